@@ -1,0 +1,57 @@
+-- Ends attempts whose lease has ended with no outcome. The same fence as settle, seen from the other side: the attempt must
+-- still be the open one, and its lease claimable by lease_ends_at. Answers how each ended: `appended` or `stale`.
+create or replace function abandon(
+  in_actor text,
+  message_ids bigint[],
+  attempts int[],
+  delays_ms bigint[],
+  reconnected_at timestamptz,
+  grace_ms bigint
+) returns text[]
+language plpgsql volatile security definer
+set search_path = public, pg_temp
+set jit = off
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+  abandoned_at timestamptz := clock_timestamp();
+  answers text[];
+begin
+  with input as materialized (
+    select i.*, m.version, m.retry_count, m.position, m.recorded_at,
+      coalesce(m.status = 'processing' and m.attempts = i.attempt
+        and lease_ends_at(m.due_at, reconnected_at, grace_ms) <= abandoned_at, false) as is_expired
+    from (
+      select * from unnest(message_ids, attempts, delays_ms) with ordinality as u(message_id, attempt, delay_ms, place)
+      order by u.message_id
+    ) i
+    left join lateral (
+      select s.version, s.retry_count, s.position, s.recorded_at, s.status, s.attempts, s.due_at
+      from message_states s where s.message_id = i.message_id limit 1 for no key update
+    ) m on true
+  ),
+  appended as (
+    insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
+      outcome, reason)
+    select i.message_id, i.version + e.step, greatest((select current_position()), i.position), greatest(abandoned_at, i.recorded_at),
+      e.type, in_actor, e.status, e.retry_count, e.due_at, i.attempt, e.outcome, e.reason
+    from input i
+    cross join lateral (
+      select 1 as step, 'attempt_abandoned' as type, 'failed' as status,
+        i.retry_count + case when i.delay_ms is null then 0 else 1 end as retry_count,
+        greatest(abandoned_at, i.recorded_at) + i.delay_ms * interval '1 millisecond' as due_at, 'unknown' as outcome,
+        'abandoned: its lease ended with no outcome' as reason
+      union all
+      select 2, 'dead_lettered', 'dead_letter', i.retry_count, null, null, 'retries exhausted'
+      where i.delay_ms is null
+    ) e
+    where i.is_expired
+    order by 1, 2
+  )
+  select array_agg(case when i.is_expired then 'appended' else 'stale' end order by i.place) into answers from input i;
+  return answers;
+end
+$$;

@@ -1,0 +1,67 @@
+-- Starts an attempt for each message of one status that is due, oldest first: at most `room`, and at most about `bytes_max`
+-- of payload (always one). `pending` is the fresh lane's, `failed` the retry lane's. `look_from` is a lower bound of due_at
+-- that the caller knows nothing waits below: it spares re-reading dead index entries (184 ms for 400,000 measured).
+create or replace function claim(
+  in_status text,
+  in_actor text,
+  room int,
+  bytes_max bigint,
+  in_lease_ms bigint,
+  look_from timestamptz
+) returns table (message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea, traceparent text,
+  age_ms double precision)
+language plpgsql volatile security definer
+set search_path = public, pg_temp
+set jit = off
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+#variable_conflict use_column
+declare
+  looked_at timestamptz := clock_timestamp();
+begin
+  -- Most looks find nothing: they are spared the statement below and the log's trigger, which fires for no rows too.
+  if not exists (
+    select 1 from message_states s
+    where s.status = in_status and s.due_at is not null and s.due_at <= looked_at and s.due_at >= look_from
+  ) then
+    return;
+  end if;
+  return query
+  with due as materialized (
+    select s.message_id, s.transaction_id, s.version, s.attempts, s.retry_count, s.due_at, s.position, s.recorded_at,
+      s.created_at
+    from message_states s
+    where s.status = in_status and s.due_at is not null and s.due_at <= looked_at and s.due_at >= look_from
+    order by s.due_at, s.message_id
+    limit room
+    for no key update skip locked
+  ),
+  measured as (
+    select d.*, r.payload, r.traceparent,
+      sum(r.payload_bytes::bigint) over (order by d.due_at, d.message_id) - r.payload_bytes as bytes_before
+    from due d
+    cross join lateral (
+      select p.payload, p.payload_bytes, p.traceparent from records p
+      where p.message_id = d.message_id and p.version = 1 limit 1
+    ) r
+  ),
+  chosen as materialized (
+    select * from measured where bytes_before < bytes_max
+  ),
+  started as (
+    insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt)
+    select c.message_id, c.version + 1, greatest((select current_position()), c.position), greatest(looked_at, c.recorded_at),
+      'attempt_started', in_actor, 'processing', c.retry_count,
+      greatest(looked_at, c.recorded_at) + in_lease_ms * interval '1 millisecond', c.attempts + 1
+    from chosen c
+    order by c.message_id
+  )
+  select c.message_id, c.attempts + 1, c.retry_count, c.transaction_id::text, c.payload, c.traceparent,
+    (extract(epoch from looked_at - c.created_at) * 1000)::double precision
+  from chosen c
+  order by c.due_at, c.message_id;
+end
+$$;

@@ -1,0 +1,208 @@
+-- Stores one slice of a partition: every record at or above the stored next offset becomes `received`, `rejected`,
+-- `duplicate_received` or `conflict_received`, the offset advances, and the first `room` received messages have their first
+-- attempt started, all in one transaction and, for a normal slice, in one round trip.
+--
+-- Lock order, here and everywhere: partition, new ids in byte order, existing messages by id, counters last.
+--
+-- Answers one row: `stored`; `ahead` (the slice begins above the stored offset; nothing was stored); `stopped` (by decision).
+-- `results` has a letter a record: r received, x rejected, d duplicate, c conflict, s skipped (below the stored offset).
+create or replace function ingest(
+  in_topic text,
+  in_partition int,
+  in_first bigint,
+  in_next bigint,
+  in_actor text,
+  in_room int,
+  in_lane text,
+  in_lease_ms bigint,
+  offsets bigint[],
+  transaction_ids text[],
+  rejections text[],
+  payload_hashes bytea[],
+  payloads bytea[],
+  payload_states text[],
+  payload_sizes int[],
+  are_json boolean[],
+  keys bytea[],
+  all_headers text[],
+  traceparents text[],
+  timestamps_ms bigint[],
+  hole_firsts bigint[],
+  hole_nexts bigint[]
+) returns table (answer text, next_offset bigint, reason text, results text, message_ids bigint[], claimed int)
+language plpgsql volatile security definer
+set search_path = public, pg_temp
+set jit = off
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+  held_partition int;
+  stored bigint;
+  minted bigint[];
+  known boolean := false;
+  written_at timestamptz;
+  written_position bigint;
+  place int;
+  original bigint;
+begin
+  loop
+    select p.partition_id into held_partition from partitions p
+      where p.topic = in_topic and p.partition = in_partition for no key update;
+    exit when found;
+    insert into partitions (topic, partition) values (in_topic, in_partition) on conflict do nothing;
+  end loop;
+  -- In a statement of its own: one that locks and reads returns the value from before its wait (measured).
+  select a.next_offset into stored from partition_advances a
+    where a.partition_id = held_partition order by a.next_offset desc limit 1;
+  select d.reason into reason from partition_decisions d
+    where d.partition_id = held_partition and d.type = 'stopped'
+      and d.decision = (select max(l.decision) from partition_decisions l where l.partition_id = held_partition);
+  if found then
+    answer := 'stopped';
+    next_offset := coalesce(stored, in_first);
+    return next;
+    return;
+  end if;
+  stored := coalesce(stored, in_first);
+  next_offset := greatest(stored, in_next);
+  if in_first > stored then
+    answer := 'ahead';
+    next_offset := stored;
+    return next;
+    return;
+  end if;
+  answer := 'stored';
+  claimed := 0;
+  if in_next <= stored then
+    results := repeat('s', cardinality(offsets));
+    return next;
+    return;
+  end if;
+
+  written_at := clock_timestamp();
+  written_position := current_position();
+  minted := array(select nextval('message_ids') from generate_series(1, cardinality(offsets)));
+  -- A plain insert first, because nearly every slice is all new ids: cheaper by 7 µs a message than ON CONFLICT (measured).
+  begin
+    insert into inbox (transaction_id, message_id, payload_sha256)
+      select r.transaction_id, r.message_id, r.hash
+      from unnest(transaction_ids, minted, payload_hashes, offsets) as r(transaction_id, message_id, hash, kafka_offset)
+      where r.kafka_offset >= stored
+      order by r.transaction_id collate "C";
+  exception when unique_violation then
+    known := true;
+  end;
+  if known then
+    insert into inbox (transaction_id, message_id, payload_sha256)
+      select distinct on (r.transaction_id collate "C") r.transaction_id, r.message_id, r.hash
+      from unnest(transaction_ids, minted, payload_hashes, offsets) as r(transaction_id, message_id, hash, kafka_offset)
+      where r.kafka_offset >= stored
+      order by r.transaction_id collate "C", r.kafka_offset
+      on conflict do nothing;
+  end if;
+  -- In a statement of its own, which sees who won an id that two partitions brought at once.
+  if known then
+    select coalesce(string_agg(
+        case when r.kafka_offset < stored then 's'
+          when i.message_id = r.message_id then case when r.rejection is null then 'r' else 'x' end
+          when i.payload_sha256 = r.hash then 'd'
+          else 'c' end, '' order by r.place), '')
+      into results
+      from unnest(transaction_ids, minted, payload_hashes, offsets, rejections) with ordinality
+        as r(transaction_id, message_id, hash, kafka_offset, rejection, place)
+      left join lateral (
+        select b.message_id, b.payload_sha256 from inbox b where b.transaction_id = r.transaction_id collate "C" limit 1
+      ) i on true;
+    -- A conflicting record is a message of its own; its id is new by its coordinates, so nobody waits here.
+    insert into inbox (transaction_id, message_id, payload_sha256)
+      select format('record:%s:%s:%s', in_topic, in_partition, r.kafka_offset), r.message_id, r.hash
+      from unnest(minted, payload_hashes, offsets, string_to_array(results, null)) as r(message_id, hash, kafka_offset, result)
+      where r.result = 'c';
+  else
+    -- A slice that is one hole has no record.
+    select coalesce(string_agg(case when r.kafka_offset < stored then 's' when r.rejection is null then 'r' else 'x' end, ''
+        order by r.place), '')
+      into results
+      from unnest(offsets, rejections) with ordinality as r(kafka_offset, rejection, place);
+  end if;
+
+  insert into records (message_id, version, key, headers, traceparent, timestamp_ms, payload, payload_state, payload_bytes,
+      is_json)
+    select r.message_id, 1, r.key, r.headers::json, r.traceparent, r.timestamp_ms, r.payload, r.payload_state, r.payload_bytes,
+      r.is_json
+    from unnest(minted, keys, all_headers, traceparents, timestamps_ms, payloads, payload_states, payload_sizes, are_json,
+        string_to_array(results, null))
+      as r(message_id, key, headers, traceparent, timestamp_ms, payload, payload_state, payload_bytes, is_json, result)
+    where r.result in ('r', 'x', 'c');
+
+  -- Version 1 of every new message and, as far as there is room, version 2, in one statement: one fold, one row each.
+  insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
+      reason, topic, partition, kafka_offset, payload_sha256, transaction_id, related_message_id)
+    select r.message_id, e.version, written_position, written_at, e.type, e.actor, e.status, 0, e.due_at, e.attempt, e.reason,
+      e.topic, e.partition, e.kafka_offset, e.hash, e.transaction_id, e.related_message_id
+    from (
+      select u.*, count(*) filter (where u.result = 'r') over (order by u.place) as nth
+      from unnest(minted, transaction_ids, rejections, payload_hashes, offsets, string_to_array(results, null)) with ordinality
+        as u(message_id, transaction_id, rejection, hash, kafka_offset, result, place)
+    ) r
+    cross join lateral (
+      select 1 as version,
+        case r.result when 'r' then 'received' when 'x' then 'rejected' else 'conflict_received' end as type,
+        in_actor as actor,
+        case r.result when 'r' then 'pending' else 'dead_letter' end as status,
+        case r.result when 'r' then written_at end as due_at,
+        null::int as attempt,
+        case r.result when 'x' then r.rejection
+          when 'c' then format('the same transaction id with other bytes: %s', r.transaction_id) end as reason,
+        in_topic as topic, in_partition as partition, r.kafka_offset, r.hash,
+        case r.result when 'c' then format('record:%s:%s:%s', in_topic, in_partition, r.kafka_offset)
+          else r.transaction_id end as transaction_id,
+        case r.result when 'c' then (
+          select b.message_id from inbox b where b.transaction_id = r.transaction_id collate "C" limit 1
+        ) end as related_message_id
+      union all
+      select 2, 'attempt_started', in_lane, 'processing', written_at + in_lease_ms * interval '1 millisecond', 1, null,
+        null, null, null, null, null, null
+      where r.result = 'r' and r.nth <= in_room
+    ) e
+    where r.result in ('r', 'x', 'c')
+    order by 1, 2;
+
+  if known then
+    for place, original in
+      select r.place, b.message_id
+      from unnest(transaction_ids, string_to_array(results, null)) with ordinality as r(transaction_id, result, place)
+      cross join lateral (
+        select i.message_id from inbox i where i.transaction_id = r.transaction_id collate "C" limit 1
+      ) b
+      where r.result in ('d', 'c')
+      order by b.message_id, r.place
+    loop
+      perform append_record_event(original, in_actor, in_topic, in_partition, offsets[place], payload_hashes[place],
+        case when substr(results, place, 1) = 'c' then minted[place] end,
+        keys[place], all_headers[place], traceparents[place], timestamps_ms[place], payload_sizes[place]);
+    end loop;
+  end if;
+
+  insert into partition_holes (partition_id, first_offset, next_offset, recorded_at, actor)
+    select held_partition, greatest(h.first_offset, stored), h.next_offset, written_at, in_actor
+    from unnest(hole_firsts, hole_nexts) as h(first_offset, next_offset)
+    where h.next_offset > stored;
+  insert into partition_advances (partition_id, first_offset, next_offset, received, duplicates, conflicts, rejected, holes,
+      recorded_at, actor)
+    select held_partition, stored, in_next, c.received, c.duplicates, c.conflicts, c.rejected,
+      in_next - stored - c.received - c.duplicates - c.conflicts - c.rejected, written_at, in_actor
+    from (
+      select length(results) - length(replace(results, 'r', '')) as received,
+        length(results) - length(replace(results, 'd', '')) as duplicates,
+        length(results) - length(replace(results, 'c', '')) as conflicts,
+        length(results) - length(replace(results, 'x', '')) as rejected
+    ) c;
+  message_ids := minted;
+  claimed := least(in_room, length(results) - length(replace(results, 'r', '')));
+  return next;
+end
+$$;

@@ -1,0 +1,47 @@
+-- One look of a lane, in one round trip: starts what is due and fits in `room`, then says when to look next. The claimed rows
+-- come first, then a row with a null message_id for each status the lane waits on: in how many milliseconds, by the
+-- database's clock, its earliest row is due (0 or less: now; null: nothing waits), and the bound to look from next time.
+--
+-- That bound is the earliest waiting row, or if that is earlier the lowest due_at that a row still uncommitted may have: it was
+-- written at most 35 s ago (statement_timeout is 30 s), and a lease ends no sooner than the shortest one allows.
+create or replace function look(
+  in_status text,
+  in_actor text,
+  room int,
+  bytes_max bigint,
+  in_lease_ms bigint,
+  statuses text[],
+  look_from timestamptz[],
+  reconnected_at timestamptz,
+  grace_ms bigint
+) returns table (message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea, traceparent text,
+  age_ms double precision, status text, due_in_ms double precision, next_look_from text)
+language plpgsql volatile security definer
+set search_path = public, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+  looked_at timestamptz;
+  place int;
+  earliest timestamptz;
+begin
+  return query
+    select c.message_id, c.attempt, c.retry_count, c.transaction_id, c.payload, c.traceparent, c.age_ms, null::text,
+      null::double precision, null::text
+    from claim(in_status, in_actor, room, bytes_max, in_lease_ms, look_from[1]) c;
+  for place in 1 .. cardinality(statuses) loop
+    select s.due_at into earliest from message_states s
+      where s.status = statuses[place] and s.due_at is not null and s.due_at >= look_from[place]
+      order by s.due_at limit 1;
+    looked_at := clock_timestamp();
+    return query select null::bigint, null::int, null::int, null::text, null::bytea, null::text, null::double precision,
+      statuses[place],
+      extract(epoch from case statuses[place] when 'processing' then lease_ends_at(earliest, reconnected_at, grace_ms)
+        else earliest end - looked_at)::double precision * 1000,
+      least(earliest, looked_at - interval '35 seconds' + case statuses[place] when 'processing'
+        then coalesce((select min(lease_ms) from instances), 0) else 0 end * interval '1 millisecond')::text;
+  end loop;
+end
+$$;

@@ -1,0 +1,31 @@
+-- The attempts that a lane holds according to the log, with what is needed to send them: what a lost COMMIT answer leaves
+-- behind. Reads the open attempts of all instances, which their concurrency bounds.
+create or replace function open_attempts(in_actor text)
+returns table (message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea, traceparent text,
+  age_ms double precision, started_ms_ago double precision)
+language plpgsql volatile security definer
+set search_path = public, pg_temp
+set jit = off
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+#variable_conflict use_column
+declare
+  looked_at timestamptz := clock_timestamp();
+begin
+  return query
+  select s.message_id, s.attempts, s.retry_count, s.transaction_id::text, r.payload, r.traceparent,
+    (extract(epoch from looked_at - s.created_at) * 1000)::double precision,
+    (extract(epoch from looked_at - e.recorded_at) * 1000)::double precision
+  from message_states s
+  join records r on r.message_id = s.message_id and r.version = 1
+  cross join lateral (
+    select b.recorded_at from message_events b
+    where b.message_id = s.message_id and b.type = 'attempt_started' order by b.version desc limit 1
+  ) e
+  where s.status = 'processing' and s.due_at is not null and s.claimed_by = in_actor
+  order by s.message_id;
+end
+$$;

@@ -1,0 +1,36 @@
+-- Puts back what the inbox lacks of the next `rows_max` messages above `above`, from their version 1, and names what it says
+-- otherwise than the log: an identity with two messages cannot be repaired. Answers like rebuild_states. In a transaction of
+-- its own and in byte order, because here and in ingest an identity is inserted before any message is locked.
+create or replace function rebuild_inbox(above bigint, rows_max int)
+returns table (message_id bigint, transaction_id text, was text, became text, reached bigint)
+language plpgsql volatile security definer
+set search_path = public, pg_temp
+set jit = off
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+begin
+  return query
+  with first as materialized (
+    select e.message_id, e.transaction_id, e.payload_sha256
+    from message_events e where e.message_id > above and e.version = 1 order by e.message_id limit rows_max
+  ),
+  different as materialized (
+    select f.message_id, f.transaction_id, f.payload_sha256, i.message_id as known, i.payload_sha256 as known_sha256
+    from first f
+    left join inbox i on i.transaction_id = f.transaction_id
+    where (i.message_id, i.payload_sha256) is distinct from (f.message_id, f.payload_sha256)
+  ),
+  stored as (
+    insert into inbox (transaction_id, message_id, payload_sha256)
+    select d.transaction_id, d.message_id, d.payload_sha256 from different d where d.known is null
+    order by d.transaction_id
+    on conflict do nothing
+  )
+  select d.message_id, d.transaction_id::text, d.known || ' ' || encode(d.known_sha256, 'hex'),
+    d.message_id || ' ' || encode(d.payload_sha256, 'hex'), null::bigint
+  from different d
+  union all
+  select null, null, null, null, (select max(f.message_id) from first f);
+end
+$$;

@@ -1,0 +1,22 @@
+-- The ground state is appended to and never changed, not even by its owner. Statement triggers, because a row trigger does
+-- not stop TRUNCATE, and `enable always`, because session_replication_role must not switch them off.
+create or replace function refuse_change() returns trigger
+language plpgsql as $$
+begin
+  raise exception '% on % is refused: the log is append-only', tg_op, tg_table_name using errcode = 'insufficient_privilege';
+end
+$$;
+
+do $$
+declare
+  ground text;
+begin
+  foreach ground in array array['message_events', 'inbox', 'records', 'partition_advances', 'partition_holes',
+    'partition_decisions', 'instances', 'log_epochs']
+  loop
+    execute format('create or replace trigger append_only before update or delete or truncate on %I
+      for each statement execute function refuse_change()', ground);
+    execute format('alter table %I enable always trigger append_only', ground);
+  end loop;
+end
+$$;

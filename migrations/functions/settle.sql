@@ -1,0 +1,74 @@
+-- Appends the outcomes of attempts, a batch at a time. The fence is the attempt: an outcome counts while its attempt is open
+-- and held by the caller. Each input has an answer of its own, so that one stale row never fails its batch: `appended`;
+-- `already` (the same outcome again, after a COMMIT whose answer was lost); `late` (recorded as observed after the attempt had
+-- ended otherwise); `stale` (no such attempt). `delays_ms` is the delay before the retry; null makes a failure a dead letter.
+create or replace function settle(
+  in_actor text,
+  message_ids bigint[],
+  attempts int[],
+  outcomes text[],
+  status_codes int[],
+  durations_ms int[],
+  reasons text[],
+  delays_ms bigint[]
+) returns text[]
+language plpgsql volatile security definer
+set search_path = public, pg_temp
+set jit = off
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+  settled_at timestamptz := clock_timestamp();
+  answers text[];
+  late int;
+begin
+  with input as materialized (
+    select i.*, m.version, m.retry_count, m.position, m.recorded_at,
+      m.status = 'processing' and m.attempts = i.attempt and m.claimed_by = in_actor as is_open
+    from (
+      select * from unnest(message_ids, attempts, outcomes, status_codes, durations_ms, reasons, delays_ms) with ordinality
+        as u(message_id, attempt, outcome, status_code, duration_ms, reason, delay_ms, place)
+      order by u.message_id
+    ) i
+    left join lateral (
+      select s.version, s.retry_count, s.position, s.recorded_at, s.status, s.attempts, s.claimed_by
+      from message_states s where s.message_id = i.message_id limit 1 for no key update
+    ) m on true
+  ),
+  appended as (
+    insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
+      outcome, status_code, duration_ms, reason)
+    select i.message_id, i.version + e.step, greatest((select current_position()), i.position), greatest(settled_at, i.recorded_at),
+      e.type, in_actor, e.status, e.retry_count, e.due_at, i.attempt, e.outcome, e.status_code, e.duration_ms, e.reason
+    from input i
+    cross join lateral (
+      select 1 as step, 'succeeded' as type, 'success' as status, i.retry_count, null::timestamptz as due_at, i.outcome,
+        i.status_code, i.duration_ms, i.reason
+      where i.outcome = 'accepted'
+      union all
+      select 1, 'attempt_failed', 'failed', i.retry_count + case when i.delay_ms is null then 0 else 1 end,
+        greatest(settled_at, i.recorded_at) + i.delay_ms * interval '1 millisecond', i.outcome, i.status_code, i.duration_ms,
+        i.reason
+      where i.outcome <> 'accepted'
+      union all
+      select 2, 'dead_lettered', 'dead_letter', i.retry_count, null, null, null, null,
+        case i.outcome when 'refused' then 'refused' else 'retries exhausted' end
+      where i.outcome <> 'accepted' and i.delay_ms is null
+    ) e
+    where i.is_open
+    order by 1, 2
+  )
+  select array_agg(case when i.is_open then 'appended' end order by i.place) into answers from input i;
+
+  for late in select place from unnest(answers) with ordinality as a(answer, place) where answer is null
+    order by message_ids[place]
+  loop
+    answers[late] := observe_late(in_actor, message_ids[late], attempts[late], outcomes[late], status_codes[late],
+      durations_ms[late], reasons[late]);
+  end loop;
+  return answers;
+end
+$$;

@@ -1,0 +1,9 @@
+-- Every event below this position is committed and visible to the calling statement, and none will be added below it.
+create or replace function watermark() returns bigint
+language plpgsql stable
+set search_path = public, pg_temp
+as $$
+begin
+  return pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (select base from log_epochs order by epoch desc limit 1);
+end
+$$;

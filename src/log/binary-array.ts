@@ -1,0 +1,82 @@
+/**
+ * PostgreSQL's binary form of one-dimensional arrays. pg sends a Buffer as a binary parameter, so these go over the wire as
+ * they are: 4 µs less of PostgreSQL and 1 to 7 µs less of Node a message than text or jsonb (design.md §6).
+ *
+ * Format: int32 dimensions, int32 has-null flag, int32 element type's oid, then int32 length and int32 lower bound of the
+ * dimension, then for each element an int32 byte length (-1 for null) and its bytes; all big-endian.
+ * Source: `array_recv` in PostgreSQL's src/backend/utils/adt/arrayfuncs.c.
+ */
+const oids = { boolean: 16, bytea: 17, int8: 20, int4: 23, text: 25 } as const
+
+const headerBytes = 20
+
+export function int8Array(values: readonly (bigint | null)[]): Buffer {
+  return fixed(oids.int8, values, 8, (buffer, value, at) => buffer.writeBigInt64BE(value, at))
+}
+
+export function int4Array(values: readonly (number | null)[]): Buffer {
+  return fixed(oids.int4, values, 4, (buffer, value, at) => buffer.writeInt32BE(value, at))
+}
+
+export function booleanArray(values: readonly boolean[]): Buffer {
+  return fixed(oids.boolean, values, 1, (buffer, value, at) => buffer.writeUInt8(value ? 1 : 0, at))
+}
+
+export function byteaArray(values: readonly (Buffer | null)[]): Buffer {
+  let bytes = headerBytes + 4 * values.length
+  for (const value of values) bytes += value?.length ?? 0
+  const buffer = Buffer.allocUnsafe(bytes)
+  let at = writeHeader(buffer, oids.bytea, values.length)
+  for (const value of values) {
+    at = buffer.writeInt32BE(value === null ? -1 : value.length, at)
+    if (value !== null) at += value.copy(buffer, at)
+  }
+  return buffer
+}
+
+/** The texts must be free of NUL: PostgreSQL refuses it in text. */
+export function textArray(values: readonly (string | null)[]): Buffer {
+  let bytes = headerBytes + 4 * values.length
+  for (const value of values) if (value !== null) bytes += Buffer.byteLength(value)
+  const buffer = Buffer.allocUnsafe(bytes)
+  let at = writeHeader(buffer, oids.text, values.length)
+  for (const value of values) {
+    if (value === null) {
+      at = buffer.writeInt32BE(-1, at)
+    } else {
+      const length = buffer.write(value, at + 4)
+      buffer.writeInt32BE(length, at)
+      at += 4 + length
+    }
+  }
+  return buffer
+}
+
+function fixed<T>(
+  oid: number,
+  values: readonly (T | null)[],
+  width: number,
+  write: (buffer: Buffer, value: T, at: number) => unknown,
+): Buffer {
+  let nulls = 0
+  for (const value of values) if (value === null) nulls++
+  const buffer = Buffer.allocUnsafe(headerBytes + values.length * (4 + width) - nulls * width)
+  let at = writeHeader(buffer, oid, values.length)
+  for (const value of values) {
+    at = buffer.writeInt32BE(value === null ? -1 : width, at)
+    if (value !== null) {
+      write(buffer, value, at)
+      at += width
+    }
+  }
+  return buffer
+}
+
+function writeHeader(buffer: Buffer, oid: number, length: number): number {
+  buffer.writeInt32BE(1, 0)
+  // The flag may say that there are nulls although there are none; the server looks at the elements.
+  buffer.writeInt32BE(1, 4)
+  buffer.writeInt32BE(oid, 8)
+  buffer.writeInt32BE(length, 12)
+  return buffer.writeInt32BE(1, 16)
+}

@@ -1,0 +1,16 @@
+import type { Pool } from 'pg'
+
+/**
+ * The age in milliseconds of the oldest transaction that an instance runs on this database now; 0 if there is none. What was
+ * begun earlier and does not run any more has been committed or rolled back, and whoever reads the log next sees which.
+ */
+export async function findOldestTransaction(database: Pool): Promise<number> {
+  const { rows } = await database.query<{ oldest_ms: number }>({
+    name: 'find_oldest_transaction',
+    text: `select coalesce(max(extract(epoch from clock_timestamp() - xact_start)) * 1000, 0)::float8 as oldest_ms
+      from pg_stat_activity
+      where datname = current_database() and application_name = current_setting('application_name')
+        and pid <> pg_backend_pid()`,
+  })
+  return rows[0]?.oldest_ms ?? 0
+}

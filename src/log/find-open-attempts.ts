@@ -1,0 +1,16 @@
+import type { Pool } from 'pg'
+import { toClaim, type Claim, type ClaimRow } from './claim.ts'
+
+/** The attempts a lane holds according to the log, and how long ago each was started, by the database's clock. */
+export async function findOpenAttempts(
+  database: Pool,
+  actor: string,
+): Promise<{ claim: Claim; startedMsAgo: number }[]> {
+  const { rows } = await database.query<ClaimRow & { started_ms_ago: number }>({
+    name: 'open_attempts',
+    text: `select message_id, attempt, retry_count, transaction_id, payload, traceparent, age_ms, started_ms_ago
+      from open_attempts($1)`,
+    values: [actor],
+  })
+  return rows.map((row) => ({ claim: toClaim(row), startedMsAgo: row.started_ms_ago }))
+}

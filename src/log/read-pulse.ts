@@ -1,0 +1,48 @@
+import type { Pool } from 'pg'
+
+export type Pulse = {
+  /** How long the message that is longest overdue has waited for a lane, or its ended lease for a sweep; 0 if none waits. */
+  oldestDueAgeSeconds: number
+  /**
+   * How long the oldest open writing transaction of the cluster has held back the watermark; 0 if none does. A role that may
+   * not read the statistics of others (`pg_read_all_stats`) sees only its own.
+   */
+  watermarkAgeSeconds: number
+}
+
+// One index descent for each status, instead of a minimum over all three, which would read every entry.
+const statement = {
+  name: 'read_pulse',
+  text: `select
+      coalesce((
+        select extract(epoch from clock_timestamp() - min(earliest.due_at))::float8
+        from unnest(array['pending', 'failed', 'processing']) as waiting (status)
+        cross join lateral (
+          select s.due_at from message_states s
+          where s.status = waiting.status and s.due_at is not null order by s.due_at, s.message_id limit 1
+        ) earliest
+        where earliest.due_at <= clock_timestamp()
+      ), 0) as oldest_due_age_seconds,
+      coalesce((
+        select extract(epoch from clock_timestamp() - min(open.since))::float8
+        from (
+          select xact_start as since from pg_stat_activity where backend_xid is not null
+          union all
+          select prepared from pg_prepared_xacts
+        ) open
+      ), 0) as watermark_age_seconds`,
+}
+
+/** How far the service is behind: what alarms are built on. */
+export async function readPulse(database: Pick<Pool, 'query'>): Promise<Pulse> {
+  const { rows } = await database.query<{ oldest_due_age_seconds: number; watermark_age_seconds: number }>(
+    statement,
+  )
+  const row = rows[0]
+  if (row === undefined) throw new Error('the pulse is one row')
+  // clock_timestamp() runs on between the two comparisons of a statement, never back; a clock set back would show here.
+  return {
+    oldestDueAgeSeconds: Math.max(0, row.oldest_due_age_seconds),
+    watermarkAgeSeconds: Math.max(0, row.watermark_age_seconds),
+  }
+}

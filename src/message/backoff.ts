@@ -1,0 +1,23 @@
+/** Delays in milliseconds. A delay is doubled for each retry already scheduled, and never exceeds `maxDelayMs`. */
+export type BackoffPolicy = { readonly baseDelayMs: number; readonly maxDelayMs: number }
+
+/** Retries of many messages that failed together are spread by this share to either side. */
+export const jitterShare = 0.2
+
+/**
+ * The delay before the next attempt, in whole milliseconds: min(max, base · 2ⁿ), then ±20 %, then cut to the maximum. The
+ * processor's own Retry-After raises it, at most to the maximum.
+ *
+ * @param retries retries already scheduled since `received` or the last `replayed`: n above
+ * @param random in [0, 1)
+ */
+export function backoff(
+  policy: BackoffPolicy,
+  retries: number,
+  retryAfterMs: number | null,
+  random: () => number = Math.random,
+): number {
+  const doubled = Math.min(policy.maxDelayMs, policy.baseDelayMs * 2 ** retries)
+  const jittered = doubled * (1 - jitterShare + 2 * jitterShare * random())
+  return Math.round(Math.min(policy.maxDelayMs, Math.max(jittered, retryAfterMs ?? 0)))
+}

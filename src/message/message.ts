@@ -1,0 +1,32 @@
+/** The five statuses of a message; `success` and `dead_letter` are terminal. */
+export const statuses = ['pending', 'processing', 'success', 'failed', 'dead_letter'] as const
+export type Status = (typeof statuses)[number]
+
+/** The types of an event, each in the past tense. What may follow what stands in SQL: `legal_transitions`. */
+export const eventTypes = [
+  'received',
+  'attempt_started',
+  'succeeded',
+  'attempt_failed',
+  'attempt_abandoned',
+  'dead_lettered',
+  'replayed',
+  'duplicate_received',
+  'conflict_received',
+  'rejected',
+  'late_result_observed',
+] as const
+export type EventType = (typeof eventTypes)[number]
+
+/** The two lanes: first attempts since `received` or `replayed`, and everything after. */
+export const lanes = ['fresh', 'retry'] as const
+export type Lane = (typeof lanes)[number]
+
+/** Minted by the database when a record is first stored; a bigint there, a string here, so that no digit is lost. */
+export type MessageId = string & { readonly brand: 'MessageId' }
+
+/** The business's id: 1 to 255 bytes of UTF-8 without control characters, or `record:topic:partition:offset`. */
+export type TransactionId = string & { readonly brand: 'TransactionId' }
+
+/** Names one run of one process: a ulid. */
+export type InstanceId = string & { readonly brand: 'InstanceId' }

@@ -1,0 +1,142 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import pg from 'pg'
+import { MigrationError, Umzug, type UmzugStorage } from 'umzug'
+
+const migrationsFolder = new URL('../../migrations/', import.meta.url)
+const functionsFolder = new URL('functions/', migrationsFolder)
+
+// Any fixed number: it only has to be the same for every instance that starts.
+const advisoryLock = 7_233_841_902
+
+/** The schema and this release do not go together; the message is the sentence for the operator. Trying again will not help. */
+export class SchemaRefused extends Error {}
+
+type Source = { name: string; sql: string; checksum: string }
+type Context = { client: pg.Client; sources: ReadonlyMap<string, Source> }
+
+/**
+ * Brings the schema up to date: each new file of migrations/ once, in order, together with its history row in one
+ * transaction; then each file of migrations/functions/ whose text has changed. Forward only. Safe when several instances
+ * start at once: the others wait. An edited applied file, or a schema newer than this release, refuses with a sentence.
+ *
+ * @returns the names of what was applied
+ */
+export async function migrate(connection: pg.ClientConfig): Promise<string[]> {
+  const client = new pg.Client({ ...connection, application_name: 'transaction-queue-proxy migrate' })
+  // An idle client that loses its connection emits an error; the query in hand rejects with it anyway.
+  client.on('error', () => undefined)
+  await client.connect()
+  try {
+    await client.query('select pg_advisory_lock($1)', [advisoryLock])
+    const migrations = await readSources(migrationsFolder)
+    const applied = await applyMigrations(client, migrations)
+    return [...applied, ...(await applyFunctions(client, await readSources(functionsFolder)))]
+  } finally {
+    await client.end()
+  }
+}
+
+async function readSources(folder: URL): Promise<Source[]> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort()
+  return Promise.all(
+    names.map(async (name) => {
+      const sql = await readFile(new URL(name, folder), 'utf8')
+      return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') }
+    }),
+  )
+}
+
+async function applyMigrations(client: pg.Client, sources: Source[]): Promise<string[]> {
+  await client.query(`create table if not exists schema_migrations (
+    name text primary key, checksum text not null, applied_at timestamptz not null default clock_timestamp())`)
+  const byName = new Map(sources.map((source) => [source.name, source]))
+  await refuseOtherHistory(client, byName)
+  const umzug = new Umzug<Context>({
+    migrations: sources.map((source) => ({ name: source.name, up: () => applyOnce(client, source) })),
+    context: { client, sources: byName },
+    storage: history,
+    logger: undefined,
+  })
+  try {
+    return (await umzug.up()).map((migration) => migration.name)
+  } catch (error) {
+    // PostgreSQL's own error says whether to wait or to give up; umzug's wrapper does not.
+    throw error instanceof MigrationError && error.cause instanceof Error ? error.cause : error
+  }
+}
+
+/** umzug asks it what is done; a migration and its row are written in one transaction by applyOnce, so it logs nothing. */
+const history: UmzugStorage<Context> = {
+  async executed({ context }) {
+    const { rows } = await context.client.query<{ name: string }>(
+      'select name from schema_migrations order by name',
+    )
+    return rows.map((row) => row.name)
+  },
+  logMigration: () => Promise.resolve(),
+  unlogMigration: () => Promise.reject(new Error('Migrations go forward only.')),
+}
+
+async function refuseOtherHistory(client: pg.Client, sources: ReadonlyMap<string, Source>): Promise<void> {
+  const { rows } = await client.query<{ name: string; checksum: string }>(
+    'select name, checksum from schema_migrations',
+  )
+  for (const row of rows) {
+    const source = sources.get(row.name)
+    if (source === undefined) {
+      throw new SchemaRefused(
+        `The database's schema is newer than this release: it has ${row.name}, which is not in migrations/.`,
+      )
+    }
+    if (source.checksum !== row.checksum) {
+      throw new SchemaRefused(
+        `migrations/${row.name} was edited after it had been applied: put it back and add a new file instead.`,
+      )
+    }
+  }
+}
+
+async function applyOnce(client: pg.Client, source: Source): Promise<void> {
+  await inTransaction(client, async () => {
+    await client.query(source.sql)
+    await client.query('insert into schema_migrations (name, checksum) values ($1, $2)', [
+      source.name,
+      source.checksum,
+    ])
+  })
+}
+
+async function applyFunctions(client: pg.Client, sources: Source[]): Promise<string[]> {
+  await client.query(`create table if not exists schema_functions (
+    name text primary key, checksum text not null, applied_at timestamptz not null default clock_timestamp())`)
+  const { rows } = await client.query<{ name: string; checksum: string }>(
+    'select name, checksum from schema_functions',
+  )
+  const known = new Map(rows.map((row) => [row.name, row.checksum]))
+  const changed = sources.filter((source) => known.get(source.name) !== source.checksum)
+  if (changed.length === 0) return []
+  await inTransaction(client, async () => {
+    for (const source of changed) {
+      await client.query(source.sql)
+      await client.query(
+        `insert into schema_functions (name, checksum) values ($1, $2)
+         on conflict (name) do update set checksum = excluded.checksum, applied_at = clock_timestamp()`,
+        [source.name, source.checksum],
+      )
+    }
+  })
+  return changed.map((source) => `functions/${source.name}`)
+}
+
+async function inTransaction(client: pg.Client, act: () => Promise<void>): Promise<void> {
+  await client.query('begin')
+  try {
+    await act()
+    await client.query('commit')
+  } catch (error) {
+    // Where the connection is gone there is nothing to roll back, and the first error is the one that tells why.
+    await client.query('rollback').catch(() => undefined)
+    throw error
+  }
+}

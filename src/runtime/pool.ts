@@ -1,0 +1,27 @@
+import pg from 'pg'
+import type { Logger } from './logger.ts'
+
+/** The server ends a statement after this long. The bound that looks start from (SQL function look) rests on it. */
+export const statementTimeoutMs = 30_000
+
+/**
+ * The pool of connections. Every wait has an end: to connect, on the server, and on this side a little later, so that a
+ * frozen server or a dead line is a failed statement and not a hung service.
+ */
+export function createPool(connection: pg.PoolConfig, logger: Logger, connectionsMax: number): pg.Pool {
+  const pool = new pg.Pool({
+    ...connection,
+    max: connectionsMax,
+    application_name: 'transaction-queue-proxy',
+    connectionTimeoutMillis: 5_000,
+    statement_timeout: statementTimeoutMs,
+    idle_in_transaction_session_timeout: statementTimeoutMs,
+    query_timeout: statementTimeoutMs + 5_000,
+    keepAlive: true,
+    // Connections are kept: a new one costs the first statement its plans.
+    idleTimeoutMillis: 0,
+  })
+  // An idle connection that breaks is replaced at the next use; whoever has a statement on it hears by its rejection.
+  pool.on('error', (error) => logger.debug({ reason: error.message }, 'idle connection lost'))
+  return pool
+}

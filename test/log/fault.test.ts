@@ -1,0 +1,55 @@
+import t from 'tap'
+import pg from 'pg'
+import { classifyFault } from '../../src/log/fault.ts'
+import { database } from '../support/database.ts'
+import { session, waitsFor } from './support.ts'
+
+const { pool, url } = await database(t)
+
+async function faultOf(text: string, values: unknown[] = []): Promise<unknown> {
+  return pool.query(text, values).then(() => 'none', classifyFault)
+}
+
+t.test('a value that PostgreSQL refuses is a fault of the data', async (t) => {
+  t.equal(await faultOf('select $1::text', ['a\0b']), 'data')
+  t.equal(await faultOf('select 1 / 0'), 'data')
+  t.equal(await faultOf(`select repeat('a', 2000000000)::bytea || repeat('a', 2000000000)::bytea`), 'data')
+})
+
+t.test('a race that was lost may be sent again', async (t) => {
+  t.equal(
+    await faultOf(`do $$ begin raise exception 'x' using errcode = 'serialization_failure'; end $$`),
+    'transient',
+  )
+  const one = await session(t, url)
+  const other = await session(t, url)
+  const lock = (key: number): string => `select pg_advisory_xact_lock(${key})`
+  await one.database.query('begin')
+  await other.database.query('begin')
+  await one.database.query(lock(1))
+  await other.database.query(lock(2))
+  const first = one.database.query(lock(2)).catch(classifyFault)
+  await waitsFor(pool, one, other, first)
+  const second = other.database.query(lock(1)).catch(classifyFault)
+  const ended = await Promise.race([first, second])
+  t.equal(ended, 'transient')
+  await Promise.all([one, other].map(({ database }) => database.query('rollback')))
+})
+
+t.test('a database that lacks what it should have is no fault of the data', async (t) => {
+  t.equal(await faultOf('select * from no_such_table'), 'lost')
+  t.equal(await faultOf('select no_such_function()'), 'lost')
+})
+
+t.test('a database that is gone is lost, whatever it says', async (t) => {
+  t.equal(await faultOf('select pg_terminate_backend(pg_backend_pid())'), 'lost')
+  const nowhere = new pg.Client({ host: '127.0.0.1', port: 1 })
+  nowhere.on('error', () => undefined)
+  t.equal(await nowhere.connect().then(() => 'none', classifyFault), 'lost')
+  t.equal(classifyFault(new Error('Query read timeout')), 'lost')
+  t.equal(
+    await faultOf(`do $$ begin raise exception 'x' using errcode = 'disk_full'; end $$`),
+    'lost',
+    'disk full passes',
+  )
+})

@@ -1,0 +1,224 @@
+import { createHash } from 'node:crypto'
+import pg from 'pg'
+import type { Test } from 'tap'
+import { ingest, type DecodedRecord, type IngestAnswer } from '../../src/log/ingest.ts'
+import type { Lease } from '../../src/log/lease.ts'
+import { look, type Look, type LookFrom } from '../../src/log/look.ts'
+import { settle, type SettleAnswer, type Settlement } from '../../src/log/settle.ts'
+import type { Decision } from '../../src/message/decide.ts'
+import type { Lane, MessageId } from '../../src/message/message.ts'
+import type { Outcome } from '../../src/message/outcome.ts'
+
+export const topic = 'incoming'
+export const actor = 'ingest-1'
+export const fresh = 'instance-1/fresh'
+export const retry = 'instance-1/retry'
+
+/** Leases end by their own time only: no outage, no grace. */
+export const noGrace: Lease = { leaseMs: 60_000, graceMs: 0, reconnectedAt: '-infinity' }
+
+export const accepted: Outcome = { kind: 'accepted', statusCode: 200 }
+export const unavailable = {
+  kind: 'unavailable',
+  statusCode: 503,
+  reason: 'HTTP 503',
+  retryAfterMs: null,
+} satisfies Outcome
+export const refused: Outcome = { kind: 'refused', statusCode: 400, reason: 'HTTP 400' }
+export const unknown: Outcome = { kind: 'unknown', statusCode: null, reason: 'timeout, sent, no answer' }
+
+export const retryAtOnce: Decision = { then: 'retry', delayMs: 0 }
+export const deadLetter: Decision = { then: 'dead_letter' }
+
+/** A record as `decode` would hand it over; the value is a JSON object with the id and `bytes`. */
+export function record(
+  offset: number,
+  transactionId: string,
+  changes: Partial<DecodedRecord> & { bytes?: string } = {},
+): DecodedRecord {
+  const { bytes = 'first', ...others } = changes
+  const payload = others.payload ?? Buffer.from(JSON.stringify({ transaction_id: transactionId, bytes }))
+  return {
+    offset: BigInt(offset),
+    timestampMs: null,
+    key: null,
+    headers: null,
+    traceparent: null,
+    payload,
+    payloadState: 'whole',
+    payloadBytes: payload.length,
+    sha256: createHash('sha256').update(payload).digest(),
+    isJson: true,
+    transactionId,
+    rejection: null,
+    ...others,
+  }
+}
+
+/** A record without an identity, as `decode` would hand it over. */
+export function rejectedRecord(offset: number, value: string, partition = 0): DecodedRecord {
+  const payload = Buffer.from(value)
+  return record(offset, `record:${topic}:${partition}:${offset}`, {
+    payload,
+    payloadBytes: payload.length,
+    isJson: false,
+    rejection: 'The value is not JSON.',
+  })
+}
+
+// Every slice comes from a partition of its own unless the test says otherwise, and every message has an id of its own.
+let partitions = 0
+let names = 0
+
+export function newName(): string {
+  names++
+  return `tx-${names}`
+}
+
+/** Stores records that stand in a partition without a hole, from the first one's offset on. */
+export async function store(
+  database: pg.Pool,
+  records: DecodedRecord[],
+  { partition = ++partitions, room = 0, lane = fresh, leaseMs = 60_000 } = {},
+): Promise<Extract<IngestAnswer, { kind: 'stored' }>> {
+  const from = records[0]!.offset
+  const slice = { topic, partition, from, next: from + BigInt(records.length), records, holes: [] }
+  const answer = await ingest(database, slice, actor, lane, room, leaseMs)
+  if (answer.kind !== 'stored') throw new Error(`ingest answered ${answer.kind}`)
+  return answer
+}
+
+/** New messages with their first attempt open for `fresh`, in the order of their ids. A lease of 0 has ended already. */
+export async function openAttempts(database: pg.Pool, count = 1, leaseMs = 60_000): Promise<MessageId[]> {
+  const records = Array.from({ length: count }, (_, at) => record(at, newName()))
+  const { claims } = await store(database, records, { room: count, leaseMs })
+  return claims.map((claim) => claim.messageId)
+}
+
+/** One new message with its first attempt open for `fresh`. */
+export async function openAttempt(database: pg.Pool, leaseMs = 60_000): Promise<MessageId> {
+  const [messageId] = await openAttempts(database, 1, leaseMs)
+  return messageId!
+}
+
+/** One new message that is pending. */
+export async function pendingMessage(database: pg.Pool): Promise<MessageId> {
+  const name = newName()
+  await store(database, [record(0, name)])
+  return idOf(database, name)
+}
+
+/** Starts the next attempt of one message, as the owner and not by a look, so that a test leaves the others alone. */
+export async function startAttempt(database: pg.Pool, messageId: MessageId, as: string): Promise<void> {
+  await database.query(
+    `insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt)
+     select message_id, version + 1, greatest(current_position(), position), clock_timestamp(), 'attempt_started', $2,
+       'processing', retry_count, clock_timestamp() + interval '1 minute', attempts + 1
+     from message_states where message_id = $1`,
+    [messageId, as],
+  )
+}
+
+export async function lookOnce(
+  database: pg.Pool,
+  lane: Lane,
+  {
+    as = `instance-1/${lane}`,
+    room = 100,
+    lease = noGrace,
+    lookFrom = {},
+  }: { as?: string; room?: number; lease?: Lease; lookFrom?: LookFrom } = {},
+): Promise<Look> {
+  return look(database, lane, as, room, lease, lookFrom, lane === 'retry')
+}
+
+export function settlement(
+  messageId: MessageId,
+  attempt: number,
+  outcome: Outcome,
+  decision: Decision = outcome.kind === 'accepted' ? { then: 'success' } : retryAtOnce,
+): Settlement {
+  return { messageId, attempt, outcome, durationMs: 12, decision }
+}
+
+export async function settleOne(
+  database: pg.Pool,
+  as: string,
+  ...one: Parameters<typeof settlement>
+): Promise<SettleAnswer> {
+  const [answer] = await settle(database, as, [settlement(...one)])
+  return answer!
+}
+
+export async function idOf(database: pg.Pool, transactionId: string): Promise<MessageId> {
+  const { rows } = await database.query<{ message_id: string }>(
+    'select message_id from inbox where transaction_id = $1',
+    [transactionId],
+  )
+  if (rows[0] === undefined) throw new Error(`the inbox has no ${transactionId}`)
+  return rows[0].message_id as MessageId
+}
+
+/** The types of a message's events, in version order. */
+export async function typesOf(database: pg.Pool, messageId: MessageId): Promise<string[]> {
+  const { rows } = await database.query<{ type: string }>(
+    'select type from message_events where message_id = $1 order by version',
+    [messageId],
+  )
+  return rows.map((row) => row.type)
+}
+
+export type State = {
+  transaction_id: string
+  version: number
+  status: string
+  retry_count: number
+  attempts: number
+  due_at: Date | null
+  claimed_by: string | null
+  error_message: string | null
+  outcome_unknown: boolean
+  created_at: Date
+  updated_at: Date
+  recorded_at: Date
+}
+
+export async function stateOf(database: pg.Pool, messageId: MessageId): Promise<State> {
+  const { rows } = await database.query<State>('select * from message_states where message_id = $1', [
+    messageId,
+  ])
+  if (rows[0] === undefined) throw new Error(`message ${messageId} has no state`)
+  return rows[0]
+}
+
+/** A pool of one connection, so that `begin`, calls of our own functions and `commit` can be interleaved by hand. */
+export async function session(
+  t: Pick<Test, 'teardown'>,
+  url: string,
+): Promise<{ database: pg.Pool; pid: number }> {
+  const database = new pg.Pool({ connectionString: url, max: 1 })
+  database.on('error', () => undefined)
+  t.teardown(() => database.end())
+  const { rows } = await database.query<{ pid: number }>('select pg_backend_pid() as pid')
+  return { database, pid: rows[0]!.pid }
+}
+
+/** Resolves once the session waits for a lock of the other one; fails if it goes on without. */
+export async function waitsFor(
+  database: pg.Pool,
+  waiting: { pid: number },
+  holder: { pid: number },
+  act: Promise<unknown>,
+): Promise<void> {
+  const ended = new AbortController()
+  const end = (): void => ended.abort()
+  act.then(end, end)
+  while (!ended.signal.aborted) {
+    const { rows } = await database.query<{ blocked: boolean }>(
+      'select $2::int = any (pg_blocking_pids($1::int)) as blocked',
+      [waiting.pid, holder.pid],
+    )
+    if (rows[0]?.blocked === true) return
+  }
+  throw new Error('it did not wait for the lock')
+}

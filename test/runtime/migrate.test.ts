@@ -1,0 +1,129 @@
+import t from 'tap'
+import pg from 'pg'
+import { migrate, SchemaRefused } from '../../src/runtime/migrate.ts'
+import { database } from '../support/database.ts'
+
+async function applied(pool: pg.Pool): Promise<string[]> {
+  const { rows } = await pool.query<{ name: string }>('select name from schema_migrations order by name')
+  return rows.map((row) => row.name)
+}
+
+/** Null if it was not refused, or failed otherwise. */
+async function refusal(url: string): Promise<SchemaRefused | null> {
+  return migrate({ connectionString: url }).then(
+    () => null,
+    (error: unknown) => (error instanceof SchemaRefused ? error : null),
+  )
+}
+
+t.test('an empty database gets every migration and every function, in order, and says so', async (t) => {
+  const { pool, url } = await database(t, { empty: true })
+  const names = await migrate({ connectionString: url })
+  const migrations = names.filter((name) => !name.startsWith('functions/'))
+  t.strictSame(migrations, await applied(pool))
+  t.strictSame(migrations, migrations.toSorted())
+  t.equal(migrations[0], '0001_log.sql')
+  t.ok(names.includes('functions/project.sql'))
+  t.strictSame(await migrate({ connectionString: url }), [], 'a second time there is nothing to do')
+})
+
+t.test('several instances that start at once apply each file once', async (t) => {
+  const { pool, url } = await database(t, { empty: true })
+  const answers = await Promise.all(Array.from({ length: 5 }, () => migrate({ connectionString: url })))
+  t.equal(answers.filter((names) => names.length > 0).length, 1)
+  t.strictSame(await applied(pool), ['0001_log.sql', ...(await applied(pool)).slice(1)])
+  const { rows } = await pool.query<{ pending: string }>('select pending from status_count_folds')
+  t.equal(rows.length, 1)
+})
+
+t.test('an instance that starts while another one migrates waits for it', async (t) => {
+  const { pool, url } = await database(t, { empty: true })
+  const other = new pg.Client({ connectionString: url })
+  await other.connect()
+  t.teardown(() => other.end())
+  // The number is migrate.ts's own: what is tested here is that it waits for it.
+  await other.query('select pg_advisory_lock(7233841902)')
+  const ended = new AbortController()
+  const migrating = migrate({ connectionString: url }).finally(() => ended.abort())
+  for (let waiting = false; !ended.signal.aborted && !waiting;) {
+    const { rows } = await pool.query<{ waiting: boolean }>(
+      `select exists (select from pg_locks l join pg_database d on d.oid = l.database
+         where d.datname = current_database() and l.locktype = 'advisory' and not l.granted) as waiting`,
+    )
+    waiting = rows[0]!.waiting
+  }
+  t.equal(ended.signal.aborted, false)
+  t.strictSame((await pool.query(`select to_regclass('schema_migrations') as exists`)).rows, [
+    { exists: null },
+  ])
+  await other.query('select pg_advisory_unlock(7233841902)')
+  t.ok((await migrating).length > 0)
+})
+
+t.test('a migration that was edited after it had been applied refuses, and changes nothing', async (t) => {
+  const { pool, url } = await database(t)
+  await pool.query(`update schema_migrations set checksum = 'of another text' where name = '0001_log.sql'`)
+  await pool.query(`update schema_functions set checksum = 'old' where name = 'project.sql'`)
+  const refused = await refusal(url)
+  t.equal(
+    refused?.message,
+    'migrations/0001_log.sql was edited after it had been applied: put it back and add a new file instead.',
+  )
+  const { rows } = await pool.query(`select checksum from schema_functions where name = 'project.sql'`)
+  t.strictSame(rows, [{ checksum: 'old' }])
+})
+
+t.test('a schema that is newer than this release refuses', async (t) => {
+  const { pool, url } = await database(t)
+  await pool.query(`insert into schema_migrations (name, checksum) values ('9999_tomorrow.sql', 'x')`)
+  const refused = await refusal(url)
+  t.match(refused?.message, /newer than this release: it has 9999_tomorrow\.sql/)
+})
+
+t.test('a function whose text has changed is applied again, and no other', async (t) => {
+  const { pool, url } = await database(t)
+  const source = async (): Promise<unknown> =>
+    (await pool.query(`select prosrc from pg_proc where proname = 'watermark'`)).rows
+  const before = await source()
+  await pool.query(`create or replace function watermark() returns bigint language sql as 'select 0::bigint'`)
+  t.notSame(await source(), before)
+  await pool.query(`update schema_functions set checksum = 'of the text above' where name = 'watermark.sql'`)
+  t.strictSame(await migrate({ connectionString: url }), ['functions/watermark.sql'])
+  t.strictSame(await source(), before)
+})
+
+t.test('a function of a later release that this one does not have is left alone', async (t) => {
+  const { pool, url } = await database(t)
+  await pool.query(`insert into schema_functions (name, checksum) values ('tomorrow.sql', 'x')`)
+  t.strictSame(await migrate({ connectionString: url }), [])
+})
+
+t.test('a migration that fails leaves nothing behind, and can be tried again', async (t) => {
+  const { pool, url } = await database(t, { empty: true })
+  // The migration comes to this name last of all, and finds it taken.
+  await pool.query('create view stopped_partitions as select 1 as one')
+  await t.rejects(migrate({ connectionString: url }), { message: /already exists/ })
+  t.strictSame(await applied(pool), [])
+  t.strictSame((await pool.query(`select to_regclass('message_events') as exists`)).rows, [{ exists: null }])
+  await pool.query('drop view stopped_partitions')
+  t.ok((await migrate({ connectionString: url })).length > 0)
+})
+
+t.test('functions that fail leave all functions as they were', async (t) => {
+  const { pool, url } = await database(t)
+  await pool.query(
+    `update schema_functions set checksum = 'old' where name in ('abandon.sql', 'watermark.sql')`,
+  )
+  // Another return type cannot be replaced.
+  await pool.query('drop function watermark()')
+  await pool.query(`create function watermark() returns text language sql as 'select null::text'`)
+  await t.rejects(migrate({ connectionString: url }), { code: '42P13' })
+  const { rows } = await pool.query(`select name from schema_functions where checksum = 'old' order by name`)
+  t.strictSame(rows, [{ name: 'abandon.sql' }, { name: 'watermark.sql' }])
+})
+
+t.test('a database that is not there rejects with what pg says', async (t) => {
+  await t.rejects(migrate({ connectionString: 'postgresql://postgres@127.0.0.1:1/none' }), {
+    code: 'ECONNREFUSED',
+  })
+})
