@@ -1,0 +1,217 @@
+import type { Consumer } from 'kafkajs'
+import type { Pool } from 'pg'
+import { readNextOffsets } from '../log/next-offsets.ts'
+import { stopPartition } from '../log/stop-partition.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Logger } from '../runtime/logger.ts'
+import { wait } from '../runtime/wait.ts'
+import { askUntilAnswered, retryDelayMs } from './ask-until-answered.ts'
+import { reasonOf, type Health } from './health.ts'
+
+/** Where a partition that this member holds stands. */
+export type Place = {
+  readonly partition: number
+  /** The next offset in PostgreSQL as last heard; null while nothing is stored. */
+  next: bigint | null
+  /** What the client was sent back to when it stood above; null once it came from there. */
+  sought: bigint | null
+  /** Paused, because the next offset must be read first. */
+  held: boolean
+  /** Paused until a later join finds that an operator decided. */
+  stopped: boolean
+  /** Slices in a row that the database failed. */
+  failures: number
+}
+
+export type AssignmentOptions = {
+  readonly consumer: Pick<Consumer, 'pause' | 'resume' | 'seek'>
+  readonly topic: string
+  readonly actor: string
+  readonly database: Pool
+  readonly metrics: Metrics
+  readonly logger: Logger
+  readonly health: Health
+  /** Ends every wait. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * The partitions this member of the group holds, and the one way in which each comes to be read: paused at once, its next
+ * offset read from PostgreSQL for as long as that takes, sought, resumed. A join goes this way, and so does a partition whose
+ * slice the database failed. Nobody waits for PostgreSQL inside kafkajs' loop, so the loop keeps up the heartbeat, and an
+ * outage of any length costs no membership.
+ *
+ * A join replaces all places; whatever still runs for an earlier one changes nothing any more.
+ */
+export class Assignment {
+  readonly #options: AssignmentOptions
+  readonly #announced = new Map<number, string>()
+  readonly #tasks = new Set<Promise<void>>()
+  #places: ReadonlyMap<number, Place> = new Map()
+
+  constructor(options: AssignmentOptions) {
+    this.#options = options
+  }
+
+  /** Must be called in the same turn as the join: kafkajs awaits no listener, and fetches next. */
+  join(partitions: readonly number[]): void {
+    const { health, metrics } = this.#options
+    this.#places = new Map(partitions.map((partition) => [partition, newPlace(partition)]))
+    health.assigned = [...partitions].sort((one, other) => one - other)
+    if (health.state !== 'starting') health.state = 'rebalancing'
+    metrics.consumerLag.reset()
+    this.#pause(partitions)
+    this.follow(this.#position([...this.#places.values()]))
+  }
+
+  /** Null if the partition is not this member's, or not to be read now. */
+  find(partition: number): Place | null {
+    const place = this.#places.get(partition)
+    return place === undefined || place.held || place.stopped ? null : place
+  }
+
+  /** Whether no join has replaced the place since it was found. */
+  has(place: Place): boolean {
+    return this.#places.get(place.partition) === place
+  }
+
+  /** Sends the client back to the next offset in PostgreSQL. */
+  sendBack(place: Place): void {
+    if (!this.has(place)) return
+    this.#seek(place)
+    place.sought = place.next
+  }
+
+  /** Reads no further until the database answers again, and not before `settled`; then from where the database stands. */
+  hold(place: Place, reason: string, settled: Promise<unknown> = Promise.resolve()): void {
+    if (!this.has(place)) return
+    const { topic, logger, health } = this.#options
+    const { partition } = place
+    place.held = true
+    place.failures++
+    health.state = 'waiting for the database'
+    health.lastError = reason
+    this.#pause([partition])
+    logger.warn({ topic, partition, reason, failures: place.failures }, 'partition held')
+    this.follow(this.#release(place, settled))
+  }
+
+  /** The database took a slice. */
+  noteStored(place: Place): void {
+    if (place.failures === 0) return
+    place.failures = 0
+    this.#noteRunning()
+  }
+
+  /** Stops the partition for every instance, until an operator decides. */
+  stop(place: Place, reason: string): void {
+    if (!this.has(place)) return
+    this.halt(place, reason)
+    this.follow(this.#recordStop(place, reason))
+  }
+
+  /** Reads no further, because PostgreSQL says that the partition is stopped. */
+  halt(place: Place, reason: string): void {
+    if (!this.has(place)) return
+    const { topic, logger } = this.#options
+    const { partition, next } = place
+    place.stopped = true
+    this.#pause([partition])
+    if (this.#announced.get(partition) === reason) return
+    this.#announced.set(partition, reason)
+    const nextOffset = next === null ? null : Number(next)
+    logger.error({ topic, partition, nextOffset, reason }, 'partition stopped')
+  }
+
+  /** Lets something go on in the background; `idle` waits for it. */
+  follow(work: Promise<void>): void {
+    const task = work
+      // kafkajs throws at pause, seek and resume once the consumer has crashed; the next session begins with a join.
+      .catch((error: unknown) => {
+        this.#options.logger.debug({ reason: reasonOf(error) }, 'consumer gone')
+      })
+      .finally(() => this.#tasks.delete(task))
+    this.#tasks.add(task)
+  }
+
+  /** Resolves when nothing runs in the background any more. */
+  async idle(): Promise<void> {
+    while (this.#tasks.size > 0) await Promise.all(this.#tasks)
+  }
+
+  async #release(place: Place, settled: Promise<unknown>): Promise<void> {
+    await settled.catch(() => undefined)
+    await wait(retryDelayMs(place.failures), this.#options.signal)
+    await this.#position([place])
+  }
+
+  async #position(places: readonly Place[]): Promise<void> {
+    const { database, topic } = this.#options
+    const areCurrent = (): boolean => places.every((place) => this.has(place))
+    const found = await this.#ask(() => readNextOffsets(database, topic), areCurrent)
+    // Nothing below waits: a join cannot come in between.
+    if (found === null || !areCurrent()) return
+    for (const place of places) {
+      const stored = found.get(place.partition)
+      const next = stored?.nextOffset ?? null
+      // What seemed to fail was stored after all.
+      if (next !== place.next) place.failures = 0
+      place.held = false
+      place.next = next
+      place.sought = null
+      if (stored !== undefined && stored.stopped !== null) this.halt(place, stored.stopped)
+      if (!place.stopped) this.#resume(place)
+    }
+    this.#noteRunning()
+  }
+
+  /** A database that answers reads and refuses slices is still waited for. */
+  #noteRunning(): void {
+    const { health } = this.#options
+    const isWaiting = ({ held, stopped, failures }: Place): boolean => !stopped && (held || failures > 0)
+    if ([...this.#places.values()].some(isWaiting)) return
+    health.state = 'running'
+    health.lastError = null
+  }
+
+  async #recordStop(place: Place, reason: string): Promise<void> {
+    const { database, topic, actor } = this.#options
+    await this.#ask(
+      () => stopPartition(database, topic, place.partition, reason, actor),
+      () => true,
+    )
+  }
+
+  #ask<Answer>(ask: () => Promise<Answer>, isWanted: () => boolean): Promise<Answer | null> {
+    const { topic, logger, health, signal } = this.#options
+    const onFailure = (error: unknown, failures: number): void => {
+      const reason = reasonOf(error)
+      health.state = 'waiting for the database'
+      health.lastError = reason
+      logger.warn({ topic, reason, failures }, 'waiting for the database')
+    }
+    return askUntilAnswered(ask, isWanted, onFailure, signal)
+  }
+
+  /** Where nothing is stored, kafkajs begins at the group's committed offset, or else at the earliest. */
+  #resume(place: Place): void {
+    const { consumer, topic } = this.#options
+    this.#announced.delete(place.partition)
+    this.#seek(place)
+    consumer.resume([{ topic, partitions: [place.partition] }])
+  }
+
+  #seek({ partition, next }: Place): void {
+    const { consumer, topic } = this.#options
+    if (next !== null) consumer.seek({ topic, partition, offset: next.toString() })
+  }
+
+  #pause(partitions: readonly number[]): void {
+    const { consumer, topic } = this.#options
+    consumer.pause([{ topic, partitions: [...partitions] }])
+  }
+}
+
+function newPlace(partition: number): Place {
+  return { partition, next: null, sought: null, held: true, stopped: false, failures: 0 }
+}

@@ -1,0 +1,70 @@
+import { Kafka, logLevel, type Consumer, type LogEntry, type SASLOptions } from 'kafkajs'
+import { calmKafkajs } from '../runtime/calm-kafkajs.ts'
+import type { Logger } from '../runtime/logger.ts'
+
+export type KafkaOptions = {
+  readonly brokers: readonly string[]
+  readonly topic: string
+  readonly groupId: string
+  readonly ssl: boolean
+  readonly sasl: {
+    readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
+    readonly username: string
+    readonly password: string
+  } | null
+}
+
+/** A client for Kafka that never restarts anything by itself: our own supervision does. */
+export function createKafka(options: KafkaOptions, instance: string, logger: Logger): Kafka {
+  calmKafkajs()
+  return new Kafka({
+    clientId: instance,
+    brokers: [...options.brokers],
+    ssl: options.ssl,
+    ...readSasl(options.sasl),
+    connectionTimeout: 3_000,
+    requestTimeout: 15_000,
+    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 3 },
+    // Debug would log whole answers.
+    logLevel: logLevel.INFO,
+    logCreator: () => (entry) => logEntry(logger, entry),
+  })
+}
+
+function readSasl(sasl: KafkaOptions['sasl']): { sasl: SASLOptions } | object {
+  return sasl === null ? {} : { sasl: sasl satisfies SASLOptions }
+}
+
+export function createConsumer(kafka: Kafka, groupId: string): Consumer {
+  return kafka.consumer({
+    groupId,
+    // A killed instance's partitions stay unread for a session; nothing of ours blocks the heartbeat for longer than 5 s.
+    sessionTimeout: 10_000,
+    heartbeatInterval: 2_000,
+    rebalanceTimeout: 20_000,
+    // One record is an answer. The wait is what joins, seeks and a stop can cost; idle, it is four requests a second.
+    minBytes: 1,
+    maxWaitTimeInMs: 250,
+    // Eight full slices of typical records.
+    maxBytesPerPartition: 1024 * 1024,
+    maxBytes: 10 * 1024 * 1024,
+    // Joins are tried for long, because a member that gives up in the middle of one holds up the others for a session.
+    retry: { retries: 10, restartOnFailure: () => Promise.resolve(false) },
+  })
+}
+
+/**
+ * kafkajs' lines, of which only these fields are known to hold nothing of a record or a secret. All are debug: it calls a
+ * rebalance an error, and what matters of it has a line of ours.
+ */
+function logEntry(logger: Logger, { label, namespace, log }: LogEntry): void {
+  const { message, error, groupId, memberId, broker, topic, partition, retryCount } = log as Record<
+    string,
+    unknown
+  >
+  const reason = typeof error === 'string' ? error : undefined
+  logger.debug(
+    { label, namespace, message, reason, groupId, memberId, broker, topic, partition, retryCount },
+    'kafkajs',
+  )
+}

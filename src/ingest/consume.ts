@@ -1,0 +1,73 @@
+import { wait } from '../runtime/wait.ts'
+import { reasonOf, type ConsumerState, type Health } from './health.ts'
+import { limitGzip } from './limit-gzip.ts'
+import { runSession, type ConsumeOptions } from './run-session.ts'
+
+export type { ConsumeOptions }
+
+export type ConsumerHealth = {
+  state: ConsumerState
+  /** Whether it is a member of its group and stores what comes. */
+  up: boolean
+  lastError: string | null
+  assigned: number[]
+}
+
+export type Consumer = {
+  health(): ConsumerHealth
+  /** Takes no more, finishes the slices in hand, commits and leaves the group. */
+  stop(): Promise<void>
+}
+
+const restartMs = { first: 250, max: 5_000 }
+const unpackedBytesMin = 64 * 1024 * 1024
+
+/**
+ * Starts reading the topic into the log. Waits for Kafka and for the topic for ever, one line a try, and starts a consumer that
+ * crashed again for ever: each time with a client of its own, since kafkajs' restart forgets pauses and seeks.
+ */
+export function consume(options: ConsumeOptions): Consumer {
+  limitGzip(Math.max(unpackedBytesMin, 4 * options.maxRecordBytes))
+  const stopping = new AbortController()
+  const health: Health = { state: 'starting', lastError: null, assigned: [] }
+  const running = supervise(options, health, stopping.signal)
+  return {
+    health: () => ({ ...health, up: health.state === 'running' || health.state === 'rebalancing' }),
+    stop: async () => {
+      stopping.abort()
+      await running
+    },
+  }
+}
+
+async function supervise(options: ConsumeOptions, health: Health, stopping: AbortSignal): Promise<void> {
+  const { kafka, logger } = options
+  let failures = 0
+  while (!stopping.aborted) {
+    health.state = 'starting'
+    try {
+      await runSession(options, health, stopping)
+    } catch (error) {
+      const reason = reasonOf(error)
+      const hadJoined = hasJoined(health)
+      failures = hadJoined ? 1 : failures + 1
+      const restartInMs = Math.min(restartMs.max, restartMs.first * 2 ** (failures - 1))
+      health.lastError = reason
+      if (hadJoined) {
+        health.state = 'crashed'
+        logger.error({ topic: kafka.topic, reason, restartInMs }, 'consumer crashed')
+      } else {
+        logger.warn(
+          { topic: kafka.topic, brokers: kafka.brokers, reason, failures, restartInMs },
+          'waiting for Kafka',
+        )
+      }
+      await wait(restartInMs, stopping)
+    }
+  }
+  health.state = 'stopped'
+}
+
+function hasJoined(health: Health): boolean {
+  return health.state !== 'starting'
+}

@@ -1,0 +1,82 @@
+import { isUtf8 } from 'node:buffer'
+import { hash } from 'node:crypto'
+import type { KafkaMessage } from 'kafkajs'
+import type { DecodedRecord } from '../log/ingest.ts'
+import { readHeaders } from './read-headers.ts'
+import { identityKey, readIdentity, recordIdPrefix } from './read-identity.ts'
+import { scanJson } from './scan-json.ts'
+
+/** What is kept of a value over the limit. */
+export const cutBytes = 64 * 1024
+
+// PostgreSQL's json parser recurses, and fails the statement where its stack ends.
+const shownDepthMax = 1_000
+
+const noBytes = Buffer.alloc(0)
+
+/**
+ * Reads one Kafka record as far as it can be read. Pure; nothing in a record makes it throw. Whether the record becomes a
+ * message depends on the value alone: neither key nor headers nor timestamp can get a transaction rejected.
+ *
+ * @param valueBytesMax values above it are rejected, and only their first 64 KiB kept
+ */
+export function decode(
+  record: KafkaMessage,
+  topic: string,
+  partition: number,
+  valueBytesMax: number,
+): DecodedRecord {
+  const { value } = record
+  const isOver = value !== null && value.length > valueBytesMax
+  const payload = isOver ? value.subarray(0, cutBytes) : value
+  const reading = isOver ? overLimit(value, valueBytesMax) : readValue(value)
+  const headers = readHeaders(record.headers)
+  return {
+    offset: BigInt(record.offset),
+    timestampMs: readTimestamp(record.timestamp),
+    key: record.key,
+    headers: headers.json,
+    traceparent: headers.traceparent,
+    payload,
+    payloadState: value === null ? 'absent' : payload?.length === value.length ? 'whole' : 'cut',
+    payloadBytes: value?.length ?? 0,
+    // The one-shot form takes 0.9 µs for 200 bytes, createHash 2.4 µs (measured).
+    sha256: hash('sha256', value ?? noBytes, 'buffer'),
+    isJson: reading.isJson,
+    transactionId: reading.transactionId ?? `${recordIdPrefix}${topic}:${partition}:${record.offset}`,
+    rejection: reading.rejection,
+  }
+}
+
+type Reading = { isJson: boolean; transactionId: string | null; rejection: string | null }
+
+function readValue(value: Buffer | null): Reading {
+  if (value === null) return unreadable('The record has no value.')
+  if (value.length === 0) return unreadable('The value is empty.')
+  if (!isUtf8(value)) return unreadable('The value is not UTF-8.')
+  if (hasByteOrderMark(value)) return unreadable('The value begins with a byte order mark.')
+  const shape = scanJson(value, identityKey)
+  if (shape === null) return unreadable('The value is not JSON.')
+  const isJson = shape.depth <= shownDepthMax
+  const identity = readIdentity(value, shape)
+  return 'rejection' in identity
+    ? { isJson, transactionId: null, rejection: identity.rejection }
+    : { isJson, transactionId: identity.transactionId, rejection: null }
+}
+
+function hasByteOrderMark(value: Buffer): boolean {
+  return value[0] === 0xef && value[1] === 0xbb && value[2] === 0xbf
+}
+
+function overLimit(value: Buffer, valueBytesMax: number): Reading {
+  return unreadable(`The value has ${value.length} bytes; ${valueBytesMax} are allowed.`)
+}
+
+function unreadable(rejection: string): Reading {
+  return { isJson: false, transactionId: null, rejection }
+}
+
+/** Kafka gives -1 where there is none. Any other number is kept as it came: it decides nothing. */
+function readTimestamp(timestamp: string): bigint | null {
+  return /^\d+$/.test(timestamp) ? BigInt(timestamp) : null
+}

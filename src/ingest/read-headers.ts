@@ -1,0 +1,31 @@
+import type { IHeaders } from 'kafkajs'
+
+export type RecordHeaders = {
+  /** JSON text of [[name, base64 | null], …] as far as kafkajs keeps the order; null if there are none. */
+  json: string | null
+  traceparent: string | null
+}
+
+const none: RecordHeaders = { json: null, traceparent: null }
+
+// It becomes an HTTP header, so it is taken only if it is one as it stands. W3C's is 55 characters; later versions may add.
+const cleanTraceparent = /^[\x21-\x7e]{1,255}$/
+
+/** The headers of a record in a form that keeps every byte of their values, and the one that is passed on. */
+export function readHeaders(headers: IHeaders | undefined): RecordHeaders {
+  const entries = Object.entries(headers ?? {})
+  if (entries.length === 0) return none
+  const pairs = entries.flatMap(([name, value]) => valuesOf(value).map((each) => [name, each] as const))
+  const first = pairs.find(([name]) => name === 'traceparent')?.[1]?.toString('latin1')
+  return {
+    json: JSON.stringify(pairs.map(([name, value]) => [name, value?.toString('base64') ?? null])),
+    traceparent: first !== undefined && cleanTraceparent.test(first) ? first : null,
+  }
+}
+
+/** kafkajs gives one value, or an array where a name is repeated; its types leave out that a value may be null. */
+function valuesOf(value: IHeaders[string] | null): (Buffer | null)[] {
+  if (Array.isArray(value)) return value.flatMap(valuesOf)
+  if (value === undefined || value === null) return [null]
+  return [typeof value === 'string' ? Buffer.from(value) : value]
+}

@@ -1,0 +1,58 @@
+import type { Batch } from 'kafkajs'
+import type { RecordResult, Slice } from '../log/ingest.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Logger } from '../runtime/logger.ts'
+
+type Counts = Record<RecordResult | 'hole', number>
+
+/** What came of one batch, for its line in the log: [from, next) is accounted for in PostgreSQL. */
+export type Tally = {
+  readonly startedAt: number
+  readonly from: bigint
+  next: bigint
+  readonly counts: Counts
+}
+
+export function startTally(from: bigint): Tally {
+  return { startedAt: performance.now(), from, next: from, counts: noCounts() }
+}
+
+/** Counts a stored slice, in the metrics and in the batch's tally. */
+export function count(
+  { metrics, logger }: { metrics: Metrics; logger: Logger },
+  slice: Slice,
+  results: readonly RecordResult[],
+  tally: Tally,
+): void {
+  const { topic, partition } = slice
+  const counts = noCounts()
+  for (const result of results) counts[result]++
+  for (const hole of slice.holes) counts.hole += Number(hole.next - hole.from)
+  for (const result of Object.keys(counts) as (keyof Counts)[]) {
+    tally.counts[result] += counts[result]
+    if (counts[result] > 0) metrics.records.inc({ topic, partition, result }, counts[result])
+  }
+  if (!logger.isLevelEnabled('debug')) return
+  slice.records.forEach(({ offset, transactionId, rejection }, at) => {
+    const result = results[at]
+    logger.debug(
+      { topic, partition, offset: Number(offset), transactionId, result, rejection },
+      'record ingested',
+    )
+  })
+}
+
+/** The one line of a batch. `committed` is Kafka's offset; PostgreSQL's is committed whenever there is a line. */
+export function report(logger: Logger, batch: Batch, tally: Tally, committed: boolean): void {
+  const { topic, partition } = batch
+  const { from, next, counts, startedAt } = tally
+  const ms = Math.round(performance.now() - startedAt)
+  logger.info(
+    { topic, partition, from: Number(from), next: Number(next), ...counts, committed, ms },
+    'batch ingested',
+  )
+}
+
+function noCounts(): Counts {
+  return { received: 0, duplicate: 0, conflict: 0, rejected: 0, skipped: 0, hole: 0 }
+}

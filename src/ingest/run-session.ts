@@ -1,0 +1,130 @@
+import { once } from 'node:events'
+import type { Consumer } from 'kafkajs'
+import type { Pool } from 'pg'
+import type { Metrics } from '../metrics.ts'
+import type { Logger } from '../runtime/logger.ts'
+import { wait } from '../runtime/wait.ts'
+import { Assignment } from './assignment.ts'
+import { createConsumer, createKafka, type KafkaOptions } from './connect.ts'
+import type { FreshLane } from './fresh-lane.ts'
+import { handleBatch } from './handle-batch.ts'
+import { reasonOf, type Health } from './health.ts'
+import { onUndecodable } from './isolate-undecodable.ts'
+import { watchSilence } from './watch-silence.ts'
+
+export type ConsumeOptions = {
+  readonly kafka: KafkaOptions
+  readonly instance: string
+  readonly maxRecordBytes: number
+  readonly leaseMs: number
+  readonly database: Pool
+  readonly lane: FreshLane
+  readonly metrics: Metrics
+  readonly logger: Logger
+  readonly failpoint?: (name: string) => void
+}
+
+// Two, so that one partition's slice is decoded while another's is stored, and a slow one does not hold up all.
+const partitionsAtOnce = 2
+// Above what a join takes by itself. kafkajs asks a frozen broker eleven times, 15 s each, before it gives up.
+const silenceMs = 30_000
+// A slice in hand, its commits and a farewell to the group; the process has 10 s in all to end.
+const leaveMs = 7_000
+
+/**
+ * One life of a kafkajs consumer, with a client of its own, from connecting to leaving the group.
+ *
+ * @returns when `stopping` aborts: the slices in hand are stored, and the group is left
+ * @throws what ended it otherwise; it is gone then, and the caller starts another
+ */
+export async function runSession(
+  options: ConsumeOptions,
+  health: Health,
+  stopping: AbortSignal,
+): Promise<void> {
+  const { topic, groupId } = options.kafka
+  const kafka = createKafka(options.kafka, options.instance, options.logger)
+  const consumer = createConsumer(kafka, groupId)
+  const ended = new AbortController()
+  const assignment = new Assignment({
+    ...options,
+    consumer,
+    topic,
+    actor: `${options.instance}/ingest`,
+    health,
+    signal: ended.signal,
+  })
+  const { heard, silent } = watchSilence(silenceMs, ended.signal)
+  const over = Promise.race([crash(consumer), silent, once(stopping, 'abort', { signal: ended.signal })])
+  listen(consumer, topic, assignment, health, heard)
+  const forget = onUndecodable((found) => {
+    const place = found.topic === topic ? assignment.find(found.partition) : null
+    if (place === null) return
+    assignment.stop(place, `The record batch at offset ${found.first} cannot be decoded: ${found.reason}.`)
+  })
+  const batches = { ...options, kafka, assignment, failpoint: options.failpoint ?? (() => undefined) }
+  try {
+    const starting = start(consumer, topic, (payload) => handleBatch(batches, payload))
+    await Promise.race([starting, over])
+    await over
+  } finally {
+    forget()
+    ended.abort()
+    await leave(consumer, assignment, options.logger)
+    health.assigned = []
+  }
+}
+
+async function start(
+  consumer: Consumer,
+  topic: string,
+  eachBatch: (payload: Parameters<typeof handleBatch>[1]) => Promise<void>,
+): Promise<void> {
+  await consumer.connect()
+  await consumer.subscribe({ topic, fromBeginning: true })
+  await consumer.run({
+    autoCommit: false,
+    eachBatchAutoResolve: false,
+    partitionsConsumedConcurrently: partitionsAtOnce,
+    eachBatch,
+  })
+}
+
+function listen(
+  consumer: Consumer,
+  topic: string,
+  assignment: Assignment,
+  health: Health,
+  heard: () => void,
+): void {
+  const { GROUP_JOIN, REBALANCING, HEARTBEAT, FETCH } = consumer.events
+  consumer.on(GROUP_JOIN, ({ payload }) => {
+    heard()
+    assignment.join(payload.memberAssignment[topic] ?? [])
+  })
+  consumer.on(REBALANCING, () => {
+    health.state = 'rebalancing'
+  })
+  consumer.on(HEARTBEAT, heard)
+  consumer.on(FETCH, heard)
+}
+
+/** Rejects when kafkajs gives up; it restarts nothing by itself. */
+function crash(consumer: Consumer): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error))
+  })
+}
+
+/** A broker that does not answer must not keep the process from ending. */
+async function leave(consumer: Consumer, assignment: Assignment, logger: Logger): Promise<void> {
+  const clock = new AbortController()
+  const left = Promise.all([consumer.disconnect(), assignment.idle()])
+  try {
+    await Promise.race([left, wait(leaveMs, clock.signal)])
+  } catch (error) {
+    logger.debug({ reason: reasonOf(error) }, 'consumer left without a farewell')
+  } finally {
+    clock.abort()
+  }
+}

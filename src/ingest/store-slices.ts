@@ -1,0 +1,102 @@
+import type { Batch, EachBatchPayload, KafkaMessage } from 'kafkajs'
+import type { Slice } from '../log/ingest.ts'
+import type { Metrics } from '../metrics.ts'
+import { wait } from '../runtime/wait.ts'
+import type { Assignment, Place } from './assignment.ts'
+import { cutSlices, type Cut } from './cut-slices.ts'
+import { decode } from './decode.ts'
+import { reasonOf } from './health.ts'
+import { count, startTally, type Tally } from './report.ts'
+import { store, type StoreAnswer, type StoreOptions } from './store.ts'
+import { weigh } from './weigh.ts'
+
+export type SliceOptions = StoreOptions & {
+  readonly assignment: Assignment
+  readonly maxRecordBytes: number
+  readonly metrics: Metrics
+}
+
+// A commit that takes longer is left to finish by itself, so that the other partitions and the heartbeat go on.
+const slowMs = 5_000
+
+/**
+ * Stores a batch from `tally.from` to `next`, one transaction a slice, and resolves each with kafkajs. Ends early if the
+ * database fails, answers that the batch does not fit, or kafkajs wants to go on elsewhere; the rest is fetched again then.
+ *
+ * @throws what kafkajs' heartbeat throws
+ */
+export async function storeSlices(
+  options: SliceOptions,
+  payload: EachBatchPayload,
+  place: Place,
+  next: bigint,
+  tally: Tally,
+): Promise<void> {
+  const { batch } = payload
+  place.sought = null
+  const bytesOf = (record: KafkaMessage): number => weigh(record, options.maxRecordBytes)
+  for (const cut of cutSlices(batch.messages, tally.from, next, bytesOf)) {
+    const slice = decodeCut(cut, batch, options.maxRecordBytes)
+    const answer = await storeInTime(options, place, slice)
+    if (answer === null || !settle(options, payload, place, slice, answer, tally)) return
+    if (!payload.isRunning() || payload.isStale()) return
+    await payload.heartbeat()
+  }
+}
+
+function decodeCut(cut: Cut<KafkaMessage>, { topic, partition }: Batch, maxRecordBytes: number): Slice {
+  const records = cut.items.map((record) => decode(record, topic, partition, maxRecordBytes))
+  return { topic, partition, from: cut.from, next: cut.next, records, holes: cut.holes }
+}
+
+/** Null if the database failed or takes too long: the partition is held then. */
+async function storeInTime(options: SliceOptions, place: Place, slice: Slice): Promise<StoreAnswer | null> {
+  const { assignment } = options
+  const storing = store(options, slice)
+  const clock = new AbortController()
+  try {
+    const answer = await Promise.race([storing, wait(slowMs, clock.signal)])
+    if (typeof answer !== 'boolean') return answer
+    const counted = storing.then((late) => {
+      if (late.kind === 'stored') count(options, slice, late.results, startTally(slice.from))
+    })
+    assignment.hold(place, `storing a slice takes over ${slowMs} ms`, counted)
+  } catch (error) {
+    assignment.hold(place, reasonOf(error))
+  } finally {
+    clock.abort()
+  }
+  return null
+}
+
+/** Takes in the answer; whether the batch goes on. */
+function settle(
+  { assignment, metrics, logger }: SliceOptions,
+  payload: EachBatchPayload,
+  place: Place,
+  slice: Slice,
+  answer: StoreAnswer,
+  tally: Tally,
+): boolean {
+  const { topic, partition } = slice
+  place.next = answer.nextOffset
+  switch (answer.kind) {
+    case 'ahead':
+      assignment.sendBack(place)
+      return false
+    case 'stopped':
+      assignment.halt(place, answer.reason)
+      return false
+    case 'stored': {
+      const lag = BigInt(payload.batch.highWatermark) - answer.nextOffset
+      assignment.noteStored(place)
+      tally.next = answer.nextOffset
+      count({ metrics, logger }, slice, answer.results, tally)
+      metrics.consumerLag.set({ topic, partition }, Math.max(0, Number(lag)))
+      // After a join kafkajs' own places are new, and it may not even hold the partition any more.
+      if (!assignment.has(place)) return false
+      payload.resolveOffset((answer.nextOffset - 1n).toString())
+      return true
+    }
+  }
+}

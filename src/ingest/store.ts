@@ -1,0 +1,152 @@
+import type { Pool } from 'pg'
+import { classifyFault } from '../log/fault.ts'
+import {
+  ingest,
+  type DecodedRecord,
+  type IngestAnswer,
+  type RecordResult,
+  type Slice,
+} from '../log/ingest.ts'
+import { wait } from '../runtime/wait.ts'
+import type { Logger } from '../runtime/logger.ts'
+import type { FreshLane } from './fresh-lane.ts'
+import { halve } from './halve.ts'
+import { recordIdPrefix } from './read-identity.ts'
+
+export type StoreOptions = {
+  readonly database: Pool
+  readonly lane: FreshLane
+  readonly instance: string
+  readonly leaseMs: number
+  readonly logger: Logger
+  readonly failpoint: (name: string) => void
+}
+
+export type StoreAnswer =
+  | { kind: 'stored'; nextOffset: bigint; results: RecordResult[] }
+  | { kind: 'ahead'; nextOffset: bigint }
+  | { kind: 'stopped'; nextOffset: bigint; reason: string }
+
+// A race that was lost five times in a row is no race: the partition is held and tried again from the start.
+const raceRetriesMax = 5
+const raceDelayMs = 20
+
+/**
+ * Stores a slice, whatever is in it, and starts the first attempts that the fresh lane has room for. One record that
+ * PostgreSQL refuses is found by halving and stored as rejected, so that it never stalls its partition.
+ *
+ * @throws what pg throws if the database failed; what was stored by then stays stored, and is skipped the next time
+ */
+export async function store(options: StoreOptions, slice: Slice): Promise<StoreAnswer> {
+  try {
+    return await storeWhole(options, slice)
+  } catch (error) {
+    if (classifyFault(error) !== 'data') throw error
+    const [only, ...more] = slice.records
+    if (only === undefined) throw error
+    return more.length === 0
+      ? await storeRefused(options, slice, only, error)
+      : await storeHalves(options, slice)
+  }
+}
+
+async function storeHalves(options: StoreOptions, slice: Slice): Promise<StoreAnswer> {
+  const [first, second] = halve(slice)
+  const one = await store(options, first)
+  if (one.kind !== 'stored') return one
+  const other = await store(options, second)
+  if (other.kind !== 'stored') return other
+  return { ...other, results: [...one.results, ...other.results] }
+}
+
+/** The refused record becomes a rejected one: with its bytes, or without any of its own if those are what is refused. */
+async function storeRefused(
+  options: StoreOptions,
+  slice: Slice,
+  record: DecodedRecord,
+  refusal: unknown,
+): Promise<StoreAnswer> {
+  const withBytes = reject(slice, record, refusal)
+  options.logger.error(
+    {
+      topic: slice.topic,
+      partition: slice.partition,
+      offset: Number(record.offset),
+      reason: withBytes.rejection,
+    },
+    'record refused by PostgreSQL',
+  )
+  try {
+    return await storeWhole(options, { ...slice, records: [withBytes] })
+  } catch (error) {
+    if (classifyFault(error) !== 'data') throw error
+    return await storeWhole(options, { ...slice, records: [withoutBytes(withBytes)] })
+  }
+}
+
+function reject(slice: Slice, record: DecodedRecord, refusal: unknown): DecodedRecord {
+  return {
+    ...record,
+    isJson: false,
+    transactionId: `${recordIdPrefix}${slice.topic}:${slice.partition}:${record.offset}`,
+    // PostgreSQL's own message may quote the value, and this goes into logs.
+    rejection: `PostgreSQL refused the record (SQLSTATE ${readSqlState(refusal)}).`,
+  }
+}
+
+function withoutBytes(record: DecodedRecord): DecodedRecord {
+  return {
+    ...record,
+    payload: null,
+    payloadState: 'absent',
+    key: null,
+    headers: null,
+    traceparent: null,
+    timestampMs: null,
+  }
+}
+
+function readSqlState(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+}
+
+async function storeWhole(options: StoreOptions, slice: Slice): Promise<StoreAnswer> {
+  for (let retries = 0; ; retries++) {
+    try {
+      return await storeOnce(options, slice)
+    } catch (error) {
+      if (classifyFault(error) !== 'transient' || retries === raceRetriesMax) throw error
+      await wait(raceDelayMs * (retries + Math.random()), never)
+    }
+  }
+}
+
+const never = new AbortController().signal
+
+async function storeOnce(options: StoreOptions, slice: Slice): Promise<StoreAnswer> {
+  const reservation = await options.lane.reserve(slice.records.length)
+  let answer: IngestAnswer
+  try {
+    options.failpoint('ingest.before_commit')
+    answer = await ingest(
+      options.database,
+      slice,
+      `${options.instance}/ingest`,
+      `${options.instance}/fresh`,
+      reservation.room,
+      options.leaseMs,
+    )
+    options.failpoint('ingest.after_commit')
+  } catch (error) {
+    // PostgreSQL's refusal means that nothing was committed; with the connection gone nobody knows.
+    if (classifyFault(error) === 'lost' && reservation.room > 0) reservation.doubt()
+    else reservation.release()
+    throw error
+  }
+  if (answer.kind !== 'stored') {
+    reservation.release()
+    return answer
+  }
+  reservation.start(answer.claims)
+  return { kind: 'stored', nextOffset: answer.nextOffset, results: answer.results }
+}

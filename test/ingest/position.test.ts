@@ -1,0 +1,219 @@
+import { CompressionTypes } from 'kafkajs'
+import t, { type Test } from 'tap'
+import { database } from '../support/database.ts'
+import {
+  countRecords,
+  createClient,
+  createTopic,
+  findUnaccounted,
+  names,
+  produce,
+  readCommitted,
+  readRecords,
+  startConsumer,
+  startKafka,
+  until,
+  waitForLine,
+  type TestTopic,
+} from './harness.ts'
+
+const brokers = await startKafka(t)
+
+t.test('the next offset in PostgreSQL wins over what Kafka has committed', async (t) => {
+  for (const [what, offset] of [
+    ['ahead', '60'],
+    ['behind', '3'],
+  ] as const) {
+    await t.test(`Kafka's offset is ${what}`, async (t) => {
+      const { pool } = await database(t)
+      const topic = await createTopic(t, brokers, 1)
+      await produce(topic, 0, names('a', 40))
+      const first = startConsumer(t, topic, pool)
+      await until(async () => (await countRecords(pool, topic.topic)) === 40)
+      await first.stop()
+      await produce(topic, 0, names('b', 40))
+      await topic.admin.setOffsets({ ...topic, partitions: [{ partition: 0, offset }] })
+      const second = startConsumer(t, topic, pool)
+      await until(async () => (await countRecords(pool, topic.topic)) === 80)
+      await until(async () => (await readCommitted(topic)).join() === '80')
+      await second.stop()
+      t.strictSame(await findUnaccounted(pool, topic.topic), [])
+      t.equal((await readRecords(pool, topic.topic)).length, 80)
+    })
+  }
+})
+
+t.test('a group whose offsets were deleted goes on where PostgreSQL stands', async (t) => {
+  const { pool } = await database(t)
+  const topic = await createTopic(t, brokers, 1)
+  await produce(topic, 0, names('a', 40))
+  const first = startConsumer(t, topic, pool)
+  await until(async () => (await countRecords(pool, topic.topic)) === 40)
+  await first.stop()
+  await topic.admin.deleteGroups([topic.groupId])
+  await produce(topic, 0, names('b', 5))
+  const second = startConsumer(t, topic, pool)
+  await until(async () => (await countRecords(pool, topic.topic)) === 45)
+  t.match(await waitForLine(second, 'batch ingested'), { from: 40, received: 5, skipped: 0 })
+})
+
+t.test('records deleted before they were stored stop their partition, and the others go on', async (t) => {
+  const { pool } = await database(t)
+  const topic = await createTopic(t, brokers, 2)
+  await storeThenStop(t, topic, pool, 10)
+  await produce(topic, 0, names('lost', 10))
+  await topic.admin.deleteTopicRecords({ topic: topic.topic, partitions: [{ partition: 0, offset: '15' }] })
+  const consumer = startConsumer(t, topic, pool)
+  await waitForLine(consumer, 'partition stopped')
+  await until(async () => (await readStopped(pool)).length === 1)
+  await produce(topic, 1, names('c', 10))
+  await until(async () => (await countRecords(pool, topic.topic)) === 30)
+
+  t.match(await readStopped(pool), [
+    { topic: topic.topic, partition: 0, reason: /next offset is 10, .* first is 15/ },
+  ])
+  const records = await readRecords(pool, topic.topic)
+  t.equal(records.filter((record) => record.partition === 0).length, 10, 'nothing behind the gap is stored')
+  t.match(consumer.health(), { state: 'running', up: true })
+  t.equal(consumer.lines.filter((line) => line.event === 'partition stopped').length, 1)
+
+  await consumer.stop()
+  const next = startConsumer(t, topic, pool)
+  await until(() => next.lines.some((line) => line.event === 'partition stopped'))
+  t.match(
+    next.lines.find((line) => line.event === 'partition stopped'),
+    { partition: 0, nextOffset: 10 },
+  )
+  await produce(topic, 1, ['last'])
+  await until(async () => (await countRecords(pool, topic.topic)) === 31)
+})
+
+t.test('a topic that was created anew and is shorter now stops the partition', async (t) => {
+  const { pool } = await database(t)
+  const topic = await createTopic(t, brokers, 1)
+  await storeThenStop(t, topic, pool, 10)
+  await topic.admin.deleteTopics({ topics: [topic.topic] })
+  await until(async () => !(await topic.admin.listTopics()).includes(topic.topic))
+  const anew = await createTopic(t, brokers, 1, topic.topic)
+  await produce(anew, 0, names('new', 4))
+  const consumer = startConsumer(t, topic, pool)
+  await until(async () => (await readStopped(pool)).length === 1)
+  t.match(await readStopped(pool), [{ partition: 0, reason: /next offset is 10, .* ends at 4/ }])
+  t.equal(await countRecords(pool, topic.topic), 10)
+  await consumer.stop()
+})
+
+t.test('a partition whose next offset PostgreSQL forgot is read again from there', async (t) => {
+  const { pool } = await database(t)
+  const topic = await createTopic(t, brokers, 1)
+  await produce(topic, 0, names('a', 10))
+  const consumer = startConsumer(t, topic, pool)
+  await until(async () => (await countRecords(pool, topic.topic)) === 10)
+  await produce(topic, 0, names('b', 10))
+  await until(async () => (await countRecords(pool, topic.topic)) === 20)
+  // As after a return to an older copy, while Kafka and this consumer have moved on.
+  await forget(pool, 10)
+  await produce(topic, 0, ['c'])
+  await until(async () =>
+    (await readRecords(pool, topic.topic)).some((record) => record.transaction_id === 'c'),
+  )
+
+  const records = await readRecords(pool, topic.topic)
+  t.equal(
+    records.filter((record) => record.type === 'duplicate_received').length,
+    10,
+    'they were offered again',
+  )
+  t.equal(records.at(-1)?.offset, 20)
+  t.equal(consumer.lines.filter((line) => line.event === 'partition stopped').length, 0)
+})
+
+t.test('what transactions leave between records is a recorded hole', async (t) => {
+  const { pool } = await database(t)
+  if (!process.env.KAFKA_BROKER) {
+    t.comment('left out: the embedded broker has no transactions; name a real one in KAFKA_BROKER')
+    return
+  }
+  const topic = await createTopic(t, brokers, 1)
+  const transact = async (ids: string[], commits: boolean) => {
+    const transaction = await transactional.transaction()
+    await transaction.send({
+      topic: topic.topic,
+      messages: ids.map((id) => ({ partition: 0, value: JSON.stringify({ transaction_id: id }) })),
+    })
+    await (commits ? transaction.commit() : transaction.abort())
+  }
+  const transactional = createClient(brokers).producer({
+    transactionalId: topic.topic,
+    idempotent: true,
+    maxInFlightRequests: 1,
+  })
+  await transactional.connect()
+  t.teardown(() => transactional.disconnect())
+  const consumer = startConsumer(t, topic, pool)
+  await transact(names('a', 3), true)
+  await until(async () => (await countRecords(pool, topic.topic)) === 3)
+  await transact(names('aborted', 5), false)
+  await transact(names('b', 2), true)
+  await produce(topic, 0, ['c'])
+  await until(async () => (await countRecords(pool, topic.topic)) === 6)
+  await transact(names('aborted', 5), false)
+  await produce(topic, 0, ['d'])
+  await until(async () => (await countRecords(pool, topic.topic)) === 7)
+
+  // Which offset a record gets is the broker's affair: it writes a transaction's marker some time after the commit's answer.
+  t.strictSame(
+    (await readRecords(pool, topic.topic)).map((record) => record.transaction_id),
+    ['a-0', 'a-1', 'a-2', 'b-0', 'b-1', 'c', 'd'],
+  )
+  const { rows } = await pool.query<{ holes: number }>(
+    `select sum(next_offset - first_offset)::int as holes from partition_holes`,
+  )
+  t.ok(rows[0]!.holes >= 10, 'the aborted records are in holes')
+  t.strictSame(await findUnaccounted(pool, topic.topic), [])
+  t.equal(consumer.lines.filter((line) => line.event === 'partition stopped').length, 0)
+})
+
+t.test('a gzip batch is read like any other', async (t) => {
+  const { pool } = await database(t)
+  const topic = await createTopic(t, brokers, 1)
+  const messages = names('a', 100).map((id) => ({
+    partition: 0,
+    value: JSON.stringify({ transaction_id: id }),
+  }))
+  await topic.producer.send({ topic: topic.topic, messages, compression: CompressionTypes.GZIP })
+  startConsumer(t, topic, pool)
+  await until(async () => (await countRecords(pool, topic.topic)) === 100)
+  t.strictSame(await findUnaccounted(pool, topic.topic), [])
+})
+
+type Pool = Parameters<typeof countRecords>[0]
+
+/** Both partitions, or the one there is, get `count` records that are stored. */
+async function storeThenStop(
+  t: Pick<Test, 'teardown'>,
+  topic: TestTopic,
+  pool: Pool,
+  count: number,
+): Promise<void> {
+  const partitions = (await topic.admin.fetchTopicOffsets(topic.topic)).length
+  for (let partition = 0; partition < partitions; partition++)
+    await produce(topic, partition, names(`p${partition}`, count))
+  const consumer = startConsumer(t, topic, pool)
+  await until(async () => (await countRecords(pool, topic.topic)) === count * partitions)
+  await consumer.stop()
+}
+
+async function readStopped(pool: Pool): Promise<unknown[]> {
+  return (await pool.query('select topic, partition, reason from stopped_partitions')).rows as unknown[]
+}
+
+async function forget(pool: Pool, nextOffset: number): Promise<void> {
+  const { rows } = await pool.query<{ tgname: string }>(
+    `select tgname from pg_trigger where tgrelid = 'partition_advances'::regclass and not tgisinternal`,
+  )
+  for (const { tgname } of rows) await pool.query(`alter table partition_advances disable trigger ${tgname}`)
+  await pool.query('delete from partition_advances where next_offset > $1', [nextOffset])
+  for (const { tgname } of rows)
+    await pool.query(`alter table partition_advances enable always trigger ${tgname}`)
+}
