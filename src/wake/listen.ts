@@ -1,0 +1,171 @@
+import { performance } from 'node:perf_hooks'
+import type pg from 'pg'
+import type { Logger } from '../runtime/logger.ts'
+import { wait } from '../runtime/wait.ts'
+import { Session } from './session.ts'
+
+export type ListenOptions = {
+  /** A direct connection. Through a transaction pooler LISTEN lands in a session that somebody else uses next. */
+  connectionString: string
+  ssl?: pg.ConnectionConfig['ssl']
+  channels: readonly string[]
+  /** Names this process in `pg_stat_activity`. */
+  instance: string
+  /** A hint: look again. Called for each notification, so it must be cheap. */
+  onNotify(channel: string): void
+  /** Every LISTEN is in effect; what was committed before may have gone unheard: look now. */
+  onUp(reconnect: boolean): void
+  onDown?(reason: string): void
+  logger: Logger
+  /** From the answer to one heartbeat to the next. */
+  heartbeatMs?: number
+  /** Bounds connecting, each LISTEN and each heartbeat. */
+  timeoutMs?: number
+  /** The wait before a new session: doubled from `retryMinMs` to `retryMaxMs` while sessions fail, and jittered. */
+  retryMinMs?: number
+  retryMaxMs?: number
+}
+
+export type Listener = {
+  readonly up: boolean
+  /** `performance.now()` since when the listener has been up without a break; null while it is down. */
+  readonly upSince: number | null
+  /** Milliseconds since the session last proved that it hears: a notification or a heartbeat. Null before the first. */
+  ageMs(): number | null
+  /** Why the listener is down; null while it is up. */
+  lastError(): string | null
+  /** Ends the session, within a second even if the server is out of reach. */
+  stop(): Promise<void>
+}
+
+// A session that has gone deaf is found within 8 s: before the sweep, which looks for what was due for 10 s although the
+// listener was up, can blame the waker for it.
+const heartbeatDefaultMs = 5_000
+const timeoutDefaultMs = 3_000
+
+/**
+ * Keeps one LISTEN session for this process and never gives up on it: when a session ends, for whatever reason, the next
+ * one is opened, and `onUp` asks for a look that covers what was missed between the two. A notification is only a hint,
+ * so nothing is replayed: the look finds what is due.
+ */
+export function listen(options: ListenOptions): Listener {
+  return new KeptListener(options)
+}
+
+class KeptListener implements Listener {
+  readonly #options: ListenOptions
+  readonly #stopping = new AbortController()
+  readonly #ended: Promise<void>
+  #session: Session | null = null
+  #upSince: number | null = null
+  #heardAt: number | null = null
+  #lastError: string | null = null
+  #reconnect = false
+  #failures = 0
+
+  constructor(options: ListenOptions) {
+    this.#options = options
+    this.#ended = this.#keep()
+  }
+
+  get up(): boolean {
+    return this.#upSince !== null
+  }
+
+  get upSince(): number | null {
+    return this.#upSince
+  }
+
+  ageMs(): number | null {
+    return this.#heardAt === null ? null : performance.now() - this.#heardAt
+  }
+
+  lastError(): string | null {
+    return this.#lastError
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#session?.close()
+    await this.#ended
+  }
+
+  async #keep(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      try {
+        await this.#hold()
+      } catch (error) {
+        await this.#goDown(reasonOf(error))
+      }
+    }
+  }
+
+  /** Opens a session and holds it until it ends; always throws, with the reason. */
+  async #hold(): Promise<never> {
+    const { heartbeatMs = heartbeatDefaultMs } = this.#options
+    const session = this.#createSession()
+    this.#session = session
+    try {
+      await session.open()
+      this.#goUp()
+      while (await wait(heartbeatMs, session.over)) {
+        await session.beat()
+        this.#heardAt = performance.now()
+        // Not before the first heartbeat: sessions that die young are failures too, and their successors wait longer.
+        this.#failures = 0
+      }
+      throw session.over.reason
+    } finally {
+      session.drop(new Error('the session was left'))
+    }
+  }
+
+  #createSession(): Session {
+    const { connectionString, ssl, channels, instance, timeoutMs = timeoutDefaultMs } = this.#options
+    return new Session({
+      connectionString,
+      ssl,
+      channels,
+      applicationName: `transaction-queue-proxy listen ${instance}`,
+      timeoutMs,
+      onNotify: (channel) => {
+        this.#heardAt = performance.now()
+        this.#options.onNotify(channel)
+      },
+    })
+  }
+
+  #goUp(): void {
+    const reconnect = this.#reconnect
+    this.#reconnect = true
+    this.#upSince = this.#heardAt = performance.now()
+    this.#lastError = null
+    this.#options.logger.info({ channels: this.#options.channels, reconnect }, 'listener up')
+    this.#options.onUp(reconnect)
+  }
+
+  /** Tells that the listener is down, unless that was asked for, and waits until it is time for the next session. */
+  async #goDown(reason: string): Promise<void> {
+    const wasUp = this.up
+    this.#upSince = null
+    if (this.#stopping.signal.aborted) return
+    this.#lastError = reason
+    const retryInMs = retryDelay(this.#options, this.#failures++)
+    const line = { reason, retry_in_ms: retryInMs }
+    this.#options.logger.warn(line, wasUp ? 'listener down' : 'listener cannot connect')
+    if (wasUp) this.#options.onDown?.(reason)
+    await wait(retryInMs, this.#stopping.signal)
+  }
+}
+
+/** From the least to the greatest wait, doubled for each failure in a row, then cut by up to half at random. */
+function retryDelay({ retryMinMs = 100, retryMaxMs = 5_000 }: ListenOptions, failures: number): number {
+  const doubled = Math.min(retryMaxMs, retryMinMs * 2 ** failures)
+  return Math.round(doubled * (1 - Math.random() / 2))
+}
+
+/** A refused connect to a name with several addresses is an AggregateError, whose message is empty. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.message || ('code' in error ? String(error.code) : error.name)
+}
