@@ -1,0 +1,123 @@
+import { X509Certificate } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
+import { createSecureContext, type SecureContext } from 'node:tls'
+import { buildConnector, Client, type Dispatcher } from 'undici'
+
+/**
+ * An idle connection is used again for this long unless the processor's Keep-Alive says otherwise, of which undici takes
+ * off 2 s. Common servers close after 5 s, and a request that meets the close is an unknown outcome.
+ */
+const idleMs = 4_000
+
+/** Past this a connect is given up, so that a request cannot hold a connection slot that will never carry it. */
+const connectMaxMs = 10_000
+
+const answerHeadersMaxBytes = 64 * 1024
+
+export type Tls = { readonly ca: string | null; readonly cert: string | null; readonly key: string | null }
+
+type Request = {
+  options: Dispatcher.DispatchOptions
+  handler: Dispatcher.DispatchHandler & { readonly settled: boolean }
+}
+
+export type Connections = {
+  /** Sends as soon as a connection is free, in the order of calls. */
+  dispatch(options: Dispatcher.DispatchOptions, handler: Request['handler']): void
+  close(): Promise<void>
+}
+
+/**
+ * At most `max` connections to one origin, each carrying one request at a time.
+ *
+ * This is undici's Pool with its list of clients replaced by a stack of free ones. Pool searches that list from its start
+ * for every request (measured: 18.4 µs of CPU a request instead of 17.3 with 50 connections, 28.0 instead of 25.6 with
+ * 500), gives a request that met its deadline in the queue to a good connection, which then has to be broken, and loses
+ * sight of a client whose connect failed, so that closing the pool leaves its sockets open.
+ */
+export function createConnections(url: URL, max: number, timeoutMs: number, tls: Tls): Connections {
+  const closing = new AbortController()
+  setMaxListeners(0, closing.signal)
+  const connect = connector(url, timeoutMs, tls, closing.signal)
+  const clients: Client[] = []
+  const free: Client[] = []
+  // As long as what the callers have open: they bound it.
+  const waiting: Request[] = []
+
+  const open = () => {
+    const client = new Client(url.origin, {
+      connect,
+      pipelining: 1,
+      keepAliveTimeout: idleMs,
+      maxHeaderSize: answerHeadersMaxBytes,
+      // One deadline covers the whole attempt, and it is not undici's.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    })
+    // Said when the client may take its next request, whatever became of the last. It comes a turn of the event loop after
+    // the answer, in which the end of a connection that the processor closes without notice is seen, before it is used.
+    // Taking the client at the answer saves up to 5 µs when requests wait, and makes such a request unknown.
+    client.on('drain', () => release(client))
+    clients.push(client)
+    return client
+  }
+
+  const release = (client: Client) => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      if (next.handler.settled) continue
+      hand(client, next)
+      return
+    }
+    free.push(client)
+  }
+
+  const hand = (client: Client, { options, handler }: Request) => {
+    client.dispatch(options, handler)
+    // Only a request that undici did not take (an illegal header) ends this soon, and no drain follows it.
+    if (handler.settled) release(client)
+  }
+
+  return {
+    dispatch(options, handler) {
+      const client = free.pop() ?? (clients.length < max ? open() : undefined)
+      if (client === undefined) waiting.push({ options, handler })
+      else hand(client, { options, handler })
+    },
+    async close() {
+      waiting.length = 0
+      // A client that is still connecting forgets its socket when destroyed; the signal does not.
+      closing.abort()
+      await Promise.all(clients.map((client) => client.destroy()))
+    },
+  }
+}
+
+function connector(url: URL, timeoutMs: number, tls: Tls, signal: AbortSignal): buildConnector.connector {
+  const options: buildConnector.BuildOptions & { signal: AbortSignal } = {
+    timeout: Math.min(timeoutMs, connectMaxMs),
+    allowH2: false,
+    signal,
+  }
+  // Made once: it parses the certificates, and a text that is none is found at the start.
+  if (url.protocol === 'https:') options.secureContext = secureContext(tls)
+  return buildConnector(options)
+}
+
+function secureContext({ ca, cert, key }: Tls): SecureContext {
+  const authority = ca === null ? {} : { ca }
+  // A secure context takes a text without any certificate for an authority that vouches for nobody.
+  if (ca !== null) attemptTo('the certificate authority cannot be used', () => new X509Certificate(ca))
+  const identity = { ...(cert === null ? {} : { cert }), ...(key === null ? {} : { key }) }
+  return attemptTo('the client certificate and its key cannot be used', () =>
+    createSecureContext({ ...authority, ...identity }),
+  )
+}
+
+/** The texts of OpenSSL's errors quote nothing of a key. */
+function attemptTo<T>(sentence: string, make: () => T): T {
+  try {
+    return make()
+  } catch (cause) {
+    throw new Error(`${sentence}: ${cause instanceof Error ? cause.message : 'no reason given'}`, { cause })
+  }
+}

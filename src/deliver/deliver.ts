@@ -1,0 +1,88 @@
+import type { Dispatcher } from 'undici'
+import type { Outcome } from '../message/outcome.ts'
+import { Attempt, type AttemptContext } from './attempt.ts'
+import { createConnections, type Tls } from './connections.ts'
+import { watchDeadlines } from './deadlines.ts'
+import { fixedHeaders, isTraceparent } from './headers.ts'
+
+/** What one attempt sends: the bytes as they were received, and what names them. */
+export type Delivery = { body: Buffer; idempotencyKey: string; attempt: number; traceparent: string | null }
+
+export type DelivererSettings = {
+  url: URL
+  /** Only for what reasons say; the deadline comes with each delivery. */
+  timeoutMs: number
+  /** Requests beyond this number wait for a connection, within their deadline. */
+  connections: number
+  headers: Readonly<Record<string, string>>
+  retryStatuses: (statusCode: number) => boolean
+  /** The contents of PEM files. */
+  tls: Tls
+}
+
+export type Deliverer = {
+  /** Never rejects. `deadlineAt` is on performance.now()'s clock, in ms; past it nothing is sent (`not_sent`). */
+  deliver(delivery: Delivery, deadlineAt: number): Promise<Outcome>
+  /** Ends every open request now: `unknown` where bytes may have left, `not_sent` where not; then starts no other. */
+  abortAll(reason: string): void
+  /** Ends what is open as `abortAll` does, and closes the connections. */
+  close(): Promise<void>
+}
+
+/**
+ * Sends one HTTP request for each call: no retries, no redirects, no request repeated once its bytes may have left.
+ * Throws, in a sentence for the operator, on headers or PEM texts that cannot be used.
+ */
+export function createDeliverer(settings: DelivererSettings): Deliverer {
+  const { url, timeoutMs, retryStatuses } = settings
+  const fixed = fixedHeaders(url, settings.headers)
+  const path = url.pathname + url.search
+  const connections = createConnections(url, settings.connections, timeoutMs, settings.tls)
+  const context: AttemptContext = {
+    open: new Set(),
+    peer: `${url.hostname}:${url.port || (url.protocol === 'https:' ? '443' : '80')}`,
+    secure: url.protocol === 'https:',
+    retryStatuses,
+    timeoutReason: `timeout after ${timeoutMs / 1000} s`,
+  }
+  const deadlines = watchDeadlines(context.open)
+  let stopped: string | null = null
+
+  const abortAll = (reason: string) => {
+    stopped ??= reason
+    for (const attempt of context.open) attempt.end(reason)
+  }
+
+  return {
+    deliver(delivery, deadlineAt) {
+      return new Promise((resolve) => {
+        const attempt = new Attempt(context, deadlineAt, resolve)
+        if (stopped !== null) attempt.end(stopped)
+        else if (performance.now() >= deadlineAt) attempt.expire()
+        else {
+          deadlines.arm()
+          connections.dispatch(request(path, fixed, delivery), attempt)
+        }
+      })
+    },
+    abortAll,
+    async close() {
+      abortAll('closed')
+      await connections.close()
+    },
+  }
+}
+
+function request(path: string, fixed: readonly string[], delivery: Delivery): Dispatcher.DispatchOptions {
+  const headers = [
+    ...fixed,
+    'Idempotency-Key',
+    delivery.idempotencyKey,
+    'X-Attempt',
+    String(delivery.attempt),
+  ]
+  if (delivery.traceparent !== null && isTraceparent(delivery.traceparent)) {
+    headers.push('traceparent', delivery.traceparent)
+  }
+  return { path, method: 'POST', headers, body: delivery.body }
+}

@@ -1,0 +1,147 @@
+import { setImmediate } from 'node:timers/promises'
+import type { Pool } from 'pg'
+import { lanes as laneNames, type Lane as LaneName } from '../message/message.ts'
+import type { RetryPolicy } from '../message/decide.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Logger } from '../runtime/logger.ts'
+import { wait } from '../runtime/wait.ts'
+import { Waker, type WakeCause } from '../wake/waker.ts'
+import { attempt, reportAttempt, type Deliver } from './attempt.ts'
+import { Lane, type Reservation } from './lane.ts'
+import { Outage } from './outage.ts'
+import { runLane } from './run-lane.ts'
+import { Settler } from './settler.ts'
+import { sweep } from './sweep.ts'
+
+export type DispatchOptions = {
+  database: Pool
+  instance: string
+  limits: Readonly<Record<LaneName, number>>
+  leaseMs: number
+  timeoutMs: number
+  policy: RetryPolicy
+  deliver: Deliver
+  /** Ends every open request now; see Deliverer. */
+  abortAll: (reason: string) => void
+  /** performance.now() since when the LISTEN session has been up; null while it is down. */
+  listenerUpSince: () => number | null
+  metrics: Metrics
+  logger: Logger
+  failpoint: (name: string) => void
+}
+
+export type Dispatcher = {
+  /** A hint that something may be due. */
+  wake(cause: WakeCause): void
+  /** Room for messages that ingest stores, so that their first attempt starts in the same transaction. */
+  reserveFresh(max: number): Promise<Reservation>
+  lanes(): { lane: LaneName; inFlight: number; limit: number }[]
+  /** Takes no more, finishes what is open, and after `graceMs` ends that too as unknown. Resolves within about `graceMs` + 1.5 s. */
+  drain(graceMs: number): Promise<void>
+}
+
+// A slice waits this long for a lane that keeps up and is full just now; a lane with a queue is not waited for at all.
+const reserveWaitMs = 500
+const settleGraceMs = 1_500
+
+type Line = { lane: Lane; settler: Settler; waker: Waker }
+
+/** Starts the two lanes, fresh work and retries: one code path, room of their own, so that neither starves the other. */
+export function dispatch(options: DispatchOptions): Dispatcher {
+  const stop = new AbortController()
+  const outage = new Outage(options.leaseMs, options.timeoutMs)
+  const lines = laneNames.map((name) => createLine(name, options, outage))
+  const isBehind = (): boolean => lines.some((line) => line.settler.behind)
+  const isHeld: Lane['holds'] = (attempt) => lines.some((line) => line.lane.holds(attempt))
+  const loops = lines.map(({ lane, waker }) =>
+    runLane(lane, { ...options, outage, waker, isBehind, isHeld }, stop.signal),
+  )
+  const sweeping = sweep({ ...options, lines, outage }, stop.signal)
+  const fresh = lineOf(lines, 'fresh')
+  return {
+    wake: (cause) => lines.forEach((line) => line.waker.wake(cause)),
+    reserveFresh: (max) => reserveFresh(fresh, max, stop.signal),
+    lanes: () => lines.map(({ lane }) => ({ lane: lane.name, inFlight: lane.open, limit: lane.limit })),
+    drain: async (graceMs) => {
+      const drainedAt = performance.now()
+      stop.abort()
+      // A loop may hang on a frozen database; what is open is finished all the same.
+      const grace = new AbortController()
+      await Promise.race([Promise.all([...loops, sweeping]), wait(graceMs / 2, grace.signal)])
+      grace.abort()
+      await finish(lines, options, graceMs - (performance.now() - drainedAt))
+    },
+  }
+}
+
+function createLine(name: LaneName, options: DispatchOptions, outage: Outage): Line {
+  const { database, policy, metrics, logger, failpoint } = options
+  const waker = new Waker()
+  const lane = new Lane(
+    name,
+    options.instance,
+    options.limits[name],
+    options.timeoutMs,
+    (claim, deadlineAt) => {
+      void attempt(claim, deadlineAt, options.deliver, policy).then((finished) => {
+        failpoint(`${name}.sent`)
+        settler.add(finished)
+      })
+    },
+  )
+  const settler = new Settler({
+    database,
+    actor: lane.actor,
+    logger,
+    openCount: () => lane.open,
+    onOutage: () => outage.begin(),
+    beforeStore: () => failpoint(`${name}.before_outcome`),
+    onSettled: (batch, answers) => {
+      failpoint(`${name}.after_outcome`)
+      lane.close(batch)
+      batch.forEach((finished, at) =>
+        reportAttempt(lane, finished, answers[at] ?? 'stale', policy, metrics, logger),
+      )
+    },
+  })
+  return { lane, settler, waker }
+}
+
+/** No room while messages are due: new records must not starve a backlog, and their own look is for the rest. */
+async function reserveFresh({ lane, waker }: Line, max: number, signal: AbortSignal): Promise<Reservation> {
+  const wanted = Math.min(max, Math.ceil(lane.limit / 2))
+  const until = performance.now() + reserveWaitMs
+  // Several partitions wait here at once, and the first to wake may have taken the room.
+  while (lane.idle && !lane.doubtful && lane.room < wanted && !signal.aborted) {
+    const restMs = until - performance.now()
+    if (restMs <= 0) break
+    await lane.waitForRoom(wanted, signal, restMs)
+  }
+  const reservation = lane.reserve(lane.idle && !lane.doubtful && !signal.aborted ? max : 0)
+  return {
+    ...reservation,
+    doubt: () => {
+      reservation.doubt()
+      // The lane may be asleep, and the listener well: nobody else tells it that there are attempts to take up.
+      waker.wake('reconnect')
+    },
+  }
+}
+
+async function finish(lines: Line[], options: DispatchOptions, graceMs: number): Promise<void> {
+  await Promise.all(lines.map(({ lane }) => lane.waitForEnd(graceMs)))
+  if (lines.some(({ lane }) => lane.open > 0)) {
+    options.abortAll('the service is stopping')
+    // What was aborted reports its outcome before the settlers are asked to end.
+    await setImmediate()
+  }
+  const left = await Promise.all(lines.map(({ settler }) => settler.end(settleGraceMs)))
+  const outcomes = left.reduce((sum, count) => sum + count, 0)
+  if (outcomes > 0) options.logger.error({ outcomes }, 'stopped with outcomes that could not be stored')
+}
+
+function lineOf(lines: Line[], name: LaneName): Line {
+  const line = lines.find((each) => each.lane.name === name)
+  if (line === undefined) throw new Error(`no lane ${name}`)
+  return line
+}

@@ -1,0 +1,184 @@
+import type { Claim } from '../log/claim.ts'
+import type { Lane as LaneName, MessageId } from '../message/message.ts'
+
+/** How long a doubtful transaction can still come to be committed: the server ends every statement before. */
+const doubtMaxMs = 35_000
+// Until then a statement whose connection broke may not have reached the server.
+const doubtMinMs = 1_000
+
+/** Room that was set aside for attempts about to be started in a transaction. Ends by exactly one of its three calls. */
+export type Reservation = {
+  readonly room: number
+  /** The transaction is committed: these attempts are open. Room that they leave over is given back. */
+  start(claims: readonly Claim[]): void
+  /** Nothing was started. */
+  release(): void
+  /** The transaction's answer was lost: attempts may be open in the log that nobody holds. */
+  doubt(): void
+}
+
+/**
+ * The room of one lane. What counts against its limit are the attempts that are open in the log, from their claim's
+ * transaction to the commit of their outcome, and what is reserved for attempts about to be started.
+ */
+export class Lane {
+  readonly name: LaneName
+  /** Who the events of this lane name: instance/lane. */
+  readonly actor: string
+  readonly limit: number
+  /** Whether the last look left nothing due. New records may be started past the queue only then. */
+  idle = false
+  readonly #begin: (claim: Claim, deadlineAt: number) => void
+  readonly #timeoutMs: number
+  readonly #open = new Set<string>()
+  #doubts: { room: number; since: number }[] = []
+  readonly #waiting = new Set<() => void>()
+  #reserved = 0
+  #roomSince: number | null = performance.now()
+
+  /** @param begin starts one attempt; it must end by close() */
+  constructor(
+    name: LaneName,
+    instance: string,
+    limit: number,
+    timeoutMs: number,
+    begin: (claim: Claim, deadlineAt: number) => void,
+  ) {
+    this.name = name
+    this.actor = `${instance}/${name}`
+    this.limit = limit
+    this.#timeoutMs = timeoutMs
+    this.#begin = begin
+  }
+
+  get room(): number {
+    const doubted = this.#doubts.reduce((sum, { room }) => sum + room, 0)
+    return this.limit - this.#open.size - this.#reserved - doubted
+  }
+
+  get open(): number {
+    return this.#open.size
+  }
+
+  /** performance.now() since when there has been room without a break; null while there is none. */
+  get roomSince(): number | null {
+    return this.#roomSince
+  }
+
+  get doubtful(): boolean {
+    return this.#doubts.length > 0
+  }
+
+  holds(attempt: AttemptName): boolean {
+    return this.#open.has(keyOf(attempt))
+  }
+
+  /** What the lane holds now, to be asked later. */
+  remember(): (attempt: AttemptName) => boolean {
+    const held = new Set(this.#open)
+    return (attempt) => held.has(keyOf(attempt))
+  }
+
+  /** Sets aside what room there is, at most `max`. The deadline of its attempts starts here, before their claim is issued. */
+  reserve(max: number): Reservation {
+    const room = Math.max(0, Math.min(max, this.room))
+    const deadlineAt = this.deadlineAt(0)
+    this.#reserve(room)
+    return {
+      room,
+      start: (claims) => {
+        this.#reserve(-room)
+        this.start(claims, deadlineAt)
+      },
+      release: () => this.#reserve(-room),
+      doubt: () => {
+        if (room > 0) this.#doubts.push({ room, since: performance.now() })
+        this.#reserve(-room)
+      },
+    }
+  }
+
+  /** The deadline, on performance.now()'s clock, of an attempt that was started so many milliseconds ago. */
+  deadlineAt(startedMsAgo: number): number {
+    return performance.now() + this.#timeoutMs - startedMsAgo
+  }
+
+  start(claims: readonly Claim[], deadlineAt: number): void {
+    for (const claim of claims) this.#open.add(keyOf(claim))
+    this.#noteChange()
+    for (const claim of claims) this.#begin(claim, deadlineAt)
+  }
+
+  /** The outcomes of these attempts are in the log. */
+  close(attempts: readonly AttemptName[]): void {
+    for (const attempt of attempts) this.#open.delete(keyOf(attempt))
+    this.#noteChange()
+  }
+
+  /**
+   * Gives back the room of doubts whose transaction can no longer come to be committed.
+   *
+   * @param askedAt on performance.now()'s clock
+   * @param oldestMs the age that the oldest transaction on the server had then, or a moment later
+   */
+  dropDoubts(askedAt: number, oldestMs: number): void {
+    const keptMs = Math.min(Math.max(oldestMs, doubtMinMs), doubtMaxMs)
+    this.#doubts = this.#doubts.filter(({ since }) => askedAt - since <= keptMs)
+    this.#noteChange()
+  }
+
+  /** Resolves with the room as soon as it reaches `wanted`; with what there is after `ms`, or when the signal aborts. */
+  async waitForRoom(wanted: number, signal: AbortSignal, ms?: number): Promise<number> {
+    await this.#waitUntil(() => this.room >= wanted, signal, ms)
+    return this.room
+  }
+
+  /** Resolves once no transaction is under way that may start attempts of this lane, or when the signal aborts. */
+  async waitForAnswers(signal: AbortSignal): Promise<void> {
+    await this.#waitUntil(() => this.#reserved === 0, signal)
+  }
+
+  /** Resolves once nothing is open or about to be, or after `ms`. */
+  async waitForEnd(ms: number): Promise<void> {
+    await this.#waitUntil(() => this.#open.size + this.#reserved === 0, never, ms)
+  }
+
+  async #waitUntil(condition: () => boolean, signal: AbortSignal, ms?: number): Promise<void> {
+    if (condition() || signal.aborted) return
+    await new Promise<void>((resolve) => {
+      const timer = ms === undefined ? undefined : setTimeout(end, ms)
+      const check = (): void => {
+        if (condition()) end()
+      }
+      const waiting = this.#waiting
+      function end(): void {
+        clearTimeout(timer)
+        waiting.delete(check)
+        signal.removeEventListener('abort', end)
+        resolve()
+      }
+      waiting.add(check)
+      signal.addEventListener('abort', end, { once: true })
+    })
+  }
+
+  #reserve(room: number): void {
+    this.#reserved += room
+    this.#noteChange()
+  }
+
+  #noteChange(): void {
+    if (this.room <= 0) this.#roomSince = null
+    else this.#roomSince ??= performance.now()
+    for (const check of this.#waiting) check()
+  }
+}
+
+const never = new AbortController().signal
+
+/** One attempt of one message: after a freeze a lane may hold an earlier attempt beside the open one. */
+type AttemptName = { readonly messageId: MessageId; readonly attempt: number }
+
+function keyOf({ messageId, attempt }: AttemptName): string {
+  return `${messageId}/${attempt}`
+}

@@ -1,0 +1,34 @@
+import type { Pool } from 'pg'
+import type { Lease } from '../log/lease.ts'
+import { readClock } from '../log/read-clock.ts'
+
+/**
+ * Whether the database is away from this instance, and since when, by its own clock, it is back. Until a grace after that
+ * nobody's lease is taken over: whoever was cut off as we were may hold outcomes in memory that are already paid for.
+ */
+export class Outage {
+  readonly #leaseMs: number
+  readonly #graceMs: number
+  #reconnectedAt = '-infinity'
+  #away = false
+
+  constructor(leaseMs: number, timeoutMs: number) {
+    this.#leaseMs = leaseMs
+    this.#graceMs = timeoutMs + 5_000
+  }
+
+  begin(): void {
+    this.#away = true
+  }
+
+  /** Asks the database for its time if it was away; throws what pg throws while it still is. */
+  async end(database: Pool): Promise<void> {
+    if (!this.#away) return
+    this.#reconnectedAt = await readClock(database)
+    this.#away = false
+  }
+
+  lease(): Lease {
+    return { leaseMs: this.#leaseMs, graceMs: this.#graceMs, reconnectedAt: this.#reconnectedAt }
+  }
+}

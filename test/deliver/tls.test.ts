@@ -1,0 +1,133 @@
+import { createServer, type TlsOptions } from 'node:tls'
+import t, { type Test } from 'tap'
+import { makeCertificates } from './certificates.ts'
+import { answer, send, startDeliverer, startProcessor } from './processor.ts'
+
+const certificates = makeCertificates(t)
+const { ca, server, client, stranger } = certificates
+const trusting = { ca, cert: null, key: null }
+const trustingNobody = { ca: null, cert: null, key: null }
+
+function startTls(t: Test, options: TlsOptions) {
+  const listener = createServer(options)
+  // A handshake that fails is what these tests are about.
+  listener.on('tlsClientError', () => undefined)
+  return startProcessor(t, (socket) => socket.write(answer('200 OK')), { server: listener })
+}
+
+t.test('a certificate of our own authority is trusted, and its connection used again', async (t) => {
+  const processor = await startTls(t, server)
+  const deliverer = startDeliverer(t, processor.url, { tls: trusting, connections: 1 })
+  t.match(await send(deliverer, 'a'), { kind: 'accepted' })
+  t.match(await send(deliverer, 'b'), { kind: 'accepted' })
+  t.equal(processor.connections, 1)
+})
+
+t.test('an address instead of a name is checked against the certificate too', async (t) => {
+  const processor = await startTls(t, server)
+  const deliverer = startDeliverer(t, new URL(`https://127.0.0.1:${processor.url.port}/`), { tls: trusting })
+  t.match(await send(deliverer), { kind: 'accepted' })
+})
+
+t.test('a client certificate is shown to a processor that asks for one', async (t) => {
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const processor = await startTls(t, { ...server, ca, requestCert: true, maxVersion })
+    const deliverer = startDeliverer(t, processor.url, { tls: { ca, ...client } })
+    t.match(await send(deliverer), { kind: 'accepted' }, maxVersion)
+  }
+})
+
+t.test('a certificate that is not to be trusted is not sent, and says why', async (t) => {
+  const refused: [
+    name: string,
+    options: TlsOptions,
+    tls: typeof trusting | typeof trustingNobody,
+    reason: RegExp,
+  ][] = [
+    [
+      'an unknown authority',
+      server,
+      trustingNobody,
+      /^TLS: unable to verify the first certificate \[UNABLE_TO_VERIFY_LEAF_SIGNATURE\]/,
+    ],
+    [
+      'a certificate signed by itself',
+      stranger,
+      trusting,
+      /^TLS: self-signed certificate \[DEPTH_ZERO_SELF_SIGNED_CERT\]/,
+    ],
+    ['another host', certificates.otherHost, trusting, /^TLS: the certificate is for another host/],
+    [
+      'an expired certificate',
+      certificates.expired,
+      trusting,
+      /^TLS: certificate has expired \[CERT_HAS_EXPIRED\]/,
+    ],
+    [
+      'no common version',
+      { ...server, maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' },
+      trusting,
+      /^TLS: .*\[ERR_SSL_/,
+    ],
+  ]
+  for (const [name, options, tls, reason] of refused) {
+    const processor = await startTls(t, { ...options })
+    const outcome = await send(startDeliverer(t, processor.url, { tls }))
+    t.equal(outcome.kind, 'not_sent', name)
+    t.match(outcome, { reason }, name)
+    t.match(outcome, { reason: new RegExp(` \\(localhost:${processor.url.port}\\)$`) }, name)
+    t.equal(processor.requests.length, 0, name)
+  }
+})
+
+t.test('a processor that speaks no TLS, or hangs up in the handshake, is not sent', async (t) => {
+  const plain = await startProcessor(t, () => undefined, {
+    onConnection: (socket) => socket.end(answer('200 OK')),
+  })
+  const url = (port: string) => new URL(`https://localhost:${port}/`)
+  t.match(await send(startDeliverer(t, url(plain.url.port))), {
+    kind: 'not_sent',
+    reason: /^TLS: wrong version number \[/,
+  })
+  const closing = await startProcessor(t, () => undefined, { onConnection: (socket) => socket.destroy() })
+  t.match(await send(startDeliverer(t, url(closing.url.port))), {
+    kind: 'not_sent',
+    reason: /^TLS: connection closed during the handshake/,
+  })
+})
+
+t.test('a handshake that is never answered is not sent at the deadline', async (t) => {
+  const silent = await startProcessor(t, () => undefined)
+  const deliverer = startDeliverer(t, new URL(`https://localhost:${silent.url.port}/`))
+  t.strictSame(await send(deliverer, 'k', 200), { kind: 'not_sent', reason: 'timeout after 30 s, not sent' })
+})
+
+t.test('a missing client certificate is not sent in TLS 1.2, where the handshake ends with it', async (t) => {
+  const processor = await startTls(t, { ...server, ca, requestCert: true, maxVersion: 'TLSv1.2' })
+  const outcome = await send(startDeliverer(t, processor.url, { tls: trusting }))
+  t.match(outcome, { kind: 'not_sent', reason: /^TLS: / })
+  t.equal(processor.requests.length, 0)
+})
+
+t.test(
+  'a missing client certificate is unknown in TLS 1.3, where it is refused after the request has left',
+  async (t) => {
+    const processor = await startTls(t, { ...server, ca, requestCert: true, minVersion: 'TLSv1.3' })
+    const outcome = await send(startDeliverer(t, processor.url, { tls: trusting }))
+    t.equal(outcome.kind, 'unknown')
+    t.match(outcome, { reason: /before the answer$/ })
+    t.equal(processor.requests.length, 0)
+    t.comment(JSON.stringify(outcome))
+  },
+)
+
+t.test('texts that are no certificate or key are refused at the start', async (t) => {
+  const url = new URL('https://localhost:1/')
+  const faulty: [tls: { ca: string | null; cert: string | null; key: string | null }, message: RegExp][] = [
+    [{ ca: 'x', cert: null, key: null }, /^the certificate authority cannot be used/],
+    [{ ca, cert: 'x', key: client.key }, /^the client certificate and its key cannot be used/],
+    [{ ca, cert: client.cert, key: 'x' }, /^the client certificate and its key cannot be used/],
+    [{ ca, cert: client.cert, key: stranger.key }, /^the client certificate and its key cannot be used/],
+  ]
+  for (const [tls, message] of faulty) t.throws(() => startDeliverer(t, url, { tls }), { message })
+})
