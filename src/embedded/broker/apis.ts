@@ -1,0 +1,54 @@
+import type { Answered, Call, Handler } from './call.ts'
+import { errorCode } from './error-code.ts'
+import { fetch } from './handlers/fetch.ts'
+import { deleteGroups, describeGroups, listGroups } from './handlers/group-admin.ts'
+import { offsetCommit, offsetFetch } from './handlers/group-offsets.ts'
+import { initProducerId } from './handlers/init-producer-id.ts'
+import { listOffsets } from './handlers/list-offsets.ts'
+import { findCoordinator, heartbeat, joinGroup, leaveGroup, syncGroup } from './handlers/membership.ts'
+import { metadata } from './handlers/metadata.ts'
+import { produce } from './handlers/produce.ts'
+import { createPartitions, createTopics, deleteRecords, deleteTopics } from './handlers/topic-admin.ts'
+
+export interface Api {
+  min: number
+  max: number
+  handle: Handler
+}
+
+export const apiVersionsKey = 18
+
+/**
+ * What this broker speaks, by Kafka's number of the request: versions before the "flexible" encoding only, which kafkajs,
+ * aiokafka and librdkafka all speak, and of those no version whose addition has no meaning on a single node.
+ */
+export const apis: ReadonlyMap<number, Api> = new Map<number, Api>([
+  [0, { min: 3, max: 7, handle: produce }],
+  [1, { min: 4, max: 11, handle: fetch }],
+  [2, { min: 1, max: 3, handle: listOffsets }],
+  [3, { min: 0, max: 6, handle: metadata }],
+  [8, { min: 2, max: 5, handle: offsetCommit }],
+  [9, { min: 1, max: 4, handle: offsetFetch }],
+  [10, { min: 0, max: 2, handle: findCoordinator }],
+  [11, { min: 0, max: 4, handle: joinGroup }],
+  [12, { min: 0, max: 2, handle: heartbeat }],
+  [13, { min: 0, max: 2, handle: leaveGroup }],
+  [14, { min: 0, max: 2, handle: syncGroup }],
+  [15, { min: 0, max: 2, handle: describeGroups }],
+  [16, { min: 0, max: 2, handle: listGroups }],
+  [apiVersionsKey, { min: 0, max: 2, handle: apiVersions }],
+  [19, { min: 2, max: 4, handle: createTopics }],
+  [20, { min: 1, max: 3, handle: deleteTopics }],
+  [21, { min: 0, max: 1, handle: deleteRecords }],
+  [22, { min: 0, max: 1, handle: initProducerId }],
+  [37, { min: 0, max: 1, handle: createPartitions }],
+  [42, { min: 0, max: 1, handle: deleteGroups }],
+])
+
+/** ApiVersions, versions 0–2. A later one is answered as version 0 with an error, from which clients step down (KIP-35). */
+export function apiVersions({ answer, version }: Call): Answered {
+  answer.int16(version <= 2 ? errorCode.none : errorCode.unsupportedVersion)
+  answer.array(apis, ([key, { min, max }]) => answer.int16(key).int16(min).int16(max))
+  if (version === 1 || version === 2) answer.int32(0)
+  return 'answered'
+}

@@ -1,0 +1,31 @@
+import { CommittedOffsets } from './committed-offsets.ts'
+import { holdDataFolder } from './data-folder.ts'
+import { Group } from './group.ts'
+import { Topics } from './topics.ts'
+
+/** What the requests of all connections work on. */
+export interface Broker {
+  topics: Topics
+  groups: Map<string, Group>
+  committed: CommittedOffsets
+  close: () => void
+}
+
+/** Opens the data folder, or throws one sentence that says why it cannot. */
+export function openBroker(dataDir: string): Broker {
+  const release = holdDataFolder(dataDir)
+  const topics = new Topics(dataDir)
+  const committed = new CommittedOffsets(dataDir)
+  const groups = new Map<string, Group>()
+  return {
+    topics,
+    groups,
+    committed,
+    close: () => {
+      for (const group of groups.values()) group.close()
+      topics.close()
+      committed.close()
+      release()
+    },
+  }
+}

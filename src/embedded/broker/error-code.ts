@@ -1,0 +1,30 @@
+/** The answers of Kafka's protocol that this broker gives, by the numbers of its specification. */
+export const errorCode = {
+  none: 0,
+  offsetOutOfRange: 1,
+  corruptMessage: 2,
+  unknownTopicOrPartition: 3,
+  invalidTopic: 17,
+  invalidRequiredAcks: 21,
+  illegalGeneration: 22,
+  inconsistentGroupProtocol: 23,
+  invalidGroupId: 24,
+  unknownMemberId: 25,
+  invalidSessionTimeout: 26,
+  rebalanceInProgress: 27,
+  unsupportedVersion: 35,
+  topicAlreadyExists: 36,
+  invalidPartitions: 37,
+  unsupportedForMessageFormat: 43,
+  outOfOrderSequenceNumber: 45,
+  invalidProducerEpoch: 47,
+  invalidTxnState: 48,
+  transactionalIdAuthorizationFailed: 53,
+  kafkaStorageError: 56,
+  nonEmptyGroup: 68,
+  groupIdNotFound: 69,
+  memberIdRequired: 79,
+  invalidRecord: 87,
+} as const
+
+export type ErrorCode = (typeof errorCode)[keyof typeof errorCode]

@@ -1,0 +1,90 @@
+import type { Broker } from '../broker.ts'
+import type { Answered, Call } from '../call.ts'
+import { errorCode } from '../error-code.ts'
+import { Group, refuseJoin } from '../group.ts'
+import { nodeId } from './metadata.ts'
+
+/** FindCoordinator, versions 0–2: this node for every group, none for transactions. */
+export function findCoordinator({ request, answer, version, host, port }: Call): Answered {
+  request.string()
+  const forTransactions = version >= 1 && request.int8() === 1
+  if (version >= 1) answer.int32(0)
+  answer.int16(forTransactions ? errorCode.transactionalIdAuthorizationFailed : errorCode.none)
+  if (version >= 1) answer.string(forTransactions ? 'the development broker has no transactions' : null)
+  answer.int32(nodeId).string(host).int32(port)
+  return 'answered'
+}
+
+/** JoinGroup, versions 0–4. */
+export async function joinGroup({
+  request,
+  answer,
+  version,
+  broker,
+  clientId,
+  clientHost,
+}: Call): Promise<Answered> {
+  const groupId = request.string()
+  const sessionTimeoutMs = request.int32()
+  const rebalanceTimeoutMs = version >= 1 ? request.int32() : sessionTimeoutMs
+  const memberId = request.string()
+  const protocolType = request.string()
+  const protocols = request.array(() => ({ name: request.string(), metadata: Buffer.from(request.bytes()) }))
+
+  const joined =
+    groupId === ''
+      ? refuseJoin(errorCode.invalidGroupId, memberId)
+      : await groupOf(broker, groupId).join({
+          memberId,
+          clientId,
+          clientHost,
+          sessionTimeoutMs,
+          rebalanceTimeoutMs,
+          protocolType,
+          protocols,
+          invite: version >= 4,
+        })
+  if (version >= 2) answer.int32(0)
+  answer.int16(joined.error).int32(joined.generation)
+  answer.string(joined.protocol).string(joined.leaderId).string(joined.memberId)
+  answer.array(joined.members, (member) => answer.string(member.memberId).bytes(member.metadata))
+  return 'answered'
+}
+
+/** SyncGroup, versions 0–2. */
+export async function syncGroup({ request, answer, version, broker }: Call): Promise<Answered> {
+  const groupId = request.string()
+  const generation = request.int32()
+  const memberId = request.string()
+  const assignments = request.array(() => [request.string(), Buffer.from(request.bytes())] as const)
+
+  const synced = await broker.groups.get(groupId)?.sync(memberId, generation, new Map(assignments))
+  if (version >= 1) answer.int32(0)
+  answer.int16(synced?.error ?? errorCode.unknownMemberId).bytes(synced?.assignment ?? Buffer.alloc(0))
+  return 'answered'
+}
+
+/** Heartbeat, versions 0–2. */
+export function heartbeat({ request, answer, version, broker }: Call): Answered {
+  const groupId = request.string()
+  const generation = request.int32()
+  const memberId = request.string()
+  if (version >= 1) answer.int32(0)
+  answer.int16(broker.groups.get(groupId)?.heartbeat(memberId, generation) ?? errorCode.unknownMemberId)
+  return 'answered'
+}
+
+/** LeaveGroup, versions 0–2. */
+export function leaveGroup({ request, answer, version, broker }: Call): Answered {
+  const groupId = request.string()
+  const memberId = request.string()
+  if (version >= 1) answer.int32(0)
+  answer.int16(broker.groups.get(groupId)?.leave(memberId) ?? errorCode.unknownMemberId)
+  return 'answered'
+}
+
+function groupOf(broker: Broker, groupId: string): Group {
+  const group = broker.groups.get(groupId) ?? new Group()
+  broker.groups.set(groupId, group)
+  return group
+}

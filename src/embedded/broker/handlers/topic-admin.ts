@@ -1,0 +1,92 @@
+import type { Answered, Call } from '../call.ts'
+import { errorCode, type ErrorCode } from '../error-code.ts'
+import { partitionsDefault, type Topics } from '../topics.ts'
+
+/** CreateTopics, versions 2–4. Replication and settings are read and ignored: there is one node, and it keeps all. */
+export function createTopics({ request, answer, broker }: Call): Answered {
+  const topics = request.array(() => {
+    const name = request.string()
+    const partitions = request.int32()
+    request.int16()
+    const assigned = request.array(() => {
+      request.int32()
+      request.array(() => request.int32())
+    }).length
+    request.array(() => {
+      request.string()
+      request.nullableString()
+    })
+    return { name, partitions: assigned > 0 ? assigned : partitions === -1 ? partitionsDefault : partitions }
+  })
+  request.int32() // The time to wait for the other nodes.
+  const validateOnly = request.boolean()
+
+  answer.int32(0).array(topics, ({ name, partitions }) => {
+    const error = validateOnly
+      ? broker.topics.judgeCreate(name, partitions)
+      : broker.topics.create(name, partitions)
+    answer.string(name).int16(error).string(null)
+  })
+  return 'answered'
+}
+
+/** DeleteTopics, versions 1–3. */
+export function deleteTopics({ request, answer, broker }: Call): Answered {
+  const names = request.array(() => request.string())
+  answer.int32(0).array(names, (name) => {
+    const error = broker.topics.delete(name)
+    if (error === errorCode.none) broker.committed.deleteTopic(name)
+    answer.string(name).int16(error)
+  })
+  return 'answered'
+}
+
+/** CreatePartitions, versions 0–1. */
+export function createPartitions({ request, answer, broker }: Call): Answered {
+  const topics = request.array(() => {
+    const name = request.string()
+    const partitions = request.int32()
+    request.array(() => request.array(() => request.int32()))
+    return { name, partitions }
+  })
+  request.int32()
+  const validateOnly = request.boolean()
+
+  answer.int32(0).array(topics, ({ name, partitions }) => {
+    const error = validateOnly
+      ? broker.topics.judgeGrow(name, partitions)
+      : broker.topics.grow(name, partitions)
+    answer.string(name).int16(error).string(null)
+  })
+  return 'answered'
+}
+
+/** DeleteRecords, versions 0–1: hides what lies below an offset, or everything for offset −1. */
+export function deleteRecords({ request, answer, broker }: Call): Answered {
+  const topics = request.array(() => ({
+    name: request.string(),
+    partitions: request.array(() => ({ partition: request.int32(), offset: request.int64() })),
+  }))
+
+  answer.int32(0).array(topics, ({ name, partitions }) => {
+    answer.string(name).array(partitions, ({ partition, offset }) => {
+      const { error, startOffset } = deleteBefore(broker.topics, name, partition, offset)
+      answer.int32(partition).int64(startOffset).int16(error)
+    })
+  })
+  return 'answered'
+}
+
+function deleteBefore(
+  topics: Topics,
+  name: string,
+  partition: number,
+  offset: number,
+): { error: ErrorCode; startOffset: number } {
+  const log = topics.partition(name, partition)
+  if (log === undefined) return { error: errorCode.unknownTopicOrPartition, startOffset: -1 }
+  const before = offset === -1 ? log.nextOffset : offset
+  if (before < 0 || before > log.nextOffset) return { error: errorCode.offsetOutOfRange, startOffset: -1 }
+  log.deleteBefore(before)
+  return { error: errorCode.none, startOffset: log.startOffset }
+}

@@ -1,0 +1,106 @@
+import { parseArgs } from 'node:util'
+import { faults, type Fault } from './faults.ts'
+
+export interface Options {
+  port: number
+  host: string
+  /** The share of requests that succeed, 0 to 1. */
+  success: number
+  /** The status of a failure. */
+  failureStatus: number
+  /** Answers every request with this status instead; 2xx has its effect, anything else has none. */
+  status: number | undefined
+  latencyMs: number
+  /** Sent with every answer that is not 2xx, as it stands: absurd values are wanted too. */
+  retryAfter: string | undefined
+  /** Together with a transaction's key and how often it came, this decides everything that looks random. */
+  seed: string
+  ledger: string | undefined
+  /** The faults that were asked for, each with the share of requests it strikes. */
+  shares: { fault: Fault; share: number }[]
+  lean: boolean
+}
+
+const plain = {
+  port: ['N', 'port to listen on; 0 for a free one (8001)'],
+  host: ['ADDRESS', 'address to listen on (127.0.0.1)'],
+  success: ['SHARE', 'share of requests that succeed (0.8)'],
+  'failure-status': ['N', 'status of the others (503)'],
+  status: ['N', 'one status for every request instead'],
+  latency: ['MS', 'wait before each answer, after the effect (0)'],
+  'retry-after': ['VALUE', 'Retry-After header of every answer that is not 2xx'],
+  seed: [
+    'TEXT',
+    'makes a run repeatable: a request fares as its key, its count and the seed decide (random)',
+  ],
+  ledger: ['FILE', 'a JSON line for every request, on disk before its answer; read back at start'],
+} as const
+
+export const usage = `Usage: npm run mock -- [flags]
+
+A payment processor for tests and development: POST /process, GET /health. It honours Idempotency-Key.
+
+${table(Object.entries(plain).map(([name, [value, help]]) => [`--${name} ${value}`, help]))}
+
+Faults, each with the share of requests it strikes:
+${table(faults.map(({ name, help }) => [`--${name} SHARE`, help]))}
+
+For benchmarks, with --port and --host only:
+${table([['--lean', 'answers 200 to everything at the least cost; GET /health or SIGUSR2 tells how many']])}
+`
+
+/** @throws Error with one sentence about the first flag that makes no sense. */
+export function readOptions(args: string[]): Options | 'help' {
+  const { values: given } = parseArgs({ args, options: flags, strict: true })
+  const values = given as Record<string, string | boolean | undefined>
+  if (values.help === true) return 'help'
+  const text = (name: string) => (typeof values[name] === 'string' ? values[name] : undefined)
+  const shares = faults
+    .map((fault) => ({ fault, share: number(text(fault.name) ?? '0', fault.name, 0, 1) }))
+    .filter(({ share }) => share > 0)
+  if (shares.reduce((sum, { share }) => sum + share, 0) > 1)
+    throw new Error('The shares of the faults add up to more than 1.')
+  const lean = values.lean === true
+  const other = Object.keys(values).find((name) => !['lean', 'port', 'host'].includes(name))
+  if (lean && other !== undefined)
+    throw new Error(`--lean goes with --port and --host only, not with --${other}.`)
+  const status = text('status')
+  return {
+    port: integer(text('port') ?? '8001', 'port', 0, 65_535),
+    host: text('host') ?? '127.0.0.1',
+    success: number(text('success') ?? '0.8', 'success', 0, 1),
+    failureStatus: integer(text('failure-status') ?? '503', 'failure-status', 200, 999),
+    status: status === undefined ? undefined : integer(status, 'status', 200, 999),
+    latencyMs: number(text('latency') ?? '0', 'latency', 0, 3_600_000),
+    retryAfter: text('retry-after'),
+    seed: text('seed') ?? String(Math.random()),
+    ledger: text('ledger'),
+    shares,
+    lean,
+  }
+}
+
+const flags = Object.fromEntries([
+  ...[...Object.keys(plain), ...faults.map(({ name }) => name)].map((name) => [
+    name,
+    { type: 'string' as const },
+  ]),
+  ...['lean', 'help'].map((name) => [name, { type: 'boolean' as const }]),
+]) as Record<string, { type: 'string' | 'boolean' }>
+
+function integer(text: string, name: string, from: number, to: number): number {
+  const value = number(text, name, from, to)
+  if (!Number.isInteger(value)) throw new Error(`--${name} must be a whole number, not ${text}.`)
+  return value
+}
+
+function number(text: string, name: string, from: number, to: number): number {
+  const value = Number(text)
+  if (text.trim() === '' || !(value >= from && value <= to))
+    throw new Error(`--${name} must be a number from ${from} to ${to}, not ${JSON.stringify(text)}.`)
+  return value
+}
+
+function table(rows: [string, string][]): string {
+  return rows.map(([flag, help]) => `  ${flag.padEnd(24)}${help}`).join('\n')
+}

@@ -1,0 +1,113 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Reply } from './faults.ts'
+import { Ledger, type Entry } from './ledger.ts'
+import type { Options } from './options.ts'
+import { Processor } from './processor.ts'
+
+export interface Serving {
+  port: number
+  close(): Promise<void>
+}
+
+/** Serves the mock processor. `fail` is told when the ledger cannot be written: nothing may be answered from then on. */
+export async function serve(options: Options, fail: (error: unknown) => void): Promise<Serving> {
+  const processor = new Processor(options)
+  const ledger =
+    options.ledger === undefined
+      ? undefined
+      : await Ledger.open(options.ledger, (entry) => processor.recall(entry))
+  const server = createServer((request, response) => {
+    answer(request, response, { options, processor, ledger }).catch((error: unknown) => {
+      // A client that left in the middle is no fault of ours; a ledger that cannot be written is.
+      if (!request.destroyed || request.complete) fail(error)
+    })
+  })
+  // A client's connections are for it to close: one closed by us just as a request sets out would look like a fault.
+  server.keepAliveTimeout = 3_600_000
+  server.requestTimeout = 0
+  server.listen(options.port, options.host)
+  await once(server, 'listening')
+  return { port: (server.address() as AddressInfo).port, close: () => close(server, ledger) }
+}
+
+interface Context {
+  options: Options
+  processor: Processor
+  ledger: Ledger | undefined
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse, context: Context): Promise<void> {
+  const path = request.url?.split('?')[0]
+  const methods: Record<string, string> = { '/process': 'POST', '/health': 'GET' }
+  const method = path === undefined ? undefined : methods[path]
+  const { requests, effects } = context.processor
+  if (method === undefined) send(response, replyOf(404, { detail: 'Not found' }))
+  else if (request.method !== method)
+    send(response, replyOf(405, { detail: 'Method not allowed' }, { Allow: method }))
+  else if (path === '/health') send(response, replyOf(200, { status: 'healthy', requests, effects }))
+  else await carryOut(request, response, context)
+}
+
+/** The effect and its line come first, then the latency: a client that gives up early leaves an effect it does not know of. */
+async function carryOut(request: IncomingMessage, response: ServerResponse, context: Context): Promise<void> {
+  const { options, processor, ledger } = context
+  const body = await buffer(request)
+  const key = request.headers['idempotency-key']
+  const { entry, success, fault } = processor.decide(typeof key === 'string' ? key : null, body)
+  await ledger?.append(entry)
+  if (options.latencyMs > 0) await sleep(options.latencyMs)
+  if (response.destroyed) return
+  const reply = success ? replyToSuccess(entry.status, success) : replyToFailure(entry, options)
+  if (fault) fault.act({ reply, request: body, response, socket: request.socket })
+  else send(response, reply)
+}
+
+/** The same bytes for every repeat, also after a restart: all of it stands in the ledger. */
+function replyToSuccess(status: number, success: Entry): Reply {
+  return replyOf(status, {
+    status: 'success',
+    transaction_id: success.transaction_id,
+    processed_at: success.at,
+  })
+}
+
+function replyToFailure({ status }: Entry, { retryAfter }: Options): Reply {
+  const detail =
+    status === 422 ? 'This Idempotency-Key came with other bytes before' : `The processor answers ${status}`
+  return replyOf(
+    status,
+    { status: 'error', detail },
+    {
+      ...(retryAfter === undefined ? {} : { 'Retry-After': retryAfter }),
+      ...(status >= 300 && status < 400 ? { Location: '/elsewhere' } : {}),
+    },
+  )
+}
+
+function replyOf(status: number, body: object, headers: Record<string, string> = {}): Reply {
+  return {
+    status,
+    headers: { 'Content-Type': 'application/json', ...headers },
+    body: Buffer.from(JSON.stringify(body)),
+  }
+}
+
+function send(response: ServerResponse, { status, headers, body }: Reply): void {
+  if (status === 204 || status === 304) response.writeHead(status).end()
+  else response.writeHead(status, { ...headers, 'Content-Length': body.length }).end(body)
+}
+
+/** Open requests get a second to be answered; what hangs on purpose is cut. */
+async function close(server: Server, ledger: Ledger | undefined): Promise<void> {
+  const closed = once(server, 'close')
+  server.close()
+  server.closeIdleConnections()
+  const cut = setTimeout(() => server.closeAllConnections(), 1_000)
+  await closed
+  clearTimeout(cut)
+  await ledger?.close()
+}

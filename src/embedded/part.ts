@@ -1,0 +1,129 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import {
+  isAlive,
+  isErrno,
+  lastWords,
+  refuseTakenPort,
+  signal,
+  startOf,
+  waitForEnd,
+} from './postgres/process.ts'
+
+export interface PartOptions {
+  /** Names the log `NAME.log` and the record `NAME.json` in the data folder, and the part in sentences. */
+  name: string
+  /** A script beside this file, without its extension. */
+  script: string
+  args: string[]
+  /** The port of 127.0.0.1 that the script is told in `args`. */
+  port: number
+  dataDir: string
+  /** Whether the part serves on the port now. It may throw as long as it does not. */
+  ready: (port: number) => Promise<boolean>
+  /** Ends the sentence about a taken port. */
+  remedy: string
+}
+
+export interface RunningPart {
+  pid: number
+  port: number
+  /** Whether it ran already, left by a service that was killed. */
+  adopted: boolean
+  /** SIGTERM, and SIGKILL if it has not ended after 5 s. */
+  stop(): Promise<void>
+}
+
+/** What is written down about a part, so that the next start recognises it. The start time tells a reused pid apart. */
+interface PartRecord {
+  pid: number
+  startedAt: string | undefined
+  port: number
+  args: string[]
+}
+
+/**
+ * Starts one of our own scripts as a process that outlives us, or adopts the one that still runs. Like PostgreSQL it has a
+ * process group of its own and logs to a file, so neither Ctrl-C nor a SIGKILL of the service reaches it.
+ * @throws Error with one sentence, if its port is taken or it ends before it is ready.
+ */
+export async function startPart(options: PartOptions): Promise<RunningPart> {
+  const dataDir = resolve(options.dataDir)
+  await mkdir(dataDir, { recursive: true })
+  const recordPath = join(dataDir, `${options.name}.json`)
+  const live = await adopt(recordPath, options)
+  const pid = live ?? (await launch(dataDir, recordPath, options))
+  return { pid, port: options.port, adopted: live !== undefined, stop: () => stop(pid, recordPath) }
+}
+
+/** The pid of the part that runs already. One that runs with other arguments, or no longer answers, is replaced. */
+async function adopt(recordPath: string, options: PartOptions): Promise<number | undefined> {
+  const record = await readRecord(recordPath)
+  if (!record || !isAlive(record.pid) || startOf(record.pid) !== record.startedAt) return undefined
+  const sameArguments = JSON.stringify(record.args) === JSON.stringify(options.args)
+  if (sameArguments && (await waitUntilReady(record.pid, options, 5_000))) return record.pid
+  await stop(record.pid, recordPath)
+  return undefined
+}
+
+async function launch(dataDir: string, recordPath: string, options: PartOptions): Promise<number> {
+  await refuseTakenPort(options.port, options.name, options.remedy)
+  const logPath = join(dataDir, `${options.name}.log`)
+  const log = await open(logPath, 'a', 0o600)
+  const { size } = await log.stat()
+  const child = spawn(process.execPath, [...scriptArguments(options.script), ...options.args], {
+    detached: true,
+    stdio: ['ignore', log.fd, log.fd],
+  })
+  await once(child, 'spawn')
+  child.unref()
+  await log.close()
+  const pid = child.pid ?? 0
+  const record: PartRecord = { pid, startedAt: startOf(pid), port: options.port, args: options.args }
+  await writeFile(recordPath, JSON.stringify(record))
+  if (await waitUntilReady(pid, options, 30_000)) return pid
+  const fault = isAlive(pid) ? 'was not ready within 30 s' : 'ended while it started'
+  await stop(pid, recordPath)
+  throw new Error(
+    `The embedded ${options.name} ${fault}, and its last word in ${logPath} is: ${await lastWords(logPath, size)}`,
+  )
+}
+
+/** Built scripts lie beside this file as .js; from a checkout they are run as .ts, through tsx as we are. */
+function scriptArguments(script: string): string[] {
+  if (import.meta.url.endsWith('.js'))
+    return ['--enable-source-maps', fileURLToPath(new URL(`./${script}.js`, import.meta.url))]
+  return ['--import', import.meta.resolve('tsx'), fileURLToPath(new URL(`./${script}.ts`, import.meta.url))]
+}
+
+async function waitUntilReady(pid: number, { port, ready }: PartOptions, ms: number): Promise<boolean> {
+  const end = Date.now() + ms
+  while (isAlive(pid) && Date.now() < end) {
+    if (await ready(port).catch(() => false)) return true
+    await sleep(25)
+  }
+  return false
+}
+
+async function stop(pid: number, recordPath: string): Promise<void> {
+  signal(pid, 'SIGTERM')
+  if (!(await waitForEnd(pid, 5_000))) {
+    signal(pid, 'SIGKILL')
+    await waitForEnd(pid, 5_000)
+  }
+  await rm(recordPath, { force: true })
+}
+
+/** A record that a kill left half-written is none. */
+async function readRecord(path: string): Promise<PartRecord | undefined> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as PartRecord
+  } catch (error) {
+    if (error instanceof SyntaxError || isErrno(error, 'ENOENT')) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,144 @@
+import { execFile } from 'node:child_process'
+import { chown, lchown, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { programEnvironment, type User } from './choose-user.ts'
+import type { Binaries } from './find-binaries.ts'
+import { isErrno } from './process.ts'
+
+const run = promisify(execFile)
+
+/**
+ * Makes the cluster's folder ready to start: creates it, or checks that it is of the binaries' major version and hands it
+ * to the user who will run it. Nothing may be running in it.
+ * @throws Error with one sentence, if it cannot be used.
+ */
+export async function prepareCluster(
+  cluster: string,
+  binaries: Binaries,
+  user: User,
+  account: { user: string; password: string },
+): Promise<void> {
+  if (await isEmpty(cluster)) {
+    await createCluster(cluster, binaries, user, account)
+    return
+  }
+  await refuseOtherVersion(cluster, binaries)
+  await takeOver(cluster, user)
+}
+
+/** @throws Error with one sentence, if the folder exists and belongs to somebody else. */
+export async function refuseOtherOwner(cluster: string, user: User): Promise<void> {
+  try {
+    const { uid } = await stat(cluster)
+    if (!user.mayTakeOverFrom.includes(uid))
+      throw new Error(
+        `${cluster} belongs to user id ${uid}: start as that user, or set DATA_DIR to a folder of your own`,
+      )
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error
+  }
+}
+
+async function isEmpty(cluster: string): Promise<boolean> {
+  try {
+    return (await readdir(cluster)).length === 0
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return true
+    throw error
+  }
+}
+
+/**
+ * Built beside its place and renamed when complete, so that a kill during initdb leaves no half of a cluster behind. The
+ * built-in C.UTF-8 locale sorts by code point on every machine alike; a locale of the system's could change its order with
+ * an upgrade of the C library and silently break indexes.
+ */
+async function createCluster(
+  cluster: string,
+  { initdb }: Binaries,
+  user: User,
+  account: { user: string; password: string },
+): Promise<void> {
+  const building = `${cluster}.new`
+  const passwordFile = `${cluster}.password`
+  await rm(building, { recursive: true, force: true })
+  await mkdir(building, { mode: 0o700 })
+  await chown(building, user.owner.uid, user.owner.gid)
+  await rm(passwordFile, { force: true })
+  await writeFile(passwordFile, `${account.password}\n`, { mode: 0o600 })
+  await chown(passwordFile, user.owner.uid, user.owner.gid)
+  const args = [
+    '--pgdata',
+    building,
+    '--username',
+    account.user,
+    '--pwfile',
+    passwordFile,
+    '--auth',
+    'scram-sha-256',
+  ]
+  const locale = [
+    '--encoding',
+    'UTF8',
+    '--locale',
+    'C',
+    '--locale-provider',
+    'builtin',
+    '--builtin-locale',
+    'C.UTF-8',
+  ]
+  try {
+    const [program, all] = user.command(initdb, [...args, ...locale, '--no-instructions'])
+    await run(program, all, { ...user.spawnAs, env: programEnvironment, cwd: '/' })
+    await rename(building, cluster)
+    await syncFolder(dirname(cluster))
+  } catch (cause) {
+    const words =
+      cause instanceof Error && 'stderr' in cause
+        ? String(cause.stderr).trim().split('\n').at(-1)
+        : String(cause)
+    throw new Error(`PostgreSQL's initdb could not create ${cluster}: ${words ?? 'it wrote nothing'}`, {
+      cause,
+    })
+  } finally {
+    await rm(passwordFile, { force: true })
+    await rm(building, { recursive: true, force: true })
+  }
+}
+
+async function refuseOtherVersion(cluster: string, { postgres }: Binaries): Promise<void> {
+  const made = await readVersion(cluster)
+  const { stdout } = await run(postgres, ['--version'], { env: programEnvironment })
+  const ours = /\b(\d+)[.\w]*\s*$/.exec(stdout)?.[1]
+  if (made !== ours)
+    throw new Error(
+      `${cluster} was made by PostgreSQL ${made} and the embedded one is ${ours ?? stdout.trim()}: dump it with PostgreSQL ` +
+        `${made} and restore it, or move the folder away to start with an empty log`,
+    )
+}
+
+async function readVersion(cluster: string): Promise<string> {
+  try {
+    return (await readFile(join(cluster, 'PG_VERSION'), 'utf8')).trim()
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error
+    throw new Error(`${cluster} holds something else than PostgreSQL data: move it away, or set DATA_DIR`, {
+      cause: error,
+    })
+  }
+}
+
+/** The folder itself is last, so that a kill on the way lets the next start do it again. */
+async function takeOver(cluster: string, { owner }: User): Promise<void> {
+  if ((await stat(cluster)).uid === owner.uid) return
+  for (const entry of await readdir(cluster, { recursive: true }))
+    await lchown(join(cluster, entry), owner.uid, owner.gid)
+  await chown(cluster, owner.uid, owner.gid)
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  await handle.sync()
+  await handle.close()
+}

@@ -1,0 +1,175 @@
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join, resolve } from 'node:path'
+import type { Logger } from '../runtime/logger.ts'
+import { startPart } from './part.ts'
+import { startPostgres } from './postgres.ts'
+import { isAlive, isErrno, startOf } from './postgres/process.ts'
+
+export interface EmbeddedOptions {
+  postgres: boolean
+  broker: boolean
+  mock: boolean
+  dataDir: string
+  logger: Logger
+}
+
+/** What runs, and where. A URL stands here whether its part was started or not; `parts` says which were. */
+export interface Embedded {
+  databaseUrl: string
+  brokers: string
+  downstreamUrl: string
+  parts: string[]
+  /** Stops the mock processor and the broker, and PostgreSQL last. */
+  stop(): Promise<void>
+}
+
+// The contract's ports: fixed, so that a second instance, psql and kcat find the parts without asking.
+const postgresPort = 54_329
+const brokerPort = 29_092
+const mockPort = 8_001
+const host = '127.0.0.1'
+
+const account = { user: 'postgres', password: 'postgres', database: 'transactions' }
+
+interface Started {
+  name: string
+  pid: number
+  adopted: boolean
+  stop(): Promise<void>
+}
+
+/**
+ * Starts the parts that no setting replaces. One instance owns the embedded parts of a data folder; another one that is to
+ * use them is told so by its settings, and embeds nothing.
+ * @throws Error with one sentence a part that cannot start; those that did are stopped again.
+ */
+export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  const wanted = [
+    ...(options.postgres ? [() => startDatabase(options.dataDir)] : []),
+    ...(options.broker ? [() => startBroker(options.dataDir)] : []),
+    ...(options.mock ? [() => startMock(options.dataDir)] : []),
+  ]
+  const release = wanted.length > 0 ? await takeOwnership(resolve(options.dataDir)) : () => Promise.resolve()
+  const started = await startAll(wanted, release)
+  for (const { name, pid, adopted } of started)
+    options.logger.info({ part: name, pid, adopted }, 'embedded_part_ready')
+  return {
+    databaseUrl: `postgresql://${account.user}:${account.password}@${host}:${postgresPort}/${account.database}`,
+    brokers: `${host}:${brokerPort}`,
+    downstreamUrl: `http://${host}:${mockPort}/process`,
+    parts: started.map(({ name }) => name),
+    stop: async () => {
+      try {
+        await stopAll(started)
+      } finally {
+        await release()
+      }
+    },
+  }
+}
+
+async function startAll(
+  wanted: (() => Promise<Started>)[],
+  release: () => Promise<void>,
+): Promise<Started[]> {
+  const results = await Promise.allSettled(wanted.map((start) => start()))
+  const started = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+  const faults = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []))
+  if (faults.length === 0) return started
+  await stopAll(started)
+  await release()
+  throw new AggregateError(faults, faults.map((fault) => fault.message).join('\n'))
+}
+
+/** In the order opposite to that of starting: what others write into goes last. */
+async function stopAll(started: Started[]): Promise<void> {
+  for (const part of started.toReversed()) await part.stop()
+}
+
+async function startDatabase(dataDir: string): Promise<Started> {
+  return { name: 'postgres', ...(await startPostgres({ dataDir, port: postgresPort, ...account })) }
+}
+
+async function startBroker(dataDir: string): Promise<Started> {
+  const part = await startPart({
+    name: 'broker',
+    script: 'broker',
+    args: ['--port', String(brokerPort), '--host', host, '--data', resolve(dataDir, 'broker')],
+    port: brokerPort,
+    dataDir,
+    ready: accepts,
+    remedy: 'stop that program, or set KAFKA_BROKER',
+  })
+  return { name: 'broker', ...part }
+}
+
+/** With a ledger, so that keys are honoured across restarts and `npm run verify -- --ledger` has something to read. */
+async function startMock(dataDir: string): Promise<Started> {
+  const part = await startPart({
+    name: 'mock',
+    script: 'mock',
+    args: ['--port', String(mockPort), '--host', host, '--ledger', resolve(dataDir, 'mock-ledger.jsonl')],
+    port: mockPort,
+    dataDir,
+    ready: async (port) => (await fetch(`http://${host}:${port}/health`)).ok,
+    remedy: 'stop that program, or set DOWNSTREAM_URL',
+  })
+  return { name: 'mock', ...part }
+}
+
+async function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host })
+    socket.once('error', () => resolve(false))
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+  })
+}
+
+/**
+ * Writes down that this process owns the parts of the data folder: two that did would stop them under each other's feet.
+ * An owner that was killed owns nothing, and its parts are adopted.
+ * @returns how to give the ownership up
+ */
+async function takeOwnership(dataDir: string): Promise<() => Promise<void>> {
+  await mkdir(dataDir, { recursive: true })
+  const path = join(dataDir, 'owner.json')
+  // Complete before it takes the name, so that nobody reads half of it and takes it for a dead owner's.
+  const complete = `${path}.${process.pid}`
+  await writeFile(complete, JSON.stringify({ pid: process.pid, startedAt: startOf(process.pid) }))
+  try {
+    while (!(await claim(complete, path))) await refuseLiveOwner(path, dataDir)
+  } finally {
+    await rm(complete, { force: true })
+  }
+  return () => rm(path, { force: true })
+}
+
+async function claim(complete: string, path: string): Promise<boolean> {
+  try {
+    await link(complete, path)
+    return true
+  } catch (error) {
+    if (isErrno(error, 'EEXIST')) return false
+    throw error
+  }
+}
+
+/** Removes what a dead owner left. */
+async function refuseLiveOwner(path: string, dataDir: string): Promise<void> {
+  const owner = JSON.parse(await readFile(path, 'utf8').catch(() => '{}')) as {
+    pid?: number
+    startedAt?: string
+  }
+  if (owner.pid === undefined || !isAlive(owner.pid) || startOf(owner.pid) !== owner.startedAt) {
+    await rm(path, { force: true })
+    return
+  }
+  throw new Error(
+    `Another instance (process ${owner.pid}) runs the embedded parts in ${dataDir}: start this one with the line that the other ` +
+      'printed, or set DATA_DIR',
+  )
+}

@@ -1,0 +1,224 @@
+import { createHash } from 'node:crypto'
+import { closeSync, openSync, realpathSync, writeSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { Kafka, logLevel, Partitioners, type PartitionMetadata, type Producer } from 'kafkajs'
+import { ulid } from 'ulid'
+import { produceDefaults } from './config.ts'
+import { testTransaction } from './embedded/test-transaction.ts'
+import { calmKafkajs } from './runtime/calm-kafkajs.ts'
+import { wait } from './runtime/wait.ts'
+
+export interface ProduceOptions {
+  brokers: string[]
+  topic: string
+  count: number
+  /** Records a second, or null for as many as go. */
+  rate: number | null
+  /** Ids are `PREFIX-1` to `PREFIX-COUNT`; null makes ids that no other run has. */
+  prefix: string | null
+  /** The file that gets a JSON line for each acknowledged record; lines that are there already stay. */
+  acksPath: string | null
+  /** Called with the number of acknowledged records after every batch. */
+  onProgress?: (acknowledged: number) => void
+}
+
+export interface Produced {
+  acknowledged: number
+  elapsedMs: number
+  /** What ended the run early, or null. */
+  fault: Error | null
+}
+
+/** One send a turn, of so many records at most. */
+const batchRecords = 500
+/** With a rate, a send is due this often, so that the records come in an even stream. */
+const pacedSendsPerSecond = 20
+
+/** A broker that is not there at the start is a mistake to report soon. */
+const impatience = { retries: 3 }
+/** A broker that is restarted under the run is waited for, about half a minute. */
+const patience = { initialRetryTime: 100, maxRetryTime: 2000, retries: 20 }
+
+const usage = `Usage: npm run produce -- [--count N] [--rate R] [--brokers B] [--topic T] [--prefix P] [--acks F]
+
+Sends test transactions to a Kafka topic, making the topic if it is missing.
+
+  --count N    how many (default 100)
+  --rate R     how many a second (default: as fast as they go)
+  --brokers B  host:port, or a comma list of them (default: KAFKA_BROKER, else the embedded broker)
+  --topic T    the topic (default: KAFKA_TOPIC)
+  --prefix P   ids P-1 to P-N, whose bytes depend on the id alone, so that a second run makes duplicates
+               (default: ids that no other run has)
+  --acks F     adds a JSON line to F for each record that the broker acknowledged
+  --help       this text
+
+Ends with 1 if any record is unacknowledged.
+`
+
+/** Sends the transactions and waits for every acknowledgement. A send that fails for good ends the run. */
+export async function produce(options: ProduceOptions): Promise<Produced> {
+  calmKafkajs()
+  const client = { clientId: 'produce', brokers: options.brokers, logLevel: logLevel.NOTHING }
+  const producer = new Kafka({ ...client, retry: patience }).producer({
+    createPartitioner: Partitioners.DefaultPartitioner,
+  })
+  const acks = options.acksPath === null ? null : openSync(options.acksPath, 'a')
+  const prefix = options.prefix ?? `TX-${ulid()}`
+  let acknowledged = 0
+  let fault: Error | null = null
+  const startedAt = performance.now()
+  try {
+    const partitions = await findPartitions(new Kafka({ ...client, retry: impatience }), options.topic)
+    await producer.connect()
+    while (acknowledged < options.count) {
+      const size = await nextSize(options, acknowledged, performance.now() - startedAt)
+      const ids = Array.from({ length: size }, (_, index) => `${prefix}-${acknowledged + index + 1}`)
+      await sendBatch(producer, options.topic, partitions, ids, acks)
+      acknowledged += size
+      options.onProgress?.(acknowledged)
+    }
+  } catch (cause) {
+    fault = cause instanceof Error ? cause : new Error(String(cause))
+  }
+  await producer.disconnect()
+  if (acks !== null) closeSync(acks)
+  return { acknowledged, elapsedMs: performance.now() - startedAt, fault }
+}
+
+async function findPartitions(kafka: Kafka, topic: string): Promise<PartitionMetadata[]> {
+  const admin = kafka.admin()
+  try {
+    await admin.connect()
+    const known = await admin.listTopics()
+    if (!known.includes(topic)) await admin.createTopics({ topics: [{ topic }], waitForLeaders: true })
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+    return topics.flatMap((each) => each.partitions)
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+/** How many records the next send takes; with a rate, waits until they are due. */
+async function nextSize(options: ProduceOptions, acknowledged: number, elapsedMs: number): Promise<number> {
+  const left = options.count - acknowledged
+  if (options.rate === null) return Math.min(batchRecords, left)
+  const dueMs = (acknowledged / options.rate) * 1000
+  if (dueMs > elapsedMs) await wait(dueMs - elapsedMs, never)
+  // A run that fell behind catches up with larger sends.
+  const behind = Math.floor(((elapsedMs - dueMs) / 1000) * options.rate)
+  const paced = Math.ceil(options.rate / pacedSendsPerSecond)
+  return Math.min(Math.max(1, paced, behind), batchRecords, left)
+}
+
+const never = new AbortController().signal
+
+/** Partitions are chosen here, as the client would by the key, because an acknowledgement only names where each begins. */
+async function sendBatch(
+  producer: Producer,
+  topic: string,
+  partitionMetadata: PartitionMetadata[],
+  ids: readonly string[],
+  acks: number | null,
+): Promise<void> {
+  const choosePartition = Partitioners.DefaultPartitioner()
+  const messages = ids.map((id) => {
+    const message = { key: id, value: testTransaction(id) }
+    return { ...message, partition: choosePartition({ topic, partitionMetadata, message }) }
+  })
+  const acknowledgements = await producer.send({ topic, acks: -1, messages })
+  if (acks === null) return
+  const nextOffsets = new Map(acknowledgements.map((each) => [each.partition, BigInt(each.baseOffset ?? -1)]))
+  const lines = messages.map(({ key, value, partition }) => {
+    const offset = nextOffsets.get(partition) ?? -1n
+    nextOffsets.set(partition, offset + 1n)
+    const sha256 = createHash('sha256').update(value).digest('hex')
+    return `${JSON.stringify({ topic, partition, offset: Number(offset), transaction_id: key, sha256 })}\n`
+  })
+  writeSync(acks, lines.join(''))
+}
+
+async function main(): Promise<void> {
+  const options = readOptions()
+  if (options === 'help') {
+    process.stdout.write(usage)
+    return
+  }
+  const { acknowledged, elapsedMs, fault } = await produce({
+    ...options,
+    onProgress: showProgress(options.count),
+  })
+  const rate = Math.round((acknowledged / Math.max(elapsedMs, 1)) * 1000)
+  const count = `${acknowledged} of ${options.count} acknowledged on ${options.topic}`
+  if (fault !== null) throw new Error(`Only ${count}: ${fault.message}.`, { cause: fault })
+  process.stderr.write(`${count} in ${(elapsedMs / 1000).toFixed(1)} s, ${rate} a second\n`)
+}
+
+function readOptions(): ProduceOptions | 'help' {
+  const values = readFlags()
+  if (values.help) return 'help'
+  const count = Number(values.count)
+  if (!Number.isSafeInteger(count) || count < 1)
+    throw new Error(`--count must be a whole number above 0, not ${values.count}.`)
+  const rate = values.rate === undefined ? null : Number(values.rate)
+  if (rate !== null && !(rate > 0 && rate < Infinity))
+    throw new Error(`--rate must be a number above 0, not ${values.rate ?? ''}.`)
+  const defaults = produceDefaults()
+  return {
+    brokers: values.brokers?.split(',').map((broker) => broker.trim()) ?? defaults.brokers,
+    topic: values.topic ?? defaults.topic,
+    count,
+    rate,
+    prefix: values.prefix ?? null,
+    acksPath: values.acks ?? null,
+  }
+}
+
+function readFlags() {
+  try {
+    return parseArgs({
+      options: {
+        count: { type: 'string', default: '100' },
+        rate: { type: 'string' },
+        brokers: { type: 'string' },
+        topic: { type: 'string' },
+        prefix: { type: 'string' },
+        acks: { type: 'string' },
+        help: { type: 'boolean', default: false },
+      },
+    }).values
+  } catch (cause) {
+    // Node explains further how to pass such a word as a positional, which this command has none of.
+    const [what] = (cause as Error).message.split('. ')
+    throw new Error(`${what ?? ''}; --help lists what there is.`, { cause })
+  }
+}
+
+/** A bar that is drawn over itself on a terminal, else a line a second at most. */
+function showProgress(count: number): (acknowledged: number) => void {
+  const terminal = process.stderr.isTTY
+  const everyMs = terminal ? 100 : 1000
+  let nextMs = performance.now() + everyMs
+  return (acknowledged) => {
+    if (performance.now() < nextMs && acknowledged < count) return
+    nextMs = performance.now() + everyMs
+    const filled = Math.floor((acknowledged / count) * 40)
+    const bar = `\r${'█'.repeat(filled)}${'░'.repeat(40 - filled)} ${acknowledged}/${count}\x1b[K`
+    if (terminal) process.stderr.write(acknowledged < count ? bar : `${bar}\n`)
+    else if (acknowledged < count) process.stderr.write(`${acknowledged} of ${count} acknowledged\n`)
+  }
+}
+
+/** The bench imports `produce` from here, and must not start the command by that. */
+function isCommand(): boolean {
+  return process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)
+}
+
+if (isCommand()) {
+  try {
+    await main()
+  } catch (fault) {
+    process.stderr.write(`${fault instanceof Error ? fault.message : String(fault)}\n`)
+    process.exitCode = 1
+  }
+}

@@ -1,0 +1,127 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import t, { type Test } from 'tap'
+import { startPart, type PartOptions, type RunningPart } from '../../src/embedded/part.ts'
+import { isAlive } from '../../src/embedded/postgres/process.ts'
+import { findFreePort } from '../support/postgres.ts'
+
+const moduleUrl = new URL('../../src/embedded/part.ts', import.meta.url).href
+
+async function options(t: Test, flags: string[] = []): Promise<PartOptions> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'tqp-part-'))
+  t.teardown(() => rm(dataDir, { recursive: true, force: true }))
+  const port = await findFreePort()
+  return {
+    name: 'mock',
+    script: 'mock',
+    args: ['--port', String(port), ...flags],
+    port,
+    dataDir,
+    ready: async (port) => (await fetch(`http://127.0.0.1:${port}/health`)).ok,
+    remedy: 'stop that program, or set DOWNSTREAM_URL',
+  }
+}
+
+async function start(t: Test, part: PartOptions): Promise<RunningPart> {
+  const running = await startPart(part)
+  t.teardown(() => running.stop())
+  return running
+}
+
+/** Starts the part from a process that is then killed as a service would be. */
+async function startAndKillParent(part: PartOptions): Promise<number> {
+  const code = `
+    import { startPart } from ${JSON.stringify(moduleUrl)}
+    const ready = async (port) => (await fetch('http://127.0.0.1:' + port + '/health')).ok
+    const { pid } = await startPart({ ...${JSON.stringify(part)}, ready })
+    process.stdout.write(String(pid), () => process.kill(process.pid, 'SIGKILL'))`
+  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const [pid] = await Promise.all([text(child.stdout), once(child, 'exit')])
+  return Number(pid)
+}
+
+t.test('a part outlives the SIGKILL of its service and is adopted by the next one', async (t) => {
+  const part = await options(t)
+  const pid = await startAndKillParent(part)
+  const running = await start(t, part)
+  t.same([running.pid, running.adopted], [pid, true])
+  t.ok((await fetch(`http://127.0.0.1:${part.port}/health`)).ok)
+})
+
+t.test('a part is in a process group of its own, so Ctrl-C does not reach it', async (t) => {
+  const { pid } = await start(t, await options(t))
+  t.doesNotThrow(() => process.kill(-pid, 0), 'it leads its group')
+})
+
+t.test('a part that is stopped is gone, and its port is free for the next', async (t) => {
+  const part = await options(t)
+  const first = await start(t, part)
+  await first.stop()
+  t.notOk(isAlive(first.pid))
+  const second = await start(t, part)
+  t.notOk(second.adopted)
+})
+
+t.test('a part that was killed is started anew', async (t) => {
+  const part = await options(t)
+  const first = await start(t, part)
+  process.kill(first.pid, 'SIGKILL')
+  const second = await start(t, part)
+  t.notOk(second.adopted)
+  t.not(second.pid, first.pid)
+})
+
+t.test('a part that ignores SIGTERM because it is frozen is ended all the same', async (t) => {
+  const running = await start(t, await options(t))
+  process.kill(running.pid, 'SIGSTOP')
+  await running.stop()
+  t.notOk(isAlive(running.pid))
+})
+
+t.test('a part that runs with other arguments is replaced', async (t) => {
+  const part = await options(t)
+  const first = await start(t, part)
+  const second = await start(t, { ...part, args: [...part.args, '--success', '1'] })
+  t.notOk(second.adopted)
+  t.notOk(isAlive(first.pid))
+})
+
+t.test('a process that merely has the recorded pid is neither adopted nor stopped', async (t) => {
+  const part = await options(t)
+  const record = { pid: process.pid, startedAt: 'another time', port: part.port, args: part.args }
+  await writeFile(join(part.dataDir, 'mock.json'), JSON.stringify(record))
+  const running = await start(t, part)
+  t.notOk(running.adopted)
+  t.not(running.pid, process.pid)
+})
+
+t.test('half a record is no record', async (t) => {
+  const part = await options(t)
+  await writeFile(join(part.dataDir, 'mock.json'), '{"pid":1')
+  t.notOk((await start(t, part)).adopted)
+})
+
+t.test('a taken port is one sentence that says what to do', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  await t.rejects(startPart({ ...(await options(t)), port }), {
+    message: `Port ${port} of 127.0.0.1, which the embedded mock needs, is taken by another program: stop that program, or set DOWNSTREAM_URL`,
+  })
+})
+
+t.test('a part that cannot start says why, and leaves no record', async (t) => {
+  const part = await options(t, ['--success', '2'])
+  await t.rejects(startPart(part), {
+    message: /ended while it started.*--success must be a number from 0 to 1/,
+  })
+  await t.rejects(readFile(join(part.dataDir, 'mock.json')), { code: 'ENOENT' })
+})
