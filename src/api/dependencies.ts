@@ -1,0 +1,14 @@
+import type { Pool } from 'pg'
+import type { Metrics } from '../metrics.ts'
+import type { Logger } from '../runtime/logger.ts'
+import type { Health } from './health.ts'
+
+export type ApiDependencies = {
+  readonly database: Pool
+  readonly metrics: Metrics
+  readonly logger: Logger
+  /** Names this run of this process. */
+  readonly instance: string
+  readonly release: string
+  readonly health: () => Health
+}

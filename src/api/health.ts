@@ -1,0 +1,21 @@
+/**
+ * What the process knows of its own parts, as main tells it; errors as they were caught, still unmasked. The database is not
+ * among them: whoever wants to know asks it.
+ */
+export type Health = {
+  readonly listener: {
+    readonly up: boolean
+    readonly ageMs: number | null
+    readonly lastError: string | null
+  }
+  readonly consumer: {
+    readonly state: string
+    readonly up: boolean
+    readonly lastError: string | null
+    readonly assigned: readonly number[]
+  }
+  readonly lanes: readonly { readonly lane: string; readonly inFlight: number; readonly limit: number }[]
+  readonly draining: boolean
+  /** What start-up waits for; null once the process is at work. */
+  readonly starting: string | null
+}

@@ -1,0 +1,77 @@
+import type { IncomingMessage } from 'node:http'
+import { ulid } from 'ulid'
+import type { Logger } from '../runtime/logger.ts'
+import { DatabaseUnavailable } from './ask.ts'
+import { matchPath, refusal, type Answer, type Route } from './route.ts'
+
+/**
+ * Answers one request by the table of routes; null where the caller went away in the middle of it. Never rejects: what goes
+ * wrong is an answer and a line in the log.
+ */
+export async function respond(
+  request: IncomingMessage,
+  routes: readonly Route[],
+  logger: Logger,
+): Promise<Answer | null> {
+  try {
+    return await findAnswer(request, routes)
+  } catch (error) {
+    return request.destroyed && !request.complete ? null : explainFailure(error, logger)
+  }
+}
+
+async function findAnswer(request: IncomingMessage, routes: readonly Route[]): Promise<Answer> {
+  const { path, query } = splitTarget(request.url ?? '/')
+  const matches = routes.flatMap((route) => {
+    const parameter = matchPath(route, path)
+    return parameter === null ? [] : [{ route, parameter }]
+  })
+  if (matches.length === 0) return refusal(404, 'There is no such route: / lists them all.')
+  const method = request.method === 'HEAD' ? 'GET' : request.method
+  const match = matches.find(({ route }) => route.method === method)
+  if (match === undefined) {
+    const allowed = matches
+      .flatMap(({ route }) => (route.method === 'GET' ? ['GET', 'HEAD'] : [route.method]))
+      .join(', ')
+    return refusal(405, `Only ${allowed} is allowed here.`, { Allow: allowed })
+  }
+  if (method !== 'GET' && isForeign(request)) return refusal(403, 'Pages of another origin may not write.')
+  const parameter = decode(match.parameter)
+  if (parameter === null) return refusal(400, 'The path is not percent-encoded UTF-8.')
+  return match.route.answer({ request, parameter, query: new URLSearchParams(query) })
+}
+
+/**
+ * Splits a request's target by hand: `URL` would resolve `%2e%2e`, which is a transaction id like any other. A proxy may send
+ * the whole URL (RFC 9112 §3.2.2).
+ */
+function splitTarget(target: string): { path: string; query: string } {
+  const local = target.replace(/^https?:\/\/[^/?]*/i, '')
+  const at = local.indexOf('?')
+  return at === -1 ? { path: local, query: '' } : { path: local.slice(0, at), query: local.slice(at + 1) }
+}
+
+/** A browser names the origin of the page that writes; without this any page could replay by way of its reader's browser. */
+function isForeign({ headers }: IncomingMessage): boolean {
+  if (headers.origin === undefined) return false
+  return !URL.canParse(headers.origin) || new URL(headers.origin).host !== headers.host?.toLowerCase()
+}
+
+function decode(text: string): string | null {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return null
+  }
+}
+
+/** The caller gets a name for the failure, and only the log what is behind it. */
+function explainFailure(error: unknown, logger: Logger): Answer {
+  const id = ulid()
+  if (error instanceof DatabaseUnavailable) {
+    logger.warn({ error_id: id, reason: error.message }, 'request without the database')
+    return refusal(503, `The database does not answer: try again later. (${id})`, { 'Retry-After': '5' })
+  }
+  logger.error({ error_id: id, err: error }, 'request failed')
+  return refusal(500, `Something went wrong that should not have: the log tells more under ${id}.`)
+}

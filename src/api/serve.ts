@@ -1,0 +1,96 @@
+import { createServer, STATUS_CODES, type Server } from 'node:http'
+import { isIPv6, type AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { ApiDependencies } from './dependencies.ts'
+import { respond } from './respond.ts'
+import { refusal } from './route.ts'
+import { routes } from './routes.ts'
+import { write } from './write.ts'
+
+export type Serving = {
+  readonly port: number
+  /** Takes no more requests, lets those in hand finish for a moment, and then ends every connection. */
+  readonly close: () => Promise<void>
+}
+
+// A request is small and quick to send; whoever takes longer holds a connection on purpose.
+const limits = {
+  headersTimeout: 10_000,
+  requestTimeout: 15_000,
+  keepAliveTimeout: 5_000,
+  connectionsCheckingInterval: 2_000,
+  maxHeaderSize: 16 * 1024,
+} as const
+const connectionsMax = 2_000
+// Closing is the last step of a drain that has ten seconds in all; an answer takes milliseconds while the database is there.
+const closeMsMax = 750
+
+/**
+ * Starts the HTTP server. It needs no database to start: every route says so by itself while there is none.
+ *
+ * @param options.port 0 for any free one; the answer says which
+ * @throws one sentence if the address cannot be listened on
+ */
+export async function serve(
+  options: { readonly host: string; readonly port: number },
+  dependencies: ApiDependencies,
+): Promise<Serving> {
+  const table = routes(dependencies)
+  const server = createServer(limits, (request, response) => {
+    void respond(request, table, dependencies.logger).then((answer) => {
+      // While closing, no connection is kept for a next request.
+      if (answer !== null) write(response, answer, !server.listening)
+    })
+  })
+  server.maxConnections = connectionsMax
+  server.on('clientError', refuseMalformed)
+  await listen(server, options.host, options.port)
+  // A connection that cannot be accepted, for want of file descriptors, is that caller's loss and not the service's end.
+  server.on('error', (error) =>
+    dependencies.logger.warn({ reason: error.message }, 'connection not accepted'),
+  )
+  return { port: (server.address() as AddressInfo).port, close: () => close(server) }
+}
+
+async function listen(server: Server, host: string, port: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(explainListen(error, host, port)))
+    server.listen({ host, port }, resolve)
+  })
+  server.removeAllListeners('error')
+}
+
+function explainListen(error: NodeJS.ErrnoException, host: string, port: number): Error {
+  const address = isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`
+  const sentences: Partial<Record<string, string>> = {
+    EADDRINUSE: `PORT: ${address} is in use by another process: stop that one, or set another PORT.`,
+    EACCES: `PORT: this user may not listen on ${address}: set a PORT above 1023.`,
+    EADDRNOTAVAIL: `HOST: ${host} is not an address of this machine.`,
+    ENOTFOUND: `HOST: ${host} is not the name of an address.`,
+  }
+  const sentence =
+    sentences[error.code ?? ''] ?? `HOST, PORT: cannot listen on ${address} (${error.message}).`
+  return new Error(sentence, { cause: error })
+}
+
+/** What is not HTTP never becomes a request, so it is answered on the bare socket. */
+function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code ?? ''] ?? 400
+  const { type, body } = refusal(status, `${STATUS_CODES[status] ?? 'Bad Request'}.`)
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nContent-Type: ${type}\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  )
+}
+
+async function close(server: Server): Promise<void> {
+  if (!server.listening) return
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  const timer = setTimeout(() => server.closeAllConnections(), closeMsMax)
+  await closed
+  clearTimeout(timer)
+}

@@ -1,0 +1,75 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+/**
+ * What this process counts as it runs, in one place so that names and labels are read together. What the database knows
+ * (counts by status, oldest due, watermark) is asked at scrape time by the API and is not held here.
+ */
+export type Metrics = ReturnType<typeof createMetrics>
+
+// Attempts run from under a millisecond (a local processor) to the longest sensible timeout.
+const attemptBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+// End to end includes waiting for retries: up to half a day.
+const endToEndBuckets = [...attemptBuckets, 120, 300, 600, 1_800, 3_600, 14_400, 43_200]
+
+export function createMetrics(release: string) {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry })
+  new Gauge({
+    name: 'tqp_build_info',
+    help: 'Always 1; the labels say which release runs on which Node.',
+    labelNames: ['release', 'node'],
+    registers,
+  }).set({ release, node: process.version }, 1)
+  return {
+    registry,
+    attempts: new Counter({
+      name: 'tqp_attempts_total',
+      help: 'Attempts that ended, by lane and outcome (accepted, refused, unavailable, not_sent, unknown, abandoned).',
+      labelNames: ['lane', 'outcome'],
+      registers,
+    }),
+    attemptSeconds: new Histogram({
+      name: 'tqp_attempt_duration_seconds',
+      help: 'One HTTP attempt, from its start to its outcome.',
+      labelNames: ['lane'],
+      buckets: attemptBuckets,
+      registers,
+    }),
+    endToEndSeconds: new Histogram({
+      name: 'tqp_end_to_end_seconds',
+      help: 'From stored (received) to success, for messages whose success this instance recorded.',
+      buckets: endToEndBuckets,
+      registers,
+    }),
+    inFlight: new Gauge({
+      name: 'tqp_in_flight',
+      help: 'Attempts of this instance that are open in the log, by lane.',
+      labelNames: ['lane'],
+      registers,
+    }),
+    wakeups: new Counter({
+      name: 'tqp_wakeups_total',
+      help: 'Looks for due work, by what caused them (start, notify, timer, slot, sweep, reconnect).',
+      labelNames: ['lane', 'cause'],
+      registers,
+    }),
+    missedWakeups: new Counter({
+      name: 'missed_wakeups_total',
+      help: 'Messages the sweep found due for over 10 s although the lane had room and the listener was up. Stays 0.',
+      registers,
+    }),
+    records: new Counter({
+      name: 'tqp_ingest_records_total',
+      help: 'Records consumed, by partition and result (received, duplicate, conflict, rejected, hole, skipped).',
+      labelNames: ['topic', 'partition', 'result'],
+      registers,
+    }),
+    consumerLag: new Gauge({
+      name: 'tqp_consumer_lag',
+      help: 'Records of a partition that are in Kafka and not yet stored, as of the last batch.',
+      labelNames: ['topic', 'partition'],
+      registers,
+    }),
+  }
+}

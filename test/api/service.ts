@@ -1,0 +1,150 @@
+import { createHash } from 'node:crypto'
+import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import { text as readText } from 'node:stream/consumers'
+import pg, { type Pool } from 'pg'
+import { pino } from 'pino'
+import type { Test } from 'tap'
+import type { Health } from '../../src/api/health.ts'
+import { serve, type Serving } from '../../src/api/serve.ts'
+import { ingest, type DecodedRecord } from '../../src/log/ingest.ts'
+import { settle } from '../../src/log/settle.ts'
+import type { Claim } from '../../src/log/claim.ts'
+import { createMetrics, type Metrics } from '../../src/metrics.ts'
+import { startProxy, type Proxy } from '../support/proxy.ts'
+
+export const well: Health = {
+  listener: { up: true, ageMs: 1_500, lastError: null },
+  consumer: { state: 'running', up: true, lastError: null, assigned: [0, 1] },
+  lanes: [
+    { lane: 'fresh', inFlight: 3, limit: 50 },
+    { lane: 'retry', inFlight: 0, limit: 5 },
+  ],
+  draining: false,
+  starting: null,
+}
+
+export type Service = Serving & {
+  metrics: Metrics
+  lines: Record<string, unknown>[]
+  call: (method: string, path: string, options?: CallOptions) => Promise<Reply>
+}
+
+/** The API on a free port; it ends with the test. */
+export async function startService(
+  t: Pick<Test, 'teardown'>,
+  database: Pool,
+  health: () => Health = () => well,
+): Promise<Service> {
+  const lines: Record<string, unknown>[] = []
+  const logger = pino(
+    { messageKey: 'event' },
+    { write: (line: string) => lines.push(JSON.parse(line) as Record<string, unknown>) },
+  )
+  const metrics = createMetrics('1.2.3')
+  const dependencies = { database, metrics, logger, instance: 'instance-1', release: '1.2.3', health }
+  const serving = await serve({ host: '127.0.0.1', port: 0 }, dependencies)
+  t.teardown(() => serving.close())
+  return { ...serving, metrics, lines, call: (...call) => send(serving.port, ...call) }
+}
+
+/** A pool whose way to the database can be made to fail. */
+export async function connectThroughProxy(
+  t: Pick<Test, 'teardown'>,
+  url: string,
+): Promise<{ pool: Pool; proxy: Proxy }> {
+  const target = new URL(url)
+  const proxy = await startProxy(t, { host: target.hostname, port: Number(target.port) })
+  target.hostname = '127.0.0.1'
+  target.port = String(proxy.port)
+  const pool = new pg.Pool({ connectionString: target.href })
+  pool.on('error', () => undefined)
+  t.teardown(async () => {
+    // A connection that never came would hold up the pool's end.
+    await proxy.stop()
+    await pool.end()
+  })
+  return { pool, proxy }
+}
+
+type CallOptions = { headers?: Record<string, string>; body?: string | Buffer }
+export type Reply = { status: number; headers: IncomingHttpHeaders; text: string; json: unknown }
+
+/** Sends the path as it stands: fetch would resolve dots and encode what is not encoded. */
+async function send(port: number, method: string, path: string, options: CallOptions = {}): Promise<Reply> {
+  const { headers = {}, body } = options
+  const length =
+    body === undefined || 'Transfer-Encoding' in headers ? {} : { 'Content-Length': Buffer.byteLength(body) }
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const request = httpRequest({
+      host: '127.0.0.1',
+      port,
+      method,
+      path,
+      headers: { ...length, ...headers },
+      agent: false,
+    })
+    request.on('response', resolve).on('error', reject)
+    request.end(body)
+  })
+  const text = await readText(response)
+  const isJson = response.headers['content-type'] === 'application/json' && text !== ''
+  return {
+    status: response.statusCode ?? 0,
+    headers: response.headers,
+    text,
+    json: isJson ? JSON.parse(text) : null,
+  }
+}
+
+const offsets = new WeakMap<Pool, bigint>()
+
+/** Stores one record for each id, in one slice, and starts the first attempt of the first `room` of them. */
+export async function store(
+  pool: Pool,
+  ids: readonly string[],
+  { room = 0, rejection = null as string | null } = {},
+): Promise<Claim[]> {
+  const from = offsets.get(pool) ?? 0n
+  const next = from + BigInt(ids.length)
+  const records = ids.map((id, at) => toRecord(id, from + BigInt(at), rejection))
+  const slice = { topic: 'transactions.incoming', partition: 0, from, next, records, holes: [] }
+  const answer = await ingest(pool, slice, 'instance-1', 'instance-1/fresh', room, 60_000)
+  if (answer.kind !== 'stored') throw new Error(answer.kind)
+  offsets.set(pool, next)
+  return answer.claims
+}
+
+/** Stores transactions and has the processor refuse them. */
+export async function storeDeadLetters(pool: Pool, ids: readonly string[]): Promise<void> {
+  const claims = await store(pool, ids, { room: ids.length })
+  const answers = await settle(
+    pool,
+    'instance-1/fresh',
+    claims.map((claim) => ({
+      messageId: claim.messageId,
+      attempt: claim.attempt,
+      outcome: { kind: 'refused', statusCode: 422, reason: 'HTTP 422' },
+      durationMs: 1,
+      decision: { then: 'dead_letter' },
+    })),
+  )
+  if (!answers.every((each) => each === 'appended')) throw new Error(answers.join())
+}
+
+function toRecord(id: string, offset: bigint, rejection: string | null): DecodedRecord {
+  const payload = Buffer.from(JSON.stringify({ transaction_id: id, amount: '10.10' }))
+  return {
+    offset,
+    timestampMs: 1_700_000_000_000n,
+    key: null,
+    headers: null,
+    traceparent: null,
+    payload,
+    payloadState: 'whole',
+    payloadBytes: payload.length,
+    sha256: createHash('sha256').update(payload).digest(),
+    isJson: true,
+    transactionId: id,
+    rejection,
+  }
+}

@@ -1,0 +1,141 @@
+import t from 'tap'
+import type { Health } from '../../src/api/health.ts'
+import { database } from '../support/database.ts'
+import { connectThroughProxy, startService, well } from './service.ts'
+
+t.test('a service at work is healthy, ready and alive, and says what its parts do', async (t) => {
+  const { pool } = await database(t)
+  const { call } = await startService(t, pool)
+  const { status, json } = await call('GET', '/status')
+  t.equal(status, 200)
+  const { timestamp, ...rest } = json as Record<string, unknown>
+  t.match(timestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
+  t.strictSame(rest, {
+    status: 'healthy',
+    database: 'connected',
+    instance: 'instance-1',
+    release: '1.2.3',
+    database_error: null,
+    listener: { up: true, age_ms: 1_500, last_error: null },
+    consumer: { up: true, state: 'running', assigned: [0, 1], last_error: null },
+    lanes: [
+      { lane: 'fresh', in_flight: 3, limit: 50 },
+      { lane: 'retry', in_flight: 0, limit: 5 },
+    ],
+    draining: false,
+    starting: null,
+    stopped: [],
+  })
+  t.match(await call('GET', '/readyz'), { status: 200, json: { status: 'ready' } })
+  t.match(await call('GET', '/healthz'), { status: 200, json: { status: 'alive' } })
+})
+
+t.test(
+  'each part that is down, a start and a drain make it unhealthy and not ready, but alive',
+  async (t) => {
+    const { pool } = await database(t)
+    let health = well
+    const { call } = await startService(t, pool, () => health)
+    const cases: [Health, RegExp][] = [
+      [{ ...well, listener: { up: false, ageMs: null, lastError: 'reset' } }, /listener/],
+      [{ ...well, consumer: { ...well.consumer, up: false, state: 'crashed' } }, /consumer/],
+      [{ ...well, draining: true }, /[Dd]raining/],
+      [{ ...well, starting: 'Kafka' }, /waiting for Kafka/],
+    ]
+    for (const [each, detail] of cases) {
+      health = each
+      t.match(await call('GET', '/status'), {
+        status: 503,
+        json: { status: 'unhealthy', database: 'connected', detail },
+      })
+      t.match(await call('GET', '/readyz'), { status: 503, json: { status: 'not ready', detail } })
+      t.equal((await call('GET', '/healthz')).status, 200)
+    }
+  },
+)
+
+t.test('a stopped partition is listed with its reason, and the service stays healthy', async (t) => {
+  const { pool } = await database(t)
+  const { call } = await startService(t, pool)
+  await pool.query(`select stop_partition('transactions.incoming', 3, 'offsets out of range', 'instance-1')`)
+  t.match(await call('GET', '/status'), {
+    status: 200,
+    json: {
+      status: 'healthy',
+      stopped: [
+        {
+          topic: 'transactions.incoming',
+          partition: 3,
+          reason: 'offsets out of range',
+          since: /^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{6}Z$/,
+        },
+      ],
+    },
+  })
+})
+
+t.test(
+  'a database that is gone, or hangs, is told within the bound, and found again by itself',
+  async (t) => {
+    const { url } = await database(t)
+    const { pool, proxy } = await connectThroughProxy(t, url)
+    const { call } = await startService(t, pool)
+    const down = { status: 503, json: { status: 'unhealthy', database: 'disconnected', stopped: null } }
+    t.equal((await call('GET', '/status')).status, 200)
+
+    await proxy.refuse(true)
+    proxy.cut()
+    t.match(await call('GET', '/status'), down)
+    t.match(await call('GET', '/transactions'), {
+      status: 503,
+      json: { detail: /^The database does not answer/ },
+    })
+    t.equal((await call('GET', '/readyz')).status, 503)
+    await proxy.refuse(false)
+    t.equal((await call('GET', '/status')).status, 200)
+
+    proxy.blackhole(true)
+    t.match(await call('GET', '/status'), down)
+    t.match(await call('GET', '/transactions'), {
+      status: 503,
+      json: { detail: /^The database does not answer/ },
+    })
+    proxy.blackhole(false)
+    t.equal((await call('GET', '/status')).status, 200)
+  },
+)
+
+t.test(
+  'a pool that has no connection left is told too, and takes back the one that comes late',
+  async (t) => {
+    const { pool } = await database(t)
+    const { call } = await startService(t, pool)
+    const clients = await Promise.all(Array.from({ length: pool.options.max }, () => pool.connect()))
+    t.equal((await call('GET', '/status')).status, 503)
+    for (const client of clients) client.release()
+    t.equal((await call('GET', '/status')).status, 200)
+    t.equal(pool.waitingCount, 0)
+    t.equal(pool.idleCount, pool.totalCount)
+  },
+)
+
+t.test('before the schema is there, the database is connected and nothing else is claimed', async (t) => {
+  const { pool } = await database(t, { empty: true })
+  const { call } = await startService(t, pool, () => ({ ...well, starting: 'migrations' }))
+  t.match(await call('GET', '/status'), { status: 503, json: { database: 'connected', stopped: null } })
+  t.equal((await call('GET', '/metrics')).status, 503)
+  t.equal((await call('GET', '/transactions')).status, 503)
+})
+
+t.test('errors are shown without what they quote: roles, passwords, values', async (t) => {
+  const { pool } = await database(t)
+  const lastError = 'no entry for "alice" at postgresql://alice:hunter2@db/x?password=hunter2\n\u001b[31m'
+  const { call } = await startService(t, pool, () => ({
+    ...well,
+    listener: { up: false, ageMs: null, lastError },
+    consumer: { ...well.consumer, lastError },
+  }))
+  const { text } = await call('GET', '/status')
+  t.match(text, 'no entry for')
+  t.notMatch(text, /hunter2|alice|u001b/)
+})
