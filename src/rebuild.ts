@@ -1,0 +1,55 @@
+import pg from 'pg'
+import { databaseUrlForTools } from './config.ts'
+import { rebuild, type Difference } from './log/rebuild.ts'
+
+/** `npm run rebuild`: 0 nothing differed, 1 differences repaired and named, 2 could not run. */
+async function main(): Promise<number> {
+  const database = new pg.Pool({
+    connectionString: databaseUrlForTools(),
+    max: 1,
+    connectionTimeoutMillis: 5_000,
+    application_name: 'transaction-queue-proxy rebuild',
+  })
+  // An idle connection that breaks is replaced at the next use.
+  database.on('error', () => undefined)
+  try {
+    let differences = 0
+    for await (const difference of rebuild(database)) {
+      differences++
+      process.stdout.write(`${name(difference)}\n`)
+    }
+    process.stdout.write(
+      differences === 0 ? 'Nothing differed from the log.\n' : `${differences} differences from the log.\n`,
+    )
+    return differences === 0 ? 0 : 1
+  } finally {
+    await database.end()
+  }
+}
+
+function name(difference: Difference): string {
+  if (difference.kind === 'count') {
+    return `${difference.status} messages: ${difference.was} were counted, there are ${difference.is}; corrected`
+  }
+  const message = `message ${difference.messageId} (${difference.transactionId})`
+  switch (difference.kind) {
+    case 'column':
+      return `${message}: ${difference.column} was ${difference.was}, is ${difference.is}; repaired`
+    case 'missing':
+      return `${message}: it had no state, is ${difference.status}; repaired`
+    case 'surplus':
+      return `${message}: it was ${difference.status} without an event in the log; removed`
+    case 'inbox':
+      return `${message}: the inbox did not know it; repaired`
+    case 'contradiction':
+      return `${message}: the inbox says ${difference.was}, the log ${difference.is}; this cannot be repaired`
+  }
+}
+
+main().then(
+  (code) => (process.exitCode = code),
+  (error: unknown) => {
+    process.stderr.write(`Could not rebuild: ${error instanceof Error ? error.message : String(error)}\n`)
+    process.exitCode = 2
+  },
+)

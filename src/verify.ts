@@ -1,0 +1,73 @@
+import { parseArgs } from 'node:util'
+import pg from 'pg'
+import { databaseUrlForTools } from './config.ts'
+import { FileFault } from './verify/json-lines.ts'
+import { isClean, printJson, printText } from './verify/print.ts'
+import { verify } from './verify/verify.ts'
+
+const usage = `Usage: npm run verify -- [--ledger F] [--acks F] [--json]
+
+Holds the log against every invariant that the given files allow, one line each. Changes nothing, and may run beside the
+service.
+
+  --ledger F  what the mock processor wrote under its --ledger
+  --acks F    what \`npm run produce\` wrote under its --acks
+  --json      one JSON object instead of lines
+  --help      this text
+
+Ends with 0 if nothing differs, 1 if something does, 2 if it could not run.
+`
+
+// SQLSTATE: undefined table, undefined column, undefined schema.
+const noSchema = new Set(['42P01', '42703', '3F000'])
+
+async function main(): Promise<number> {
+  const flags = readFlags()
+  if (flags.help) {
+    process.stdout.write(usage)
+    return 0
+  }
+  const report = await verify({
+    databaseUrl: databaseUrlForTools(),
+    ledgerPath: flags.ledger ?? null,
+    acksPath: flags.acks ?? null,
+  })
+  process.stdout.write(flags.json ? printJson(report) : printText(report))
+  return isClean(report) ? 0 : 1
+}
+
+function readFlags() {
+  try {
+    return parseArgs({
+      options: {
+        ledger: { type: 'string' },
+        acks: { type: 'string' },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    }).values
+  } catch (cause) {
+    // Node explains further how to pass such a word as a positional, which this command has none of.
+    const [what] = (cause as Error).message.split('. ')
+    throw new Error(`${what ?? ''}; --help lists what there is.`, { cause })
+  }
+}
+
+/** Why the checker could not run, as one sentence. */
+function explain(fault: unknown): string {
+  if (fault instanceof FileFault) return fault.message
+  if (fault instanceof pg.DatabaseError && noSchema.has(fault.code ?? ''))
+    return `The database does not hold the log of this release (${fault.message}): start the service once.`
+  if (fault instanceof pg.DatabaseError) return `PostgreSQL refused: ${fault.message}.`
+  if (fault instanceof AggregateError && fault.errors[0] instanceof Error)
+    return `The database cannot be reached: ${fault.errors[0].message}.`
+  if (fault instanceof Error && 'code' in fault) return `The database cannot be reached: ${fault.message}.`
+  return fault instanceof Error ? fault.message : String(fault)
+}
+
+try {
+  process.exitCode = await main()
+} catch (fault) {
+  process.stderr.write(`${explain(fault)}\n`)
+  process.exitCode = 2
+}

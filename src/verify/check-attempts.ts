@@ -1,0 +1,127 @@
+import type { LogEvent } from './event.ts'
+import type { Invariants } from './invariants.ts'
+import { nameOf, type Message } from './message.ts'
+
+const outcomesOf: Readonly<Record<string, readonly string[]>> = {
+  succeeded: ['accepted'],
+  attempt_failed: ['refused', 'unavailable', 'not_sent', 'unknown'],
+  attempt_abandoned: ['unknown'],
+  late_result_observed: ['accepted', 'refused', 'unavailable', 'not_sent', 'unknown'],
+}
+
+/** S5 and S6: an event that starts, ends or reports on an attempt, before it is folded into its message. */
+export function checkAttempts(message: Message, event: LogEvent, invariants: Invariants): void {
+  if (message.unretried !== null) checkWhatFollows(message, event, invariants)
+  switch (event.type) {
+    case 'attempt_started':
+      checkStart(message, event, invariants)
+      return
+    case 'succeeded':
+    case 'attempt_failed':
+    case 'attempt_abandoned':
+      checkOutcome(message, event, invariants)
+      checkEnd(message, event, invariants)
+      return
+    case 'dead_lettered':
+      checkDeadLetter(message, event, invariants)
+      return
+    case 'late_result_observed':
+      checkOutcome(message, event, invariants)
+      checkLate(message, event, invariants)
+      return
+    case 'received':
+    case 'rejected':
+    case 'replayed':
+    case 'duplicate_received':
+    case 'conflict_received':
+      return
+  }
+}
+
+/** S5, once the message's log is read to its end. */
+export function checkLastAttempt(message: Message, { S5 }: Invariants): void {
+  if (message.unretried === null) return
+  const { version, attempt } = message.unretried.event
+  S5.differ(nameOf(message), version, `attempt ${attempt} has no retry, and no dead_lettered follows`)
+}
+
+/** Whether an abandonment without a retry is that of the attempt that a late acceptance made superfluous. */
+export function isSupersededBy(end: LogEvent, next: LogEvent): boolean {
+  return (
+    end.type === 'attempt_abandoned' &&
+    next.type === 'late_result_observed' &&
+    next.outcome === 'accepted' &&
+    next.position === end.position
+  )
+}
+
+function checkWhatFollows(message: Message, event: LogEvent, { S5 }: Invariants): void {
+  const end = message.unretried?.event
+  if (end === undefined || isSupersededBy(end, event)) return
+  const name = nameOf(message)
+  if (event.type !== 'dead_lettered')
+    S5.differ(name, end.version, `attempt ${end.attempt} has no retry, and ${event.type} follows`)
+  else if (event.position !== end.position)
+    S5.differ(name, event.version, `dead_lettered in another transaction than the end of its attempt`)
+  else if (event.attempt !== end.attempt)
+    S5.differ(name, event.version, `dead_lettered names attempt ${event.attempt}, and ${end.attempt} ended`)
+}
+
+function checkStart(message: Message, event: LogEvent, { S5 }: Invariants): void {
+  const name = nameOf(message)
+  S5.checked++
+  if (message.open !== null)
+    S5.differ(name, event.version, `attempt ${event.attempt} starts while ${message.open.attempt} is open`)
+  if (event.attempt !== message.attempts + 1)
+    S5.differ(name, event.version, `attempt ${event.attempt} starts after ${message.attempts} attempts`)
+}
+
+function checkEnd(message: Message, event: LogEvent, { S5, S6 }: Invariants): void {
+  const { open } = message
+  const name = nameOf(message)
+  S5.checked++
+  S6.checked++
+  if (open === null) {
+    S5.differ(name, event.version, `${event.type} of attempt ${event.attempt}, and none is open`)
+    return
+  }
+  if (event.attempt !== open.attempt) {
+    S6.differ(name, event.version, `${event.type} of attempt ${event.attempt}, and ${open.attempt} is open`)
+    return
+  }
+  // Abandoning is what another lane or instance does.
+  if (event.type !== 'attempt_abandoned' && event.actor !== open.actor)
+    S6.differ(name, event.version, `${event.type} by ${event.actor}, and ${open.actor} started it`)
+}
+
+function checkOutcome(message: Message, event: LogEvent, { S6 }: Invariants): void {
+  if (event.outcome === null || outcomesOf[event.type]?.includes(event.outcome) !== true)
+    S6.differ(nameOf(message), event.version, `${event.type} with outcome ${event.outcome}`)
+}
+
+function checkDeadLetter(message: Message, event: LogEvent, { S5 }: Invariants): void {
+  S5.checked++
+  if (message.unretried === null)
+    S5.differ(nameOf(message), event.version, 'dead_lettered does not directly follow the end of an attempt')
+}
+
+function checkLate(message: Message, event: LogEvent, { S6 }: Invariants): void {
+  const name = nameOf(message)
+  const attempt = event.attempt ?? 0
+  const startedBy = message.startedBy.get(attempt)
+  S6.checked++
+  if (startedBy === undefined) {
+    S6.differ(name, event.version, `late result of attempt ${attempt}, which never started`)
+    return
+  }
+  if (event.actor !== startedBy)
+    S6.differ(
+      name,
+      event.version,
+      `late result by ${event.actor}, and ${startedBy} started attempt ${attempt}`,
+    )
+  if (message.open?.attempt === attempt)
+    S6.differ(name, event.version, `late result of attempt ${attempt}, which is open`)
+  if (event.outcome !== 'accepted' && event.status !== message.status)
+    S6.differ(name, event.version, `late ${event.outcome} changes ${message.status} to ${event.status}`)
+}

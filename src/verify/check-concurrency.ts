@@ -1,0 +1,115 @@
+import type pg from 'pg'
+import { doubled } from './doubled.ts'
+import type { LogEvent } from './event.ts'
+import { namedMax, type Invariants } from './invariants.ts'
+import { nameOf, type Message } from './message.ts'
+import type { FindActor } from './settings.ts'
+
+type Excess = { actor: string; position: number; open: number; limit: number }
+
+/**
+ * S17: how many attempts of an instance's lane are open at once, in the order of positions. An attempt that another instance
+ * abandons is closed there. Holds the position of each start and end: 16 bytes an attempt.
+ */
+export class Concurrency {
+  readonly #invariants: Invariants
+  readonly #findActor: FindActor
+  readonly #lanes = new Map<string, Moments>()
+
+  constructor(findActor: FindActor, invariants: Invariants) {
+    this.#findActor = findActor
+    this.#invariants = invariants
+  }
+
+  /** Call it for every event, before it is folded into its message. */
+  check(message: Message, event: LogEvent): void {
+    switch (event.type) {
+      case 'attempt_started':
+        this.#lane(event.actor).add(event.position, true)
+        this.#checkLane(message, event)
+        return
+      case 'succeeded':
+      case 'attempt_failed':
+      case 'attempt_abandoned':
+        if (message.open !== null) this.#lane(message.open.actor).add(event.position, false)
+        return
+      case 'received':
+      case 'rejected':
+      case 'dead_lettered':
+      case 'replayed':
+      case 'duplicate_received':
+      case 'conflict_received':
+      case 'late_result_observed':
+        return
+    }
+  }
+
+  /** Call it when the log is read to its end. */
+  async finish(client: pg.Client): Promise<void> {
+    const found: Excess[] = []
+    for (const [actor, moments] of this.#lanes) {
+      const { settings, lane } = this.#findActor(actor)
+      if (settings === null) continue
+      const limit = lane === 'retry' ? settings.retryMax : settings.freshMax
+      for (const { position, open } of moments.above(limit)) {
+        if (found.length < namedMax) found.push({ actor, position, open, limit })
+        else this.#invariants.S17.differMore(1)
+      }
+    }
+    for (const excess of found) await this.#name(client, excess)
+  }
+
+  #lane(actor: string): Moments {
+    let moments = this.#lanes.get(actor)
+    if (moments === undefined) {
+      moments = new Moments()
+      this.#lanes.set(actor, moments)
+    }
+    return moments
+  }
+
+  /** The fresh lane starts what is pending, the retry lane what failed, so that neither can starve the other. */
+  #checkLane(message: Message, event: LogEvent): void {
+    const { S17 } = this.#invariants
+    const { lane } = this.#findActor(event.actor)
+    S17.checked++
+    if (
+      (message.status === 'pending' && lane !== 'fresh') ||
+      (message.status === 'failed' && lane !== 'retry')
+    )
+      S17.differ(nameOf(message), event.version, `${event.actor} starts what is ${message.status}`)
+  }
+
+  async #name(client: pg.Client, { actor, position, open, limit }: Excess): Promise<void> {
+    const { rows } = await client.query<{ name: string | null; version: number }>(
+      `select f.transaction_id as name, e.version
+        from message_events e left join message_events f on f.message_id = e.message_id and f.version = 1
+        where e.position = $1 and e.actor = $2 and e.type = 'attempt_started'
+        order by e.message_id desc limit 1`,
+      [position, actor],
+    )
+    const what = `${actor} has ${open} attempts open at position ${position}; its limit is ${limit}`
+    this.#invariants.S17.differ(rows[0]?.name ?? actor, rows[0]?.version ?? null, what)
+  }
+}
+
+/** The starts and ends of one lane, each as twice its position, plus one for a start: so ends sort before starts. */
+class Moments {
+  #moments = new Float64Array(64)
+  #count = 0
+
+  add(position: number, isStart: boolean): void {
+    if (this.#count === this.#moments.length) this.#moments = doubled(this.#moments)
+    this.#moments[this.#count++] = 2 * position + (isStart ? 1 : 0)
+  }
+
+  /** The starts with which more than `limit` are open. */
+  *above(limit: number): Generator<{ position: number; open: number }> {
+    let open = 0
+    for (const moment of this.#moments.subarray(0, this.#count).sort()) {
+      const isStart = moment % 2 === 1
+      open += isStart ? 1 : -1
+      if (isStart && open > limit) yield { position: (moment - 1) / 2, open }
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import { isRecordEvent, type EventType, type LogEvent } from './event.ts'
+import type { Invariants } from './invariants.ts'
+import { nameOf, type Message } from './message.ts'
+import { OffsetMap } from './offset-map.ts'
+
+/** What an offset became, as a number that fits OffsetMap; `none` is an offset that no event accounts for. */
+export const offsetKinds = { none: 0, received: 1, duplicates: 2, conflicts: 3, rejected: 4 } as const
+
+const kindOf: Partial<Record<EventType, number>> = {
+  received: offsetKinds.received,
+  duplicate_received: offsetKinds.duplicates,
+  conflict_received: offsetKinds.conflicts,
+  rejected: offsetKinds.rejected,
+}
+
+type ConflictSide = { name: string; version: number; messageId: number; relatedId: number | null }
+
+/**
+ * S2 as far as single events show it: which offsets the record events account for, each once, and that both sides of a
+ * conflict are there. Holds a byte for each consumed offset, and each conflict between reading its two sides.
+ */
+export class Records {
+  readonly partitions = new Map<string, OffsetMap>()
+  readonly #invariants: Invariants
+  readonly #halves = new Map<string, ConflictSide>()
+  #lastName = ''
+  #lastTopic: string | null = null
+  #lastPartition: number | null = null
+
+  constructor(invariants: Invariants) {
+    this.#invariants = invariants
+  }
+
+  /** Call it for every event, before it is folded into its message. */
+  check(message: Message, event: LogEvent): void {
+    const { S2 } = this.#invariants
+    const isRecord = isRecordEvent(event)
+    if (isRecord || event.type === 'conflict_received') {
+      if (event.topic === null || event.partition === null || event.offset === null) {
+        S2.differ(nameOf(message), event.version, `${event.type} names no record`)
+        return
+      }
+      const partition = this.#namePartition(event.topic, event.partition)
+      if (isRecord) this.#account(message, event, partition, event.offset)
+      if (event.type === 'conflict_received') this.#pair(message, event, `${partition}:${event.offset}`)
+    } else if (event.topic !== null || event.offset !== null) {
+      S2.differ(nameOf(message), event.version, `${event.type} names a record`)
+    }
+  }
+
+  /** S2: conflicts of which only one side was found. Call it when the log is read to its end. */
+  finish(): void {
+    for (const { name, version, messageId, relatedId } of this.#halves.values())
+      this.#invariants.S2.differ(
+        name,
+        version,
+        `conflict of messages ${messageId} and ${relatedId} has no other side`,
+      )
+  }
+
+  #account(message: Message, event: LogEvent, partition: string, offset: number): void {
+    const { S2 } = this.#invariants
+    const name = nameOf(message)
+    S2.checked++
+    let offsets = this.partitions.get(partition)
+    if (offsets === undefined) {
+      offsets = new OffsetMap(1)
+      this.partitions.set(partition, offsets)
+    }
+    if (offsets.get(offset) === offsetKinds.none) offsets.set(offset, kindOf[event.type] ?? offsetKinds.none)
+    else S2.differ(name, event.version, `${partition}:${offset} is accounted for a second time`)
+    if (event.version !== 1) return
+    const ownId = `record:${partition}:${offset}`
+    if (event.transactionId === null) S2.differ(name, 1, 'version 1 names no transaction id')
+    else if ((event.type === 'received') === event.transactionId.startsWith('record:'))
+      S2.differ(name, 1, `${event.type} under the transaction id ${event.transactionId}`)
+    else if (event.type !== 'received' && event.transactionId !== ownId)
+      S2.differ(name, 1, `${event.type} of ${ownId} under another record’s id`)
+  }
+
+  #pair(message: Message, event: LogEvent, record: string): void {
+    const half = this.#halves.get(record)
+    const side = {
+      name: nameOf(message),
+      version: event.version,
+      messageId: event.messageId,
+      relatedId: event.relatedMessageId,
+    }
+    if (half === undefined) {
+      this.#halves.set(record, side)
+      return
+    }
+    this.#halves.delete(record)
+    if (half.messageId !== side.relatedId || half.relatedId !== side.messageId)
+      this.#invariants.S2.differ(
+        side.name,
+        side.version,
+        `the two sides of the conflict at ${record} name others`,
+      )
+  }
+
+  /** Most events are of the partition before, and a name costs a string. */
+  #namePartition(topic: string, partition: number): string {
+    if (topic !== this.#lastTopic || partition !== this.#lastPartition) {
+      this.#lastTopic = topic
+      this.#lastPartition = partition
+      this.#lastName = `${topic}:${partition}`
+    }
+    return this.#lastName
+  }
+}

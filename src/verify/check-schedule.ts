@@ -1,0 +1,134 @@
+import { isSupersededBy } from './check-attempts.ts'
+import type { LogEvent } from './event.ts'
+import type { Invariants } from './invariants.ts'
+import { nameOf, type Message, type OpenAttempt } from './message.ts'
+import type { FindActor, Settings } from './settings.ts'
+
+// Delays are rounded to whole milliseconds.
+const toleranceMs = 1
+const jitterShare = 0.2
+
+/**
+ * S9: starts, leases, delays and retries, each against the settings of the instance that wrote the event. Call it before the
+ * event is folded into its message.
+ */
+export function checkSchedule(
+  message: Message,
+  event: LogEvent,
+  findActor: FindActor,
+  invariants: Invariants,
+): void {
+  const { unretried } = message
+  if (unretried?.event.type === 'attempt_abandoned' && !isSupersededBy(unretried.event, event))
+    checkAbandonment(message, unretried.event, unretried.attempt, findActor, invariants)
+  switch (event.type) {
+    case 'attempt_started':
+      checkStart(message, event, findActor, invariants)
+      return
+    case 'attempt_failed':
+      checkFailure(message, event, findActor, invariants)
+      return
+    case 'attempt_abandoned':
+      // Without a due time the next event tells whether it was superseded.
+      if (event.dueAt !== null) checkAbandonment(message, event, message.open, findActor, invariants)
+      return
+    case 'received':
+    case 'rejected':
+    case 'succeeded':
+    case 'dead_lettered':
+    case 'replayed':
+    case 'duplicate_received':
+    case 'conflict_received':
+    case 'late_result_observed':
+      return
+  }
+}
+
+function checkStart(message: Message, event: LogEvent, findActor: FindActor, { S9 }: Invariants): void {
+  const name = nameOf(message)
+  const { dueAt } = message
+  S9.checked++
+  // A start from a status that is never due is an illegal transition, and told as that.
+  if (dueAt !== null && message.status !== 'processing' && event.recordedAt < dueAt)
+    S9.differ(name, event.version, `starts ${dueAt - event.recordedAt} µs before it is due`)
+  const { settings } = findActor(event.actor)
+  if (settings === null) return
+  const leaseMs = delayMs(event)
+  if (leaseMs === null || Math.abs(leaseMs - settings.leaseMs) > toleranceMs)
+    S9.differ(name, event.version, `a lease of ${leaseMs} ms; the instance’s is ${settings.leaseMs} ms`)
+}
+
+function checkFailure(message: Message, event: LogEvent, findActor: FindActor, invariants: Invariants): void {
+  const { settings } = findActor(event.actor)
+  const name = nameOf(message)
+  const { S9 } = invariants
+  S9.checked++
+  const isRetried = event.dueAt !== null
+  if (event.outcome === 'refused') {
+    if (isRetried) S9.differ(name, event.version, 'a refused attempt is retried')
+    return
+  }
+  if (settings === null) return
+  checkRetries(message, event, settings, invariants)
+  if (isRetried) checkBackoff(message, event, settings, event.outcome === 'unavailable', invariants)
+}
+
+function checkAbandonment(
+  message: Message,
+  event: LogEvent,
+  attempt: OpenAttempt | null,
+  findActor: FindActor,
+  invariants: Invariants,
+): void {
+  const { settings } = findActor(event.actor)
+  const name = nameOf(message)
+  const { S9 } = invariants
+  S9.checked++
+  if (attempt !== null && event.recordedAt < attempt.leaseEndsAt)
+    S9.differ(
+      name,
+      event.version,
+      `abandoned ${attempt.leaseEndsAt - event.recordedAt} µs before its lease ends`,
+    )
+  if (settings === null) return
+  checkRetries(message, event, settings, invariants)
+  if (event.dueAt === null) return
+  if (message.abandonedBefore) checkBackoff(message, event, settings, false, invariants)
+  else if (delayMs(event) !== 0)
+    S9.differ(name, event.version, `due ${delayMs(event)} ms after a first abandonment, not at once`)
+}
+
+/** A retry is scheduled exactly while fewer than the most have been. */
+function checkRetries(message: Message, event: LogEvent, settings: Settings, { S9 }: Invariants): void {
+  const name = nameOf(message)
+  const { retryCount } = message
+  const { retriesMax } = settings
+  if (event.dueAt !== null && retryCount >= retriesMax)
+    S9.differ(name, event.version, `retried after ${retryCount} retries of ${retriesMax}`)
+  if (event.dueAt === null && retryCount < retriesMax)
+    S9.differ(name, event.version, `given up after ${retryCount} retries of ${retriesMax}`)
+}
+
+function checkBackoff(
+  message: Message,
+  event: LogEvent,
+  { baseDelayMs, maxDelayMs }: Settings,
+  canBeRaised: boolean,
+  { S9 }: Invariants,
+): void {
+  const doubled = Math.min(maxDelayMs, baseDelayMs * 2 ** message.retryCount)
+  const least = doubled * (1 - jitterShare)
+  // Retry-After raises a delay, at most to the maximum.
+  const most = canBeRaised ? maxDelayMs : Math.min(maxDelayMs, doubled * (1 + jitterShare))
+  const delay = delayMs(event) ?? 0
+  if (delay < least - toleranceMs || delay > most + toleranceMs)
+    S9.differ(
+      nameOf(message),
+      event.version,
+      `a delay of ${delay} ms; policy allows ${Math.round(least)} to ${Math.round(most)} ms`,
+    )
+}
+
+function delayMs(event: LogEvent): number | null {
+  return event.dueAt === null ? null : (event.dueAt - event.recordedAt) / 1_000
+}

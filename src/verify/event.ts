@@ -1,0 +1,87 @@
+export type Status = 'pending' | 'processing' | 'success' | 'failed' | 'dead_letter'
+
+export type EventType =
+  | 'received'
+  | 'attempt_started'
+  | 'succeeded'
+  | 'attempt_failed'
+  | 'attempt_abandoned'
+  | 'dead_lettered'
+  | 'replayed'
+  | 'duplicate_received'
+  | 'conflict_received'
+  | 'rejected'
+  | 'late_result_observed'
+
+/**
+ * One row of the log, as the checker reads it. Times are microseconds since 1970, which a number holds exactly, as it does
+ * ids, positions and offsets below 2⁵³. The types say what the columns should hold; a row that holds something else is a
+ * difference, and is found as an illegal transition.
+ */
+export type LogEvent = {
+  readonly messageId: number
+  readonly version: number
+  readonly position: number
+  readonly recordedAt: number
+  readonly type: EventType
+  readonly actor: string
+  readonly status: Status
+  readonly retryCount: number
+  readonly dueAt: number | null
+  readonly attempt: number | null
+  readonly outcome: string | null
+  readonly reason: string | null
+  readonly topic: string | null
+  readonly partition: number | null
+  readonly offset: number | null
+  /** In hexadecimal digits. */
+  readonly payloadSha256: string | null
+  readonly transactionId: string | null
+  readonly relatedMessageId: number | null
+}
+
+/** What is kept of a Kafka record beside its event. */
+export type StoredRecord = {
+  readonly state: 'whole' | 'cut' | 'absent' | 'same'
+  readonly bytes: number
+  readonly keptBytes: number | null
+  /** Whether bytes kept whole hash to what the event says; null for others. */
+  readonly hashes: boolean | null
+}
+
+/** A row of `message_states`. */
+export type StoredState = {
+  readonly transactionId: string
+  readonly version: number
+  readonly status: Status
+  readonly retryCount: number
+  readonly attempts: number
+  readonly dueAt: number | null
+  readonly claimedBy: string | null
+  readonly errorMessage: string | null
+  readonly outcomeUnknown: boolean
+  readonly position: number
+  readonly createdAt: number
+  readonly updatedAt: number
+  readonly recordedAt: number
+}
+
+/** Whether the event accounts for a Kafka record. The original's side of a conflict tells of one that its own message has. */
+export function isRecordEvent(event: LogEvent): boolean {
+  switch (event.type) {
+    case 'received':
+    case 'rejected':
+    case 'duplicate_received':
+      return true
+    case 'conflict_received':
+      return event.version === 1
+    case 'attempt_started':
+    case 'succeeded':
+    case 'attempt_failed':
+    case 'attempt_abandoned':
+    case 'dead_lettered':
+    case 'replayed':
+    case 'late_result_observed':
+      return false
+  }
+}

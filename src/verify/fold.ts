@@ -1,0 +1,115 @@
+import type { LogEvent } from './event.ts'
+import type { Message } from './message.ts'
+
+/**
+ * Takes one event into its message, by what its type means (contract.md) and not by the columns that the event carries about
+ * the message, except where only the event knows: when the retry is due, and when the lease ends.
+ */
+export function fold(message: Message, event: LogEvent): void {
+  const { status, retryCount, attempts } = message
+  if (message.last === null) begin(message, event)
+  message.unretried = null
+  apply(message, event)
+  // True once any attempt was reported unknown, in time or late, for ever.
+  if (event.outcome === 'unknown') message.outcomeUnknown = true
+  if (message.status !== status || message.retryCount !== retryCount || message.attempts !== attempts) {
+    message.updatedAt = event.recordedAt
+  }
+  message.version = event.version
+  message.position = event.position
+  message.recordedAt = event.recordedAt
+  message.last = event
+}
+
+function begin(message: Message, event: LogEvent): void {
+  message.firstType = event.type
+  message.payloadSha256 = event.payloadSha256
+  message.createdAt = event.recordedAt
+}
+
+function apply(message: Message, event: LogEvent): void {
+  switch (event.type) {
+    case 'received':
+      message.status = 'pending'
+      message.dueAt = event.recordedAt
+      return
+    case 'rejected':
+      refuseRecord(message, event)
+      return
+    case 'conflict_received':
+      // On the original's side it tells of another record and changes nothing.
+      if (event.version === 1) refuseRecord(message, event)
+      return
+    case 'duplicate_received':
+      return
+    case 'attempt_started':
+      start(message, event)
+      return
+    case 'succeeded':
+      end(message)
+      accept(message)
+      return
+    case 'attempt_failed':
+      message.abandonedBefore = false
+      fail(message, event)
+      return
+    case 'attempt_abandoned':
+      message.abandonedBefore = true
+      fail(message, event)
+      return
+    case 'dead_lettered':
+      message.status = 'dead_letter'
+      message.dueAt = null
+      return
+    case 'replayed':
+      message.status = 'pending'
+      message.retryCount = 0
+      message.dueAt = event.recordedAt
+      message.errorMessage = null
+      message.abandonedBefore = false
+      return
+    case 'late_result_observed':
+      message.doubtful = true
+      if (event.outcome === 'accepted') accept(message)
+      return
+  }
+}
+
+function refuseRecord(message: Message, event: LogEvent): void {
+  message.status = 'dead_letter'
+  message.errorMessage = event.reason
+}
+
+function start(message: Message, event: LogEvent): void {
+  const attempt = event.attempt ?? message.attempts + 1
+  message.status = 'processing'
+  message.attempts = attempt
+  message.dueAt = event.dueAt
+  message.claimedBy = event.actor
+  message.open = { attempt, actor: event.actor, leaseEndsAt: event.dueAt ?? Infinity }
+  message.startedBy.set(attempt, event.actor)
+  message.startedAt.push(event.recordedAt)
+}
+
+function end(message: Message): void {
+  message.open = null
+  message.claimedBy = null
+}
+
+function accept(message: Message): void {
+  message.status = 'success'
+  message.dueAt = null
+  message.errorMessage = null
+  message.accepted = true
+}
+
+/** An end with a due time has scheduled a retry; one without has not, and what follows says why. */
+function fail(message: Message, event: LogEvent): void {
+  if (event.dueAt === null) message.unretried = { event, attempt: message.open }
+  else message.retryCount += 1
+  if (event.outcome === 'unknown' || event.type === 'attempt_abandoned') message.doubtful = true
+  end(message)
+  message.status = 'failed'
+  message.dueAt = event.dueAt
+  message.errorMessage = event.reason
+}

@@ -1,0 +1,64 @@
+/** The invariants of reliability.md that the log and the two files can show, each as the rule that it states. */
+const rules = {
+  S1: 'versions of a message are dense from 1',
+  S2: 'one record event for every consumed record, one message for an identity',
+  S3: 'every two adjacent events are a legal transition',
+  S4: 'folding the log gives message_states and the counts',
+  S5: 'attempts are dense, one open at most, each ends once and in order',
+  S6: 'an outcome that changes state is of the open attempt, or accepted late',
+  S7: 'after a terminal state only operators, records and late results',
+  S8: 'the idempotency key is a function of identity',
+  S9: 'nothing starts before it is due; delays, leases and retries are within policy',
+  S12: 'every offset below the stored one is a record event or a recorded hole',
+  S13: 'the bytes kept and sent hash to the bytes received',
+  S14: 'every event has an actor, an operator’s also a reason',
+  S16: 'recorded time and position never decrease in a message',
+  S17: 'open attempts never exceed the concurrency of their lane',
+  S20: 'every acknowledged record is in the log',
+  S21: 'every request has its attempt, every success its one effect',
+} as const
+
+export type InvariantId = keyof typeof rules
+
+export type Difference = { readonly name: string; readonly version: number | null; readonly what: string }
+
+/** More than this many differences of one invariant are counted and not named. */
+export const namedMax = 20
+
+export class Invariant {
+  readonly id: InvariantId
+  readonly rule: string
+  /** What was held against the rule, counted in `unit`. */
+  checked = 0
+  unit = 'events'
+  differences = 0
+  readonly named: Difference[] = []
+  /** What the given evidence cannot show; null where all is shown. */
+  limit: string | null = null
+
+  constructor(id: InvariantId) {
+    this.id = id
+    this.rule = rules[id]
+  }
+
+  /**
+   * @param name the message by its transaction id, or the record or lane
+   * @param version of the event that is wrong; null where it is not one event
+   */
+  differ(name: string, version: number | null, what: string): void {
+    this.differences += 1
+    if (this.named.length < namedMax) this.named.push({ name, version, what })
+  }
+
+  /** Differences that are known by number only. */
+  differMore(count: number): void {
+    this.differences += count
+  }
+}
+
+export type Invariants = { readonly [Id in InvariantId]: Invariant }
+
+export function createInvariants(): Invariants {
+  const ids = Object.keys(rules) as InvariantId[]
+  return Object.fromEntries(ids.map((id) => [id, new Invariant(id)])) as unknown as Invariants
+}

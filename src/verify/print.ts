@@ -1,0 +1,75 @@
+import type { Invariant } from './invariants.ts'
+import type { Report } from './verify.ts'
+
+/** Whether nothing differs. */
+export function isClean(report: Report): boolean {
+  return report.invariants.every((invariant) => invariant.differences === 0)
+}
+
+/** The report as lines for a terminal: one an invariant, and what differs below it. */
+export function printText(report: Report): string {
+  const lines = report.invariants.flatMap(printInvariant)
+  const differences = report.invariants.reduce((sum, invariant) => sum + invariant.differences, 0)
+  lines.push('')
+  if (report.notYetConsumed !== null)
+    lines.push(`${group(report.notYetConsumed)} acknowledged records are not yet consumed: no difference`)
+  if (report.openEffects !== null)
+    lines.push(`${group(report.openEffects)} effects are of attempts still open: no difference`)
+  lines.push(
+    `${differences === 0 ? 'clean' : `${group(differences)} differences`}: ` +
+      `${group(report.messages)} messages, ${group(report.events)} events, as of ${report.snapshotAt}`,
+  )
+  return `${lines.join('\n')}\n`
+}
+
+/** The same as one JSON object. `checked` is null where an invariant could not be checked; `limit` says why, or what part. */
+export function printJson(report: Report): string {
+  return `${JSON.stringify({
+    clean: isClean(report),
+    snapshot_at: report.snapshotAt,
+    messages: report.messages,
+    events: report.events,
+    not_yet_consumed: report.notYetConsumed,
+    open_effects: report.openEffects,
+    invariants: report.invariants.map((invariant) => ({
+      id: invariant.id,
+      rule: invariant.rule,
+      checked: isUnchecked(invariant) ? null : invariant.checked,
+      unit: invariant.unit,
+      limit: invariant.limit,
+      differences: invariant.differences,
+      named: invariant.named.map(({ name, version, what }) => ({ transaction_id: name, version, what })),
+      more: invariant.differences - invariant.named.length,
+    })),
+  })}\n`
+}
+
+function printInvariant(invariant: Invariant): string[] {
+  const { id, rule, checked, unit, limit, differences, named } = invariant
+  const head = `${id.padEnd(4)}${verdict(invariant).padEnd(9)}${rule}`
+  if (isUnchecked(invariant)) return [`${head}: ${limit}`]
+  const what = limit === null ? '' : ` (${limit})`
+  const lines = [`${head}: ${group(checked)} ${unit}, ${group(differences)} differences${what}`]
+  for (const { name, version, what } of named)
+    lines.push(`      ${printable(name)}${version === null ? '' : ` version ${version}`}: ${printable(what)}`)
+  if (differences > named.length) lines.push(`      +${group(differences - named.length)} more`)
+  return lines
+}
+
+function verdict(invariant: Invariant): string {
+  if (isUnchecked(invariant)) return '-'
+  return invariant.differences === 0 ? 'ok' : 'DIFFERS'
+}
+
+function isUnchecked({ limit, checked, differences }: Invariant): boolean {
+  return limit?.startsWith('not checked') === true && checked === 0 && differences === 0
+}
+
+function group(count: number): string {
+  return count.toLocaleString('en-US')
+}
+
+/** Names come from outside, and a terminal obeys control characters. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Bidi_Control}]/gu, '\ufffd')
+}

@@ -1,0 +1,83 @@
+import type pg from 'pg'
+import { copyRows } from './copy-rows.ts'
+import type { EventType, LogEvent, Status, StoredRecord, StoredState } from './event.ts'
+import type { RowReader } from './row-reader.ts'
+
+// One pass over three primary keys in the same order. PostgreSQL computes the hashes of payloads, which spares sending them.
+// The projection's row comes with version 1, and once is enough.
+const select = `
+  select e.message_id, e.version, e.position, e.recorded_at, e.type, e.actor, e.status, e.retry_count, e.due_at, e.attempt,
+    e.outcome, e.reason, e.topic, e.partition, e.kafka_offset, e.payload_sha256, e.transaction_id, e.related_message_id,
+    r.payload_state, r.payload_bytes, octet_length(r.payload),
+    case when r.payload_state = 'whole' then coalesce(sha256(r.payload) = e.payload_sha256, false) end,
+    s.transaction_id, s.version, s.status, s.retry_count, s.attempts, s.due_at, s.claimed_by, s.error_message,
+    s.outcome_unknown, s.position, s.created_at, s.updated_at, s.recorded_at
+  from message_events e
+  left join records r on r.message_id = e.message_id and r.version = e.version
+  left join message_states s on s.message_id = e.message_id and e.version = 1
+  order by e.message_id, e.version`
+
+/** Reads the whole log, message by message in version order, each event with its record and, at version 1, its projection. */
+export async function readLog(
+  client: pg.Client,
+  onEvent: (event: LogEvent, record: StoredRecord | null, state: StoredState | null) => void,
+): Promise<void> {
+  await copyRows(client, select, (row) => {
+    const event = readEvent(row)
+    const record = readRecord(row)
+    onEvent(event, record, readState(row))
+  })
+}
+
+function readEvent(row: RowReader): LogEvent {
+  return {
+    messageId: row.integer(),
+    version: row.integer(),
+    position: row.integer(),
+    recordedAt: row.micros(),
+    type: row.text() as EventType,
+    actor: row.text(),
+    status: row.text() as Status,
+    retryCount: row.integer(),
+    dueAt: row.microsOrNull(),
+    attempt: row.integerOrNull(),
+    outcome: row.textOrNull(),
+    reason: row.textOrNull(),
+    topic: row.textOrNull(),
+    partition: row.integerOrNull(),
+    offset: row.integerOrNull(),
+    payloadSha256: row.hexOrNull(),
+    transactionId: row.textOrNull(),
+    relatedMessageId: row.integerOrNull(),
+  }
+}
+
+function readRecord(row: RowReader): StoredRecord | null {
+  const state = row.textOrNull()
+  const bytes = row.integerOrNull()
+  const keptBytes = row.integerOrNull()
+  const hashes = row.booleanOrNull()
+  return state === null || bytes === null
+    ? null
+    : { state: state as StoredRecord['state'], bytes, keptBytes, hashes }
+}
+
+function readState(row: RowReader): StoredState | null {
+  const transactionId = row.textOrNull()
+  if (transactionId === null) return null
+  return {
+    transactionId,
+    version: row.integer(),
+    status: row.text() as Status,
+    retryCount: row.integer(),
+    attempts: row.integer(),
+    dueAt: row.microsOrNull(),
+    claimedBy: row.textOrNull(),
+    errorMessage: row.textOrNull(),
+    outcomeUnknown: row.booleanOrNull() === true,
+    position: row.integer(),
+    createdAt: row.micros(),
+    updatedAt: row.micros(),
+    recordedAt: row.micros(),
+  }
+}

@@ -1,0 +1,48 @@
+import type pg from 'pg'
+
+/** The settings under which an instance wrote its part of the log. */
+export type Settings = {
+  readonly freshMax: number
+  readonly retryMax: number
+  readonly leaseMs: number
+  readonly retriesMax: number
+  readonly baseDelayMs: number
+  readonly maxDelayMs: number
+}
+
+/** Who an actor of the form instance/lane is; settings are null where no such instance is registered. */
+export type Actor = { readonly lane: string; readonly settings: Settings | null }
+
+/** Finds who an actor is; the same few actors stand in millions of events. */
+export type FindActor = (actor: string) => Actor
+
+export async function readActors(client: pg.Client): Promise<FindActor> {
+  const { rows } = await client.query<Record<keyof Settings | 'instance', string>>(`
+    select instance, fresh_max as "freshMax", retry_max as "retryMax", lease_ms as "leaseMs",
+      retries_max as "retriesMax", base_delay_ms as "baseDelayMs", max_delay_ms as "maxDelayMs"
+    from instances`)
+  const settings = new Map(rows.map((row) => [row.instance, toSettings(row)]))
+  const actors = new Map<string, Actor>()
+  return (name) => {
+    const known = actors.get(name)
+    if (known !== undefined) return known
+    const slash = name.lastIndexOf('/')
+    const actor = {
+      lane: name.slice(slash + 1),
+      settings: settings.get(name.slice(0, Math.max(slash, 0))) ?? null,
+    }
+    actors.set(name, actor)
+    return actor
+  }
+}
+
+function toSettings(row: Record<keyof Settings, string>): Settings {
+  return {
+    freshMax: Number(row.freshMax),
+    retryMax: Number(row.retryMax),
+    leaseMs: Number(row.leaseMs),
+    retriesMax: Number(row.retriesMax),
+    baseDelayMs: Number(row.baseDelayMs),
+    maxDelayMs: Number(row.maxDelayMs),
+  }
+}

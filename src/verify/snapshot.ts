@@ -1,0 +1,43 @@
+import pg from 'pg'
+
+/**
+ * Opens one snapshot of the database, reads in it, and leaves no trace. Read-only is what the transaction is declared as, so
+ * that no mistake here can change what is checked.
+ */
+export async function inSnapshot<Result>(
+  databaseUrl: string,
+  act: (client: pg.Client) => Promise<Result>,
+): Promise<Result> {
+  const client = new pg.Client({
+    connectionString: databaseUrl,
+    application_name: 'transaction-queue-proxy verify',
+    connectionTimeoutMillis: 5_000,
+    keepAlive: true,
+  })
+  // An idle client that loses its connection emits an error; the query in hand rejects with it anyway.
+  client.on('error', () => undefined)
+  await client.connect()
+  try {
+    await client.query('begin isolation level repeatable read, read only')
+    await client.query(`set local statement_timeout = 0`)
+    await client.query(`set local idle_in_transaction_session_timeout = 0`)
+    await client.query(`set local search_path = public, pg_temp`)
+    await client.query(`set local work_mem = '64MB'`)
+    // A snapshot is taken by the first statement that reads.
+    await client.query('select from legal_transitions limit 1')
+    const result = await act(client)
+    await client.query('commit')
+    return result
+  } finally {
+    await client.end()
+  }
+}
+
+/** Runs statements that walk tables in the order of their keys, and must not gather or sort them. */
+export async function inKeyOrder<Result>(client: pg.Client, act: () => Promise<Result>): Promise<Result> {
+  const switches = ['enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', 'enable_sort', 'jit']
+  for (const each of switches) await client.query(`set local ${each} = off`)
+  const result = await act()
+  for (const each of switches) await client.query(`set local ${each} = default`)
+  return result
+}

@@ -1,0 +1,124 @@
+import type pg from 'pg'
+import { Acknowledgements } from './check-acknowledgements.ts'
+import { checkDecisions } from './check-actors.ts'
+import { Concurrency } from './check-concurrency.ts'
+import { Identities } from './check-identities.ts'
+import { Ledger } from './check-ledger.ts'
+import { checkPartitions } from './check-partitions.ts'
+import { checkStrayRecords } from './check-payloads.ts'
+import { checkCounts, checkStrayStates } from './check-projection.ts'
+import { Records } from './check-records.ts'
+import { nameTransition } from './check-sequence.ts'
+import { createInvariants, type Invariant, type Invariants } from './invariants.ts'
+import { readActors } from './settings.ts'
+import { inSnapshot } from './snapshot.ts'
+import { walkLog } from './walk-log.ts'
+
+export type Evidence = {
+  readonly databaseUrl: string
+  /** The mock processor's ledger; null if there is none. */
+  readonly ledgerPath: string | null
+  /** The test producer's acknowledgements; null if there are none. */
+  readonly acksPath: string | null
+}
+
+export type Report = {
+  /** When the database was looked at, by its clock, in RFC 3339. */
+  readonly snapshotAt: string
+  readonly events: number
+  readonly messages: number
+  readonly invariants: readonly Invariant[]
+  /** Acknowledged records that are not yet consumed; null without acknowledgements. */
+  readonly notYetConsumed: number | null
+  /** Effects of attempts that are still open; null without a ledger. */
+  readonly openEffects: number | null
+}
+
+/**
+ * Holds the log against every invariant that the evidence allows. Reads only: first the files, so that whatever they tell of is
+ * in the snapshot of the database that is taken after.
+ *
+ * The log is streamed. What is held all through is in typed arrays, which growth makes up to twice as large: 8 bytes a message,
+ * 16 an attempt, 1 a consumed offset; with a ledger 45 an identity and 12 a request; with acknowledgements 25 a record.
+ * Measured with two million messages and six million events, on two cores shared with PostgreSQL and others: 170,000 events
+ * a second and 180 MB, or 380 MB with both files.
+ *
+ * @throws FileFault for a file that cannot be used, and what pg throws
+ */
+export async function verify(evidence: Evidence): Promise<Report> {
+  const invariants = createInvariants()
+  const ledger = evidence.ledgerPath === null ? null : new Ledger(evidence.ledgerPath, invariants)
+  const acknowledgements =
+    evidence.acksPath === null ? null : new Acknowledgements(evidence.acksPath, invariants)
+  ledger?.read()
+  acknowledgements?.read()
+  nameLimits(invariants, ledger !== null, acknowledgements !== null)
+  return inSnapshot(evidence.databaseUrl, async (client) => {
+    ledger?.readOn()
+    const snapshotAt = await readClock(client)
+    const findActor = await readActors(client)
+    const records = new Records(invariants)
+    const identities = new Identities(invariants)
+    const concurrency = new Concurrency(findActor, invariants)
+    const walked = await walkLog(client, {
+      invariants,
+      findActor,
+      legal: await readTransitions(client),
+      records,
+      identities,
+      concurrency,
+      acknowledgements,
+      ledger,
+    })
+    records.finish()
+    await identities.finish(client)
+    await concurrency.finish(client)
+    await checkStrayStates(client, invariants)
+    await checkStrayRecords(client, invariants)
+    await checkCounts(client, walked.counts, invariants)
+    await checkDecisions(client, invariants)
+    const nextOffsets = await checkPartitions(client, records.partitions, invariants)
+    return {
+      snapshotAt,
+      events: walked.events,
+      messages: walked.messages,
+      invariants: Object.values(invariants),
+      notYetConsumed: acknowledgements?.finish(nextOffsets) ?? null,
+      openEffects: ledger?.finish() ?? null,
+    }
+  })
+}
+
+/** What counts as checked is not events everywhere, and what is not given cannot be checked. */
+function nameLimits(invariants: Invariants, hasLedger: boolean, hasAcknowledgements: boolean): void {
+  const { S2, S4, S5, S6, S8, S9, S12, S13, S17, S20, S21 } = invariants
+  S2.unit = 'record events'
+  S4.unit = 'messages and counts'
+  S5.unit = 'starts and ends'
+  S6.unit = 'outcomes'
+  S8.unit = hasLedger ? 'identities and requests' : 'identities'
+  S9.unit = 'starts and ends'
+  S12.unit = 'offsets'
+  S13.unit = hasLedger ? 'records and messages sent' : 'records'
+  S17.unit = 'starts'
+  S20.unit = 'acknowledgements'
+  S21.unit = 'requests'
+  if (!hasLedger) {
+    S8.limit = 'the recipe and that no two identities share a key; without --ledger, not what was sent'
+    S13.limit = 'the bytes kept; without --ledger, not the bytes sent'
+    S21.limit = 'not checked without --ledger'
+  }
+  if (!hasAcknowledgements) S20.limit = 'not checked without --acks'
+}
+
+async function readClock(client: pg.Client): Promise<string> {
+  const { rows } = await client.query<{ at: Date }>('select transaction_timestamp() as at')
+  return rows[0]?.at.toISOString() ?? ''
+}
+
+async function readTransitions(client: pg.Client): Promise<Set<string>> {
+  const { rows } = await client.query<{ from_status: string; type: string; to_status: string }>(
+    'select from_status, type, to_status from legal_transitions',
+  )
+  return new Set(rows.map((row) => nameTransition(row.from_status, row.type, row.to_status)))
+}

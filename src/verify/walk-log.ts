@@ -1,0 +1,81 @@
+import type pg from 'pg'
+import type { Acknowledgements } from './check-acknowledgements.ts'
+import { checkActors } from './check-actors.ts'
+import { checkAttempts, checkLastAttempt } from './check-attempts.ts'
+import type { Concurrency } from './check-concurrency.ts'
+import type { Identities } from './check-identities.ts'
+import type { Ledger } from './check-ledger.ts'
+import { checkPayload } from './check-payloads.ts'
+import { checkColumns, checkState } from './check-projection.ts'
+import type { Records } from './check-records.ts'
+import { checkSchedule } from './check-schedule.ts'
+import { checkSequence } from './check-sequence.ts'
+import type { LogEvent, Status, StoredRecord, StoredState } from './event.ts'
+import { fold } from './fold.ts'
+import type { Invariants } from './invariants.ts'
+import { newMessage, type Message } from './message.ts'
+import { readLog } from './read-log.ts'
+import type { FindActor } from './settings.ts'
+import { inKeyOrder } from './snapshot.ts'
+
+/** What the walk tells of each event or message, beside what it checks by itself. */
+export type Checks = {
+  readonly invariants: Invariants
+  readonly findActor: FindActor
+  readonly legal: ReadonlySet<string>
+  readonly records: Records
+  readonly identities: Identities
+  readonly concurrency: Concurrency
+  readonly acknowledgements: Acknowledgements | null
+  readonly ledger: Ledger | null
+}
+
+export type Walked = { events: number; messages: number; counts: Record<Status, number> }
+
+/** Reads the whole log once, message by message, and holds each event against what came before it. */
+export async function walkLog(client: pg.Client, checks: Checks): Promise<Walked> {
+  const walked: Walked = {
+    events: 0,
+    messages: 0,
+    counts: { pending: 0, processing: 0, success: 0, failed: 0, dead_letter: 0 },
+  }
+  let current: { message: Message; state: StoredState | null } | undefined
+  const end = (): void => {
+    if (current !== undefined) endMessage(current.message, current.state, checks, walked)
+  }
+  await inKeyOrder(client, () =>
+    readLog(client, (event, record, state) => {
+      if (current?.message.messageId !== event.messageId) {
+        end()
+        current = { message: newMessage(event), state }
+      }
+      walked.events++
+      checkEvent(current.message, event, record, checks)
+    }),
+  )
+  end()
+  return walked
+}
+
+function checkEvent(message: Message, event: LogEvent, record: StoredRecord | null, checks: Checks): void {
+  const { invariants, findActor } = checks
+  checkSequence(message, event, checks.legal, invariants)
+  checkActors(message, event, findActor, invariants)
+  checkAttempts(message, event, invariants)
+  checkSchedule(message, event, findActor, invariants)
+  checks.concurrency.check(message, event)
+  checks.records.check(message, event)
+  checks.acknowledgements?.check(message, event)
+  fold(message, event)
+  checkColumns(message, event, invariants)
+  checkPayload(message, event, record, invariants)
+}
+
+function endMessage(message: Message, state: StoredState | null, checks: Checks, walked: Walked): void {
+  walked.messages++
+  if (message.status !== 'none') walked.counts[message.status]++
+  checkLastAttempt(message, checks.invariants)
+  checkState(message, state, checks.invariants)
+  const identity = checks.identities.add(message)
+  if (identity !== null) checks.ledger?.check(message, identity)
+}

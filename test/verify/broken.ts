@@ -1,0 +1,90 @@
+import type { Pool } from 'pg'
+import type { Test } from 'tap'
+import type { Report } from '../../src/verify/verify.ts'
+import { database, type TestDatabase } from '../support/database.ts'
+import { writeHistory, type History } from './history.ts'
+
+const tables = [
+  'message_events',
+  'records',
+  'inbox',
+  'message_states',
+  'status_count_deltas',
+  'status_count_folds',
+  'partition_holes',
+  'partition_advances',
+  'partition_decisions',
+  'instances',
+  'legal_transitions',
+]
+
+export type Breakable = TestDatabase & {
+  history: History
+  /** Puts everything back as the history left it. */
+  mend: () => Promise<void>
+}
+
+/** A history on a database whose ground state can be changed by hand, as only its superuser can. */
+export async function breakable(t: Pick<Test, 'teardown'>): Promise<Breakable> {
+  const { url, pool } = await database(t)
+  const history = await writeHistory(pool)
+  await pool.query('create schema saved')
+  for (const table of tables) {
+    await pool.query(`create table saved.${table} as select * from public.${table}`)
+    await pool.query(`alter table ${table} disable trigger user`)
+  }
+  // What is appended by hand is projected all the same, so that only what a test breaks is broken.
+  await pool.query('alter table message_events enable trigger project')
+  return { url, pool, history, mend: () => mend(pool) }
+}
+
+async function mend(pool: Pool): Promise<void> {
+  await pool.query('alter table message_events disable trigger project')
+  for (const table of tables)
+    await pool.query(`delete from ${table}; insert into ${table} select * from saved.${table}`)
+  await pool.query('alter table message_events enable trigger project')
+}
+
+/**
+ * Appends an event to a message, recorded as its last one was and a copy of it but for what is given.
+ *
+ * @param dueMs from when it is recorded to its due time; null for none
+ */
+export async function append(
+  pool: Pool,
+  transactionId: string,
+  dueMs: number | null,
+  event: Record<string, unknown>,
+): Promise<void> {
+  const { rowCount } = await pool.query(
+    `insert into message_events
+      select n.*
+      from (
+        select l.* from message_events f join message_events l on l.message_id = f.message_id
+        where f.version = 1 and f.transaction_id = $1
+        order by l.version desc limit 1
+      ) e
+      cross join lateral jsonb_populate_record(null::message_events, to_jsonb(e) || jsonb_build_object('version', e.version + 1, 'attempt', null,
+        'outcome', null, 'reason', null, 'topic', null, 'partition', null, 'kafka_offset', null, 'payload_sha256', null,
+        'transaction_id', null, 'related_message_id', null, 'due_at', e.recorded_at + $2 * interval '1 ms') || $3) n`,
+    [transactionId, dueMs, JSON.stringify(event)],
+  )
+  if (rowCount !== 1) throw new Error(`there is no message ${transactionId}`)
+}
+
+/** Makes a step legal, so that what else is wrong with it is what is found. */
+export async function allow(pool: Pool, from: string, type: string, to: string): Promise<void> {
+  await pool.query('insert into legal_transitions values ($1, $2, $3)', [from, type, to])
+}
+
+/** The invariants that differ, each with its differences as lines. */
+export function differing(report: Report): Record<string, string[]> {
+  return Object.fromEntries(
+    report.invariants
+      .filter((invariant) => invariant.differences > 0)
+      .map(({ id, named }) => [
+        id,
+        named.map(({ name, version, what }) => `${name}${version === null ? '' : ` v${version}`}: ${what}`),
+      ]),
+  )
+}

@@ -1,0 +1,113 @@
+import { appendFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { verify } from '../../src/verify/verify.ts'
+import { database } from '../support/database.ts'
+import { differing } from './broken.ts'
+import { accepted, History, unavailable, writeHistory } from './history.ts'
+
+t.test('a log of every type of event is clean with both files, and every invariant is checked', async (t) => {
+  const { url, pool } = await database(t)
+  const history = await writeHistory(pool)
+  const { rows } = await pool.query<{ types: number }>(
+    'select count(distinct type)::int as types from message_events',
+  )
+  t.equal(rows[0]?.types, 11, 'the history has every type of event')
+  const folder = t.testdir({ ledger: `${history.ledger.join('\n')}\n`, acks: `${history.acks.join('\n')}\n` })
+  const report = await verify({
+    databaseUrl: url,
+    ledgerPath: join(folder, 'ledger'),
+    acksPath: join(folder, 'acks'),
+  })
+  t.same(differing(report), {})
+  for (const { id, checked, limit } of report.invariants) {
+    t.ok(checked > 0, `${id} is checked`)
+    t.equal(limit, null, `${id} is checked in full`)
+  }
+  t.equal(report.notYetConsumed, 0)
+  t.equal(report.openEffects, 0)
+})
+
+t.test('an empty log is clean', async (t) => {
+  const { url } = await database(t)
+  const report = await verify({ databaseUrl: url, ledgerPath: null, acksPath: null })
+  t.same(differing(report), {})
+  t.equal(report.messages, 0)
+})
+
+t.test('an effect of an attempt that is still open is counted and is no difference', async (t) => {
+  const { url, pool } = await database(t)
+  const history = await History.begin(pool)
+  const [claim] = await history.receive(['open'], { room: 1 })
+  history.request(claim!, true)
+  const folder = t.testdir({ ledger: `${history.ledger.join('\n')}\n` })
+  const report = await verify({ databaseUrl: url, ledgerPath: join(folder, 'ledger'), acksPath: null })
+  t.same(differing(report), {})
+  t.equal(report.openEffects, 1)
+})
+
+t.test('counts that were folded are still the counts', async (t) => {
+  const { url, pool } = await database(t)
+  await writeHistory(pool)
+  await pool.query('select fold_status_counts()')
+  t.same(differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null })), {})
+})
+
+t.test(
+  'a log that grows while it is verified is clean each time, with files that grow as well',
+  async (t) => {
+    const { url, pool } = await database(t)
+    const history = await History.begin(pool)
+    const folder = t.testdir({ ledger: '', acks: '' })
+    const files = { ledgerPath: join(folder, 'ledger'), acksPath: join(folder, 'acks') }
+    let written = 0
+    let ended = false
+    const flush = (): void => {
+      // The processor and the broker have written before they answer.
+      appendFileSync(
+        files.ledgerPath,
+        history.ledger
+          .splice(0)
+          .map((line) => `${line}\n`)
+          .join(''),
+      )
+      appendFileSync(
+        files.acksPath,
+        history.acks
+          .splice(0)
+          .map((line) => `${line}\n`)
+          .join(''),
+      )
+    }
+    const write = async (): Promise<void> => {
+      while (!ended) {
+        const ids = Array.from({ length: 3 }, () => `grown ${++written}`)
+        const claims = await history.receive(ids, { room: 2 })
+        claims.push(await history.claim('fresh'))
+        for (const [nth, claim] of claims.entries()) {
+          history.request(claim, nth !== 1)
+          flush()
+          await history.settle(claim, nth === 1 ? unavailable : accepted, 'fresh')
+        }
+        await retry(history, flush)
+      }
+    }
+    const writer = write()
+    let events = 0
+    for (let runs = 0; runs < 10 || events < 200; runs++) {
+      const report = await verify({ databaseUrl: url, ...files })
+      t.same(differing(report), {})
+      t.ok(report.events >= events, 'later snapshots hold no less')
+      events = report.events
+    }
+    ended = true
+    await writer
+  },
+)
+
+async function retry(history: History, flush: () => void): Promise<void> {
+  const claim = await history.claim('retry')
+  history.request(claim, true)
+  flush()
+  await history.settle(claim, accepted, 'retry')
+}

@@ -1,0 +1,490 @@
+import t from 'tap'
+import { verify } from '../../src/verify/verify.ts'
+import { allow, append, breakable, differing } from './broken.ts'
+
+const { url, pool, mend } = await breakable(t)
+
+/** An event's place: the nth of its type in a message, from 1. */
+function event(transactionId: string, type: string, nth = 1): string {
+  return `(message_id, version) = (
+    select e.message_id, e.version from message_events e
+    where e.message_id = ${idOf(transactionId)} and e.type = '${type}' order by e.version offset ${nth - 1} limit 1)`
+}
+
+function idOf(transactionId: string): string {
+  return `(select f.message_id from saved.message_events f where f.transaction_id = '${transactionId}')`
+}
+
+function sql(...statements: string[]): () => Promise<void> {
+  return async () => {
+    for (const statement of statements) {
+      const { rowCount } = await pool.query(statement)
+      if (rowCount === 0) throw new Error(`nothing is broken by ${statement}`)
+    }
+  }
+}
+
+/** The case breaks exactly these invariants, and a line of each says which message and what. */
+type Case = { broken: string; by: () => Promise<unknown>; found: Record<string, RegExp> }
+
+const cases: Case[] = [
+  {
+    broken: 'a gap in the versions',
+    by: sql(
+      `update message_events set version = 6 where ${event('delivered', 'conflict_received')}`,
+      `update message_states set version = 6 where message_id = ${idOf('delivered')}`,
+    ),
+    found: { S1: /^delivered v6: follows version 4$/ },
+  },
+  {
+    broken: 'an offset that two events account for',
+    by: async () => {
+      await append(pool, 'delivered', null, {
+        type: 'duplicate_received',
+        topic: 'transactions.incoming',
+        partition: 0,
+        kafka_offset: 0,
+        payload_sha256: await hashOf('delivered'),
+      })
+      await pool.query(`insert into records (message_id, version, payload_state, payload_bytes, is_json)
+        select message_id, 6, 'same', payload_bytes, false from records where message_id = ${idOf('delivered')} and version = 1`)
+    },
+    found: { S2: /^delivered v6: transactions\.incoming:0:0 is accounted for a second time$/ },
+  },
+  {
+    broken: 'a message that the inbox does not know',
+    by: sql(`delete from inbox where transaction_id = 'refused'`),
+    found: { S2: /^refused v1: message \d+ is not in the inbox$/ },
+  },
+  {
+    broken: 'an identity in the inbox that no message has',
+    by: sql(`insert into inbox values ('lost', 4711, sha256('lost'))`),
+    found: { S2: /^lost v1: the inbox knows it as message 4711, which has no version 1$/ },
+  },
+  {
+    broken: 'an inbox with the hash of other bytes',
+    by: sql(`update inbox set payload_sha256 = sha256('other') where transaction_id = 'refused'`),
+    found: { S2: /^refused v1: the inbox knows message \d+ with another hash$/ },
+  },
+  {
+    broken: 'an identity with two messages',
+    by: sql(
+      `alter table inbox drop constraint inbox_pkey`,
+      `insert into inbox select transaction_id, 4711, payload_sha256 from inbox where transaction_id = 'refused'`,
+      `insert into message_events select n.* from message_events e
+        cross join lateral jsonb_populate_record(null::message_events, to_jsonb(e) || '{"message_id": 4711, "kafka_offset": 999}') n
+        where e.message_id = ${idOf('refused')} and e.version = 1`,
+      `insert into records select 4711, version, key, headers, traceparent, timestamp_ms, payload, payload_state,
+        payload_bytes, is_json from records where message_id = ${idOf('refused')}`,
+    ),
+    found: { S2: /^refused v1: is the identity of messages \d+, 4711$/ },
+  },
+  {
+    broken: 'a record event of an offset that was never consumed',
+    by: sql(
+      `update message_events set kafka_offset = 999 where ${event('delivered', 'duplicate_received')}`,
+      `update partition_advances set duplicates = duplicates - 1, holes = holes + 1
+        where duplicates > 0 and conflicts = 1 and rejected > 0`,
+      `insert into partition_holes select partition_id, o.kafka_offset, o.kafka_offset + 1, now(), 'steady/ingest'
+        from partitions p, saved.message_events o where p.partition = 0 and o.type = 'duplicate_received'
+          and o.message_id = ${idOf('delivered')}`,
+    ),
+    found: { S2: /^transactions\.incoming:0:999: has a record event, and was never consumed$/ },
+  },
+  {
+    broken: 'a conflict with only one side',
+    by: sql(
+      `update message_events set related_message_id = 4711 where ${event('delivered', 'conflict_received')}`,
+    ),
+    found: {
+      S2: /^record:transactions\.incoming:0:\d+ v1: the two sides of the conflict at .* name others$/,
+    },
+  },
+  {
+    broken: 'a rejected record under another record’s id',
+    by: sql(
+      `update message_events set transaction_id = 'record:x:0:0' where reason = 'The value is not JSON.'`,
+      `update inbox set transaction_id = 'record:x:0:0' where message_id =
+        (select message_id from message_events where transaction_id = 'record:x:0:0')`,
+      `update message_states set transaction_id = 'record:x:0:0' where message_id =
+        (select message_id from message_events where transaction_id = 'record:x:0:0')`,
+    ),
+    found: {
+      S2: /^record:x:0:0 v1: rejected of record:transactions.incoming:0:\d+ under another record’s id$/,
+    },
+  },
+  {
+    broken: 'an illegal transition',
+    by: async () => {
+      await allow(pool, 'success', 'replayed', 'pending')
+      await append(pool, 'delivered', 0, {
+        type: 'replayed',
+        status: 'pending',
+        actor: 'alice',
+        reason: 'again',
+      })
+      await pool.query(`delete from legal_transitions where from_status = 'success' and type = 'replayed'`)
+    },
+    found: { S3: /^delivered v6: replayed leads from success to pending$/ },
+  },
+  ...[
+    ['transaction_id', `'other'`],
+    ['version', 'version + 1'],
+    ['status', `'failed'`],
+    ['retry_count', 'retry_count + 1'],
+    ['attempts', 'attempts + 1'],
+    ['due_at', 'recorded_at'],
+    ['claimed_by', `'steady/fresh'`],
+    ['error_message', `'other'`],
+    ['outcome_unknown', 'not outcome_unknown'],
+    ['position', 'position + 1'],
+    ['created_at', `created_at + interval '1 microsecond'`],
+    ['updated_at', `updated_at - interval '1 microsecond'`],
+    ['recorded_at', `recorded_at + interval '1 microsecond'`],
+  ].map(([column, value]) => ({
+    broken: `message_states.${column}`,
+    by: sql(`update message_states set ${column} = ${value} where message_id = ${idOf('told to wait')}`),
+    found: { S4: new RegExp(`^told to wait v5: message_states.${column} is .*, folding gives .*$`) },
+  })),
+  {
+    broken: 'a message that is not projected',
+    by: sql(`delete from message_states where message_id = ${idOf('refused')}`),
+    found: { S4: /^refused v4: has no row in message_states$/ },
+  },
+  {
+    broken: 'a projected message that the log does not know',
+    by: sql(`insert into message_states select 4711, 'stray', version, status, retry_count, attempts, due_at, claimed_by,
+      error_message, outcome_unknown, position, created_at, updated_at, recorded_at
+      from message_states where message_id = ${idOf('refused')}`),
+    found: { S4: /^stray v4: is in message_states, and the log has no version 1$/ },
+  },
+  {
+    broken: 'a count by status',
+    by: sql(`insert into status_count_deltas values (9000000, 1, 0, 0, 0, 0)`),
+    found: { S4: /^count of pending: is 2, folding gives 1$/ },
+  },
+  {
+    broken: 'a retry count that the event does not owe to a retry',
+    by: sql(`update message_events set retry_count = 1 where ${event('refused', 'attempt_started')}`),
+    found: { S4: /^refused v2: retry_count is 1, folding gives 0$/ },
+  },
+  {
+    broken: 'a due time after the end',
+    by: sql(`update message_events set due_at = recorded_at where ${event('delivered', 'succeeded')}`),
+    found: { S4: /^delivered v3: due_at is 20.*Z, folding gives null$/ },
+  },
+  {
+    broken: 'a gap in the attempts',
+    by: sql(
+      `update message_events set attempt = 3 where message_id = ${idOf('told to wait')} and attempt = 2`,
+      `update message_states set attempts = 3 where message_id = ${idOf('told to wait')}`,
+    ),
+    found: { S5: /^told to wait v4: attempt 3 starts after 1 attempts$/ },
+  },
+  {
+    broken: 'a second attempt while one is open',
+    by: async () => {
+      await allow(pool, 'processing', 'attempt_started', 'processing')
+      await append(pool, 'twin', 600_000, {
+        type: 'attempt_started',
+        status: 'processing',
+        attempt: 1,
+        actor: 'steady/fresh',
+      })
+      await append(pool, 'twin', 600_000, {
+        type: 'attempt_started',
+        status: 'processing',
+        attempt: 2,
+        actor: 'steady/fresh',
+      })
+    },
+    found: { S5: /^twin v5: attempt 2 starts while 1 is open$/ },
+  },
+  {
+    broken: 'an attempt that ends twice',
+    by: async () => {
+      await allow(pool, 'success', 'succeeded', 'success')
+      await append(pool, 'delivered', null, {
+        type: 'succeeded',
+        attempt: 1,
+        outcome: 'accepted',
+        actor: 'steady/fresh',
+      })
+      await pool.query(`delete from legal_transitions where type = 'succeeded' and from_status = 'success'`)
+    },
+    found: {
+      S3: /^delivered v6: succeeded leads from success to success$/,
+      S5: /^delivered v6: succeeded of attempt 1, and none is open$/,
+      S7: /^delivered v6: succeeded after success$/,
+    },
+  },
+  {
+    broken: 'a dead letter in a transaction of its own',
+    by: sql(
+      `update message_events set position = position + 1 where ${event('refused', 'dead_lettered')}`,
+      `update message_states set position = position + 1 where message_id = ${idOf('refused')}`,
+    ),
+    found: { S5: /^refused v4: dead_lettered in another transaction than the end of its attempt$/ },
+  },
+  {
+    broken: 'a failure that neither retries nor gives up',
+    by: sql(
+      `delete from message_events where ${event('refused', 'dead_lettered')}`,
+      `update message_states set version = 3, status = 'failed' where message_id = ${idOf('refused')}`,
+      `insert into status_count_deltas values (9000000, 0, 0, 0, 1, -1)`,
+    ),
+    found: { S5: /^refused v3: attempt 1 has no retry, and no dead_lettered follows$/ },
+  },
+  {
+    broken: 'an outcome by a lane that did not start the attempt',
+    by: sql(`update message_events set actor = 'hasty/fresh' where ${event('delivered', 'succeeded')}`),
+    found: { S6: /^delivered v3: succeeded by hasty\/fresh, and steady\/fresh started it$/ },
+  },
+  {
+    broken: 'an outcome of an attempt that is not the open one',
+    by: sql(`update message_events set attempt = 1 where ${event('told to wait', 'succeeded')}`),
+    found: { S6: /^told to wait v5: succeeded of attempt 1, and 2 is open$/ },
+  },
+  {
+    broken: 'a success whose outcome is none',
+    by: sql(`update message_events set outcome = 'refused' where ${event('delivered', 'succeeded')}`),
+    found: { S6: /^delivered v3: succeeded with outcome refused$/ },
+  },
+  {
+    broken: 'a late result by who never started the attempt',
+    by: sql(
+      `update message_events set actor = 'steady/fresh' where ${event('late failure', 'late_result_observed')}`,
+    ),
+    found: { S6: /^late failure v4: late result by steady\/fresh, and hasty\/fresh started attempt 1$/ },
+  },
+  {
+    broken: 'a late failure that makes a dead letter a success',
+    by: sql(
+      `update message_events set outcome = 'refused' where ${event('late from the grave', 'late_result_observed')}`,
+    ),
+    found: {
+      S4: /^late from the grave v7: status is success, folding gives dead_letter$/,
+      S6: /^late from the grave v7: late refused changes dead_letter to success$/,
+    },
+  },
+  {
+    broken: 'an attempt after success',
+    by: async () => {
+      await allow(pool, 'success', 'attempt_started', 'processing')
+      await append(pool, 'delivered', 600_000, {
+        type: 'attempt_started',
+        status: 'processing',
+        attempt: 2,
+        actor: 'steady/fresh',
+      })
+    },
+    found: { S7: /^delivered v6: attempt_started after success$/ },
+  },
+  {
+    broken: 'a replay of a rejected record',
+    by: async () => {
+      const { rows } = await pool.query<{ id: string }>(
+        `select transaction_id as id from message_events where reason = 'The value is not JSON.'`,
+      )
+      await append(pool, rows[0]!.id, 0, {
+        type: 'replayed',
+        status: 'pending',
+        actor: 'alice',
+        reason: 'try',
+      })
+    },
+    found: { S7: /^record:.* v2: a message that began as rejected is replayed$/ },
+  },
+  {
+    broken: 'a start before the retry is due',
+    by: sql(
+      `update message_events set due_at = due_at + interval '1 day' where ${event('told to wait', 'attempt_failed')}`,
+    ),
+    found: { S9: /^told to wait v4: starts \d+ µs before it is due$/ },
+  },
+  {
+    broken: 'a lease that is not the instance’s',
+    by: sql(
+      `update message_events set due_at = due_at + interval '2 ms' where ${event('refused', 'attempt_started')}`,
+    ),
+    found: { S9: /^refused v2: a lease of 600002 ms; the instance’s is 600000 ms$/ },
+  },
+  {
+    broken: 'a delay below the jitter',
+    by: sql(
+      `update message_events set due_at = recorded_at + interval '14 ms' where ${event('exhausted', 'attempt_failed')}`,
+    ),
+    found: { S9: /^exhausted v3: a delay of 14 ms; policy allows 16 to 60 ms$/ },
+  },
+  {
+    broken: 'a delay that only Retry-After explains, for an outcome that has none',
+    by: sql(
+      `update message_events set outcome = 'not_sent' where ${event('told to wait', 'attempt_failed')}`,
+    ),
+    found: { S9: /^told to wait v3: a delay of 60 ms; policy allows 16 to 24 ms$/ },
+  },
+  {
+    broken: 'a refused attempt that is retried',
+    by: sql(`update message_events set outcome = 'refused' where ${event('told to wait', 'attempt_failed')}`),
+    found: { S9: /^told to wait v3: a refused attempt is retried$/ },
+  },
+  {
+    broken: 'an abandonment while the lease lasts',
+    by: sql(
+      `update message_events set due_at = due_at + interval '1 h' where ${event('abandoned', 'attempt_started', 3)}`,
+    ),
+    found: { S9: /^abandoned v7: abandoned \d+ µs before its lease ends$/ },
+  },
+  {
+    broken: 'a wait after a first abandonment',
+    by: sql(
+      `update message_events set due_at = recorded_at + interval '1 ms' where ${event('abandoned', 'attempt_abandoned')}`,
+    ),
+    found: { S9: /^abandoned v3: due 1 ms after a first abandonment, not at once$/ },
+  },
+  {
+    broken: 'no wait after the second abandonment in a row',
+    by: sql(
+      `update message_events set due_at = recorded_at where ${event('abandoned', 'attempt_abandoned', 2)}`,
+    ),
+    found: { S9: /^abandoned v5: a delay of 0 ms; policy allows 32 to 48 ms$/ },
+  },
+  {
+    broken: 'more retries than the instance’s maximum',
+    by: sql(`update instances set retries_max = 1`),
+    found: { S9: /^exhausted v5: retried after 1 retries of 1$/ },
+  },
+  {
+    broken: 'fewer retries than the instance’s maximum',
+    by: sql(`update instances set retries_max = 3`),
+    found: { S9: /^abandoned v7: given up after 2 retries of 3$/ },
+  },
+  {
+    broken: 'a hole that is not recorded',
+    by: sql(`delete from partition_holes`),
+    found: { S12: /^transactions\.incoming:0: offsets 4 to 7: says 2 in holes, 0 are recorded$/ },
+  },
+  {
+    broken: 'a hole over an event',
+    by: sql(`update partition_holes set next_offset = next_offset + 1`),
+    found: { S12: /^transactions\.incoming:0: 1 offsets in the hole from 4 to 7 have events$/ },
+  },
+  {
+    broken: 'two holes over one offset',
+    by: sql(`insert into partition_holes select partition_id, 5, 6, now(), actor from partition_holes`),
+    found: { S12: /^transactions\.incoming:0: the hole from 5 to 6 begins before 6$/ },
+  },
+  {
+    broken: 'a gap between two advances',
+    by: sql(`delete from partition_advances where first_offset = 4 and holes = 2`),
+    found: {
+      S12: /^transactions\.incoming:0: an advance begins at 8, the one before ends at 4$/,
+    },
+  },
+  {
+    broken: 'an advance that counts more than was received',
+    by: sql(`update partition_advances set received = received + 1 where holes = 2`),
+    found: { S12: /^transactions\.incoming:0: offsets 4 to 7: says 3 received, the log has 2$/ },
+  },
+  {
+    broken: 'bytes that were changed',
+    by: sql(
+      `update records set payload = overlay(payload placing '?' from 1) where message_id = ${idOf('refused')}`,
+    ),
+    found: { S13: /^refused v1: the bytes kept hash to something else$/ },
+  },
+  {
+    broken: 'a size that is not that of the bytes',
+    by: sql(`update records set payload_bytes = 1 where message_id = ${idOf('refused')}`),
+    found: { S13: /^refused v1: \d+ bytes are kept of 1$/ },
+  },
+  {
+    broken: 'bytes that are gone',
+    by: sql(`delete from records where message_id = ${idOf('refused')}`),
+    found: { S13: /^refused v1: nothing is kept of its record$/ },
+  },
+  {
+    broken: 'a duplicate of other bytes',
+    by: sql(
+      `update message_events set payload_sha256 = sha256('other') where ${event('delivered', 'duplicate_received')}`,
+    ),
+    found: { S13: /^delivered v4: a duplicate differs from the bytes received first$/ },
+  },
+  {
+    broken: 'bytes beside no event',
+    by: sql(`update records set version = 9 where message_id = ${idOf('delivered')} and version = 4`),
+    found: { S13: /^message \d+ v9: bytes are kept beside no event$/ },
+  },
+  {
+    broken: 'an event without an actor',
+    by: sql(`update message_events set actor = ' ' where ${event('refused', 'received')}`),
+    found: { S14: /^refused v1: received has no actor$/ },
+  },
+  {
+    broken: 'an event by nobody who is registered',
+    by: sql(`update message_events set actor = 'ghost/ingest' where ${event('refused', 'received')}`),
+    found: { S14: /^refused v1: ghost\/ingest is of no registered instance$/ },
+  },
+  {
+    broken: 'a replay without a reason',
+    by: sql(`update message_events set reason = null where ${event('replayed', 'replayed')}`),
+    found: { S14: /^replayed v5: replayed without a reason$/ },
+  },
+  {
+    broken: 'an operator’s decision without a reason',
+    by: sql(`insert into partition_decisions values (1, 1, 'stopped', 0, now(), 'alice', ' ')`),
+    found: { S14: /^transactions\.incoming:\d: stopped without an actor or a reason$/ },
+  },
+  {
+    broken: 'a time that goes back',
+    by: sql(
+      `update message_events set recorded_at = recorded_at - interval '1 day' where ${event('delivered', 'conflict_received')}`,
+      `update message_states set recorded_at = recorded_at - interval '1 day' where message_id = ${idOf('delivered')}`,
+    ),
+    found: { S16: /^delivered v5: recorded \d+ µs before version 4$/ },
+  },
+  {
+    broken: 'a position that goes back',
+    by: sql(
+      `update message_events set position = 1 where ${event('delivered', 'conflict_received')}`,
+      `update message_states set position = 1 where message_id = ${idOf('delivered')}`,
+    ),
+    found: { S16: /^delivered v5: position 1 after \d+$/ },
+  },
+  {
+    broken: 'a lane with more open attempts than its limit',
+    by: sql(`update instances set fresh_max = 2 where instance = 'hasty'`),
+    found: {
+      S17: /^late from the grave v2: hasty\/fresh has 3 attempts open at position \d+; its limit is 2$/,
+    },
+  },
+  {
+    broken: 'a retry lane that takes fresh work',
+    by: sql(
+      `update message_events set actor = 'steady/retry' where message_id = ${idOf('delivered')} and attempt = 1`,
+    ),
+    found: { S17: /^delivered v2: steady\/retry starts what is pending$/ },
+  },
+]
+
+for (const { broken, by, found } of cases) {
+  t.test(`${broken}: told as ${Object.keys(found).join(', ')} and as nothing else`, async (t) => {
+    t.teardown(mend)
+    await by()
+    const lines = differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null }))
+    t.same(Object.keys(lines), Object.keys(found), JSON.stringify(lines))
+    for (const [id, line] of Object.entries(found))
+      t.ok(
+        lines[id]?.some((each) => line.test(each)),
+        `${id}: ${String(line)} in ${lines[id]?.join('; ')}`,
+      )
+  })
+}
+
+async function hashOf(transactionId: string): Promise<string> {
+  const { rows } = await pool.query<{ hash: string }>(
+    'select payload_sha256::text as hash from message_events where transaction_id = $1',
+    [transactionId],
+  )
+  return rows[0]!.hash
+}

@@ -1,0 +1,64 @@
+import { readFile } from 'node:fs/promises'
+import t from 'tap'
+import { verify } from '../../src/verify/verify.ts'
+import { database } from '../support/database.ts'
+import { differing } from './broken.ts'
+import { writeHistory } from './history.ts'
+
+/** A plausible mistake in one of the functions that write the log, and what must become of a history written with it. */
+const faults = [
+  {
+    function: 'claim',
+    right: 's.due_at <= looked_at and',
+    wrong: '',
+    found: { S9: /^told to wait v4: starts \d+ µs before it is due$/ },
+  },
+  {
+    function: 'abandon',
+    right: 'then 0 else 1 end as retry_count',
+    wrong: 'then 0 else 0 end as retry_count',
+    found: { S4: /^abandoned v3: retry_count is 0, folding gives 1$/ },
+  },
+  {
+    function: 'ingest',
+    right: `where r.result in ('d', 'c')`,
+    wrong: `where r.result in ('c')`,
+    found: { S12: /^transactions\.incoming:0: offsets \d+ to \d+: says 1 duplicates, the log has 0$/ },
+  },
+  {
+    function: 'project',
+    right: 'greatest(s.attempts, f.attempts)',
+    wrong: 'coalesce(f.attempts, s.attempts)',
+    found: { S4: /^superseded v6: message_states\.attempts is 1, folding gives 2$/ },
+  },
+  {
+    function: 'project',
+    right: `filter (where f.status = 'failed') -`,
+    wrong: `filter (where f.status in ('failed', 'dead_letter')) -`,
+    found: { S4: /^count of failed: is \d+, folding gives 0$/ },
+  },
+]
+
+for (const fault of faults) {
+  t.test(
+    `${fault.function}.sql with ${fault.wrong || 'nothing'} for ${fault.right} is found out`,
+    async (t) => {
+      const { url, pool } = await database(t)
+      const source = await readFile(
+        new URL(`../../migrations/functions/${fault.function}.sql`, import.meta.url),
+        'utf8',
+      )
+      if (!source.includes(fault.right))
+        throw new Error(`${fault.function}.sql no longer says ${fault.right}`)
+      await pool.query(source.replaceAll(fault.right, fault.wrong))
+      await writeHistory(pool)
+      const lines = differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null }))
+      t.same(Object.keys(lines), Object.keys(fault.found), JSON.stringify(lines))
+      for (const [id, line] of Object.entries(fault.found))
+        t.ok(
+          lines[id]?.some((each) => line.test(each)),
+          `${id}: ${lines[id]?.join('; ')}`,
+        )
+    },
+  )
+}
