@@ -1,0 +1,59 @@
+import { isIPv4 } from 'node:net'
+import type { Settings } from './settings.ts'
+
+export type ApiConfig = {
+  readonly host: string
+  readonly port: number
+  readonly tokens: readonly ApiToken[]
+  /** Whether an address that others can reach may be served to whoever comes, without a token. */
+  readonly open: boolean
+  readonly introspection: boolean
+}
+
+export type ApiToken = {
+  /** The actor that the log names. */
+  readonly name: string
+  readonly role: ApiRole
+  /** The token's SHA-256, in lower-case hexadecimal digits; the token itself is never configured. */
+  readonly sha256: string
+}
+
+export type ApiRole = 'viewer' | 'operator'
+
+export function readApi(settings: Settings): ApiConfig {
+  const host = settings.text('HOST')
+  const tokens = readTokens(settings)
+  const open = settings.flag('API_OPEN')
+  if (!/^[A-Za-z0-9.:%_-]+$/.test(host))
+    settings.fault('HOST must be a host name or an address, without a port.')
+  if (!isLoopback(host) && settings.given('API_TOKENS') === null && !open) {
+    settings.fault('HOST can be reached from outside: set API_TOKENS, or API_OPEN=true to let anyone in.')
+  }
+  const introspection = settings.flag('API_INTROSPECTION')
+  return { host, port: settings.integer('PORT', 0, 65_535), tokens, open, introspection }
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
+}
+
+function readTokens(settings: Settings): ApiToken[] {
+  const tokens: ApiToken[] = []
+  const given = settings.given('API_TOKENS')
+  for (const [index, entry] of given === null ? [] : given.split(',').entries()) {
+    const match = /^([A-Za-z0-9._@-]{1,64}):(viewer|operator):([0-9a-f]{64})$/i.exec(entry.trim())
+    const [, name, role, sha256] = match ?? []
+    if (name === undefined || sha256 === undefined) {
+      settings.fault(`API_TOKENS: entry ${index + 1} is not name:role:sha256 with role viewer or operator.`)
+    } else if (tokens.some((token) => token.sha256 === sha256.toLowerCase())) {
+      settings.fault(`API_TOKENS: entry ${index + 1} repeats the token of another.`)
+    } else {
+      tokens.push({
+        name,
+        role: role?.toLowerCase() === 'operator' ? 'operator' : 'viewer',
+        sha256: sha256.toLowerCase(),
+      })
+    }
+  }
+  return tokens
+}

@@ -1,0 +1,59 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http'
+import type { Settings } from './settings.ts'
+
+/** What a request means and how its bytes travel is ours to say; any other header is the operator's. */
+const reserved = new Set([
+  'idempotency-key',
+  'x-attempt',
+  'connection',
+  'content-length',
+  'expect',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/** DOWNSTREAM_HEADERS: a JSON object of strings. Its values are credentials more often than not, so no fault repeats one. */
+export function readHeaders(settings: Settings): Readonly<Record<string, string>> {
+  const headers = new Map<string, string>()
+  for (const [name, value] of Object.entries(parseObject(settings))) {
+    const problem = findProblem(name, value, [...headers.keys()])
+    if (problem !== null) settings.fault(`DOWNSTREAM_HEADERS: ${problem}`)
+    else headers.set(name, value as string)
+  }
+  return Object.fromEntries(headers)
+}
+
+function parseObject(settings: Settings): object {
+  try {
+    const parsed: unknown = JSON.parse(settings.text('DOWNSTREAM_HEADERS'))
+    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed
+  } catch {
+    // Told below: the parser's own message would quote the text.
+  }
+  settings.fault('DOWNSTREAM_HEADERS must be a JSON object of strings, like {"X-Tenant": "a"}.')
+  return {}
+}
+
+function findProblem(name: string, value: unknown, taken: readonly string[]): string | null {
+  const lower = name.toLowerCase()
+  if (!isValid(() => validateHeaderName(name))) return 'a name in it is not a legal header name.'
+  if (reserved.has(lower)) return `${name} is set by the service and cannot be replaced.`
+  if (taken.some((each) => each.toLowerCase() === lower)) return `${name} stands in it twice.`
+  if (typeof value !== 'string') return `the value of ${name} is not a string.`
+  if (!isValid(() => validateHeaderValue(name, value)))
+    return `the value of ${name} holds a character no header may.`
+  return null
+}
+
+function isValid(check: () => void): boolean {
+  try {
+    check()
+    return true
+  } catch {
+    return false
+  }
+}

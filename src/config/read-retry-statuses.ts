@@ -1,0 +1,22 @@
+import type { Settings } from './settings.ts'
+
+/**
+ * RETRY_STATUSES: codes and classes, such as `429` and `5xx`, after which an attempt is repeated. Only 300 to 599 can be
+ * asked for: a 2xx is always an accepted transaction, and 1xx is no answer.
+ */
+export function readRetryStatuses(settings: Settings): (statusCode: number) => boolean {
+  const codes = new Set<number>()
+  const classes = new Set<number>()
+  for (const each of settings.text('RETRY_STATUSES').split(',')) {
+    const item = each.trim().toLowerCase()
+    if (/^[345]\d\d$/.test(item)) codes.add(Number(item))
+    else if (/^[345]xx$/.test(item)) classes.add(Number(item[0]))
+    else {
+      settings.fault(
+        'RETRY_STATUSES must be a list like 408,429,5xx: codes from 300 to 599 and classes from 3xx to 5xx.',
+      )
+      break
+    }
+  }
+  return (statusCode) => codes.has(statusCode) || classes.has(Math.floor(statusCode / 100))
+}

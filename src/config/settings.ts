@@ -1,0 +1,124 @@
+/**
+ * Every setting by name, with its default as one would write it; an empty default means that there is none. `.env.example`
+ * says what each is for, and a test holds the two together.
+ */
+export const defaults = {
+  KAFKA_BROKER: '127.0.0.1:29092',
+  KAFKA_TOPIC: 'transactions.incoming',
+  KAFKA_GROUP_ID: 'transaction-processor-group',
+  KAFKA_SSL: 'false',
+  KAFKA_SASL_MECHANISM: '',
+  KAFKA_SASL_USERNAME: '',
+  KAFKA_SASL_PASSWORD: '',
+  DATABASE_URL: 'postgresql://postgres:postgres@127.0.0.1:54329/transactions',
+  POSTGRES_USER: 'postgres',
+  POSTGRES_PASSWORD: '',
+  POSTGRES_DB: 'transactions',
+  POSTGRES_HOST: 'localhost',
+  POSTGRES_PORT: '5432',
+  DATABASE_SSL: 'false',
+  LISTEN_DATABASE_URL: '',
+  MIGRATE_DATABASE_URL: '',
+  DOWNSTREAM_URL: 'http://localhost:8001/process',
+  DOWNSTREAM_TIMEOUT: '30',
+  DOWNSTREAM_HEADERS: '{}',
+  DOWNSTREAM_CA: '',
+  DOWNSTREAM_CERT: '',
+  DOWNSTREAM_KEY: '',
+  RETRY_STATUSES: '408,409,425,429,5xx',
+  MAX_RETRIES: '5',
+  BASE_DELAY: '60',
+  MAX_DELAY: '3600',
+  MAX_CONCURRENT: '50',
+  MAX_CONCURRENT_RETRIES: '5',
+  LEASE: '60',
+  MAX_RECORD_BYTES: '16777216',
+  HOST: '127.0.0.1',
+  PORT: '8000',
+  API_TOKENS: '',
+  API_OPEN: 'false',
+  API_INTROSPECTION: 'true',
+  LOG_LEVEL: 'info',
+  DATA_DIR: '.data',
+  NODE_ENV: 'development',
+  FAILPOINT: '',
+} as const
+
+export type SettingName = keyof typeof defaults
+
+/** What the process was started with: names and values, before anything is believed. */
+export type Environment = Readonly<Record<string, string>>
+
+/**
+ * Reads settings as typed values and gathers a sentence for each that cannot be read, so that all faults are told at
+ * once. A faulty setting reads as its default meanwhile, which keeps one fault from causing another.
+ */
+export class Settings {
+  readonly faults: string[] = []
+  readonly #environment: Environment
+
+  constructor(environment: Environment) {
+    this.#environment = environment
+  }
+
+  fault(sentence: string): void {
+    this.faults.push(sentence)
+  }
+
+  /** The value as it was set; null when it was not, or set to nothing, as compose files do with `${NAME:-}`. */
+  given(name: SettingName): string | null {
+    return this.#environment[name] || null
+  }
+
+  text(name: SettingName): string {
+    return this.given(name) ?? defaults[name]
+  }
+
+  flag(name: SettingName): boolean {
+    return this.choice(name, ['true', 'false']) === 'true'
+  }
+
+  choice<Choice extends string>(name: SettingName, choices: readonly Choice[]): Choice {
+    const text = this.text(name)
+    const chosen = choices.find((choice) => choice === text)
+    if (chosen !== undefined) return chosen
+    this.fault(`${name} is ${quote(text)}: it must be one of ${choices.join(', ')}.`)
+    return choices.find((choice) => choice === defaults[name]) ?? (choices[0] as Choice)
+  }
+
+  /** A whole number from `min` to `max`, in digits. */
+  integer(name: SettingName, min: number, max: number): number {
+    const value = parseDecimal(this.text(name), /^\d+$/)
+    if (value !== null && value >= min && value <= max) return value
+    this.fault(`${name} is ${quote(this.text(name))}: it must be a whole number from ${min} to ${max}.`)
+    return Number(defaults[name])
+  }
+
+  /** A number of seconds, fractions allowed, from `minMs` to `maxMs`; answered in whole milliseconds. */
+  milliseconds(name: SettingName, minMs: number, maxMs: number): number {
+    const seconds = parseDecimal(this.text(name), /^\d+(\.\d+)?$/)
+    const ms = seconds === null ? null : Math.round(seconds * 1_000)
+    if (ms !== null && ms >= minMs && ms <= maxMs) return ms
+    this.fault(
+      `${name} is ${quote(this.text(name))}: it must be a number of seconds from ${minMs / 1_000} to ${maxMs / 1_000}.`,
+    )
+    return Number(defaults[name]) * 1_000
+  }
+
+  /** A URL of one of the protocols, or null and a fault. The value may hold a password, so the fault does not repeat it. */
+  url(name: SettingName, protocols: readonly string[]): URL | null {
+    const url = URL.canParse(this.text(name)) ? new URL(this.text(name)) : null
+    if (url !== null && protocols.includes(url.protocol)) return url
+    this.fault(`${name} is not a URL that starts with ${protocols.map((each) => `${each}//`).join(' or ')}.`)
+    return null
+  }
+}
+
+/** Shows a faulty value that is no secret on one line. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)
+}
+
+function parseDecimal(text: string, form: RegExp): number | null {
+  return form.test(text) ? Number(text) : null
+}

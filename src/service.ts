@@ -1,0 +1,100 @@
+import type pg from 'pg'
+import type { Config } from './config.ts'
+import { createDeliverer } from './deliver/deliver.ts'
+import { dispatch } from './dispatch/dispatch.ts'
+import { consume } from './ingest/consume.ts'
+import { registerInstance } from './log/register-instance.ts'
+import type { InstanceId } from './message/message.ts'
+import type { Metrics } from './metrics.ts'
+import type { Failpoint } from './runtime/failpoint.ts'
+import type { Logger } from './runtime/logger.ts'
+import { listen } from './wake/listen.ts'
+
+export type Service = ReturnType<typeof startService>
+
+export type ServiceOptions = {
+  config: Config
+  connection: pg.ConnectionConfig & { connectionString: string }
+  brokers: string[]
+  downstreamUrl: URL
+  database: pg.Pool
+  instance: InstanceId
+  release: string
+  metrics: Metrics
+  logger: Logger
+  failpoint: Failpoint
+}
+
+/**
+ * Starts the line on a migrated database: the LISTEN session, the two lanes, and last the consumer. They meet in the log;
+ * the one shortcut is the room of the fresh lane, handed to the consumer here.
+ */
+export function startService(options: ServiceOptions) {
+  const { config, database, instance, metrics, logger, failpoint } = options
+  const { lanes, downstream } = config
+  const deliverer = createDeliverer({
+    url: options.downstreamUrl,
+    timeoutMs: downstream.timeoutMs,
+    connections: lanes.fresh + lanes.retry,
+    headers: downstream.headers,
+    retryStatuses: downstream.retryStatuses,
+    tls: { ca: downstream.ca, cert: downstream.cert, key: downstream.key },
+  })
+  const listener = listen({
+    connectionString: config.database.listenUrl ?? options.connection.connectionString,
+    ssl: options.connection.ssl,
+    channels: ['message_due'],
+    instance,
+    onNotify: () => dispatcher.wake('notify'),
+    onUp: (reconnect) => dispatcher.wake(reconnect ? 'reconnect' : 'start'),
+    logger,
+  })
+  const dispatcher = dispatch({
+    database,
+    instance,
+    limits: lanes,
+    leaseMs: lanes.leaseMs,
+    timeoutMs: downstream.timeoutMs,
+    policy: config.retry,
+    deliver: (delivery, deadlineAt) => deliverer.deliver(delivery, deadlineAt),
+    abortAll: (reason) => deliverer.abortAll(reason),
+    listenerUpSince: () => listener.upSince,
+    metrics,
+    logger,
+    failpoint,
+  })
+  const consumer = consume({
+    kafka: { ...config.kafka, brokers: options.brokers },
+    instance,
+    maxRecordBytes: config.maxRecordBytes,
+    leaseMs: lanes.leaseMs,
+    database,
+    lane: { reserve: (max) => dispatcher.reserveFresh(max) },
+    metrics,
+    logger,
+    failpoint,
+  })
+  return {
+    listener,
+    consumer,
+    lanes: () => dispatcher.lanes(),
+    /** Takes no more, and ends what is open within `graceMs`; then within two seconds all else. */
+    async drain(graceMs: number): Promise<void> {
+      await Promise.all([consumer.stop(), dispatcher.drain(graceMs)])
+      await Promise.all([listener.stop(), deliverer.close()])
+    },
+  }
+}
+
+/** Says in the log under which settings this instance is about to write it. */
+export async function register({ config, database, instance, release }: ServiceOptions): Promise<void> {
+  await registerInstance(database, {
+    instance,
+    release,
+    freshMax: config.lanes.fresh,
+    retryMax: config.lanes.retry,
+    leaseMs: config.lanes.leaseMs,
+    timeoutMs: config.downstream.timeoutMs,
+    retry: config.retry,
+  })
+}

@@ -1,0 +1,198 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import ts from 'typescript'
+
+const root = fileURLToPath(new URL('../src/', import.meta.url))
+
+type Import = { from: string; to: string; isType: boolean }
+
+/** The folder of src/ that a file stands in, or the file's own name if it stands at the top. */
+function partOf(path: string): string {
+  const [first = '', ...rest] = path.split('/')
+  return rest.length === 0 ? first.replace(/\.ts$/, '') : first
+}
+
+/** What everyone may import, but for those who know nothing. */
+const common = ['message', 'runtime', 'metrics']
+
+/** What each part may import beside itself. */
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  message: [],
+  runtime: [],
+  metrics: [],
+  config: common,
+  log: common,
+  deliver: common,
+  wake: common,
+  ingest: [...common, 'log'],
+  dispatch: [...common, 'log', 'wake'],
+  api: [...common, 'log'],
+  embedded: [...common, 'config'],
+  verify: ['config'],
+}
+
+// Parts that may take the types of others: those that are pure and those that must be independent may not.
+const mayTakeTypes = ['config', 'log', 'deliver', 'wake', 'ingest', 'dispatch', 'api', 'embedded']
+// They meet in the log and nowhere else, not even by their types.
+const meetInTheLog = ['ingest', 'dispatch', 'api']
+// Files at the top of src/ that put the parts together, and the command lines. Nobody imports main or a command line.
+const wiring = ['main', 'service', 'banner']
+const tools = ['produce', 'mock', 'verify', 'rebuild', 'partition', 'token', 'epoch']
+
+const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.ts'))
+  .sort()
+const sources = new Map(
+  files.map((path) => [
+    path,
+    ts.createSourceFile(path, readFileSync(join(root, path), 'utf8'), ts.ScriptTarget.ES2023, true),
+  ]),
+)
+
+function walk(node: ts.Node, visit: (node: ts.Node) => void): void {
+  visit(node)
+  node.forEachChild((child) => walk(child, visit))
+}
+
+function isEntry(path: string): boolean {
+  return !path.includes('/') && [...wiring, ...tools].includes(partOf(path))
+}
+
+/** Imports, re-exports and dynamic imports; `typeof import()` and `import type` bring nothing in at run time. */
+function importsOf(source: ts.SourceFile): { specifier: string; isType: boolean }[] {
+  const found: { specifier: string; isType: boolean }[] = []
+  walk(source, (node) => {
+    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) {
+      if (node.moduleSpecifier === undefined || !ts.isStringLiteral(node.moduleSpecifier)) return
+      found.push({ specifier: node.moduleSpecifier.text, isType: isTypeOnly(node) })
+    } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      const [argument] = node.arguments
+      if (argument !== undefined && ts.isStringLiteral(argument))
+        found.push({ specifier: argument.text, isType: false })
+    }
+  })
+  return found
+}
+
+function isTypeOnly(node: ts.ImportDeclaration | ts.ExportDeclaration): boolean {
+  if (ts.isExportDeclaration(node)) return node.isTypeOnly
+  const clause = node.importClause
+  if (clause === undefined) return false
+  if (clause.phaseModifier === ts.SyntaxKind.TypeKeyword) return true
+  const bindings = clause.namedBindings
+  return (
+    clause.name === undefined &&
+    bindings !== undefined &&
+    ts.isNamedImports(bindings) &&
+    bindings.elements.length > 0 &&
+    bindings.elements.every((element) => element.isTypeOnly)
+  )
+}
+
+const internal: Import[] = [...sources].flatMap(([path, source]) =>
+  importsOf(source)
+    .filter(({ specifier }) => specifier.startsWith('.'))
+    .map(({ specifier, isType }) => ({ from: path, to: normalize(join(dirname(path), specifier)), isType })),
+)
+
+/** Why an import is not allowed; null if it is. */
+function judge({ from, to, isType }: Import): string | null {
+  const [part, target] = [partOf(from), partOf(to)]
+  const because = (why: string): string => `src/${from} imports src/${to}: ${why}`
+  if (to.startsWith('..')) return because('it lies outside src/')
+  if (isEntry(to) && !(isEntry(from) && wiring.includes(target) && target !== 'main'))
+    return because(`nobody imports ${target}.ts`)
+  if (target === 'embedded' && part !== 'embedded' && part !== 'main' && !tools.includes(part) && !isType)
+    return because('only main and the tools know the embedded parts')
+  if (part === target || (isEntry(from) && part !== 'verify')) return null
+  if (isType && mayTakeTypes.includes(part) && !meetInTheLog.includes(target)) return null
+  const may = allowed[part] ?? []
+  if (may.includes(target)) return null
+  return because(
+    may.length === 0 ? `${part} imports nothing of ours` : `${part} imports only ${may.join(', ')}`,
+  )
+}
+
+t.test('every part of src/ is in the import table', async (t) => {
+  const parts = new Set(files.filter((path) => !isEntry(path)).map(partOf))
+  t.strictSame(
+    [...parts].filter((part) => !(part in allowed)),
+    [],
+  )
+})
+
+t.test('the parts import each other only as style.md says', async (t) => {
+  t.strictSame(internal.map(judge).filter(Boolean), [])
+})
+
+t.test('the table catches what it is there for', async (t) => {
+  const refused: [string, string][] = [
+    ['ingest/a.ts', 'dispatch/lane.ts'],
+    ['api/a.ts', 'ingest/store.ts'],
+    ['dispatch/a.ts', 'deliver/deliver.ts'],
+    ['log/a.ts', 'dispatch/lane.ts'],
+    ['message/a.ts', 'log/claim.ts'],
+    ['message/a.ts', 'runtime/wait.ts'],
+    ['wake/a.ts', 'log/look.ts'],
+    ['deliver/a.ts', 'log/look.ts'],
+    ['verify/a.ts', 'log/look.ts'],
+    ['verify/a.ts', 'message/idempotency-key.ts'],
+    ['verify.ts', 'log/look.ts'],
+    ['service.ts', 'embedded/start-embedded.ts'],
+    ['ingest/a.ts', 'embedded/start-embedded.ts'],
+    ['api/a.ts', 'main.ts'],
+    ['service.ts', 'main.ts'],
+    ['api/a.ts', 'service.ts'],
+  ]
+  for (const [from, to] of refused) t.ok(judge({ from, to, isType: false }), `src/${from} → src/${to}`)
+  t.ok(judge({ from: 'api/a.ts', to: 'dispatch/lane.ts', isType: true }), 'not even their types')
+  t.equal(judge({ from: 'dispatch/a.ts', to: 'log/look.ts', isType: false }), null)
+  t.ok(judge({ from: 'verify/a.ts', to: 'log/look.ts', isType: true }), 'not even its types')
+  t.equal(judge({ from: 'banner.ts', to: 'embedded/start-embedded.ts', isType: true }), null)
+  t.equal(judge({ from: 'main.ts', to: 'embedded/start-embedded.ts', isType: false }), null)
+})
+
+t.test('the domain is pure: of the platform message imports nothing but a hash', async (t) => {
+  const outside = [...sources]
+    .filter(([path]) => path.startsWith('message/'))
+    .flatMap(([path, source]) => importsOf(source).map(({ specifier }) => ({ path, specifier })))
+    .filter(({ specifier }) => !specifier.startsWith('.') && specifier !== 'node:crypto')
+  t.strictSame(outside, [])
+})
+
+t.test('process.env is read only by config.ts', async (t) => {
+  const readers: string[] = []
+  for (const [path, source] of sources) {
+    walk(source, (node) => {
+      const named =
+        (ts.isPropertyAccessExpression(node) && node.name.text === 'env') ||
+        (ts.isElementAccessExpression(node) &&
+          ts.isStringLiteral(node.argumentExpression) &&
+          node.argumentExpression.text === 'env')
+      if (named && node.expression.getText() === 'process' && path !== 'config.ts') readers.push(path)
+    })
+  }
+  t.strictSame(readers, [])
+})
+
+// Statements, as they begin.
+const sql =
+  /^\s*(select\s|insert\s+into\s|update\s+\S+\s+set\s|delete\s+from\s|with\s+\S+\s+as\s|truncate\s|begin$|commit$|rollback$)/i
+
+// migrate keeps the history of migrations; the embedded server is asked whether it answers and where its data is.
+const besideTheLog = /^(log|verify)\/|^runtime\/migrate\.ts$|^embedded\/postgres[./]/
+
+t.test('SQL stands only in log, verify and migrations', async (t) => {
+  const found: string[] = []
+  for (const [path, source] of sources) {
+    if (besideTheLog.test(path)) continue
+    walk(source, (node) => {
+      if (!ts.isStringLiteralLike(node) && !ts.isTemplateExpression(node)) return
+      const text = ts.isTemplateExpression(node) ? node.getText().slice(1, -1) : node.text
+      if (sql.test(text)) found.push(`src/${path}: ${text.trim().slice(0, 60)}`)
+    })
+  }
+  t.strictSame(found, [])
+})

@@ -1,0 +1,360 @@
+import { readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { parseEnv } from 'node:util'
+import t, { type Test } from 'tap'
+import { configure, type Config } from '../src/config.ts'
+import { defaults } from '../src/config/settings.ts'
+
+const root = join(import.meta.dirname, '..')
+const hash = 'ab'.repeat(32)
+
+function read(environment: Record<string, string>, files: Record<string, string> = {}): Config {
+  const result = configure(environment, (path) => files[path] ?? fail(path))
+  if ('faults' in result) throw new Error(result.faults.join('\n'))
+  return result.config
+}
+
+function faults(environment: Record<string, string>, files: Record<string, string> = {}): string[] {
+  const result = configure(environment, (path) => files[path] ?? fail(path))
+  return 'faults' in result ? result.faults : []
+}
+
+/** Says that there are exactly as many faults as patterns, and that each matches. */
+function refuses(t: Test, told: string[], patterns: readonly RegExp[], name = 'the faults') {
+  t.equal(told.length, patterns.length, `${name}: ${told.join(' ')}`)
+  patterns.forEach((pattern, at) => t.match(told[at], pattern, name))
+}
+
+function fail(path: string): never {
+  throw new Error(`ENOENT ${path}`)
+}
+
+t.test('with nothing set, every part is embedded and every value is the documented default', (t) => {
+  const { downstream, ...config } = read({})
+  t.strictSame(config, {
+    database: { url: null, listenUrl: null, migrateUrl: null, ssl: false },
+    kafka: {
+      brokers: null,
+      topic: 'transactions.incoming',
+      groupId: 'transaction-processor-group',
+      ssl: false,
+      sasl: null,
+    },
+    retry: { retriesMax: 5, baseDelayMs: 60_000, maxDelayMs: 3_600_000 },
+    lanes: { fresh: 50, retry: 5, leaseMs: 60_000 },
+    maxRecordBytes: 16 * 1024 * 1024,
+    api: { host: '127.0.0.1', port: 8000, tokens: [], open: false, introspection: true },
+    logLevel: 'info',
+    dataDir: '.data',
+    production: false,
+    failpoint: null,
+  })
+  const { retryStatuses, ...rest } = downstream
+  t.strictSame(rest, { url: null, timeoutMs: 30_000, headers: {}, ca: null, cert: null, key: null })
+  const retried = [200, 301, 400, 404, 408, 409, 425, 429, 500, 503, 599, 600].filter(retryStatuses)
+  t.strictSame(retried, [408, 409, 425, 429, 500, 503, 599])
+  t.end()
+})
+
+t.test('.env.example has each setting once, commented out, with its default', (t) => {
+  const example = readFileSync(join(root, '.env.example'), 'utf8')
+  t.strictSame(parseEnv(example), {}, 'a copy of it changes nothing')
+  const lines = example.split('\n').flatMap((line) => /^# ([A-Z_]+=.*)$/.exec(line)?.[1] ?? [])
+  t.strictSame(
+    lines.sort(),
+    Object.entries(defaults)
+      .map(([name, value]) => `${name}=${value}`)
+      .sort(),
+  )
+  t.end()
+})
+
+t.test('the defaults of .env.example are legal values, taken as they stand', (t) => {
+  t.strictSame(faults({ ...defaults }), [])
+  t.end()
+})
+
+t.test('all faults are told at once, each by the name of its setting', (t) => {
+  const told = faults({
+    MAX_RETRIES: '-1',
+    BASE_DELAY: '10s',
+    MAX_DELAY: '2147484',
+    LEASE: 'NaN',
+    PORT: '65536',
+    LOG_LEVEL: 'loud',
+    KAFKA_SSL: 'maybe',
+    KAFKA_BROKER: 'localhost',
+    KAFKA_TOPIC: 'a topic',
+    DATABASE_URL: 'localhost/transactions',
+    DOWNSTREAM_URL: 'ftp://localhost',
+    RETRY_STATUSES: '200',
+    DOWNSTREAM_HEADERS: '[]',
+    FAILPOINT: 'here',
+    API_TOKENS: 'alice',
+    KAFKA_BROKERS: 'localhost:9092',
+  })
+  const names = told.map((fault) => fault.split(/[ :]/)[0]).sort()
+  t.strictSame(names, [
+    'API_TOKENS',
+    'BASE_DELAY',
+    'DATABASE_URL',
+    'DOWNSTREAM_HEADERS',
+    'DOWNSTREAM_URL',
+    'FAILPOINT',
+    'KAFKA_BROKER',
+    'KAFKA_BROKERS',
+    'KAFKA_SSL',
+    'KAFKA_TOPIC',
+    'LEASE',
+    'LOG_LEVEL',
+    'MAX_DELAY',
+    'MAX_RETRIES',
+    'PORT',
+    'RETRY_STATUSES',
+  ])
+  for (const fault of told) t.match(fault, /^[A-Z].*[.?]$/, 'it is one sentence')
+  t.end()
+})
+
+t.test('a number of retries that is negative, huge, not whole, or not a number is refused', (t) => {
+  for (const value of ['-1', '1e9', '1000000000', 'NaN', '10s', '2.5', ' 5', '0x5', '9'.repeat(400)]) {
+    refuses(t, faults({ MAX_RETRIES: value }), [
+      /^MAX_RETRIES is ".*": it must be a whole number from 0 to 1000\.$/,
+    ])
+  }
+  t.equal(read({ MAX_RETRIES: '0' }).retry.retriesMax, 0)
+  t.end()
+})
+
+t.test('seconds may have a fraction, and end where a timer of Node would fire at once', (t) => {
+  t.equal(read({ BASE_DELAY: '0.25' }).retry.baseDelayMs, 250)
+  t.equal(read({ MAX_DELAY: '2147483.647' }).retry.maxDelayMs, 2 ** 31 - 1)
+  refuses(t, faults({ MAX_DELAY: '2147483.648' }), [/^MAX_DELAY .* from 0 to 2147483.647\.$/])
+  refuses(t, faults({ DOWNSTREAM_TIMEOUT: '0' }), [/^DOWNSTREAM_TIMEOUT /])
+  t.end()
+})
+
+t.test('a lease must outlive the timeout by a second', (t) => {
+  refuses(t, faults({ DOWNSTREAM_TIMEOUT: '59.5' }), [/^LEASE must be at least DOWNSTREAM_TIMEOUT \+ 1/])
+  t.equal(read({ DOWNSTREAM_TIMEOUT: '59' }).lanes.leaseMs, 60_000)
+  refuses(t, faults({ DOWNSTREAM_TIMEOUT: 'long', LEASE: '1' }), [/^DOWNSTREAM_TIMEOUT /, /^LEASE /])
+  t.end()
+})
+
+t.test('any POSTGRES setting names a database, and DATABASE_URL wins over all of them', (t) => {
+  t.equal(read({ POSTGRES_HOST: 'db' }).database.url, 'postgresql://postgres@db:5432/transactions')
+  const odd = { POSTGRES_USER: 'a@b', POSTGRES_PASSWORD: 'p:/ %é', POSTGRES_DB: 'x?y', POSTGRES_PORT: '6000' }
+  const url = new URL(read({ ...odd, POSTGRES_HOST: '::1' }).database.url ?? '')
+  t.equal(decodeURIComponent(url.username), 'a@b')
+  t.equal(decodeURIComponent(url.password), 'p:/ %é')
+  t.equal(decodeURIComponent(url.pathname), '/x?y')
+  t.equal(url.host, '[::1]:6000')
+  t.equal(
+    read({ POSTGRES_HOST: '/run/pg' }).database.url,
+    'postgresql://postgres@%2Frun%2Fpg:5432/transactions',
+  )
+  t.equal(read({ POSTGRES_HOST: 'db', DATABASE_URL: 'postgres://x/y' }).database.url, 'postgres://x/y')
+  refuses(t, faults({ POSTGRES_PORT: '0' }), [/^POSTGRES_PORT /])
+  refuses(t, faults({ POSTGRES_HOST: 'a b' }), [/^POSTGRES_HOST /])
+  t.end()
+})
+
+t.test('a fault in a value that may hold a secret does not repeat it', (t) => {
+  const told = faults({
+    DATABASE_URL: 'mysql://root:hunter2@db/x',
+    DOWNSTREAM_URL: 'https://user:hunter2@processor/',
+    DOWNSTREAM_HEADERS: '{"Authorization": "hunter2\\n"}',
+    API_TOKENS: 'alice:operator:hunter2',
+    KAFKA_SASL_PASSWORD: 'hunter2',
+  })
+  t.equal(told.length, 5)
+  t.notMatch(told.join(' '), 'hunter2')
+  t.notMatch(faults({ DOWNSTREAM_HEADERS: '{"a": hunter2' }).join(' '), 'hunter2')
+  t.end()
+})
+
+t.test('a session for LISTEN is refused where the URL says that it is a pooler', (t) => {
+  const pooled = 'postgresql://x-pooler.example.org/t'
+  refuses(t, faults({ DATABASE_URL: pooled }), [/^DATABASE_URL names a connection pooler/])
+  refuses(t, faults({ DATABASE_URL: 'postgresql://x/t', LISTEN_DATABASE_URL: `${pooled}?pgbouncer=true` }), [
+    /^LISTEN_DATABASE_URL names a connection pooler/,
+  ])
+  t.equal(read({ DATABASE_URL: pooled, LISTEN_DATABASE_URL: 'postgresql://x/t' }).database.url, pooled)
+  refuses(t, faults({ LISTEN_DATABASE_URL: 'postgresql://x/t' }), [
+    /^LISTEN_DATABASE_URL is set but DATABASE_URL is not/,
+  ])
+  refuses(t, faults({ MIGRATE_DATABASE_URL: 'postgresql://x/t' }), [
+    /^MIGRATE_DATABASE_URL is set but DATABASE_URL is not/,
+  ])
+  t.end()
+})
+
+t.test('brokers are a list of host and port, and SASL is all or nothing', (t) => {
+  t.strictSame(read({ KAFKA_BROKER: 'a:9092, b:9093' }).kafka.brokers, ['a:9092', 'b:9093'])
+  for (const broker of ['a', 'a:0', 'a:65536', 'a:9092,', 'PLAINTEXT://a:9092', '[::1]:9092']) {
+    refuses(t, faults({ KAFKA_BROKER: broker }), [/^KAFKA_BROKER must be/], broker)
+  }
+  const sasl = { KAFKA_SASL_MECHANISM: 'SCRAM-SHA-512', KAFKA_SASL_USERNAME: 'u', KAFKA_SASL_PASSWORD: 'p' }
+  t.strictSame(read(sasl).kafka.sasl, { mechanism: 'scram-sha-512', username: 'u', password: 'p' })
+  refuses(t, faults({ KAFKA_SASL_USERNAME: 'u' }), [
+    /^KAFKA_SASL_MECHANISM and KAFKA_SASL_PASSWORD must be set too/,
+  ])
+  refuses(t, faults({ ...sasl, KAFKA_SASL_MECHANISM: 'magic' }), [/^KAFKA_SASL_MECHANISM must be one of/])
+  t.end()
+})
+
+t.test('headers for the processor are legal, and never those that carry identity and attempt', (t) => {
+  t.strictSame(
+    read({ DOWNSTREAM_HEADERS: '{"Authorization":"Bearer x","X-Tenant":"a"}' }).downstream.headers,
+    {
+      Authorization: 'Bearer x',
+      'X-Tenant': 'a',
+    },
+  )
+  for (const [headers, fault] of [
+    ['{"Idempotency-Key":"x"}', /Idempotency-Key is set by the service/],
+    ['{"x-attempt":"1"}', /x-attempt is set by the service/],
+    ['{"Content-Length":"1"}', /Content-Length is set by the service/],
+    ['{"a b":"x"}', /not a legal header name/],
+    ['{"a":"x\\r\\nb: c"}', /holds a character no header may/],
+    ['{"a":1}', /the value of a is not a string/],
+    ['{"a":"1","A":"2"}', /A stands in it twice/],
+    ['"a"', /must be a JSON object of strings/],
+    ['{', /must be a JSON object of strings/],
+  ] as const) {
+    refuses(t, faults({ DOWNSTREAM_HEADERS: headers }), [fault], headers)
+  }
+  t.end()
+})
+
+t.test('the statuses that are retried are codes and classes', (t) => {
+  const retried = read({ RETRY_STATUSES: '404, 5XX' }).downstream.retryStatuses
+  t.strictSame([400, 404, 429, 499, 500, 599].filter(retried), [404, 500, 599])
+  for (const statuses of ['2xx', '600', '50', '5x', '408,,429', 'all']) {
+    refuses(t, faults({ RETRY_STATUSES: statuses }), [/^RETRY_STATUSES must be/], statuses)
+  }
+  t.end()
+})
+
+t.test('PEM files are read, and one that is missing, not PEM, alone or unused is a fault', (t) => {
+  const files = { ca: '-----BEGIN CERTIFICATE-----', key: '-----BEGIN PRIVATE KEY-----', junk: 'junk' }
+  const url = { DOWNSTREAM_URL: 'https://processor/' }
+  const { downstream } = read(
+    { ...url, DOWNSTREAM_CA: 'ca', DOWNSTREAM_CERT: 'ca', DOWNSTREAM_KEY: 'key' },
+    files,
+  )
+  t.match(downstream, { ca: files.ca, cert: files.ca, key: files.key })
+  refuses(t, faults({ ...url, DOWNSTREAM_CA: 'none' }, files), [
+    /^DOWNSTREAM_CA names a file that cannot be read/,
+  ])
+  refuses(t, faults({ ...url, DOWNSTREAM_CA: 'junk' }, files), [
+    /^DOWNSTREAM_CA names a file that is not PEM/,
+  ])
+  refuses(t, faults({ ...url, DOWNSTREAM_KEY: 'key' }, files), [
+    /^DOWNSTREAM_CERT and DOWNSTREAM_KEY belong together/,
+  ])
+  refuses(t, faults({ DOWNSTREAM_CA: 'ca' }, files), [/^DOWNSTREAM_CA would be ignored/])
+  t.end()
+})
+
+t.test('an address that others can reach needs tokens or an explicit word', (t) => {
+  refuses(t, faults({ HOST: '0.0.0.0' }), [/^HOST can be reached from outside/])
+  for (const host of ['127.0.0.2', '::1', 'localhost']) t.equal(read({ HOST: host }).api.host, host)
+  t.equal(read({ HOST: '0.0.0.0', API_OPEN: 'true' }).api.open, true)
+  t.strictSame(
+    read({ HOST: '::', API_TOKENS: `alice:operator:${hash}, bob:viewer:${'CD'.repeat(32)}` }).api.tokens,
+    [
+      { name: 'alice', role: 'operator', sha256: hash },
+      { name: 'bob', role: 'viewer', sha256: 'cd'.repeat(32) },
+    ],
+  )
+  refuses(t, faults({ API_TOKENS: `alice:operator:${hash},bob:root:${hash}` }), [
+    /^API_TOKENS: entry 2 is not/,
+  ])
+  refuses(t, faults({ API_TOKENS: `a:viewer:${hash},b:viewer:${hash}` }), [/^API_TOKENS: entry 2 repeats/])
+  t.end()
+})
+
+t.test('a name close to a setting is a fault that says which one was meant', (t) => {
+  for (const [name, meant] of [
+    ['KAFKA_BROKERS', 'KAFKA_BROKER'],
+    ['MAX_RETRY', 'MAX_RETRIES'],
+    ['POSTGRES_PASS', 'POSTGRES_PASSWORD'],
+    ['POSTGRES_USERNAME', 'POSTGRES_USER'],
+    ['POSTGRES_BD', 'POSTGRES_DB'],
+    ['KAKFA_TOPIC', 'KAFKA_TOPIC'],
+    ['KAFKA_GROUP', 'KAFKA_GROUP_ID'],
+    ['DATABSE_URL', 'DATABASE_URL'],
+    ['DOWNSTREAM_URI', 'DOWNSTREAM_URL'],
+    ['MAX_CONCURRENT_RETRY', 'MAX_CONCURRENT_RETRIES'],
+    ['RETRY_STATUS', 'RETRY_STATUSES'],
+    ['API_TOKEN', 'API_TOKENS'],
+    ['LEASES', 'LEASE'],
+  ] as const) {
+    t.strictSame(faults({ [name]: 'x' }), [`${name} is not a setting: did you mean ${meant}?`])
+  }
+  t.end()
+})
+
+t.test('names that belong to others are nobody’s typo', (t) => {
+  const others = [
+    [
+      'HOME',
+      'HOSTNAME',
+      'PATH',
+      'PWD',
+      'HOSTS',
+      'RELEASE',
+      'TEST_DATABASE_URL',
+      'npm_config_port',
+      'NODE_OPTIONS',
+    ],
+    ['POSTGRES_HOST_AUTH_METHOD', 'POSTGRES_INITDB_ARGS', 'KAFKA_HOME', 'KAFKA_HEAP_OPTS', 'KAFKA_BROKER_ID'],
+    ['KAFKA_URL', 'API_KEY', 'LOG_FILE', 'MAX_OLD_SPACE', 'DATABASE_NAME', 'XDG_DATA_DIRS', 'BASE_DIR'],
+  ].flat()
+  t.strictSame(faults(Object.fromEntries(others.map((name) => [name, 'x']))), [])
+  t.end()
+})
+
+t.test('in production each part that is not named is a fault, and so is a failpoint', (t) => {
+  refuses(t, faults({ NODE_ENV: 'production', FAILPOINT: 'before-ingest-commit:2' }), [
+    /^DATABASE_URL .* must be set in production/,
+    /^KAFKA_BROKER must be set in production/,
+    /^DOWNSTREAM_URL must be set in production/,
+    /^FAILPOINT .* refused in production/,
+  ])
+  refuses(t, faults({ NODE_ENV: 'prod' }), [/^NODE_ENV is "prod": did you mean production\?$/])
+  t.strictSame(read({ FAILPOINT: 'before-ingest-commit:2' }).failpoint, {
+    name: 'before-ingest-commit',
+    nth: 2,
+  })
+  const named = { DATABASE_URL: 'postgresql://x/t', KAFKA_BROKER: 'k:9092', DOWNSTREAM_URL: 'http://p/' }
+  t.equal(read({ NODE_ENV: 'production', ...named }).production, true)
+  t.end()
+})
+
+t.test('a setting that is set to nothing counts as not set', (t) => {
+  t.equal(read({ DATABASE_URL: '', POSTGRES_HOST: '', MAX_RETRIES: '' }).database.url, null)
+  t.end()
+})
+
+t.test('.env is read from the current folder, and the environment wins over it', (t) => {
+  const folder = t.testdir({ '.env': 'KAFKA_TOPIC=of-the-file\nKAFKA_BROKER="a:1,b:2"\nPOSTGRES_HOST=db\n' })
+  const program = `
+    const config = await import(${JSON.stringify(join(root, 'src/config.ts'))})
+    console.log(JSON.stringify([config.produceDefaults(), config.databaseUrlForTools(), config.nodeEnvironment()]))`
+  const tsx = import.meta.resolve('tsx')
+  const child = spawnSync(process.execPath, ['--import', tsx, '--input-type=module', '--eval', program], {
+    cwd: folder,
+    env: { PATH: process.env.PATH, KAFKA_TOPIC: 'of-the-environment', NODE_ENV: 'test' },
+    encoding: 'utf8',
+  })
+  t.equal(child.stderr, '')
+  t.strictSame(JSON.parse(child.stdout), [
+    { brokers: ['a:1', 'b:2'], topic: 'of-the-environment' },
+    'postgresql://postgres@db:5432/transactions',
+    'test',
+  ])
+  t.end()
+})
