@@ -1,0 +1,59 @@
+import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import type { Parts } from './parts.ts'
+
+const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
+
+export type Cpu = Record<'service' | 'postgres' | 'broker' | 'processor', number>
+
+/** CPU seconds used so far, user and system, by process; PostgreSQL's is that of all its processes. Pid 0 has used none. */
+export function readCpu(parts: Parts, servicePid: number): Cpu {
+  return {
+    service: ticksOf(servicePid) / ticksPerSecond,
+    postgres:
+      (familyOf(parts.postgresPid).reduce((sum, pid) => sum + ticksOf(pid), 0) +
+        goneTicksOf(parts.postgresPid)) /
+      ticksPerSecond,
+    broker: ticksOf(parts.brokerPid) / ticksPerSecond,
+    processor: ticksOf(parts.processorPid) / ticksPerSecond,
+  }
+}
+
+/** The resident memory of a process at its highest, in MiB. */
+export function readPeakMemory(pid: number): number {
+  const found = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  return Math.round(Number(found?.[1] ?? 0) / 1024)
+}
+
+function familyOf(parent: number): number[] {
+  const children = readdirSync('/proc').filter(
+    (name) => /^\d+$/.test(name) && parentOf(Number(name)) === parent,
+  )
+  return [parent, ...children.map(Number)]
+}
+
+function parentOf(pid: number): number {
+  return Number(fieldsOf(pid)[1] ?? 0)
+}
+
+function ticksOf(pid: number): number {
+  const fields = fieldsOf(pid)
+  return Number(fields[11] ?? 0) + Number(fields[12] ?? 0)
+}
+
+/** What a process's ended children had used. */
+function goneTicksOf(pid: number): number {
+  const fields = fieldsOf(pid)
+  return Number(fields[13] ?? 0) + Number(fields[14] ?? 0)
+}
+
+/** The fields of /proc/PID/stat from the third on (proc(5)); empty for a process that is gone. */
+function fieldsOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ')
+  } catch {
+    return []
+  }
+}

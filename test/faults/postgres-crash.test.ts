@@ -1,0 +1,68 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import t, { type Test } from 'tap'
+import { startPostgres } from '../../src/embedded/postgres.ts'
+import { setUpLine } from '../support/line.ts'
+import { findFreePort } from '../support/postgres.ts'
+import { readMetric, startReadyService } from '../support/service.ts'
+import { until } from '../support/until.ts'
+
+/** A server of the test's own, because nobody else's sessions may be ended. */
+async function ownPostgres(t: Test) {
+  const dataDir = await mkdtemp(join(tmpdir(), 'tqp-crash-'))
+  const options = {
+    dataDir,
+    port: await findFreePort(),
+    user: 'postgres',
+    password: 'postgres',
+    database: 'transactions',
+    settings: { shared_buffers: '32MB' },
+  }
+  let server = await startPostgres(options)
+  const pool = new pg.Pool({ connectionString: server.url })
+  pool.on('error', () => undefined)
+  t.teardown(async () => {
+    await pool.end()
+    await server.stop()
+    await rm(dataDir, { recursive: true, force: true })
+  })
+  return {
+    url: server.url,
+    pool,
+    /** As `pg_ctl stop -m immediate` does: every session is cut, nothing is written back. */
+    crash: () => process.kill(server.pid, 'SIGQUIT'),
+    restart: async () => {
+      server = await startPostgres(options)
+    },
+  }
+}
+
+t.test(
+  'a crash of PostgreSQL under load is survived without a restart, and nothing paid is sent again',
+  async (t) => {
+    const postgres = await ownPostgres(t)
+    const line = await setUpLine(t, ['--success', '1', '--latency', '30'], postgres)
+    const service = await startReadyService(t, { ...line.settings, MAX_CONCURRENT: '50' })
+    const producing = line.produce(4_000, 500)
+    await until('work to be under way', async () => (await line.counts()).success > 300)
+
+    postgres.crash()
+    await sleep(4_000)
+    const paidBefore = new Set((await line.ledger()).map((entry) => entry.key))
+    t.equal((await fetch(`${service.url}/status`)).status, 503, 'the outage is shown')
+    await postgres.restart()
+    await producing
+    await line.settled(4_000)
+
+    const requests = new Map<string | null, number>()
+    for (const { key } of await line.ledger()) requests.set(key, (requests.get(key) ?? 0) + 1)
+    const again = [...paidBefore].filter((key) => (requests.get(key) ?? 0) > 1)
+    t.same(again, [], 'what had been accepted before the outage was not sent again')
+    t.equal(await readMetric(service, 'missed_wakeups_total'), 0)
+    await line.isSentOnce(t)
+    await line.isClean(t)
+  },
+)

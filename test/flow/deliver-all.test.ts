@@ -1,0 +1,37 @@
+import t from 'tap'
+import { produce } from '../../src/produce.ts'
+import { setUpLine } from '../support/line.ts'
+import { readMetric, startReadyService } from '../support/service.ts'
+
+t.test('every produced transaction ends in success or dead letter, and the log proves it', async (t) => {
+  const line = await setUpLine(t)
+  const service = await startReadyService(t, line.settings)
+  await line.produce(1_000)
+  const counts = await line.settled(1_000)
+
+  const metrics = (await (await fetch(`${service.url}/metrics`)).json()) as Record<string, number>
+  t.equal(metrics.total, 1_000, '/metrics sums to what was produced')
+  t.equal(metrics.success, counts.success)
+  t.equal(metrics.dead_letter, counts.dead_letter)
+  t.equal(await readMetric(service, 'missed_wakeups_total'), 0)
+  await line.isClean(t)
+})
+
+t.test('the same records again are duplicates, which are counted and not sent', async (t) => {
+  const line = await setUpLine(t, ['--success', '1'])
+  await startReadyService(t, line.settings)
+  const options = { brokers: line.broker.brokers, topic: line.topic, count: 300, rate: null, prefix: 'AGAIN' }
+  await produce({ ...options, acksPath: line.acksPath })
+  await line.settled(300)
+  await produce({ ...options, acksPath: line.acksPath })
+  await line.produce(1)
+  await line.settled(301)
+
+  t.same(await line.events(), {
+    attempt_started: 301,
+    duplicate_received: 300,
+    received: 301,
+    succeeded: 301,
+  })
+  await line.isClean(t)
+})

@@ -1,0 +1,138 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type pg from 'pg'
+import type { Test } from 'tap'
+import type { Entry } from '../../src/embedded/mock/ledger.ts'
+import { produce } from '../../src/produce.ts'
+import { startBroker, type TestBroker } from './broker.ts'
+import { database, type TestDatabase } from './database.ts'
+import { startMock, type Mock } from './mock.ts'
+import { until } from './until.ts'
+
+export interface Line {
+  pool: pg.Pool
+  broker: TestBroker
+  mock: Mock
+  topic: string
+  acksPath: string
+  /** The settings of a service on these parts, quick to retry and to take over. */
+  settings: Record<string, string>
+  /** Produces so many more test transactions, with a rate so many a second, and waits for their acknowledgements. */
+  produce(count: number, rate?: number): Promise<void>
+  /** Waits until so many messages are stored, and none of them is on its way any more. */
+  settled(total: number): Promise<Counts>
+  counts(): Promise<Counts>
+  /** How many events of each type the log holds. */
+  events(): Promise<Record<string, number>>
+  /** What the processor saw, in its own words. */
+  ledger(): Promise<Entry[]>
+  /** Asserts that the processor got no more requests for a transaction than attempts were started. */
+  isSentOnce(t: Test): Promise<void>
+  /** Asserts that `npm run verify`, with the ledger and the acknowledgements, finds nothing. */
+  isClean(t: Test): Promise<void>
+}
+
+export type Counts = Record<'pending' | 'processing' | 'success' | 'failed' | 'dead_letter', number>
+
+const verifyScript = fileURLToPath(new URL('../../src/verify.ts', import.meta.url))
+
+/**
+ * Everything around a service, all of it real: a database, a broker and a mock processor with a ledger of their own.
+ *
+ * @param given a database in place of one on the tests' common server
+ */
+export async function setUpLine(
+  t: Pick<Test, 'teardown'>,
+  mockFlags: string[] = [],
+  given?: TestDatabase,
+): Promise<Line> {
+  const [{ url, pool }, broker, mock] = await Promise.all([
+    given ?? database(t),
+    startBroker(t),
+    startMock(t, mockFlags),
+  ])
+  const folder = await mkdtemp(join(tmpdir(), 'tqp-line-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const acksPath = join(folder, 'acks.jsonl')
+  await writeFile(acksPath, '')
+  const topic = 'transactions.incoming'
+  const counts = async (): Promise<Counts> => {
+    const { rows } = await pool.query<Record<keyof Counts, string>>('select * from status_counts()')
+    return Object.fromEntries(Object.entries(rows[0]!).map(([status, n]) => [status, Number(n)])) as Counts
+  }
+  const ledger = async (): Promise<Entry[]> => {
+    // A line without its end is still being written.
+    const lines = (await readFile(mock.ledgerPath, 'utf8')).split('\n').slice(0, -1)
+    return lines.map((line) => JSON.parse(line) as Entry)
+  }
+  return {
+    pool,
+    broker,
+    mock,
+    topic,
+    acksPath,
+    settings: {
+      DATABASE_URL: url,
+      KAFKA_BROKER: broker.brokers.join(','),
+      DOWNSTREAM_URL: mock.url,
+      DOWNSTREAM_TIMEOUT: '1',
+      LEASE: '2',
+      BASE_DELAY: '0.1',
+      MAX_DELAY: '1',
+      MAX_CONCURRENT_RETRIES: '50',
+    },
+    async produce(count, rate) {
+      const options = { brokers: broker.brokers, topic, count, rate: rate ?? null, prefix: null, acksPath }
+      const produced = await produce(options)
+      if (produced.fault !== null || produced.acknowledged !== count) {
+        throw new Error(`only ${produced.acknowledged} of ${count} acknowledged`, { cause: produced.fault })
+      }
+    },
+    counts,
+    async events() {
+      const { rows } = await pool.query<{ type: string; events: number }>(
+        'select type, count(*)::int as events from message_events group by type',
+      )
+      return Object.fromEntries(rows.map(({ type, events }) => [type, events]))
+    },
+    ledger,
+    async settled(total) {
+      let now = await counts()
+      await until(`${total} messages to be settled`, async () => {
+        now = await counts()
+        return now.success + now.dead_letter === total && now.pending + now.processing + now.failed === 0
+      })
+      return now
+    },
+    async isSentOnce(t) {
+      const { rows } = await pool.query<{ transaction_id: string; attempts: number }>(
+        'select transaction_id, attempts from messages',
+      )
+      const requests = new Map<string | null, number>()
+      for (const { transaction_id: id } of await ledger()) requests.set(id, (requests.get(id) ?? 0) + 1)
+      const sentTooOften = rows.filter((row) => (requests.get(row.transaction_id) ?? 0) > row.attempts)
+      t.same(sentTooOften, [], 'no attempt was sent twice')
+    },
+    async isClean(t) {
+      const { code, output } = await runVerify(url, ['--ledger', mock.ledgerPath, '--acks', acksPath])
+      t.equal(code, 0, code === 0 ? 'verify finds nothing' : output)
+    },
+  }
+}
+
+async function runVerify(url: string, flags: string[]): Promise<{ code: number | null; output: string }> {
+  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), verifyScript, ...flags], {
+    env: { PATH: process.env.PATH, DATABASE_URL: url },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => (output += text))
+  }
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, output }
+}

@@ -1,0 +1,69 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+
+const script = fileURLToPath(new URL('../../src/embedded/mock.ts', import.meta.url))
+
+export interface Mock {
+  /** Where transactions are POSTed. */
+  url: string
+  port: number
+  pid: number
+  /** The ledger: of `--ledger`, else a temporary file that goes with the test. */
+  ledgerPath: string
+  /** SIGKILL, as a crash; resolves when the process is gone. */
+  kill(): Promise<void>
+  /** SIGTERM; resolves when the process is gone. */
+  stop(): Promise<void>
+}
+
+/**
+ * Runs the real mock processor on a free port, or on that of `--port`, until the test ends. To restart one, start another
+ * with `--port` and `--ledger` of the first.
+ */
+export async function startMock(t: Pick<Test, 'teardown'>, flags: string[] = []): Promise<Mock> {
+  const ledgerPath = await findLedger(t, flags)
+  const ledger = flags.includes('--lean') || flags.includes('--ledger') ? [] : ['--ledger', ledgerPath]
+  const port = flags.includes('--port') ? [] : ['--port', '0']
+  const child = spawn(
+    process.execPath,
+    ['--import', import.meta.resolve('tsx'), script, ...port, ...ledger, ...flags],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  )
+  const gone = once(child, 'exit').then(() => undefined)
+  const end = async (signal: NodeJS.Signals) => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal)
+    await gone
+  }
+  t.teardown(() => end('SIGKILL'))
+  for await (const line of createInterface({ input: child.stdout })) {
+    const listening = /^listening on 127\.0\.0\.1:(\d+)$/.exec(line)
+    if (!listening) continue
+    // Nothing more is of interest, and an unread pipe would stop the process once it is full.
+    child.stdout.resume()
+    return {
+      url: `http://127.0.0.1:${listening[1]}/process`,
+      port: Number(listening[1]),
+      pid: child.pid ?? 0,
+      ledgerPath,
+      kill: () => end('SIGKILL'),
+      stop: () => end('SIGTERM'),
+    }
+  }
+  throw new Error(`The mock processor ended before it listened: ${flags.join(' ')}`)
+}
+
+async function findLedger(t: Pick<Test, 'teardown'>, flags: string[]): Promise<string> {
+  const named = flags[flags.indexOf('--ledger') + 1]
+  if (flags.includes('--ledger') && named !== undefined) return named
+  const folder = await mkdtemp(join(tmpdir(), 'tqp-mock-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  return join(folder, 'ledger.jsonl')
+}

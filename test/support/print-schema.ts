@@ -1,0 +1,80 @@
+import { realpathSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import type pg from 'pg'
+import { database } from './database.ts'
+
+export const schemaFile = new URL('../../schema/database.sql', import.meta.url)
+
+const head = `-- Printed from a freshly migrated database by \`npm run schema\`; do not edit. The sources are in migrations/.\n`
+
+/**
+ * The schema as PostgreSQL has it, in the order of names, in a form that is the same on every supported release: what
+ * pg_dump prints differs from release to release, and it has to be installed.
+ */
+export async function printSchema(pool: pg.Pool): Promise<string> {
+  const parts = [head]
+  for (const part of [tables, sequences, views, triggers, functions]) {
+    const { rows } = await pool.query<{ text: string }>(part)
+    parts.push(...rows.map((row) => row.text.trimEnd() + '\n'))
+  }
+  return parts.join('\n')
+}
+
+// A constraint NOT NULL is a property of its column here: PostgreSQL 18 lists it as a constraint too.
+const tables = `
+  select format(E'create table %I (\\n%s\\n)%s;%s', c.relname,
+    (select string_agg(line, E',\\n' order by sort, name) from (
+      select 0 as sort, to_char(a.attnum, '000') as name, format('  %I %s%s%s%s', a.attname,
+        format_type(a.atttypid, a.atttypmod),
+        case when a.attcollation <> ty.typcollation then format(' collate "%s"', co.collname) end,
+        case when a.attnotnull then ' not null' end,
+        case when a.attidentity = 'a' then ' generated always as identity'
+          when d.oid is not null then ' default ' || pg_get_expr(d.adbin, d.adrelid) end) as line
+      from pg_attribute a
+      join pg_type ty on ty.oid = a.atttypid
+      left join pg_collation co on co.oid = a.attcollation
+      left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+      union all
+      select 1, k.conname, format('  constraint %I %s', k.conname, pg_get_constraintdef(k.oid))
+      from pg_constraint k where k.conrelid = c.oid and k.contype <> 'n'
+    ) lines),
+    ' with (' || array_to_string(c.reloptions, ', ') || ')',
+    (select string_agg(E'\\n' || pg_get_indexdef(i.indexrelid) || ';', '' order by x.relname)
+      from pg_index i join pg_class x on x.oid = i.indexrelid
+      where i.indrelid = c.oid and not exists (select from pg_constraint k where k.conindid = i.indexrelid))
+  ) as text
+  from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') order by c.relname`
+
+const sequences = `
+  select format('create sequence %I as %s start %s increment %s;', s.sequencename, s.data_type, s.start_value, s.increment_by)
+    as text
+  from pg_sequences s
+  where s.schemaname = 'public' and not exists (
+    select from pg_depend d
+    where d.objid = format('%I.%I', s.schemaname, s.sequencename)::regclass and d.deptype = 'i')
+  order by s.sequencename`
+
+const views = `
+  select format(E'create view %I as\\n%s', c.relname, pg_get_viewdef(c.oid, true)) as text
+  from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind = 'v' order by c.relname`
+
+const triggers = `
+  select format(E'%s;\\n-- enabled: %s', pg_get_triggerdef(g.oid),
+    case g.tgenabled when 'A' then 'always' when 'O' then 'origin' when 'R' then 'replica' else 'no' end) as text
+  from pg_trigger g join pg_class c on c.oid = g.tgrelid
+  where c.relnamespace = 'public'::regnamespace and not g.tgisinternal order by c.relname, g.tgname`
+
+const functions = `
+  select pg_get_functiondef(p.oid) || ';' as text
+  from pg_proc p where p.pronamespace = 'public'::regnamespace and p.prokind in ('f', 'p')
+  order by p.proname, pg_get_function_identity_arguments(p.oid)`
+
+if (realpathSync(process.argv[1] ?? '') === fileURLToPath(import.meta.url)) {
+  // Outside a test there is no tap to tidy up; what a test would leave to it is done at the end.
+  const teardowns: (() => unknown)[] = []
+  const { pool } = await database({ teardown: (handler: () => unknown) => teardowns.push(handler) })
+  await writeFile(schemaFile, await printSchema(pool))
+  for (const teardown of teardowns.reverse()) await teardown()
+}

@@ -1,0 +1,81 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import { until } from './until.ts'
+
+const script = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+
+export interface Service {
+  url: string
+  pid: number
+  /** The lines of its log so far, parsed. */
+  log: Record<string, unknown>[]
+  /** What it wrote to standard error: the banner and sentences. */
+  errors: () => string
+  /** Resolves with the exit code, or the signal that ended it. */
+  ended: Promise<number | NodeJS.Signals>
+  kill(signal: NodeJS.Signals): void
+}
+
+/** Runs the real service as a process of its own until the test ends, on a free port, with these settings and no others. */
+export async function startService(
+  t: Pick<Test, 'teardown'>,
+  settings: Record<string, string>,
+): Promise<Service> {
+  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), script], {
+    env: { PATH: process.env.PATH, PORT: '0', NODE_ENV: 'test', ...settings },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const ended = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals)
+  t.teardown(async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
+    await ended
+  })
+  const log = readLog(child)
+  let errors = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
+  const banner = /Transaction Queue Proxy {3}(http:\/\/\S+)/
+  await until('the banner', () => banner.test(errors) || child.exitCode !== null || child.signalCode !== null)
+  return {
+    url: banner.exec(errors)?.[1] ?? '',
+    pid: child.pid ?? 0,
+    log,
+    errors: () => errors,
+    ended,
+    kill: (signal) => child.kill(signal),
+  }
+}
+
+/** The same, and waits until it is ready: database, listener and consumer are up. */
+export async function startReadyService(
+  t: Pick<Test, 'teardown'>,
+  settings: Record<string, string>,
+): Promise<Service> {
+  const service = await startService(t, settings)
+  await isReady(service)
+  return service
+}
+
+/** Waits until database, listener and consumer are up. */
+export async function isReady(service: Service): Promise<void> {
+  await until('the service to be ready', async () => (await fetch(`${service.url}/readyz`)).ok)
+}
+
+/** The value of a metric without labels, as Prometheus would read it. */
+export async function readMetric(service: Service, name: string): Promise<number> {
+  const response = await fetch(`${service.url}/metrics`, { headers: { accept: 'text/plain' } })
+  const found = new RegExp(`^${name} (\\S+)$`, 'm').exec(await response.text())
+  return Number(found?.[1])
+}
+
+function readLog(child: ChildProcess): Record<string, unknown>[] {
+  const log: Record<string, unknown>[] = []
+  if (child.stdout === null) return log
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    // A killed process may leave half a line.
+    if (line.endsWith('}')) log.push(JSON.parse(line) as Record<string, unknown>)
+  })
+  return log
+}
