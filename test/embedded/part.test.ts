@@ -69,14 +69,21 @@ t.test('a part that is stopped is gone, and its port is free for the next', asyn
   t.notOk(second.adopted)
 })
 
-t.test('a part that was killed is started anew', async (t) => {
-  const part = await options(t)
-  const first = await start(t, part)
-  process.kill(first.pid, 'SIGKILL')
-  const second = await start(t, part)
-  t.notOk(second.adopted)
-  t.not(second.pid, first.pid)
-})
+t.test(
+  'a part that was killed is started anew, as soon as its last thread has let go of the port',
+  async (t) => {
+    const part = await options(t)
+    let last = await start(t, part)
+    // The leader of its threads is a zombie some time before the others have ended: in a quarter of the rounds it was seen so.
+    for (let round = 0; round < 6; round++) {
+      process.kill(last.pid, 'SIGKILL')
+      const next = await start(t, part)
+      t.notOk(next.adopted)
+      t.not(next.pid, last.pid)
+      last = next
+    }
+  },
+)
 
 t.test('a part that ignores SIGTERM because it is frozen is ended all the same', async (t) => {
   const running = await start(t, await options(t))

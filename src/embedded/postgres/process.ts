@@ -7,7 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /**
  * What must be known of a process that is not, or no longer, our child. Embedded parts outlive a service that was killed
  * and are then children of process 1; where that does not reap (many containers), an ended process stays a zombie that
- * still takes signals, so a zombie counts as ended here.
+ * still takes signals, so a zombie counts as ended here. But not while threads of it are left: they hold its sockets, and
+ * its port would seem to be another program's.
  */
 export function isAlive(pid: number): boolean {
   try {
@@ -15,7 +16,10 @@ export function isAlive(pid: number): boolean {
   } catch (error) {
     if (!isErrno(error, 'EPERM')) return false
   }
-  return !existsSync('/proc/self/stat') || !['Z', 'X', undefined].includes(statOf(pid)?.[0])
+  if (!existsSync('/proc/self/stat')) return true
+  const stat = statOf(pid)
+  // Field 20, the number of threads, the zombie itself among them.
+  return stat !== undefined && (!['Z', 'X'].includes(stat[0] ?? '') || Number(stat[17]) > 1)
 }
 
 /** When the process started, in whatever form the system tells it: with the pid, this names a process for good. */
