@@ -26,14 +26,13 @@ export class Lane {
   /** Who the events of this lane name: instance/lane. */
   readonly actor: string
   readonly limit: number
-  /** Whether the last look left nothing due. New records may be started past the queue only then. */
-  idle = false
   readonly #begin: (claim: Claim, deadlineAt: number) => void
   readonly #timeoutMs: number
   readonly #open = new Set<string>()
   #doubts: { room: number; since: number }[] = []
   readonly #waiting = new Set<() => void>()
   #reserved = 0
+  #idle = false
   #roomSince: number | null = performance.now()
 
   /** @param begin starts one attempt; it must end by close() */
@@ -63,6 +62,16 @@ export class Lane {
   /** performance.now() since when there has been room without a break; null while there is none. */
   get roomSince(): number | null {
     return this.#roomSince
+  }
+
+  /** Whether the last look left nothing due. New records may be started past the queue only then. */
+  get idle(): boolean {
+    return this.#idle
+  }
+
+  set idle(idle: boolean) {
+    this.#idle = idle
+    this.#noteChange()
   }
 
   get doubtful(): boolean {
@@ -131,6 +140,16 @@ export class Lane {
   async waitForRoom(wanted: number, signal: AbortSignal, ms?: number): Promise<number> {
     await this.#waitUntil(() => this.room >= wanted, signal, ms)
     return this.room
+  }
+
+  /** Whether new records may be started past the queue now, so many at once. */
+  keepsUp(wanted: number): boolean {
+    return this.#idle && !this.doubtful && this.room >= wanted
+  }
+
+  /** Resolves once `keepsUp(wanted)`, or after `ms`, or when the signal aborts. */
+  async waitToKeepUp(wanted: number, signal: AbortSignal, ms: number): Promise<void> {
+    await this.#waitUntil(() => this.keepsUp(wanted), signal, ms)
   }
 
   /** Resolves once no transaction is under way that may start attempts of this lane, or when the signal aborts. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
 const keyLength = 32
@@ -8,7 +8,7 @@ const keyLength = 32
  * the SHA-256 of the transaction id in UTF-8. A function of the identity alone, so it outlives topics and releases.
  */
 export function idempotencyKey(transactionId: string): string {
-  const digest = createHash('sha256').update(transactionId).digest()
+  const digest = hash('sha256', transactionId, 'buffer')
   let key = ''
   // Five bytes are eight characters of five bits; 32 characters take the first 20 bytes.
   for (let at = 0; key.length < keyLength; at += 5) {

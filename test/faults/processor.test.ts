@@ -59,7 +59,7 @@ t.test('Retry-After delays a retry, but never beyond the longest delay', { buffe
   await line.settled(50)
   const { rows } = await line.pool.query(
     `select distinct extract(epoch from due_at - recorded_at)::float8 as delay
-      from message_events where type = 'attempt_failed' and due_at is not null`,
+      from message_events where outcome = 'unavailable' and due_at is not null`,
   )
   t.same(rows, [{ delay: 1.5 }])
   await line.isClean(t)
@@ -79,3 +79,20 @@ t.test(
     await line.isClean(t)
   },
 )
+
+t.test('a processor that never answers keeps no record from being stored', { buffered: true }, async (t) => {
+  const line = await setUpLine(t, ['--hang', '1'])
+  await startReadyService(t, {
+    ...line.settings,
+    DOWNSTREAM_TIMEOUT: '100',
+    LEASE: '120',
+    MAX_CONCURRENT: '20',
+  })
+  await line.produce(3_000)
+  await until('all to be stored', async () => {
+    const { pending, processing } = await line.counts()
+    return pending + processing === 3_000
+  })
+  t.match(await line.counts(), { pending: 2_980, processing: 20 }, 'and as many are open as may be')
+  await line.isClean(t)
+})
