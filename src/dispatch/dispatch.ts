@@ -40,8 +40,8 @@ export type Dispatcher = {
   drain(graceMs: number): Promise<void>
 }
 
-// Ten times what a slice takes. The second is for waits in vain, all together: one or two are a pause of the process or its
-// cold start, and giving up at the first left a filled topic's every message to be claimed on its own (45 % more CPU).
+// What a slice waits for the lane, and for how long slices do: a pause of the process or its cold start passes. Giving up at the
+// first wait in vain left a filled topic's every message to be claimed on its own (45 % more CPU), and nothing led back.
 const reserveWaitMs = 500
 const patienceMs = 5_000
 const settleGraceMs = 1_500
@@ -50,8 +50,8 @@ type Line = {
   lane: Lane
   settler: Settler
   waker: Waker
-  /** How long slices may still wait for the lane in vain. */
-  patienceMs: number
+  /** performance.now() since when no slice has found the lane keeping up; null if the last one did. */
+  behindSince: number | null
 }
 
 /** Starts the two lanes, fresh work and retries: one code path, room of their own, so that neither starves the other. */
@@ -112,26 +112,24 @@ function createLine(name: LaneName, options: DispatchOptions, outage: Outage): L
       )
     },
   })
-  return { lane, settler, waker, patienceMs }
+  return { lane, settler, waker, behindSince: null }
 }
 
 /**
  * No room while messages are due: new records must not starve a backlog, and the lane's own look is for the rest. A lane
  * that keeps up is waited for, because starting an attempt in the transaction that stores its message saves a claim. One
- * that does not is waited for in vain a few times, and not again before it has caught up by itself: storing is the job.
+ * that has not kept up for a while is not, until it has caught up by itself: storing is the job.
  */
 async function reserveFresh(line: Line, max: number, signal: AbortSignal): Promise<Reservation> {
   const { lane, waker } = line
   const wanted = Math.min(max, Math.ceil(lane.limit / 2))
-  const askedAt = performance.now()
-  const until = askedAt + Math.min(reserveWaitMs, line.patienceMs)
+  const until = performance.now() + reserveWaitMs
   // Several partitions wait here at once, and the first to wake may have taken the room.
-  while (!lane.keepsUp(wanted) && !signal.aborted) {
+  while (!notePace(line, wanted) && isPatient(line) && !signal.aborted) {
     const restMs = until - performance.now()
     if (restMs <= 0) break
     await lane.waitToKeepUp(wanted, signal, restMs)
   }
-  line.patienceMs = lane.keepsUp(wanted) ? patienceMs : line.patienceMs - (performance.now() - askedAt)
   const reservation = lane.reserve(lane.keepsUp(1) && !signal.aborted ? max : 0)
   // What does not find room is due as soon as it is stored.
   if (reservation.room < max) lane.idle = false
@@ -143,6 +141,16 @@ async function reserveFresh(line: Line, max: number, signal: AbortSignal): Promi
       waker.wake('reconnect')
     },
   }
+}
+
+function notePace(line: Line, wanted: number): boolean {
+  const keepsUp = line.lane.keepsUp(wanted)
+  line.behindSince = keepsUp ? null : (line.behindSince ?? performance.now())
+  return keepsUp
+}
+
+function isPatient({ behindSince }: Line): boolean {
+  return behindSince === null || performance.now() - behindSince < patienceMs
 }
 
 async function finish(lines: Line[], options: DispatchOptions, graceMs: number): Promise<void> {

@@ -25,7 +25,7 @@ export type ConsumeOptions = {
 }
 
 // Two, so that one partition's slice is decoded while another's is stored, and a slow one does not hold up all.
-const partitionsAtOnce = 2
+const partitionsAtOnce = 4
 // Above what a join takes by itself. kafkajs asks a frozen broker eleven times, 15 s each, before it gives up.
 const silenceMs = 30_000
 // A slice in hand, its commits and a farewell to the group; the process has 10 s in all to end.
