@@ -1,5 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { answer, send, startDeliverer, startProcessor } from './processor.ts'
 
@@ -22,6 +24,30 @@ t.test('a refused connection is not sent, and the next request tries again', asy
   again.listen(port, '127.0.0.1')
   await once(again, 'listening')
   t.match(await send(deliverer), { kind: 'accepted' })
+})
+
+t.test('attempts on a processor that is down leave nothing in memory', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const usedBytes = (): number => {
+    collect()
+    return process.memoryUsage().heapUsed
+  }
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  const deliverer = startDeliverer(t, new URL(`http://127.0.0.1:${port}/`), { connections: 50 })
+  const sendMany = async (rounds: number): Promise<void> => {
+    for (let round = 0; round < rounds; round++)
+      await Promise.all(Array.from({ length: 50 }, () => send(deliverer)))
+  }
+  await sendMany(10)
+  const before = usedBytes()
+  await sendMany(40)
+  // A listener left behind by each, as there once was, is seven times as much.
+  t.ok(usedBytes() - before < 1_000_000)
 })
 
 t.test('localhost that nobody listens on is one refused connection, whatever its addresses', async (t) => {
