@@ -8,6 +8,8 @@ import { wait } from '../runtime/wait.ts'
 import { askUntilAnswered, retryDelayMs } from './ask-until-answered.ts'
 import { reasonOf, type Health } from './health.ts'
 
+const warnEveryMs = 5_000
+
 /** Where a partition that this member holds stands. */
 export type Place = {
   readonly partition: number
@@ -48,6 +50,7 @@ export class Assignment {
   readonly #announced = new Map<number, string>()
   readonly #tasks = new Set<Promise<void>>()
   #places: ReadonlyMap<number, Place> = new Map()
+  #warnedAt = -Infinity
 
   constructor(options: AssignmentOptions) {
     this.#options = options
@@ -183,14 +186,21 @@ export class Assignment {
   }
 
   #ask<Answer>(ask: () => Promise<Answer>, isWanted: () => boolean): Promise<Answer | null> {
-    const { topic, logger, health, signal } = this.#options
+    const { health, signal } = this.#options
     const onFailure = (error: unknown, failures: number): void => {
-      const reason = reasonOf(error)
       health.state = 'waiting for the database'
-      health.lastError = reason
-      logger.warn({ topic, reason, failures }, 'waiting for the database')
+      health.lastError = reasonOf(error)
+      this.#warn(health.lastError, failures)
     }
     return askUntilAnswered(ask, isWanted, onFailure, signal)
+  }
+
+  /** Every partition waits by itself and tries every second; an operator is told once in a while for all of them. */
+  #warn(reason: string, failures: number): void {
+    const now = performance.now()
+    if (now - this.#warnedAt < warnEveryMs) return
+    this.#warnedAt = now
+    this.#options.logger.warn({ topic: this.#options.topic, reason, failures }, 'waiting for the database')
   }
 
   /** Where nothing is stored, kafkajs begins at the group's committed offset, or else at the earliest. */
