@@ -43,6 +43,8 @@ create table message_events (
   request_key text,
   primary key (message_id, version)
 );
+-- Whoever reads the whole log in order walks this one. Positions grow with time, so that an insert lands on its last page.
+create index message_events_position on message_events (position);
 
 -- Dedupe for ever: the one index with random keys. It keeps the hash, so that it needs nothing of a message whose log was
 -- detached by age.

@@ -63,6 +63,7 @@ create table message_events (
   constraint message_events_outcome_check CHECK ((outcome = ANY (ARRAY['accepted'::text, 'refused'::text, 'unavailable'::text, 'not_sent'::text, 'unknown'::text]))),
   constraint message_events_pkey PRIMARY KEY (message_id, version)
 );
+CREATE INDEX message_events_position ON public.message_events USING btree ("position");
 
 create table message_states (
   message_id bigint not null,
