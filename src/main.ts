@@ -64,6 +64,7 @@ async function live(run: Run, embedded: Embedded, signal: AbortSignal): Promise<
       instance,
       release,
       health: () => health(run, signal.aborted),
+      access: config.api,
     },
   )
   process.stderr.write(banner(config, api.port, embedded))

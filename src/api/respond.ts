@@ -45,7 +45,7 @@ async function findAnswer(request: IncomingMessage, routes: readonly Route[]): P
  * Splits a request's target by hand: `URL` would resolve `%2e%2e`, which is a transaction id like any other. A proxy may send
  * the whole URL (RFC 9112 §3.2.2).
  */
-function splitTarget(target: string): { path: string; query: string } {
+export function splitTarget(target: string): { path: string; query: string } {
   const local = target.replace(/^https?:\/\/[^/?]*/i, '')
   const at = local.indexOf('?')
   return at === -1 ? { path: local, query: '' } : { path: local.slice(0, at), query: local.slice(at + 1) }

@@ -2,7 +2,8 @@ import { createServer, STATUS_CODES, type Server } from 'node:http'
 import { isIPv6, type AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ApiDependencies } from './dependencies.ts'
-import { respond } from './respond.ts'
+import { createGraphql, graphqlPath } from './graphql/create-graphql.ts'
+import { respond, splitTarget } from './respond.ts'
 import { refusal } from './route.ts'
 import { routes } from './routes.ts'
 import { write } from './write.ts'
@@ -36,7 +37,13 @@ export async function serve(
   dependencies: ApiDependencies,
 ): Promise<Serving> {
   const table = routes(dependencies)
+  const graphql = createGraphql(dependencies)
   const server = createServer(limits, (request, response) => {
+    // The table answers whole answers; GraphQL has streams, and writes its own.
+    if (splitTarget(request.url ?? '/').path === graphqlPath) {
+      void graphql.handle(request, response)
+      return
+    }
     void respond(request, table, dependencies.logger).then((answer) => {
       // While closing, no connection is kept for a next request.
       if (answer !== null) write(response, answer, !server.listening)

@@ -4,6 +4,7 @@ import { text as readText } from 'node:stream/consumers'
 import pg, { type Pool } from 'pg'
 import { pino } from 'pino'
 import type { Test } from 'tap'
+import type { Access } from '../../src/api/access.ts'
 import type { Health } from '../../src/api/health.ts'
 import { serve, type Serving } from '../../src/api/serve.ts'
 import { ingest, type DecodedRecord } from '../../src/log/ingest.ts'
@@ -34,6 +35,7 @@ export async function startService(
   t: Pick<Test, 'teardown'>,
   database: Pool,
   health: () => Health = () => well,
+  access: Access = { tokens: [], introspection: true },
 ): Promise<Service> {
   const lines: Record<string, unknown>[] = []
   const logger = pino(
@@ -41,7 +43,15 @@ export async function startService(
     { write: (line: string) => lines.push(JSON.parse(line) as Record<string, unknown>) },
   )
   const metrics = createMetrics('1.2.3')
-  const dependencies = { database, metrics, logger, instance: 'instance-1', release: '1.2.3', health }
+  const dependencies = {
+    database,
+    metrics,
+    logger,
+    instance: 'instance-1',
+    release: '1.2.3',
+    health,
+    access,
+  }
   const serving = await serve({ host: '127.0.0.1', port: 0 }, dependencies)
   t.teardown(() => serving.close())
   return { ...serving, metrics, lines, call: (...call) => send(serving.port, ...call) }
