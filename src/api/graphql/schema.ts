@@ -2,6 +2,7 @@ import { builder } from './builder.ts'
 // Each capability adds its types to the builder when it is imported.
 import './enums.ts'
 import './scalars.ts'
+import './time-range.ts'
 import './viewer.ts'
 
 /** The whole schema, in the order in which it is written, which is the order to read it in; printed to schema/schema.graphql. */
