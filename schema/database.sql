@@ -463,6 +463,28 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.failure_pattern(reason text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE STRICT
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  -- An identity may be any text, so it is known by what ingest writes before it.
+  pattern text := regexp_replace(reason, '^(the same transaction id with other bytes: ).*', '\1<id>');
+begin
+  -- Most reasons hold no digit but a status, and are spared the rest.
+  if replace(pattern, 'HTTP ', '') !~ '[0-9]' or pattern ~ '^HTTP [0-9]{3}[^0-9]*$' then
+    return pattern;
+  end if;
+  -- Letters and digits in one word, UUIDs among them; then the numbers that are left.
+  pattern := regexp_replace(pattern, '(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[A-Za-z])'
+    '(?![A-Z][A-Z0-9]*(_[A-Z][A-Z0-9]*)+(?![A-Za-z0-9_-]))[A-Za-z0-9_-]+', '<id>', 'g');
+  return regexp_replace(pattern, '(?<![A-Za-z0-9_])(?<!HTTP )[0-9]+([.,:-][0-9]+)*', '<n>', 'g');
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.fold_status_counts()
  RETURNS void
  LANGUAGE plpgsql
@@ -922,6 +944,118 @@ begin
     perform pg_notify('message_due', '');
   end if;
   return null;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.read_log(after_position bigint, after_message_id bigint, after_version integer, before_position bigint, before_message_id bigint, before_version integer, backwards boolean, examined_max bigint, rows_max bigint, in_types text[], in_outcomes text[], in_actor text, recorded_from timestamp with time zone, recorded_to timestamp with time zone)
+ RETURNS TABLE(event message_events, matches boolean, place bigint)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+  head bigint := watermark();
+begin
+  if backwards then
+    return query
+    select e.event, e.matches, e.place
+    from (
+      select e.event, e.position, e.message_id, e.version,
+        (in_types is null or e.type = any (in_types)) and (in_outcomes is null or e.outcome = any (in_outcomes))
+          and (in_actor is null or e.actor = in_actor) and (recorded_from is null or e.recorded_at >= recorded_from)
+          and (recorded_to is null or e.recorded_at < recorded_to) as matches,
+        row_number() over (order by e.position desc, e.message_id desc, e.version desc) as place
+      from (
+        select e as event, e.position, e.message_id, e.version, e.type, e.outcome, e.actor, e.recorded_at
+        from message_events e
+        where e.position >= after_position and e.position <= least(before_position, head - 1)
+          and (e.position, e.message_id, e.version) > (after_position, after_message_id, after_version)
+          and (e.position, e.message_id, e.version) < (before_position, before_message_id, before_version)
+        order by e.position desc, e.message_id desc, e.version desc limit examined_max
+      ) e
+    ) e
+    where e.matches or e.place = examined_max
+    order by e.position desc, e.message_id desc, e.version desc limit rows_max;
+  else
+    return query
+    select e.event, e.matches, e.place
+    from (
+      select e.event, e.position, e.message_id, e.version,
+        (in_types is null or e.type = any (in_types)) and (in_outcomes is null or e.outcome = any (in_outcomes))
+          and (in_actor is null or e.actor = in_actor) and (recorded_from is null or e.recorded_at >= recorded_from)
+          and (recorded_to is null or e.recorded_at < recorded_to) as matches,
+        row_number() over (order by e.position asc, e.message_id asc, e.version asc) as place
+      from (
+        select e as event, e.position, e.message_id, e.version, e.type, e.outcome, e.actor, e.recorded_at
+        from message_events e
+        where e.position >= after_position and e.position <= least(before_position, head - 1)
+          and (e.position, e.message_id, e.version) > (after_position, after_message_id, after_version)
+          and (e.position, e.message_id, e.version) < (before_position, before_message_id, before_version)
+        order by e.position asc, e.message_id asc, e.version asc limit examined_max
+      ) e
+    ) e
+    where e.matches or e.place = examined_max
+    order by e.position asc, e.message_id asc, e.version asc limit rows_max;
+  end if;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.read_log_of(in_transaction_ids text[], after_position bigint, after_message_id bigint, after_version integer, before_position bigint, before_message_id bigint, before_version integer, backwards boolean, rows_max bigint, in_types text[], in_outcomes text[], in_actor text, recorded_from timestamp with time zone, recorded_to timestamp with time zone)
+ RETURNS SETOF message_events
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+  head bigint := watermark();
+begin
+  if backwards then
+    return query
+    select (p.event).*
+    from inbox i
+    cross join lateral (
+      select e as event from message_events e
+      where e.message_id = i.message_id and e.position + 0 < head
+        and (e.position + 0, e.message_id, e.version) > (after_position, after_message_id, after_version)
+        and (e.position + 0, e.message_id, e.version) < (before_position, before_message_id, before_version)
+        and (in_types is null or e.type = any (in_types)) and (in_outcomes is null or e.outcome = any (in_outcomes))
+        and (in_actor is null or e.actor = in_actor) and (recorded_from is null or e.recorded_at >= recorded_from)
+        and (recorded_to is null or e.recorded_at < recorded_to)
+      order by e.version desc limit rows_max
+    ) p
+    where i.transaction_id = any (in_transaction_ids collate "C")
+    order by (p.event).position desc, (p.event).message_id desc, (p.event).version desc limit rows_max;
+  else
+    return query
+    select (p.event).*
+    from inbox i
+    cross join lateral (
+      select e as event from message_events e
+      where e.message_id = i.message_id and e.position + 0 < head
+        and (e.position + 0, e.message_id, e.version) > (after_position, after_message_id, after_version)
+        and (e.position + 0, e.message_id, e.version) < (before_position, before_message_id, before_version)
+        and (in_types is null or e.type = any (in_types)) and (in_outcomes is null or e.outcome = any (in_outcomes))
+        and (in_actor is null or e.actor = in_actor) and (recorded_from is null or e.recorded_at >= recorded_from)
+        and (recorded_to is null or e.recorded_at < recorded_to)
+      order by e.version asc limit rows_max
+    ) p
+    where i.transaction_id = any (in_transaction_ids collate "C")
+    order by (p.event).position asc, (p.event).message_id asc, (p.event).version asc limit rows_max;
+  end if;
 end
 $function$
 ;
