@@ -1,4 +1,5 @@
 import { replay as replayInLog, type ReplayAnswer } from '../log/replay.ts'
+import { anonymous } from './access.ts'
 import { ask, DatabaseUnavailable } from './ask.ts'
 import type { ApiDependencies } from './dependencies.ts'
 import { readBody } from './read-body.ts'
@@ -32,14 +33,17 @@ export async function replay(dependencies: ApiDependencies, call: Call): Promise
 
 type Read = { actor: string; reason: string; requestKey: string | null }
 
-async function readRequest({ request }: Call): Promise<Read | { refused: Answer }> {
+async function readRequest({ request, viewer }: Call): Promise<Read | { refused: Answer }> {
   const requestKey = request.headers['idempotency-key'] ?? null
   if (requestKey !== null && !isLine(requestKey, requestKeyBytesMax)) {
     return { refused: refusal(400, `Idempotency-Key must be 1 to ${requestKeyBytesMax} bytes.`) }
   }
   const body = await readBody(request)
   if ('refused' in body) return body
-  const { reason, operator } = body.fields
+  const { reason } = body.fields
+  // A token names its holder, whatever the body says; without tokens the caller is believed.
+  const holder = viewer === null || viewer === anonymous ? null : viewer.name
+  const operator = holder ?? body.fields.operator
   if (!isAbsent(reason) && !isLine(reason, reasonBytesMax))
     return { refused: refuseField('reason', reasonBytesMax) }
   if (!isAbsent(operator) && !isLine(operator, operatorBytesMax)) {

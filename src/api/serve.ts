@@ -44,7 +44,7 @@ export async function serve(
       void graphql.handle(request, response)
       return
     }
-    void respond(request, table, dependencies.logger).then((answer) => {
+    void respond(request, table, dependencies).then((answer) => {
       // While closing, no connection is kept for a next request.
       if (answer !== null) write(response, answer, !server.listening)
     })

@@ -2,42 +2,73 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createYoga } from 'graphql-yoga'
 import { authenticate } from '../access.ts'
 import type { ApiDependencies } from '../dependencies.ts'
-import { refusal } from '../route.ts'
+import { isForeign } from '../is-foreign.ts'
+import { json, type Answer } from '../route.ts'
 import { write } from '../write.ts'
 import { createContext, type GraphContext, type ServerContext } from './context.ts'
-import { maskError } from './errors.ts'
+import { maskError, type ErrorCode } from './errors.ts'
+import { admit } from './limits/admit.ts'
+import { limitDocument } from './limits/limit-document.ts'
+import { limitTime } from './limits/limit-time.ts'
+import { refuseSimpleBodies } from './limits/refuse-simple-bodies.ts'
 import { schema } from './schema.ts'
 
 export const graphqlPath = '/graphql'
 
 export type Graphql = ReturnType<typeof createGraphql>
 
+// A thousand ids of 255 bytes each, with room for what JSON adds to them.
+const bodyBytesMax = 512 * 1024
+
 /**
  * GraphQL over HTTP, queries and mutations as well as subscriptions (SSE). `yoga.getEnveloped({ viewer })` is the same for another
  * transport: schema, parse, validate, execute and subscribe with all limits and the masking of errors.
  */
 export function createGraphql(dependencies: ApiDependencies) {
+  const { access, logger } = dependencies
   const yoga = createYoga<ServerContext, Pick<GraphContext, 'dependencies'>>({
     schema,
     graphqlEndpoint: graphqlPath,
     context: () => createContext(dependencies),
-    maskedErrors: { maskError: (error) => maskError(error, dependencies.logger) },
-    // maskError has its own line, and what Yoga would add is written with another logger's words.
-    logging: false,
+    maskedErrors: { maskError: (error) => maskError(error, logger) },
+    plugins: [refuseSimpleBodies(), ...limitDocument(access), admit(), limitTime()],
+    maxRequestBodySize: bodyBytesMax,
+    // Documents are parsed anew each time: the cache keeps a thousand, whatever their size, and saves a fraction of a millisecond.
+    parserAndValidationCache: false,
+    batching: false,
+    multipart: false,
     // Yoga would let any page of the world read the answers.
     cors: false,
+    // maskError has its own line, and what Yoga would add is written with another logger's words.
+    logging: false,
     graphiql: false,
     landingPage: false,
-    multipart: false,
-    batching: false,
   })
-  return { yoga, handle: (request: IncomingMessage, response: ServerResponse) => handle(request, response) }
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const viewer = authenticate(request.headers.authorization, dependencies.access)
-    if (viewer === null) write(response, unauthenticated, true)
-    else await yoga(request, response, { viewer })
+    const viewer = authenticate(request.headers.authorization, access)
+    const refused = isForeign(request) ? foreign : viewer === null ? unauthenticated : null
+    if (refused !== null) write(response, refused, false)
+    else if (viewer !== null) await yoga(request, response, { viewer })
   }
+
+  return { yoga, handle }
 }
 
-const unauthenticated = refusal(401, 'A token is needed.', { 'WWW-Authenticate': 'Bearer' })
+const foreign = refusal(403, 'FORBIDDEN', 'Pages of another origin may not ask.')
+const unauthenticated = refusal(
+  401,
+  'UNAUTHENTICATED',
+  'A token is needed: send it as Authorization: Bearer TOKEN.',
+  { 'WWW-Authenticate': 'Bearer' },
+)
+
+/** A refusal in the shape that GraphQL's clients read; this one type is understood by all of them, old and new. */
+function refusal(
+  status: number,
+  code: ErrorCode,
+  message: string,
+  headers: Readonly<Record<string, string>> = {},
+): Answer {
+  return json(status, { errors: [{ message, extensions: { code } }] }, headers)
+}
