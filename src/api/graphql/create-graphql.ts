@@ -47,9 +47,18 @@ export function createGraphql(dependencies: ApiDependencies) {
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const viewer = authenticate(request.headers.authorization, access)
-    const refused = isForeign(request) ? foreign : viewer === null ? unauthenticated : null
-    if (refused !== null) write(response, refused, false)
-    else if (viewer !== null) await yoga(request, response, { viewer })
+    if (viewer === null || isForeign(request)) {
+      write(response, isForeign(request) ? foreign : unauthenticated, false)
+      return
+    }
+    response.setHeader('Cache-Control', 'no-store').setHeader('X-Content-Type-Options', 'nosniff')
+    try {
+      await yoga(request, response, { viewer })
+    } catch (error) {
+      // Yoga answers what fails; what it throws is about the connection.
+      logger.warn({ reason: String(error) }, 'answer not sent')
+      response.destroy()
+    }
   }
 
   return { yoga, handle }
