@@ -45,6 +45,8 @@ create table message_events (
 );
 -- Whoever reads the whole log in order walks this one. Positions grow with time, so that an insert lands on its last page.
 create index message_events_position on message_events (position);
+-- Another record of a known identity, found by its record. Such events are few; the others pay for looking at their type.
+create index message_events_duplicate on message_events (topic, partition, kafka_offset) where type = 'duplicate_received';
 
 -- Dedupe for ever: the one index with random keys. It keeps the hash, so that it needs nothing of a message whose log was
 -- detached by age.
@@ -89,6 +91,10 @@ create table partition_advances (
   conflicts int not null,
   rejected int not null,
   holes bigint not null,
+  -- Between them lie the messages that the slice's records were first stored as; null where it had none. They lead from a
+  -- record to its event without an index that every event would pay for.
+  first_message_id bigint,
+  last_message_id bigint,
   recorded_at timestamptz not null,
   actor text not null,
   primary key (partition_id, next_offset)
@@ -181,6 +187,10 @@ create table message_states (
 ) with (fillfactor = 50);
 create index message_states_due on message_states (status, due_at, message_id) where due_at is not null;
 create index message_states_created on message_states (created_at, message_id);
+-- What an operator looks for is a small part of all, which a message that succeeds at once never enters.
+create index message_states_dead_letter on message_states (created_at, message_id) where status = 'dead_letter';
+create index message_states_failed on message_states (created_at, message_id) where status = 'failed';
+create index message_states_unknown on message_states (created_at, message_id) where outcome_unknown;
 
 -- Counts by status as deltas, one row a statement; a fold sums what lies below the watermark from time to time.
 create table status_count_deltas (

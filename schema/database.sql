@@ -63,6 +63,7 @@ create table message_events (
   constraint message_events_outcome_check CHECK ((outcome = ANY (ARRAY['accepted'::text, 'refused'::text, 'unavailable'::text, 'not_sent'::text, 'unknown'::text]))),
   constraint message_events_pkey PRIMARY KEY (message_id, version)
 );
+CREATE INDEX message_events_duplicate ON public.message_events USING btree (topic, partition, kafka_offset) WHERE (type = 'duplicate_received'::text);
 CREATE INDEX message_events_position ON public.message_events USING btree ("position");
 
 create table message_states (
@@ -83,7 +84,10 @@ create table message_states (
   constraint message_states_pkey PRIMARY KEY (message_id)
 ) with (fillfactor=50);
 CREATE INDEX message_states_created ON public.message_states USING btree (created_at, message_id);
+CREATE INDEX message_states_dead_letter ON public.message_states USING btree (created_at, message_id) WHERE (status = 'dead_letter'::text);
 CREATE INDEX message_states_due ON public.message_states USING btree (status, due_at, message_id) WHERE (due_at IS NOT NULL);
+CREATE INDEX message_states_failed ON public.message_states USING btree (created_at, message_id) WHERE (status = 'failed'::text);
+CREATE INDEX message_states_unknown ON public.message_states USING btree (created_at, message_id) WHERE outcome_unknown;
 
 create table partition_advances (
   partition_id integer not null,
@@ -94,6 +98,8 @@ create table partition_advances (
   conflicts integer not null,
   rejected integer not null,
   holes bigint not null,
+  first_message_id bigint,
+  last_message_id bigint,
   recorded_at timestamp with time zone not null,
   actor text not null,
   constraint partition_advances_check CHECK ((next_offset > first_offset)),
@@ -680,9 +686,10 @@ begin
     from unnest(hole_firsts, hole_nexts) as h(first_offset, next_offset)
     where h.next_offset > stored;
   insert into partition_advances (partition_id, first_offset, next_offset, received, duplicates, conflicts, rejected, holes,
-      recorded_at, actor)
+      first_message_id, last_message_id, recorded_at, actor)
     select held_partition, stored, in_next, c.received, c.duplicates, c.conflicts, c.rejected,
-      in_next - stored - c.received - c.duplicates - c.conflicts - c.rejected, written_at, in_actor
+      in_next - stored - c.received - c.duplicates - c.conflicts - c.rejected, minted[1], minted[cardinality(minted)],
+      written_at, in_actor
     from (
       select length(results) - length(replace(results, 'r', '')) as received,
         length(results) - length(replace(results, 'd', '')) as duplicates,

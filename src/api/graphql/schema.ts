@@ -1,6 +1,11 @@
 import { builder } from './builder.ts'
 // Each capability adds its types to the builder when it is imported.
 import './enums.ts'
+import './log-head.ts'
+import './messages/audit.ts'
+import './messages/events.ts'
+import './messages/find.ts'
+import './messages/payload.ts'
 import './scalars.ts'
 import './time-range.ts'
 import './viewer.ts'
