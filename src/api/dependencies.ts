@@ -13,4 +13,6 @@ export type ApiDependencies = {
   readonly release: string
   readonly health: () => Health
   readonly access: Access
+  /** Has a function called whenever events may have been appended, by whichever instance; answers how to stop that. */
+  readonly onEvents: (wake: () => void) => () => void
 }

@@ -11,6 +11,7 @@ import { ingest, type DecodedRecord } from '../../src/log/ingest.ts'
 import { settle } from '../../src/log/settle.ts'
 import type { Claim } from '../../src/log/claim.ts'
 import { createMetrics, type Metrics } from '../../src/metrics.ts'
+import { Hint } from '../../src/runtime/hint.ts'
 import { startProxy, type Proxy } from '../support/proxy.ts'
 
 export const well: Health = {
@@ -27,6 +28,8 @@ export const well: Health = {
 export type Service = Serving & {
   metrics: Metrics
   lines: Record<string, unknown>[]
+  /** What the LISTEN session would give. */
+  events: Hint
   call: (method: string, path: string, options?: CallOptions) => Promise<Reply>
 }
 
@@ -43,6 +46,7 @@ export async function startService(
     { write: (line: string) => lines.push(JSON.parse(line) as Record<string, unknown>) },
   )
   const metrics = createMetrics('1.2.3')
+  const events = new Hint()
   const dependencies = {
     database,
     metrics,
@@ -51,10 +55,11 @@ export async function startService(
     release: '1.2.3',
     health,
     access,
+    onEvents: (wake: () => void) => events.on(wake),
   }
   const serving = await serve({ host: '127.0.0.1', port: 0 }, dependencies)
   t.teardown(() => serving.close())
-  return { ...serving, metrics, lines, call: (...call) => send(serving.port, ...call) }
+  return { ...serving, metrics, lines, events, call: (...call) => send(serving.port, ...call) }
 }
 
 /** A pool whose way to the database can be made to fail. */

@@ -1,17 +1,21 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { createYoga } from 'graphql-yoga'
 import { authenticate } from '../access.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { isForeign } from '../is-foreign.ts'
 import { json, type Answer } from '../route.ts'
+import { Streams } from '../stream/streams.ts'
 import { write } from '../write.ts'
-import { createContext, type GraphContext, type ServerContext } from './context.ts'
+import { clientOf, createContext, type GraphContext, type ServerContext } from './context.ts'
 import { maskError, type ErrorCode } from './errors.ts'
 import { admit } from './limits/admit.ts'
 import { limitDocument } from './limits/limit-document.ts'
 import { limitTime } from './limits/limit-time.ts'
 import { refuseSimpleBodies } from './limits/refuse-simple-bodies.ts'
 import { schema } from './schema.ts'
+import { Sockets } from './sockets.ts'
+import { useStreams } from './use-streams.ts'
 
 export const graphqlPath = '/graphql'
 
@@ -26,12 +30,14 @@ const bodyBytesMax = 512 * 1024
  */
 export function createGraphql(dependencies: ApiDependencies) {
   const { access, logger } = dependencies
-  const yoga = createYoga<ServerContext, Pick<GraphContext, 'dependencies'>>({
+  const streams = new Streams(dependencies)
+  const mask = (error: unknown) => maskError(error, logger)
+  const yoga = createYoga<ServerContext, Pick<GraphContext, 'dependencies' | 'streams'>>({
     schema,
     graphqlEndpoint: graphqlPath,
-    context: () => createContext(dependencies),
-    maskedErrors: { maskError: (error) => maskError(error, logger) },
-    plugins: [refuseSimpleBodies(), ...limitDocument(access), admit(), limitTime()],
+    context: () => createContext(dependencies, streams),
+    maskedErrors: { maskError: mask },
+    plugins: [refuseSimpleBodies(), ...limitDocument(access), admit(), limitTime(), useStreams(mask)],
     maxRequestBodySize: bodyBytesMax,
     // Documents are parsed anew each time: the cache keeps a thousand, whatever their size, and saves a fraction of a millisecond.
     parserAndValidationCache: false,
@@ -44,6 +50,7 @@ export function createGraphql(dependencies: ApiDependencies) {
     graphiql: false,
     landingPage: false,
   })
+  const sockets = new Sockets(yoga.getEnveloped, access)
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const viewer = authenticate(request.headers.authorization, access)
@@ -53,7 +60,7 @@ export function createGraphql(dependencies: ApiDependencies) {
     }
     response.setHeader('Cache-Control', 'no-store').setHeader('X-Content-Type-Options', 'nosniff')
     try {
-      await yoga(request, response, { viewer })
+      await yoga(request, response, { viewer, client: clientOf(viewer, request) })
     } catch (error) {
       // Yoga answers what fails; what it throws is about the connection.
       logger.warn({ reason: String(error) }, 'answer not sent')
@@ -61,7 +68,17 @@ export function createGraphql(dependencies: ApiDependencies) {
     }
   }
 
-  return { yoga, handle }
+  return {
+    yoga,
+    handle,
+    upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+      sockets.upgrade(request, socket, head),
+    /** Ends what would go on without end: subscriptions and sockets. */
+    async close(): Promise<void> {
+      streams.end()
+      await sockets.close()
+    },
+  }
 }
 
 const foreign = refusal(403, 'FORBIDDEN', 'Pages of another origin may not ask.')

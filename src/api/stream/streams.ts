@@ -1,0 +1,70 @@
+import type { GraphQLError } from 'graphql'
+import { readWatermark } from '../../log/read-watermark.ts'
+import { ask } from '../ask.ts'
+import type { ApiDependencies } from '../dependencies.ts'
+import { refuse } from '../graphql/errors.ts'
+import { Admission } from './admission.ts'
+import type { Delivery } from './delivery.ts'
+import { followEvents, type EventsWanted } from './follow-events.ts'
+import { LiveStream } from './live-stream.ts'
+import { pageReader, type ReadPage } from './read-page.ts'
+import { Tail } from './tail.ts'
+import { tick, type Tick } from './tick.ts'
+import { Turns } from './turns.ts'
+
+// Of the connections that the API has; the others are for the tail and for those who query.
+const catchUpsMax = 2
+// The server holds 2,000 connections: no client shall be able to take them all.
+const subscriptionsPerClientMax = 1_500
+// One WebSocket may carry many.
+const subscriptionsMax = 5_000
+
+/** All live subscriptions of this process, whatever transport they came by, and the one tail that feeds them. */
+export class Streams {
+  readonly #tail: Tail
+  readonly #readPage: ReadPage
+  readonly #readWatermark: () => ReturnType<typeof readWatermark>
+  readonly #admission = new Admission(subscriptionsPerClientMax, subscriptionsMax)
+  readonly #open = new Set<LiveStream<unknown>>()
+  #ending: GraphQLError | null = null
+
+  constructor({ database, logger, onEvents }: Pick<ApiDependencies, 'database' | 'logger' | 'onEvents'>) {
+    const turns = new Turns(catchUpsMax)
+    const readPage = pageReader(database)
+    this.#tail = new Tail(readPage, onEvents, logger)
+    this.#readPage = (after, filter) => turns.take(() => readPage(after, filter))
+    this.#readWatermark = () => turns.take(() => ask(database, readWatermark))
+  }
+
+  /** @throws GraphQLError where no more are taken, as do the others */
+  events(client: string, wanted: EventsWanted): LiveStream<Delivery> {
+    const log = { tail: this.#tail, readPage: this.#readPage, readWatermark: this.#readWatermark }
+    return this.#begin(client, (signal) => followEvents(log, wanted, signal))
+  }
+
+  ticks(client: string, everyMs: number): LiveStream<Tick> {
+    return this.#begin(client, (signal) => tick(everyMs, signal))
+  }
+
+  /** Ends all subscriptions, and begins none any more: each is told to come again. */
+  end(): void {
+    this.#ending = refuse(
+      'DRAINING',
+      'This instance is about to stop: subscribe again after the last cursor.',
+    )
+    for (const each of this.#open) each.end(this.#ending)
+    // Those who take nothing never leave by themselves.
+    this.#tail.stop()
+  }
+
+  #begin<Value>(client: string, run: (signal: AbortSignal) => AsyncGenerator<Value>): LiveStream<Value> {
+    if (this.#ending !== null) throw this.#ending
+    this.#admission.enter(client)
+    const stream = new LiveStream(run, () => {
+      this.#open.delete(stream)
+      this.#admission.leave(client)
+    })
+    this.#open.add(stream)
+    return stream
+  }
+}
