@@ -1,5 +1,24 @@
 -- Printed from a freshly migrated database by `npm run schema`; do not edit. The sources are in migrations/.
 
+create table failure_deltas (
+  "position" bigint not null,
+  minute timestamp with time zone not null,
+  pattern text collate "C" not null,
+  n bigint not null,
+  last_at timestamp with time zone not null,
+  examples bigint[] not null
+);
+CREATE INDEX failure_deltas_position ON public.failure_deltas USING btree ("position");
+
+create table failure_rollups (
+  minute timestamp with time zone not null,
+  pattern text collate "C" not null,
+  n bigint not null,
+  last_at timestamp with time zone not null,
+  examples bigint[] not null,
+  constraint failure_rollups_pkey PRIMARY KEY (minute, pattern)
+) with (fillfactor=70);
+
 create table inbox (
   transaction_id text collate "C" not null,
   message_id bigint not null,
@@ -120,6 +139,19 @@ create table partition_decisions (
   constraint partition_decisions_type_check CHECK ((type = ANY (ARRAY['stopped'::text, 'resumed'::text])))
 );
 
+create table partition_folds (
+  partition_id integer not null,
+  first_offset bigint not null,
+  next_offset bigint not null,
+  received bigint not null,
+  duplicates bigint not null,
+  conflicts bigint not null,
+  rejected bigint not null,
+  holes bigint not null,
+  constraint partition_folds_partition_id_fkey FOREIGN KEY (partition_id) REFERENCES partitions(partition_id),
+  constraint partition_folds_pkey PRIMARY KEY (partition_id)
+) with (fillfactor=70);
+
 create table partition_holes (
   partition_id integer not null,
   first_offset bigint not null,
@@ -154,6 +186,14 @@ create table records (
   constraint records_pkey PRIMARY KEY (message_id, version)
 );
 
+create table rollups (
+  minute timestamp with time zone not null,
+  measure text collate "C" not null,
+  bucket integer not null,
+  n bigint not null,
+  constraint rollups_pkey PRIMARY KEY (minute, measure, bucket)
+) with (fillfactor=70);
+
 create table schema_functions (
   name text not null,
   checksum text not null,
@@ -174,7 +214,11 @@ create table status_count_deltas (
   processing integer not null,
   success integer not null,
   failed integer not null,
-  dead_letter integer not null
+  dead_letter integer not null,
+  minutes timestamp with time zone[],
+  measures text[] collate "C",
+  buckets integer[],
+  counts bigint[]
 );
 CREATE INDEX status_count_deltas_position ON public.status_count_deltas USING btree ("position");
 
@@ -409,6 +453,25 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.count_failures(message_ids bigint[], times timestamp with time zone[], reasons text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+begin
+  insert into failure_deltas (position, minute, pattern, n, last_at, examples)
+    select current_position(), date_bin('1 minute', f.recorded_at, 'epoch'), p.pattern, count(*), max(f.recorded_at),
+      (array_agg(distinct f.message_id order by f.message_id desc))[1:3]
+    from unnest(message_ids, times, reasons) as f(message_id, recorded_at, reason)
+    join (
+      select r.reason, rollup_pattern(r.reason) as pattern from (select distinct unnest(reasons)) r(reason)
+    ) p on p.reason = f.reason
+    group by 2, 3;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.count_missed(in_status text, reconnected_at timestamp with time zone, grace_ms bigint)
  RETURNS integer
  LANGUAGE plpgsql
@@ -440,6 +503,27 @@ AS $function$
 begin
   return pg_current_xact_id()::text::bigint + (select base from log_epochs order by epoch desc limit 1);
 end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.event_measure(type text, outcome text, begins boolean, succeeds boolean)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case type
+    when 'received' then 'received'
+    when 'attempt_started' then 'attempts'
+    when 'succeeded' then 'succeeded'
+    when 'attempt_failed' then outcome
+    when 'attempt_abandoned' then 'abandoned'
+    when 'dead_lettered' then 'dead_lettered'
+    when 'replayed' then 'replayed'
+    when 'duplicate_received' then 'duplicates'
+    when 'conflict_received' then case when begins then 'conflicts' end
+    when 'rejected' then 'rejected'
+    when 'late_result_observed' then case when succeeds then 'succeeded' end
+  end
 $function$
 ;
 
@@ -491,7 +575,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.fold_status_counts()
+CREATE OR REPLACE FUNCTION public.fold_counts(rows_min integer DEFAULT 1)
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -501,22 +585,83 @@ declare
   old_fold status_count_folds;
   new_bound bigint;
 begin
-  if not pg_try_advisory_xact_lock(hashtextextended('fold_status_counts', 0)) then
+  if (select count(*) from (select from status_count_deltas limit rows_min) d) < rows_min then
     return;
   end if;
+  if not pg_try_advisory_xact_lock(hashtextextended('fold_counts', 0)) then
+    return;
+  end if;
+  perform fold_partitions();
   select * into strict old_fold from status_count_folds order by bound desc limit 1;
   new_bound := watermark();
-  if not exists (select 1 from status_count_deltas where position >= old_fold.bound and position < new_bound) then
+  if not exists (select from status_count_deltas where position >= old_fold.bound and position < new_bound) then
     return;
   end if;
+  perform fold_failures(old_fold.bound, new_bound);
   with gone as (
     delete from status_count_deltas where position < new_bound returning *
+  ),
+  summed as (
+    insert into rollups as r (minute, measure, bucket, n)
+      select u.minute, u.measure, u.bucket, case when is_maximum(u.measure) then max(u.n) else sum(u.n) end
+      from gone g
+      cross join lateral unnest(g.minutes, g.measures, g.buckets, g.counts) as u(minute, measure, bucket, n)
+      where g.position >= old_fold.bound
+      group by u.minute, u.measure, u.bucket
+      order by u.minute, u.measure, u.bucket
+    on conflict (minute, measure, bucket) do update
+      set n = case when is_maximum(r.measure) then greatest(r.n, excluded.n) else r.n + excluded.n end
   )
   insert into status_count_folds (bound, pending, processing, success, failed, dead_letter)
     select new_bound, old_fold.pending + sum(pending), old_fold.processing + sum(processing), old_fold.success + sum(success),
       old_fold.failed + sum(failed), old_fold.dead_letter + sum(dead_letter)
     from gone where position >= old_fold.bound;
   delete from status_count_folds where bound < new_bound;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.fold_failures(old_bound bigint, new_bound bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  with gone as (
+    delete from failure_deltas where position < new_bound returning *
+  )
+  insert into failure_rollups as r (minute, pattern, n, last_at, examples)
+    select g.minute, g.pattern, sum(g.n), max(g.last_at), example_ids(g.examples)
+    from gone g where g.position >= old_bound
+    group by g.minute, g.pattern
+    order by g.minute, g.pattern
+  on conflict (minute, pattern) do update set
+    n = r.n + excluded.n,
+    last_at = greatest(r.last_at, excluded.last_at),
+    examples = merge_examples(r.examples, excluded.examples);
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.fold_partitions()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  insert into partition_folds as f (partition_id, first_offset, next_offset, received, duplicates, conflicts, rejected, holes)
+    select p.partition_id, a.first_offset, a.next_offset, a.received, a.duplicates, a.conflicts, a.rejected, a.holes
+    from partitions p
+    left join partition_folds o on o.partition_id = p.partition_id
+    cross join lateral sum_advances(p.partition_id, coalesce(o.next_offset, -1)) a
+    where a.next_offset is not null
+  on conflict (partition_id) do update set
+    next_offset = excluded.next_offset,
+    received = f.received + excluded.received,
+    duplicates = f.duplicates + excluded.duplicates,
+    conflicts = f.conflicts + excluded.conflicts,
+    rejected = f.rejected + excluded.rejected,
+    holes = f.holes + excluded.holes;
 end
 $function$
 ;
@@ -703,6 +848,38 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.is_maximum(measure text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select right(measure, 4) = '_max'
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.latency_bucket(micros double precision)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select width_bucket(micros, array[
+    100, 119, 142, 169, 200, 238, 283, 337, 400, 476, 566, 673, 800, 952, 1132, 1346, 1600, 1903, 2263, 2691, 3200,
+    3806, 4526, 5382, 6400, 7611, 9051, 10764, 12800, 15222, 18102, 21527, 25600, 30444, 36204, 43054, 51200, 60888,
+    72408, 86108, 102400, 121775, 144816, 172216, 204800, 243550, 289631, 344432, 409600, 487100, 579262, 688863,
+    819200, 974199, 1158524, 1377725, 1638400, 1948397, 2317048, 2755450, 3276800, 3896794, 4634096, 5510899, 6553600,
+    7793588, 9268191, 11021798, 13107200, 15587176, 18536381, 22043595, 26214400, 31174351, 37072761, 44087190,
+    52428800, 62348702, 74145521, 88174380, 104857600, 124697404, 148291041, 176348760, 209715200, 249394808,
+    296582081, 352697520, 419430400, 498789616, 593164161, 705395040, 838860800, 997579232, 1186328321, 1410790080,
+    1677721600, 1995158464, 2372656641, 2821580159, 3355443200, 3990316928, 4745313282, 5643160317, 6710886400,
+    7980633855, 9490626563, 11286320634, 13421772800, 15961267710, 18981253125, 22572641268, 26843545600, 31922535420,
+    37962506250, 45145282536, 53687091200, 63845070839, 75925012500, 90290565071, 107374182400, 127690141678,
+    151850024999, 180581130142, 214748364800, 255380283356, 303700049998, 361162260284, 429496729600, 510760566711,
+    607400099996, 722324520568, 858993459200, 1021521133422, 1214800199991, 1444649041136, 1717986918400,
+    2043042266843, 2429600399981, 2889298082271
+  ]::double precision[])
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.lease_ends_at(due_at timestamp with time zone, reconnected_at timestamp with time zone, grace_ms bigint)
  RETURNS timestamp with time zone
  LANGUAGE sql
@@ -743,6 +920,15 @@ begin
         then coalesce((select min(lease_ms) from instances), 0) else 0 end * interval '1 millisecond')::text;
   end loop;
 end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.merge_examples(ids bigint[], others bigint[])
+ RETURNS bigint[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select array(select distinct id from unnest(ids || others) as u(id) order by id desc limit 3)
 $function$
 ;
 
@@ -836,7 +1022,7 @@ begin
   with chain as (
     select
       e.message_id, e.version, e.position, e.recorded_at, e.type, e.actor, e.status, e.retry_count, e.due_at, e.attempt,
-      e.outcome, e.reason, e.transaction_id,
+      e.outcome, e.duration_ms, e.reason, e.transaction_id,
       lag(e.version) over events as before_version,
       lag(e.status) over events as before_status,
       lag(e.retry_count) over events as before_retry_count,
@@ -847,55 +1033,91 @@ begin
   link as materialized (
     select
       c.message_id, c.version, c.position, c.recorded_at, c.type, c.actor, c.status, c.retry_count, c.due_at, c.attempt,
-      c.outcome, c.reason, c.transaction_id, c.is_last,
+      c.outcome, c.duration_ms, c.reason, c.transaction_id, c.is_last,
+      date_bin('1 minute', c.recorded_at, 'epoch') as minute,
       c.before_version is null as is_first,
-      coalesce(c.before_version, s.version, 0) as prior_version,
-      coalesce(c.before_status, s.status, 'none') as prior_status,
-      coalesce(c.before_retry_count, s.retry_count, 0) as prior_retry_count,
+      p.version as prior_version, p.status as prior_status, p.retry_count as prior_retry_count, s.created_at,
+      s.outcome_unknown as prior_unknown,
+      c.status <> p.status or c.retry_count <> p.retry_count or c.type = 'attempt_started' as updates,
+      c.status = 'success' and p.status <> 'success' as succeeds,
       c.type in ('received', 'succeeded', 'attempt_failed', 'attempt_abandoned', 'replayed', 'rejected')
         or (c.type = 'conflict_received' and c.version = 1)
         or (c.type = 'late_result_observed' and c.status = 'success') as sets_error
     from chain c
     -- Only the first event of an older message in the statement needs what is stored.
     left join lateral (
-      select m.version, m.status, m.retry_count from message_states m
+      select m.version, m.status, m.retry_count, m.created_at, m.outcome_unknown from message_states m
       where m.message_id = c.message_id and c.before_version is null and c.version > 1 limit 1
     ) s on true
+    cross join lateral (
+      select coalesce(c.before_version, s.version, 0) as version, coalesce(c.before_status, s.status, 'none') as status,
+        coalesce(c.before_retry_count, s.retry_count, 0) as retry_count
+    ) p
   ),
-  -- Looked up once for each kind of step in the statement, not once an event.
+  -- A statement has many events of few kinds: what is the same for all of a kind is done once.
+  kind as materialized (
+    select l.prior_status, l.type, l.status, l.version - l.prior_version as step, l.outcome, l.minute,
+      min(l.message_id) as example, count(*) as events
+    from link l group by 1, 2, 3, 4, 5, 6
+  ),
   illegal as (
     select k.example, k.type, k.prior_status, k.step, k.status
-    from (
-      select l.prior_status, l.type, l.status, l.version - l.prior_version as step, min(l.message_id) as example
-      from link l group by 1, 2, 3, 4
-    ) k
+    from kind k
     left join legal_transitions t
       on t.from_status = k.prior_status and t.type = k.type and t.to_status = k.status
     where t.type is null or k.step <> 1
     limit 1
   ),
   fold as materialized (
+    -- Nearly every message has one event in a statement, and nothing to aggregate: 3 µs a message cheaper than below.
+    select
+      l.message_id,
+      l.version as first_version,
+      l.version,
+      l.prior_status,
+      l.prior_retry_count,
+      coalesce(l.prior_unknown, false) as prior_unknown,
+      l.status,
+      l.retry_count,
+      l.due_at,
+      l.attempt as attempts,
+      case when l.type = 'attempt_started' then l.actor end as claimed_by,
+      l.sets_error,
+      case when l.sets_error and l.status in ('failed', 'dead_letter') then l.reason end as error_message,
+      coalesce(l.outcome = 'unknown', false) as outcome_unknown,
+      l.position,
+      l.recorded_at,
+      case when l.updates then l.recorded_at end as updated_at,
+      coalesce(l.created_at, l.recorded_at) as created_at,
+      case when l.succeeds then l.recorded_at end as succeeded_at,
+      l.transaction_id
+    from link l
+    where l.is_first and l.is_last
+    union all
     select
       message_id,
-      min(version) as first_version,
-      max(version) as version,
-      max(prior_status) filter (where is_first) as prior_status,
-      max(status) filter (where is_last) as status,
-      max(retry_count) filter (where is_last) as retry_count,
-      max(due_at) filter (where is_last) as due_at,
-      max(attempt) as attempts,
-      (array_agg(actor order by version desc) filter (where type = 'attempt_started'))[1] as claimed_by,
-      bool_or(sets_error) as sets_error,
+      min(version),
+      max(version),
+      max(prior_status) filter (where is_first),
+      max(prior_retry_count) filter (where is_first),
+      coalesce(bool_or(prior_unknown), false),
+      max(status) filter (where is_last),
+      max(retry_count) filter (where is_last),
+      max(due_at) filter (where is_last),
+      max(attempt),
+      (array_agg(actor order by version desc) filter (where type = 'attempt_started'))[1],
+      bool_or(sets_error),
       (array_agg(case when status in ('failed', 'dead_letter') then reason end order by version desc)
-        filter (where sets_error))[1] as error_message,
-      coalesce(bool_or(outcome = 'unknown'), false) as outcome_unknown,
-      max(position) as position,
-      max(recorded_at) as recorded_at,
-      max(recorded_at) filter (where status <> prior_status or retry_count <> prior_retry_count
-        or type = 'attempt_started') as updated_at,
-      min(recorded_at) as created_at,
-      max(transaction_id) as transaction_id
+        filter (where sets_error))[1],
+      coalesce(bool_or(outcome = 'unknown'), false),
+      max(position),
+      max(recorded_at),
+      max(recorded_at) filter (where updates),
+      min(coalesce(created_at, recorded_at)),
+      max(recorded_at) filter (where succeeds),
+      max(transaction_id)
     from link
+    where not (is_first and is_last)
     group by message_id
   ),
   born as (
@@ -922,35 +1144,127 @@ begin
       recorded_at = f.recorded_at
     from fold f
     where f.first_version > 1 and s.message_id = f.message_id
+  ),
+  duration as materialized (
+    select t.minute, t.measure, latency_bucket(t.micros) as bucket, count(*) as n, max(t.micros)::bigint as longest
+    from (
+      select date_bin('1 minute', f.succeeded_at, 'epoch') as minute, 'end_to_end' as measure,
+        round(date_part('epoch', f.succeeded_at - f.created_at) * 1e6) as micros
+      from fold f where f.succeeded_at is not null
+      union all
+      select l.minute, 'attempt', l.duration_ms * 1000::double precision
+      from link l where l.duration_ms is not null and l.type in ('succeeded', 'attempt_failed')
+    ) t
+    group by 1, 2, 3
+  ),
+  rollup as (
+    select k.minute, m.measure, 0 as bucket, sum(k.events)::bigint as n
+    from kind k
+    cross join lateral (
+      select event_measure(k.type, k.outcome, k.prior_status = 'none', k.status = 'success' and k.prior_status <> 'success')
+        as measure
+    ) m
+    where m.measure is not null
+    group by 1, 2
+    union all
+    select d.minute, d.measure, d.bucket, d.n from duration d
+    union all
+    select d.minute, d.measure || '_max', 0, max(d.longest) from duration d group by 1, 2
+    union all
+    select '-infinity', 'retries', r.retry_count, sum(r.n)::bigint
+    from (
+      select 0 as retry_count, k.events as n from kind k where k.prior_status = 'none'
+      union all
+      select m.retry_count, m.n
+      from link l
+      cross join lateral (values (l.retry_count, 1), (l.prior_retry_count, -1)) as m(retry_count, n)
+      where l.retry_count <> l.prior_retry_count
+    ) r
+    group by 3 having sum(r.n) <> 0
+    union all
+    select '-infinity', unknown_measure(u.status), 0, sum(u.n)::bigint
+    from fold f
+    cross join lateral (
+      select f.status, 1 as n
+      union all
+      select f.prior_status, -1 where f.prior_unknown
+    ) u
+    where f.outcome_unknown or f.prior_unknown
+    group by 2 having sum(u.n) <> 0
   )
   select
-    count(*) as messages,
-    count(*) filter (where f.status in ('pending', 'processing', 'failed')) as open,
-    count(*) filter (where f.status = 'pending') - count(*) filter (where f.prior_status = 'pending') as pending,
-    count(*) filter (where f.status = 'processing') - count(*) filter (where f.prior_status = 'processing') as processing,
-    count(*) filter (where f.status = 'success') - count(*) filter (where f.prior_status = 'success') as success,
-    count(*) filter (where f.status = 'failed') - count(*) filter (where f.prior_status = 'failed') as failed,
-    count(*) filter (where f.status = 'dead_letter') - count(*) filter (where f.prior_status = 'dead_letter') as dead_letter,
-    max(f.position) as position,
+    k.*,
+    r.*,
+    exists (select from fold f where f.status in ('pending', 'processing', 'failed')) as leaves_open,
     (select format('message %s: from %s by %s to %s, %s version(s) on', i.example, i.prior_status, i.type, i.status, i.step)
       from illegal i) as illegal
   into folded
-  from fold f;
+  from (
+    -- What each event moved adds up to what its message moved.
+    select
+      coalesce(sum(events), 0) as events,
+      sum(events) filter (where type in ('attempt_failed', 'attempt_abandoned', 'rejected')) as failures,
+      coalesce(sum(events) filter (where status = 'pending'), 0)
+        - coalesce(sum(events) filter (where prior_status = 'pending'), 0) as pending,
+      coalesce(sum(events) filter (where status = 'processing'), 0)
+        - coalesce(sum(events) filter (where prior_status = 'processing'), 0) as processing,
+      coalesce(sum(events) filter (where status = 'success'), 0)
+        - coalesce(sum(events) filter (where prior_status = 'success'), 0) as success,
+      coalesce(sum(events) filter (where status = 'failed'), 0)
+        - coalesce(sum(events) filter (where prior_status = 'failed'), 0) as failed,
+      coalesce(sum(events) filter (where status = 'dead_letter'), 0)
+        - coalesce(sum(events) filter (where prior_status = 'dead_letter'), 0) as dead_letter
+    from kind
+  ) k
+  cross join (
+    select array_agg(minute) as minutes, array_agg(measure) as measures, array_agg(bucket) as buckets, array_agg(n) as counts
+    from rollup
+  ) r;
 
   if folded.illegal is not null then
     raise exception 'illegal transition: %', folded.illegal using errcode = 'integrity_constraint_violation';
   end if;
   -- A statement that appended nothing wakes nobody: an empty claim that notifies wakes itself (11,476 looks in 3 s measured).
-  if folded.messages = 0 then
+  if folded.events = 0 then
     return null;
   end if;
-  insert into status_count_deltas (position, pending, processing, success, failed, dead_letter)
-    values (current_position(), folded.pending, folded.processing, folded.success, folded.failed, folded.dead_letter);
+  insert into status_count_deltas (position, pending, processing, success, failed, dead_letter, minutes, measures, buckets,
+      counts)
+    values (current_position(), folded.pending, folded.processing, folded.success, folded.failed, folded.dead_letter,
+      folded.minutes, folded.measures, folded.buckets, folded.counts);
+  -- Apart, so that only what failed pays for its pattern.
+  if folded.failures > 0 then
+    perform count_failures(array_agg(e.message_id), array_agg(e.recorded_at), array_agg(e.reason))
+      from new_events e where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null;
+  end if;
   perform pg_notify('message_events', '');
-  if folded.open > 0 then
+  if folded.leaves_open then
     perform pg_notify('message_due', '');
   end if;
   return null;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.read_failures(first timestamp with time zone, last timestamp with time zone)
+ RETURNS TABLE(minute timestamp with time zone, pattern text, n bigint, last_at timestamp with time zone, examples bigint[])
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+  return query
+  select a.minute, a.pattern, sum(a.n)::bigint, max(a.last_at), example_ids(a.examples)
+  from (
+    select r.minute, r.pattern, r.n, r.last_at, r.examples from failure_rollups r where r.minute between first and last
+    union all
+    select d.minute, d.pattern, d.n, d.last_at, d.examples from failure_deltas d
+    where d.position >= (select max(bound) from status_count_folds) and d.minute between first and last
+  ) a
+  group by a.minute, a.pattern
+  having sum(a.n) > 0;
 end
 $function$
 ;
@@ -1067,6 +1381,31 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.read_rollups(first timestamp with time zone, last timestamp with time zone, in_measures text[])
+ RETURNS TABLE(minute timestamp with time zone, measure text, bucket integer, n bigint)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+  return query
+  select a.minute, a.measure, a.bucket, (case when is_maximum(a.measure) then max(a.n) else sum(a.n) end)::bigint
+  from (
+    select r.minute, r.measure, r.bucket, r.n from rollups r
+    where r.minute between first and last and (in_measures is null or r.measure = any (in_measures))
+    union all
+    select u.minute, u.measure, u.bucket, u.n from status_count_deltas d
+    cross join lateral unnest(d.minutes, d.measures, d.buckets, d.counts) as u(minute, measure, bucket, n)
+    where d.position >= (select max(bound) from status_count_folds)
+      and u.minute between first and last and (in_measures is null or u.measure = any (in_measures))
+  ) a
+  group by a.minute, a.measure, a.bucket;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.rebuild_counts()
  RETURNS TABLE(status text, was bigint, became bigint)
  LANGUAGE plpgsql
@@ -1101,6 +1440,43 @@ begin
   perform pg_notify('message_events', '');
   return query
     select n.status, n.was, n.became from unnest(statuses, counted, scanned) as n(status, was, became) where n.was <> n.became;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.rebuild_failures()
+ RETURNS TABLE(minute timestamp with time zone, pattern text, was text, became text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+  perform pg_advisory_xact_lock(hashtextextended('fold_counts', 0));
+  return query
+  with counted as (
+    select date_bin('1 minute', e.recorded_at, 'epoch') as minute, rollup_pattern(e.reason) as pattern, count(*) as n,
+      max(e.recorded_at) as last_at, (array_agg(distinct e.message_id order by e.message_id desc))[1:3] as examples
+    from message_events e
+    where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null
+    group by 1, 2
+  ),
+  different as materialized (
+    select minute, pattern, coalesce(c.n, 0) - coalesce(r.n, 0) as lacking, c.n, c.last_at, c.examples,
+      format('%s, last at %s, such as %s', coalesce(r.n, 0), r.last_at, r.examples) as was,
+      format('%s, last at %s, such as %s', coalesce(c.n, 0), c.last_at, c.examples) as became
+    from counted c
+    full join read_failures('-infinity', 'infinity') r using (minute, pattern)
+    where (c.n, c.last_at, c.examples) is distinct from (r.n, r.last_at, r.examples)
+  ),
+  repaired as (
+    insert into failure_rollups as r (minute, pattern, n, last_at, examples)
+      select d.minute, d.pattern, d.lacking, coalesce(d.last_at, '-infinity'), coalesce(d.examples, '{}') from different d
+    on conflict (minute, pattern) do update
+      set n = r.n + excluded.n, last_at = excluded.last_at, examples = excluded.examples
+  )
+  select d.minute, d.pattern, d.was, d.became from different d order by 1, 2;
 end
 $function$
 ;
@@ -1188,6 +1564,105 @@ begin
   from different d
   union all
   select null, null, null, null, (select max(f.message_id) from first f);
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.rebuild_partitions()
+ RETURNS TABLE(topic text, partition integer, was text, became text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+begin
+  perform pg_advisory_xact_lock(hashtextextended('fold_counts', 0));
+  return query
+  with summed as (
+    select f as stored, p.topic, p.partition, row (p.partition_id, a.*)::partition_folds as counted
+    from partition_folds f
+    join partitions p on p.partition_id = f.partition_id
+    cross join lateral (
+      select min(a.first_offset), max(a.next_offset), sum(a.received)::bigint, sum(a.duplicates)::bigint,
+        sum(a.conflicts)::bigint, sum(a.rejected)::bigint, sum(a.holes)::bigint
+      from partition_advances a where a.partition_id = p.partition_id and a.next_offset <= f.next_offset
+    ) a
+  ),
+  removed as (
+    -- The next fold sums it up from the start.
+    delete from partition_folds f using summed s
+    where f.partition_id = (s.stored).partition_id and s.stored is distinct from s.counted
+  )
+  select s.topic, s.partition, s.stored::text, s.counted::text from summed s where s.stored is distinct from s.counted order by 1, 2;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.rebuild_rollups()
+ RETURNS TABLE(minute timestamp with time zone, measure text, bucket integer, was bigint, became bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+  perform pg_advisory_xact_lock(hashtextextended('fold_counts', 0));
+  return query
+  with event as (
+    select e.message_id, e.version, e.recorded_at, e.type, e.outcome, e.duration_ms,
+      date_bin('1 minute', e.recorded_at, 'epoch') as minute,
+      case e.type
+        when 'succeeded' then true
+        when 'late_result_observed' then e.status = 'success' and 'success' <> (
+          select b.status from message_events b where b.message_id = e.message_id and b.version = e.version - 1
+        )
+        else false
+      end as succeeds
+    from message_events e
+  ),
+  duration as materialized (
+    select t.minute, t.measure, latency_bucket(t.micros) as bucket, count(*) as n, max(t.micros)::bigint as longest
+    from (
+      select e.minute, 'end_to_end' as measure, round(date_part('epoch', e.recorded_at - b.recorded_at) * 1e6) as micros
+      from event e
+      join message_events b on b.message_id = e.message_id and b.version = 1
+      where e.type in ('succeeded', 'late_result_observed') and e.succeeds
+      union all
+      select e.minute, 'attempt', e.duration_ms * 1000::double precision
+      from event e where e.type in ('succeeded', 'attempt_failed') and e.duration_ms is not null
+    ) t
+    group by 1, 2, 3
+  ),
+  counted as (
+    select k.minute, k.measure, 0 as bucket, count(*) as n
+    from (select e.minute, event_measure(e.type, e.outcome, e.version = 1, e.succeeds) as measure from event e) k
+    where k.measure is not null
+    group by 1, 2
+    union all
+    select d.minute, d.measure, d.bucket, d.n from duration d
+    union all
+    select d.minute, d.measure || '_max', 0, max(d.longest) from duration d group by 1, 2
+    union all
+    select '-infinity', 'retries', s.retry_count, count(*) from message_states s group by 3
+    union all
+    select '-infinity', unknown_measure(s.status), 0, count(*)
+    from message_states s where s.outcome_unknown group by 2
+  ),
+  different as materialized (
+    select minute, measure, bucket, coalesce(r.n, 0) as was, coalesce(c.n, 0) as became
+    from counted c
+    full join read_rollups('-infinity', 'infinity', null) r using (minute, measure, bucket)
+    where coalesce(r.n, 0) <> coalesce(c.n, 0)
+  ),
+  repaired as (
+    insert into rollups as r (minute, measure, bucket, n)
+      select d.minute, d.measure, d.bucket, case when is_maximum(d.measure) then d.became else d.became - d.was end
+      from different d
+    on conflict (minute, measure, bucket) do update
+      set n = case when is_maximum(r.measure) then excluded.n else r.n + excluded.n end
+  )
+  select d.minute, d.measure, d.bucket, d.was, d.became from different d order by 1, 2, 3;
 end
 $function$
 ;
@@ -1335,6 +1810,15 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.rollup_pattern(reason text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select left(failure_pattern(reason), 500)
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.settle(in_actor text, message_ids bigint[], attempts integer[], outcomes text[], status_codes integer[], durations_ms integer[], reasons text[], delays_ms bigint[])
  RETURNS text[]
  LANGUAGE plpgsql
@@ -1441,6 +1925,26 @@ begin
     values (held, coalesce(latest.decision, 0) + 1, 'stopped',
       (select max(next_offset) from partition_advances where partition_id = held), clock_timestamp(), in_actor, in_reason);
 end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.sum_advances(in_partition_id integer, above bigint)
+ RETURNS TABLE(first_offset bigint, next_offset bigint, received bigint, duplicates bigint, conflicts bigint, rejected bigint, holes bigint)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select min(a.first_offset), max(a.next_offset), sum(a.received)::bigint, sum(a.duplicates)::bigint, sum(a.conflicts)::bigint,
+    sum(a.rejected)::bigint, sum(a.holes)::bigint
+  from partition_advances a where a.partition_id = in_partition_id and a.next_offset > above
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.unknown_measure(status text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case status when 'success' then 'unknown_success' when 'dead_letter' then 'unknown_dead_letter' else 'unknown_open' end
 $function$
 ;
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type pg from 'pg'
 import { countByStatus } from '../../src/log/count-by-status.ts'
-import { foldStatusCounts } from '../../src/log/fold-status-counts.ts'
+import { foldCounts } from '../../src/log/fold-counts.ts'
 import { rebuild, type Difference } from '../../src/log/rebuild.ts'
 import { settle } from '../../src/log/settle.ts'
 import { database } from '../support/database.ts'
@@ -207,7 +207,7 @@ t.test('wrong counts are corrected, folded or not', async (t) => {
     },
   ])
   t.strictSame(await countByStatus(pool), before)
-  await foldStatusCounts(pool)
+  await foldCounts(pool)
   t.strictSame(await countByStatus(pool), before)
   t.strictSame(await collect(pool), [])
   await pool.query('truncate status_count_folds, status_count_deltas')
@@ -278,7 +278,7 @@ t.test('beside live writers only what is broken is named, and they are not distu
           ids.map((id, at) => settlement(id, 1, at % 2 === 0 ? accepted : unavailable)),
         )
         t.ok(answers.every((answer) => answer === 'appended'))
-        await foldStatusCounts(pool)
+        await foldCounts(pool)
       }
     }),
   )
