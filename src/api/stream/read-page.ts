@@ -4,7 +4,7 @@ import type { LogEvent } from '../../log/log-event.ts'
 import { readEvents, type EventFilter } from '../../log/read-events.ts'
 import { readLastPosition } from '../../log/read-last-position.ts'
 import { ask } from '../ask.ts'
-import { refuse } from '../graphql/errors.ts'
+import { refuseCursor } from '../graphql/refuse-cursor.ts'
 
 export type Page = {
   readonly events: readonly LogEvent[]
@@ -31,19 +31,7 @@ export function pageReader(database: Pool): ReadPage {
       const last = answer.kind === 'read' && answer.caughtUp ? await readLastPosition(client) : 0n
       return { answer, last }
     }).then(({ answer, last }) => {
-      if (answer.kind === 'refused') throw explainRefusal(answer.reason)
+      if (answer.kind === 'refused') throw refuseCursor(answer.reason)
       return { ...answer, heldBack: last >= BigInt(answer.stoppedAt.position) }
     })
-}
-
-function explainRefusal(reason: 'epoch' | 'above') {
-  return reason === 'epoch'
-    ? refuse(
-        'CURSOR_EPOCH',
-        'The log was restored from a copy after this cursor was handed out: subscribe from head, and query what is missing.',
-      )
-    : refuse(
-        'CURSOR_INVALID',
-        'This cursor lies above the end of the log: take one that this service handed out.',
-      )
 }

@@ -6,8 +6,10 @@ import { refuse } from '../graphql/errors.ts'
 import { Admission } from './admission.ts'
 import type { Delivery } from './delivery.ts'
 import { followEvents, type EventsWanted } from './follow-events.ts'
+import { followMessage, type MessageState, type ReadState } from './follow-message.ts'
 import { LiveStream } from './live-stream.ts'
 import { pageReader, type ReadPage } from './read-page.ts'
+import { stateReader } from './state-reader.ts'
 import { Tail } from './tail.ts'
 import { tick, type Tick } from './tick.ts'
 import { Turns } from './turns.ts'
@@ -24,15 +26,24 @@ export class Streams {
   readonly #tail: Tail
   readonly #readPage: ReadPage
   readonly #readWatermark: () => ReturnType<typeof readWatermark>
+  readonly #readState: ReadState
+  readonly #health: ApiDependencies['health']
   readonly #admission = new Admission(subscriptionsPerClientMax, subscriptionsMax)
   readonly #open = new Set<LiveStream<unknown>>()
-  #ending: GraphQLError | null = null
+  #isEnding = false
 
-  constructor({ database, logger, onEvents }: Pick<ApiDependencies, 'database' | 'logger' | 'onEvents'>) {
+  constructor({
+    database,
+    logger,
+    onEvents,
+    health,
+  }: Pick<ApiDependencies, 'database' | 'logger' | 'onEvents' | 'health'>) {
     const turns = new Turns(catchUpsMax)
     const readPage = pageReader(database)
     this.#tail = new Tail(readPage, onEvents, logger)
     this.#readPage = (after, filter) => turns.take(() => readPage(after, filter))
+    this.#readState = stateReader(database)
+    this.#health = health
     this.#readWatermark = () => turns.take(() => ask(database, readWatermark))
   }
 
@@ -42,23 +53,26 @@ export class Streams {
     return this.#begin(client, (signal) => followEvents(log, wanted, signal))
   }
 
+  message(client: string, transactionId: string): LiveStream<MessageState> {
+    const log = { tail: this.#tail, readState: this.#readState, readWatermark: this.#readWatermark }
+    return this.#begin(client, (signal) => followMessage(log, transactionId, signal))
+  }
+
   ticks(client: string, everyMs: number): LiveStream<Tick> {
     return this.#begin(client, (signal) => tick(everyMs, signal))
   }
 
   /** Ends all subscriptions, and begins none any more: each is told to come again. */
   end(): void {
-    this.#ending = refuse(
-      'DRAINING',
-      'This instance is about to stop: subscribe again after the last cursor.',
-    )
-    for (const each of this.#open) each.end(this.#ending)
+    this.#isEnding = true
+    for (const each of this.#open) each.end(draining())
     // Those who take nothing never leave by themselves.
     this.#tail.stop()
   }
 
   #begin<Value>(client: string, run: (signal: AbortSignal) => AsyncGenerator<Value>): LiveStream<Value> {
-    if (this.#ending !== null) throw this.#ending
+    // What is open goes on to the end of the drain, and hears of what it settles.
+    if (this.#isEnding || this.#health().draining) throw draining()
     this.#admission.enter(client)
     const stream = new LiveStream(run, () => {
       this.#open.delete(stream)
@@ -67,4 +81,8 @@ export class Streams {
     this.#open.add(stream)
     return stream
   }
+}
+
+function draining(): GraphQLError {
+  return refuse('DRAINING', 'This instance is about to stop: subscribe again after the last cursor.')
 }

@@ -12,6 +12,7 @@ import { settle } from '../../../src/log/settle.ts'
 import { Hint } from '../../../src/runtime/hint.ts'
 import { listen } from '../../../src/wake/listen.ts'
 import { accepted, fresh, newName, record, settlement, store } from '../../log/support.ts'
+import { well } from '../service.ts'
 import { until } from '../../support/until.ts'
 
 /** A hint that comes whenever PostgreSQL NOTIFYs, as the service has it. */
@@ -37,6 +38,7 @@ export async function startStreams(t: Pick<Test, 'teardown'>, { url, pool }: { u
     database: pool,
     logger: pino({ level: 'silent' }),
     onEvents: (wake) => events.on(wake),
+    health: () => well,
   })
   t.teardown(() => streams.end())
   return streams
