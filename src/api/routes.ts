@@ -1,7 +1,8 @@
 import type { ApiDependencies } from './dependencies.ts'
 import { metrics } from './metrics.ts'
+import { wantsPage } from './playground/serve-playground.ts'
 import { replay } from './replay.ts'
-import { json, type Route } from './route.ts'
+import { json, type Answer, type Route } from './route.ts'
 import { alive, ready, status } from './status.ts'
 import { transactions } from './transactions.ts'
 
@@ -11,10 +12,9 @@ export function routes(dependencies: ApiDependencies): Route[] {
     {
       method: 'GET',
       path: '/',
-      about: 'This list.',
+      about: 'This list; in a browser the playground.',
       needs: null,
-      answer: () =>
-        json(200, { service: 'transaction-queue-proxy', version: dependencies.release, routes: list(table) }),
+      answer: ({ request }) => (wantsPage(request) ? playground : name(dependencies, table)),
     },
     {
       method: 'GET',
@@ -54,6 +54,18 @@ export function routes(dependencies: ApiDependencies): Route[] {
     },
   ]
   return table
+}
+
+function name({ release: version }: ApiDependencies, table: readonly Route[]): Answer {
+  const value = { service: 'transaction-queue-proxy', version, routes: list(table) }
+  return json(200, value, { Vary: 'Accept' })
+}
+
+const playground: Answer = {
+  status: 303,
+  type: 'text/plain',
+  body: 'The playground is at /graphql.\n',
+  headers: { Location: '/graphql', Vary: 'Accept' },
 }
 
 function list(table: readonly Route[]) {

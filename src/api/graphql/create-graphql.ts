@@ -1,14 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { createYoga } from 'graphql-yoga'
-import { authenticate } from '../access.ts'
 import type { ApiDependencies } from '../dependencies.ts'
-import { isForeign } from '../is-foreign.ts'
-import { json, type Answer } from '../route.ts'
 import { Streams } from '../stream/streams.ts'
-import { write } from '../write.ts'
-import { clientOf, createContext, type GraphContext, type ServerContext } from './context.ts'
-import { maskError, type ErrorCode } from './errors.ts'
+import { createContext, type GraphContext, type ServerContext } from './context.ts'
+import { maskError } from './errors.ts'
+import { handle } from './handle.ts'
 import { admit } from './limits/admit.ts'
 import { limitDocument } from './limits/limit-document.ts'
 import { limitTime } from './limits/limit-time.ts'
@@ -52,25 +49,10 @@ export function createGraphql(dependencies: ApiDependencies) {
   })
   const sockets = new Sockets(yoga.getEnveloped, access)
 
-  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const viewer = authenticate(request.headers.authorization, access)
-    if (viewer === null || isForeign(request)) {
-      write(response, isForeign(request) ? foreign : unauthenticated, false)
-      return
-    }
-    response.setHeader('Cache-Control', 'no-store').setHeader('X-Content-Type-Options', 'nosniff')
-    try {
-      await yoga(request, response, { viewer, client: clientOf(viewer, request) })
-    } catch (error) {
-      // Yoga answers what fails; what it throws is about the connection.
-      logger.warn({ reason: String(error) }, 'answer not sent')
-      response.destroy()
-    }
-  }
-
   return {
     yoga,
-    handle,
+    handle: (request: IncomingMessage, response: ServerResponse) =>
+      handle(yoga, dependencies, request, response),
     upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) =>
       sockets.upgrade(request, socket, head),
     /** Ends what would go on without end: subscriptions and sockets. */
@@ -79,22 +61,4 @@ export function createGraphql(dependencies: ApiDependencies) {
       await sockets.close()
     },
   }
-}
-
-const foreign = refusal(403, 'FORBIDDEN', 'Pages of another origin may not ask.')
-const unauthenticated = refusal(
-  401,
-  'UNAUTHENTICATED',
-  'A token is needed: send it as Authorization: Bearer TOKEN.',
-  { 'WWW-Authenticate': 'Bearer' },
-)
-
-/** A refusal in the shape that GraphQL's clients read; this one type is understood by all of them, old and new. */
-function refusal(
-  status: number,
-  code: ErrorCode,
-  message: string,
-  headers: Readonly<Record<string, string>> = {},
-): Answer {
-  return json(status, { errors: [{ message, extensions: { code } }] }, headers)
 }

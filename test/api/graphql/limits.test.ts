@@ -6,7 +6,7 @@ import { refuse, maskError } from '../../../src/api/graphql/errors.ts'
 import { limitTime } from '../../../src/api/graphql/limits/limit-time.ts'
 import { database } from '../../support/database.ts'
 import { startService, well } from '../service.ts'
-import { askGraphql } from './ask-graphql.ts'
+import { graphql } from './graphql.ts'
 
 const json = { 'content-type': 'application/json' }
 const viewer = JSON.stringify({ query: '{ viewer { name } }' })
@@ -23,9 +23,9 @@ t.test('what is too large a question is refused before any of it is executed', a
   const aliases = (count: number) =>
     `{ ${Array.from({ length: count }, (_, at) => `a${at}: viewer { name }`).join(' ')} }`
   const told = async (query: string) => {
-    const { body } = await askGraphql(service, query)
-    t.equal(body.data, undefined)
-    return (body.errors ?? []).map(({ message }) => message).join('\n')
+    const { data, errors } = await graphql(service, query)
+    t.equal(data, undefined)
+    return (errors ?? []).map(({ message }) => message).join('\n')
   }
   t.match(await told(nested(50)), /depth limit of 12 exceeded, found 52/)
   t.match(
@@ -42,7 +42,7 @@ t.test('what is too large a question is refused before any of it is executed', a
     await told('{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }'),
     /Maximum introspection depth exceeded/,
   )
-  t.strictSame((await askGraphql(service, aliases(50))).body.errors, undefined)
+  t.strictSame((await graphql(service, aliases(50))).errors, undefined)
   t.strictSame(service.lines, [], 'none of it is an event of the service')
 })
 
@@ -164,14 +164,16 @@ t.test('the schema is told to whoever may ask, until a setting says that it is n
   const told = await startService(t, pool)
   const silent = await startService(t, pool, () => well, { tokens: [], introspection: false })
   const query = getIntrospectionQuery({ inputValueDeprecation: true, specifiedByUrl: true, oneOf: true })
-  t.match((await askGraphql(told, query)).body, { data: { __schema: {} } })
+  t.match(await graphql(told, query), { data: { __schema: {} } })
   for (const each of [query, '{ __type(name: "Viewer") { name } }']) {
-    const { body } = await askGraphql(silent, each)
-    t.match(body, { data: undefined, errors: [{ message: /introspection has been disabled/ }] })
+    t.match(await graphql(silent, each), {
+      data: undefined,
+      errors: [{ message: /introspection has been disabled/ }],
+    })
   }
-  t.match((await askGraphql(told, '{ viewer { nam } }')).body.errors?.[0]?.message, 'Did you mean "name"')
-  t.notMatch((await askGraphql(silent, '{ viewer { nam } }')).body.errors?.[0]?.message, 'Did you mean')
-  t.match((await askGraphql(silent, '{ __typename viewer { __typename } }')).body, {
+  t.match((await graphql(told, '{ viewer { nam } }')).errors?.[0]?.message, 'Did you mean "name"')
+  t.notMatch((await graphql(silent, '{ viewer { nam } }')).errors?.[0]?.message, 'Did you mean')
+  t.match(await graphql(silent, '{ __typename viewer { __typename } }'), {
     data: { __typename: 'Query' },
   })
 })

@@ -1,0 +1,42 @@
+import type { Page } from 'playwright-core'
+
+/** What a person does in the playground, and sees there. */
+export class Playground {
+  readonly #page: Page
+
+  constructor(page: Page) {
+    this.#page = page
+  }
+
+  async open(url: string): Promise<void> {
+    await this.#page.goto(url)
+    await this.#page.locator('.graphiql-execute-button').waitFor()
+  }
+
+  tabs(): Promise<string[]> {
+    return this.#page.locator('.graphiql-tab').allInnerTexts()
+  }
+
+  async choose(tab: string): Promise<void> {
+    await this.#page.locator('.graphiql-tab').getByText(tab, { exact: true }).click()
+  }
+
+  /** Runs the operation of the chosen tab, or stops it where it is running. */
+  async press(): Promise<void> {
+    await this.#page.locator('.graphiql-execute-button').click()
+  }
+
+  /** The visible lines of the answer, as text. */
+  async answer(): Promise<string> {
+    const lines = await this.#page.locator('.graphiql-response .view-line').allInnerTexts()
+    return lines.join('\n').replaceAll('\u00a0', ' ')
+  }
+
+  /** Types headers into their editor, as JSON. */
+  async sendHeaders(headers: object): Promise<void> {
+    await this.#page.getByRole('button', { name: 'Headers', exact: true }).click()
+    await this.#page.locator('.graphiql-editor-tool .graphiql-editor:not(.hidden) .monaco-editor').click()
+    await this.#page.keyboard.press('ControlOrMeta+A')
+    await this.#page.keyboard.insertText(JSON.stringify(headers))
+  }
+}
