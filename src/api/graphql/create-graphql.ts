@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
 import { createYoga } from 'graphql-yoga'
 import type { ApiDependencies } from '../dependencies.ts'
 import { Streams } from '../stream/streams.ts'
@@ -57,7 +58,9 @@ export function createGraphql(dependencies: ApiDependencies) {
       sockets.upgrade(request, socket, head),
     /** Ends what would go on without end: subscriptions and sockets. */
     async close(): Promise<void> {
-      streams.end()
+      await streams.end()
+      // The last answers are on their way to the transports.
+      await setImmediate()
       await sockets.close()
     },
   }

@@ -20,7 +20,13 @@ export async function sendEvents(
   response: ServerResponse,
 ): Promise<void> {
   const iterator = results[Symbol.asyncIterator]()
-  response.once('close', () => void iterator.return?.())
+  const leave = () => void iterator.return?.()
+  // It may have closed while the operation was checked.
+  if (response.closed) {
+    leave()
+    return
+  }
+  response.once('close', leave)
   response.writeHead(200, {
     'Content-Type': 'text/event-stream',
     'Cache-Control': 'no-store',

@@ -1,5 +1,6 @@
 import type { GraphQLError } from 'graphql'
 import { readWatermark } from '../../log/read-watermark.ts'
+import { wait } from '../../runtime/wait.ts'
 import { ask } from '../ask.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { refuse } from '../graphql/errors.ts'
@@ -20,6 +21,8 @@ const catchUpsMax = 2
 const subscriptionsPerClientMax = 1_500
 // One WebSocket may carry many.
 const subscriptionsMax = 5_000
+// A part of what the server has for closing.
+const endMsMax = 200
 
 /** All live subscriptions of this process, whatever transport they came by, and the one tail that feeds them. */
 export class Streams {
@@ -30,6 +33,8 @@ export class Streams {
   readonly #health: ApiDependencies['health']
   readonly #admission = new Admission(subscriptionsPerClientMax, subscriptionsMax)
   readonly #open = new Set<LiveStream<unknown>>()
+  /** Aborted when the last subscription has ended that was open at the end. */
+  readonly #empty = new AbortController()
   #isEnding = false
 
   constructor({
@@ -62,12 +67,15 @@ export class Streams {
     return this.#begin(client, (signal) => tick(everyMs, signal))
   }
 
-  /** Ends all subscriptions, and begins none any more: each is told to come again. */
-  end(): void {
+  /** Ends all subscriptions, and begins none any more: each is told to come again, for as long as that may take. */
+  async end(): Promise<void> {
     this.#isEnding = true
     for (const each of this.#open) each.end(draining())
     // Those who take nothing never leave by themselves.
     this.#tail.stop()
+    const late = wait(endMsMax, this.#empty.signal)
+    if (this.#open.size > 0) await late
+    else this.#empty.abort()
   }
 
   #begin<Value>(client: string, run: (signal: AbortSignal) => AsyncGenerator<Value>): LiveStream<Value> {
@@ -76,6 +84,7 @@ export class Streams {
     this.#admission.enter(client)
     const stream = new LiveStream(run, () => {
       this.#open.delete(stream)
+      if (this.#isEnding && this.#open.size === 0) this.#empty.abort()
       this.#admission.leave(client)
     })
     this.#open.add(stream)
