@@ -164,6 +164,29 @@ t.test('a message is told now, null before it is received, and at every change',
   t.strictSame(await typesOf(pool, messageId), ['received', 'attempt_started', 'succeeded'])
 })
 
+t.test('metrics come at once and then every so often, computed once for all who ask the same', async (t) => {
+  const { pool, port } = await serveEvents(t)
+  await pendingMessage(pool)
+  const client = connectSocket(t, port)
+  const query = 'subscription { metrics(everyMs: 250) { at counts { pending total } } }'
+  type Answer = { data: { metrics: { at: string; counts: { total: string } } } }
+  const subscribers = Array.from(
+    { length: 5 },
+    () => client.iterate({ query }) as AsyncIterableIterator<Answer>,
+  )
+  const answers = await Promise.all(
+    subscribers.map(async (each) => [await next(each), await next(each), await next(each)]),
+  )
+  for (const [first, second, third] of answers) {
+    t.match(first, { data: { metrics: { counts: { pending: '1', total: '1' } } } })
+    t.ok(first!.data.metrics.at < second!.data.metrics.at && second!.data.metrics.at < third!.data.metrics.at)
+  }
+  const moments = new Set(answers.flat().map(({ data }) => data.metrics.at))
+  t.ok(moments.size < 15, `${moments.size} computations for 15 answers`)
+  for (const everyMs of [249, 60_001, -1])
+    t.equal(await codeOf(client.iterate({ query: query.replace('250', String(everyMs)) })), 'BAD_USER_INPUT')
+})
+
 t.test(
   'a forged cursor, one of another log and a recordedAt are refused with their codes on both transports',
   async (t) => {
