@@ -58,7 +58,7 @@ async function fill(pool: pg.Pool): Promise<void> {
   await settleOne(pool, fresh, late!, 1, unavailable)
   await settleOne(pool, fresh, superseded!, 1, accepted)
   const { transaction_id } = await stateOf(pool, dead!)
-  await pool.query(`select replay($1, 'alice', 'again', null)`, [transaction_id])
+  await pool.query(`select replay(array[$1], 'alice', 'again', null)`, [transaction_id])
 }
 
 async function states(pool: pg.Pool): Promise<unknown[]> {

@@ -26,4 +26,6 @@ export const builder = new SchemaBuilder<{
 
 builder.queryType({ description: 'What can be asked; nothing here changes anything.' })
 
-// Mutation and Subscription are made here too, each with the first field of its own: graphql refuses a type without fields.
+builder.mutationType({ description: 'What an operator can do.' })
+
+// Subscription is made here too, with its first field: graphql refuses a type without fields.

@@ -32,7 +32,7 @@ const historyEventsMax = 20_000
 export const loadersOf = createContextCache(({ dependencies: { database } }: GraphContext) => {
   const read = <Value>(reader: (client: PoolClient) => Promise<Value>): Promise<Value> =>
     ask(database, reader)
-  return {
+  const loaders = {
     message: createLoader<MessageId, MessageRow>(
       (ids) => read((client) => findMessages(client, ids)),
       (id) => id,
@@ -89,6 +89,17 @@ export const loadersOf = createContextCache(({ dependencies: { database } }: Gra
         (state) => state.messageId,
       ),
     ),
+  }
+  return {
+    ...loaders,
+    /** After a mutation: what was loaded before it is no longer how things stand. Bytes never change. */
+    forget: () => {
+      loaders.message.clearAll()
+      loaders.messageByTransactionId.clearAll()
+      loaders.details.clearAll()
+      loaders.history.forget()
+      loaders.stateAsOf.forget()
+    },
   }
 })
 
@@ -155,14 +166,15 @@ function refuseBytes(what: string, bytesMax: number): Error {
 /** One loader for each set of arguments, because only fields with the same arguments can be read together. */
 function perArguments<Args extends (string | number)[], Loader>(
   create: (...args: Args) => Loader,
-): (...args: Args) => Loader {
+): ((...args: Args) => Loader) & { forget: () => void } {
   const made = new Map<string, Loader>()
-  return (...args) => {
+  const find = (...args: Args): Loader => {
     const name = args.join(':')
     const loader = made.get(name) ?? create(...args)
     made.set(name, loader)
     return loader
   }
+  return Object.assign(find, { forget: () => made.clear() })
 }
 
 function nameRecord({ messageId, version }: RecordKey): string {
