@@ -4,7 +4,7 @@ import { countByStatus } from '../count-by-status.ts'
 import { conditionsOf, hasMoreThanStatuses, possibleStatuses, within, type MessageFilter } from './filter.ts'
 import type { MessageOrder } from './order.ts'
 import { Parameters } from './parameters.ts'
-import { findSmallSource, smallMax, type Source } from './small-source.ts'
+import { findSmallSource, type Source } from './small-source.ts'
 import { walk } from './walk.ts'
 
 export type Count = { readonly value: string; readonly exact: boolean }
@@ -17,13 +17,14 @@ export async function countMessages(
   database: Pick<Pool, 'query'>,
   filter: MessageFilter,
   order: MessageOrder,
+  smallMax: number,
 ): Promise<Count> {
   const counts = await countByStatus(database)
   const statuses = possibleStatuses(filter, order)
   if (!hasMoreThanStatuses(filter)) return { value: String(sum(counts, statuses)), exact: true }
-  const source = await findSmallSource(database, filter, order, counts)
+  const source = await findSmallSource(database, filter, order, counts, smallMax)
   return source === null
-    ? estimate(database, filter, order, sum(counts, statuses))
+    ? estimate(database, filter, order, sum(counts, statuses), smallMax)
     : { value: await countWhole(database, filter, order, source), exact: true }
 }
 
@@ -54,6 +55,7 @@ async function estimate(
   filter: MessageFilter,
   order: MessageOrder,
   possible: number,
+  smallMax: number,
 ): Promise<Count> {
   const parameters = new Parameters()
   // What is sampled need not have the list's order, and the log has several events of each message.

@@ -17,6 +17,8 @@ export type MessagesRequest = {
   readonly rowsMax: number
   /** Rows that are looked at where only a walk can find the messages. */
   readonly examinedMax: number
+  /** A set of up to as many is read whole, filtered and sorted. */
+  readonly smallMax: number
 }
 
 export type MessagePlace = { readonly message: MessageRow; readonly place: PageKey }
@@ -38,7 +40,7 @@ export async function listMessages(
   const { filter, order } = request
   const source = isDense(filter, order)
     ? null
-    : await findSmallSource(database, filter, order, await countByStatus(database))
+    : await findSmallSource(database, filter, order, await countByStatus(database), request.smallMax)
   const { text, values } = source === null ? walkStatement(request) : sortStatement(request, source)
   const { rows } = await database.query<Row>(text, values)
   const stop = rows.find((row) => Number(row.place) === request.examinedMax)

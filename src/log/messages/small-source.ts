@@ -4,9 +4,6 @@ import { possibleStatuses, startsWith, within, type MessageFilter } from './filt
 import type { MessageOrder } from './order.ts'
 import { Parameters } from './parameters.ts'
 
-/** A set of messages that is read whole, filtered and sorted. Up to as many it takes tens of milliseconds. */
-export const smallMax = 10_000
-
 /** SQL of rows of message_states, which holds every message of the list and few others. */
 export type Source = (parameters: Parameters) => string
 
@@ -19,21 +16,22 @@ export async function findSmallSource(
   filter: MessageFilter,
   order: MessageOrder,
   counts: Readonly<Record<Status, number>>,
+  smallMax: number,
 ): Promise<Source | null> {
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0)
   if (total <= smallMax) return () => 'select m.* from message_states m'
-  const candidates = sourcesOf(filter)
-  const sizes = await countBounded(database, candidates)
+  const candidates = sourcesOf(filter, smallMax)
+  const sizes = await countBounded(database, candidates, smallMax)
   const statuses = possibleStatuses(filter, order)
   if (statuses !== null && !statuses.includes('success')) {
-    candidates.push(() => ofStatuses(statuses))
+    candidates.push(() => ofStatuses(statuses, smallMax))
     sizes.push(statuses.reduce((sum, status) => sum + counts[status], 0))
   }
   const least = Math.min(...sizes)
   return least <= smallMax ? (candidates[sizes.indexOf(least)] ?? null) : null
 }
 
-function sourcesOf(filter: MessageFilter): Source[] {
+function sourcesOf(filter: MessageFilter, smallMax: number): Source[] {
   const { transactionIds, transactionIdPrefix, outcomeUnknown, createdAt, dueAt } = filter
   const sources: Source[] = []
   const add = (source: Source) => sources.push(source)
@@ -43,7 +41,7 @@ function sourcesOf(filter: MessageFilter): Source[] {
     )
   if (transactionIdPrefix !== undefined)
     add((parameters) => ofInbox(startsWith('i.transaction_id', transactionIdPrefix, parameters)))
-  if (outcomeUnknown === true) add(() => 'select m.* from message_states m where m.outcome_unknown')
+  if (outcomeUnknown === true) add(() => alongIndex('m.outcome_unknown', 'created_at', smallMax))
   if (createdAt !== undefined) add((parameters) => ofStates(within('m.created_at', createdAt, parameters)))
   if (dueAt !== undefined)
     add((parameters) =>
@@ -66,16 +64,28 @@ function ofStates(conditions: string[]): string {
 }
 
 /** Each open status is in the index of what is due, with a time of its own. */
-function ofStatuses(statuses: readonly Status[]): string {
+function ofStatuses(statuses: readonly Status[], smallMax: number): string {
   const each = statuses.map((status) =>
     status === 'dead_letter'
-      ? `select m.* from message_states m where m.status = 'dead_letter'`
-      : `select m.* from message_states m where m.status = '${status}' and m.due_at is not null`,
+      ? alongIndex(`m.status = 'dead_letter'`, 'created_at', smallMax)
+      : alongIndex(`m.status = '${status}' and m.due_at is not null`, 'due_at', smallMax),
   )
   return each.length === 0 ? 'select m.* from message_states m where false' : each.join(' union all ')
 }
 
-async function countBounded(database: Pick<Pool, 'query'>, sources: readonly Source[]): Promise<number[]> {
+/**
+ * The order and the limit, which is never met, make the planner walk the index that has the condition and this order: without
+ * statistics it takes every second row for one that fits, and scans.
+ */
+function alongIndex(condition: string, column: 'created_at' | 'due_at', smallMax: number): string {
+  return `(select m.* from message_states m where ${condition} order by m.${column}, m.message_id limit ${2 * smallMax + 1})`
+}
+
+async function countBounded(
+  database: Pick<Pool, 'query'>,
+  sources: readonly Source[],
+  smallMax: number,
+): Promise<number[]> {
   if (sources.length === 0) return []
   const parameters = new Parameters()
   const counts = sources.map(

@@ -16,6 +16,8 @@ import { MessageFilter, readMessageFilter } from './message-filter.ts'
 const limits = { rowsDefault: 20, rowsMax: 200 }
 // With conditions that look into the log of each, a walk of as many takes a few hundred milliseconds.
 const examinedMax = 20_000
+// Reading, filtering and sorting as many takes tens of milliseconds.
+const smallMax = 10_000
 
 type Edge = MessagePlace & { readonly cursor: string }
 
@@ -62,7 +64,7 @@ const MessageConnection = builder.objectRef<MessagePage>('MessageConnection').im
       nullable: true,
       description: 'How many messages all pages have together.',
       resolve: ({ filter, order }, _, { dependencies }) =>
-        ask(dependencies.database, (client) => countMessages(client, filter, order)),
+        ask(dependencies.database, (client) => countMessages(client, filter, order, smallMax)),
     }),
   }),
 })
@@ -102,7 +104,7 @@ async function readMessagePage(
   const request = readPageRequest<PageKey>(page, limits, (text) => decodePageCursor(text, binding, isKey))
   const { rowsMax, backwards } = request
   // One more than is shown says whether there is another page.
-  const asked = { ...request, filter, order, rowsMax: rowsMax + 1, examinedMax }
+  const asked = { ...request, filter, order, rowsMax: rowsMax + 1, examinedMax, smallMax }
   const { found, stoppedAt } = await ask(dependencies.database, (client) => listMessages(client, asked))
   const encode = (place: PageKey) => encodePageCursor(binding, place.key, place.messageId)
   const edges = found.slice(0, rowsMax).map((each) => ({ ...each, cursor: encode(each.place) }))
