@@ -1,10 +1,11 @@
-import { countMessages, type Count as CountValue } from '../../../log/messages/count.ts'
+import { countMessages } from '../../../log/messages/count.ts'
 import type { MessageFilter as LogFilter } from '../../../log/messages/filter.ts'
 import { listMessages, type MessagePlace } from '../../../log/messages/list.ts'
 import { columnOf, type MessageOrder as Order, type PageKey } from '../../../log/messages/order.ts'
 import { ask } from '../../ask.ts'
 import { builder } from '../builder.ts'
 import type { GraphContext } from '../context.ts'
+import { Count } from '../count.ts'
 import { decodePageCursor, encodePageCursor, isBigint } from '../cursor.ts'
 import { normalizeDateTime } from '../date-time.ts'
 import { MessageOrder } from '../enums.ts'
@@ -33,15 +34,6 @@ const MessageEdge = builder.objectRef<Edge>('MessageEdge').implement({
   fields: (t) => ({
     cursor: t.exposeString('cursor', { description: 'Its place, in this order and with this filter.' }),
     node: t.field({ type: Message, description: 'The message.', resolve: ({ message }) => message }),
-  }),
-})
-
-/** Shared with whatever else counts what it cannot scan. */
-export const Count = builder.objectRef<CountValue>('Count').implement({
-  description: 'Beyond a bound an estimate that says so: nothing here scans millions.',
-  fields: (t) => ({
-    value: t.expose('value', { type: 'BigInt', description: 'How many.' }),
-    exact: t.exposeBoolean('exact', { description: 'Whether it is the number; otherwise an estimate.' }),
   }),
 })
 
