@@ -84,11 +84,13 @@ function compareNames(type: string, wanted: readonly Described[], found: readonl
     .map(({ name }) => `${type}: ${name} is missing`)
 }
 
-/** The contract's words must be in the description; more may stand around them. */
+/** Each sentence of the contract must be in the description; it may go on there, and more may stand around it. */
 function compareWords(name: string, wanted: Described, found: Described): string[] {
-  return flow(found.description).includes(flow(wanted.description))
-    ? []
-    : [`${name} does not say: ${flow(wanted.description)}`]
+  const words = flow(found.description)
+  const missing = flow(wanted.description)
+    .split(/\.(?: |$)/)
+    .filter((sentence) => !words.includes(sentence))
+  return missing.map((sentence) => `${name} does not say: ${sentence}.`)
 }
 
 function flow(text: string | null | undefined): string {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { getIntrospectionQuery, GraphQLError } from 'graphql'
 import { createSchema, createYoga } from 'graphql-yoga'
 import { pino } from 'pino'
@@ -5,7 +6,7 @@ import t from 'tap'
 import { refuse, maskError } from '../../../src/api/graphql/errors.ts'
 import { limitTime } from '../../../src/api/graphql/limits/limit-time.ts'
 import { database } from '../../support/database.ts'
-import { startService, well } from '../service.ts'
+import { startService, storeDeadLetters, well } from '../service.ts'
 import { graphql } from './graphql.ts'
 
 const json = { 'content-type': 'application/json' }
@@ -200,7 +201,8 @@ t.test('an operation that takes too long is ended, and nothing further of it beg
   for (const query of ['{ slow }', 'mutation { slow next }']) {
     const response = await yoga.fetch('http://localhost/graphql', {
       method: 'POST',
-      headers: json,
+      // Yoga's fetch writes the length into them.
+      headers: { ...json },
       body: JSON.stringify({ query }),
     })
     t.match(await response.json(), { errors: [{ extensions: { code: 'TIMEOUT' } }] }, query)
@@ -230,4 +232,58 @@ t.test('an error that was not meant for the client has a name there, and its cau
   t.equal(maskError(meant, logger), meant)
   t.equal(lines.length, 2, 'and what was meant for it leaves no line')
   t.end()
+})
+
+t.test('what the database says is in the log, under the name that the client is told', async (t) => {
+  const { pool } = await database(t)
+  const service = await startService(t, pool)
+  await pool.query('alter table message_states rename to hidden_from_api')
+  const answer = await graphql(service, '{ viewer { name } message(transactionId: "tx-1") { id } }')
+  t.match(answer.data, { viewer: { name: 'anonymous' }, message: null }, 'and nothing else is blanked')
+  const [error] = answer.errors ?? []
+  t.match(error, {
+    message: /^The database does not answer: try again later\. \([0-9A-Z]{26}\)$/,
+    path: ['message'],
+    extensions: { code: 'DATABASE_UNAVAILABLE', correlationId: String },
+  })
+  t.notMatch(JSON.stringify(answer), /message_states|does not exist|42P01/)
+  const named = service.lines.filter(({ error_id }) => error_id === error!.extensions!.correlationId)
+  t.match(named, [{ event: 'request without the database', reason: /"message_states" does not exist/ }])
+})
+
+t.test('a viewer may ask, and may not replay', async (t) => {
+  const { pool } = await database(t)
+  const sha256 = createHash('sha256').update('victor-secret').digest('hex')
+  const service = await startService(t, pool, () => well, {
+    tokens: [{ name: 'victor', role: 'viewer', sha256 }],
+    introspection: true,
+  })
+  await storeDeadLetters(pool, ['tx-1'])
+  const headers = { authorization: 'Bearer victor-secret' }
+  for (const mutation of [
+    'mutation { replay(transactionId: "tx-1", reason: "r") { __typename } }',
+    'mutation { replayMany(transactionIds: ["tx-1"], reason: "r") { __typename } }',
+    'query a { viewer { name } } mutation b { replay(transactionId: "tx-1", reason: "r") { __typename } }',
+  ]) {
+    const operationName = mutation.startsWith('query') ? 'b' : undefined
+    const reply = await service.call('POST', '/graphql', {
+      headers: { ...json, ...headers },
+      body: JSON.stringify({ query: mutation, operationName }),
+    })
+    t.match(
+      [reply.status, JSON.parse(reply.text)],
+      [403, { errors: [{ extensions: { code: 'FORBIDDEN' } }] }],
+    )
+  }
+  const asked = await graphql(service, '{ message(transactionId: "tx-1") { status version } }', {}, headers)
+  t.strictSame(asked.data, { message: { status: 'DEAD_LETTER', version: 4 } })
+})
+
+t.test('an answer that could hold too much is refused with a way to ask for less', async (t) => {
+  const { pool } = await database(t)
+  const service = await startService(t, pool)
+  const query = `{ events(first: 500) { nodes { message { history(first: 1000) { id } } } } }`
+  const { data, errors } = await graphql(service, query)
+  t.equal(data, undefined)
+  t.match(errors, [{ message: /ask for a smaller page/, extensions: { code: 'COST_EXCEEDED' } }])
 })
