@@ -7,6 +7,7 @@ import { listMessages, type MessagesRequest } from '../../src/log/messages/list.
 import { messageOrders, type MessageOrder, type PageKey } from '../../src/log/messages/order.ts'
 import type { MessageRow } from '../../src/log/message-row.ts'
 import { deadLetterCauses, readDetails, type MessageDetails } from '../../src/log/read-details.ts'
+import { readStatesAsOf } from '../../src/log/read-states-as-of.ts'
 import { statuses } from '../../src/message/message.ts'
 import { database } from '../support/database.ts'
 import {
@@ -214,6 +215,16 @@ t.test(
       ),
       { numRuns: 250 },
     )
+    const now = await readStatesAsOf(
+      pool,
+      all.map((each) => each.messageId),
+      '9999-01-01T00:00:00.000000Z',
+    )
+    t.equal(now.length, all.length)
+    for (const state of now) {
+      const known = all.find((each) => each.messageId === state.messageId)
+      t.match(known, state, 'as of the end')
+    }
     for (const order of messageOrders) {
       const paged = await page(pool, request({ order, rowsMax: 7 }))
       t.strictSame(
@@ -254,6 +265,36 @@ t.test('on a large table each list reads few pages, with and without statistics'
   }
 })
 
+t.test('beyond a bound a count is an estimate that says so, and reads few pages too', async (t) => {
+  const { pool } = await database(t)
+  await storeLarge(pool, 120_000)
+  const hours = { from: '2024-01-01T10:00:00Z', to: '2024-01-01T13:00:00Z' }
+  const lists: [MessageFilter, number, boolean][] = [
+    [{}, 120_000, true],
+    [{ statuses: ['success', 'failed'] }, 118_800, true],
+    [{ outcomeUnknown: true }, 240, true],
+    [{ transactionIdPrefix: 'tx-11900' }, 11, true],
+    [{ retryCountMax: 0 }, 120_000, false],
+    [{ retryCountMin: 1 }, 0, false],
+    [{ outcomeUnknown: false, statuses: ['success'] }, 117_600, false],
+    [{ createdAt: hours }, 10_800, false],
+    [{ createdAt: hours, statuses: ['success'] }, 10_584, false],
+  ]
+  for (const [filter, count, exact] of lists) {
+    let answer: Awaited<ReturnType<typeof countMessages>> | undefined
+    const pages = await countPages(pool, async (client) => {
+      answer = await countMessages(client, filter, 'CREATED_DESC', 700)
+    })
+    t.equal(answer?.exact, exact, JSON.stringify(filter))
+    const difference = Math.abs(Number(answer?.value) - count)
+    t.ok(
+      exact ? difference === 0 : difference <= count * 0.05,
+      `${JSON.stringify(filter)}: ${answer?.value ?? ''}`,
+    )
+    t.ok(pages < 1_600, `${JSON.stringify(filter)}: ${pages} pages`)
+  }
+})
+
 /** Messages stored a second apart, of which one in a hundred is a dead letter and one in a hundred waits for a retry. */
 async function storeLarge(pool: pg.Pool, count: number): Promise<void> {
   for (const table of ['message_events', 'message_states'])
@@ -274,8 +315,9 @@ async function storeLarge(pool: pg.Pool, count: number): Promise<void> {
     [count],
   )
   await pool.query(
-    'insert into status_count_deltas (position, pending, processing, success, failed, dead_letter) values (3, 0, 0, $1, $2, $2)',
-    [(count * 98) / 100, count / 100],
+    `insert into status_count_deltas (position, pending, processing, success, failed, dead_letter, minutes, measures, buckets, counts)
+     values (3, 0, 0, $1, $2, $2, '{-infinity}', '{unknown_dead_letter}', '{0}', array[$3::bigint])`,
+    [(count * 98) / 100, count / 100, count / 500],
   )
 }
 
@@ -285,9 +327,10 @@ async function countPages(
   read: (client: Pick<pg.Pool, 'query'>) => Promise<unknown>,
 ): Promise<number> {
   const asked: { text: string; values: unknown[] }[] = []
-  const query = (text: string | { text: string }, values: unknown[] = []) => {
-    asked.push({ text: typeof text === 'string' ? text : text.text, values })
-    return pool.query(text, values)
+  const query = (statement: string | { text: string; values?: unknown[] }, values: unknown[] = []) => {
+    const asks = typeof statement === 'string' ? { text: statement, values } : { values, ...statement }
+    asked.push({ text: asks.text, values: asks.values })
+    return pool.query(asks.text, asks.values)
   }
   await read({ query } as unknown as Pick<pg.Pool, 'query'>)
   let pages = 0

@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import type { Status } from '../../message/message.ts'
 import { countByStatus } from '../count-by-status.ts'
+import { countUnknown } from '../rollups/read-standing.ts'
 import { conditionsOf, hasMoreThanStatuses, possibleStatuses, within, type MessageFilter } from './filter.ts'
 import type { MessageOrder } from './order.ts'
 import { Parameters } from './parameters.ts'
@@ -22,10 +23,38 @@ export async function countMessages(
   const counts = await countByStatus(database)
   const statuses = possibleStatuses(filter, order)
   if (!hasMoreThanStatuses(filter)) return { value: String(sum(counts, statuses)), exact: true }
+  const possible = await countPossible(database, filter, counts, statuses)
+  if (isOnlyUnknown(filter, order)) return { value: String(possible), exact: true }
   const source = await findSmallSource(database, filter, order, counts, smallMax)
   return source === null
-    ? estimate(database, filter, order, sum(counts, statuses), smallMax)
+    ? estimate(database, filter, order, possible, smallMax)
     : { value: await countWhole(database, filter, order, source), exact: true }
+}
+
+/** How many messages have a status, and an unknown outcome if that is asked for, that the list's can have. */
+async function countPossible(
+  database: Pick<Pool, 'query'>,
+  filter: MessageFilter,
+  counts: Readonly<Record<Status, number>>,
+  statuses: readonly Status[] | null,
+): Promise<number> {
+  const all = sum(counts, statuses)
+  if (filter.outcomeUnknown !== true) return all
+  const { open, success, deadLetter } = await countUnknown(database)
+  const has = (...some: Status[]) => statuses === null || some.some((status) => statuses.includes(status))
+  const unknown =
+    (has('pending', 'processing', 'failed') ? Number(open) : 0) +
+    (has('success') ? Number(success) : 0) +
+    (has('dead_letter') ? Number(deadLetter) : 0)
+  return Math.min(all, unknown)
+}
+
+function isOnlyUnknown(filter: MessageFilter, order: MessageOrder): boolean {
+  return (
+    filter.outcomeUnknown === true &&
+    possibleStatuses(filter, order) === null &&
+    !hasMoreThanStatuses({ ...filter, outcomeUnknown: undefined })
+  )
 }
 
 function sum(counts: Readonly<Record<Status, number>>, statuses: readonly Status[] | null): number {
@@ -49,7 +78,7 @@ async function countWhole(
   return rows[0]?.value ?? '0'
 }
 
-/** The share of matches among the newest rows that the walk meets, of all it could meet. */
+/** The share of matches among the first rows that a walk meets, of all it could meet. */
 async function estimate(
   database: Pick<Pool, 'query'>,
   filter: MessageFilter,
@@ -80,7 +109,7 @@ async function estimate(
     `select count(*)::int as met, count(*) filter (where c.status = any (${parameters.add(
       possibleStatuses(filter, order) ?? ['pending', 'processing', 'success', 'failed', 'dead_letter'],
       'text[]',
-    )}))::int as met_possible,
+    )})${filter.outcomeUnknown === true ? ' and c.outcome_unknown' : ''})::int as met_possible,
       count(*) filter (where ${conditionsOf(filter, order, 'c', parameters)})::int as matches,
       ${widthOf(filter, parameters)} as width
     from (${rowsOf}) c`,
@@ -89,9 +118,11 @@ async function estimate(
   const sample = rows[0]
   if (sample === undefined || sample.met < smallMax)
     return { value: String(sample?.matches ?? 0), exact: true }
-  const size = Math.min(possible, sample.width === null ? possible : Number(sample.width))
-  const share = sample.matches / Math.max(1, sample.met_possible)
-  return { value: String(Math.max(sample.matches, Math.round(share * size))), exact: false }
+  const estimated =
+    sample.width === null
+      ? (sample.matches / Math.max(1, sample.met_possible)) * possible
+      : Math.min(possible, (sample.matches / sample.met) * Number(sample.width))
+  return { value: String(Math.max(sample.matches, Math.round(estimated))), exact: false }
 }
 
 /** Message ids are minted as time goes by, so those at the ends of a range of time say how many lie in it. */

@@ -381,3 +381,38 @@ t.test(
     })
   },
 )
+
+t.test('the bytes of one answer are bounded, and what does not fit says so and nothing else', async (t) => {
+  const { pool } = await database(t)
+  const service = await startService(t, pool)
+  const payload = Buffer.alloc(9 * 1024 * 1024, 'x')
+  for (const at of [0, 1, 2]) {
+    await store(pool, [record(at, `large-${at}`, { payload, payloadBytes: payload.length, isJson: false })], {
+      partition: 1,
+    })
+  }
+  const query = `{ messages(orderBy: CREATED_ASC) { nodes { transactionId payload { bytes text state } } } }`
+  const { data, errors } = await graphql(service, query)
+  const { nodes } = data!.messages as { nodes: { payload: { text: string | null; bytes: number } }[] }
+  t.strictSame(
+    nodes.map((node) => [node.payload.bytes, node.payload.text?.length ?? null]),
+    [
+      [payload.length, payload.length],
+      [payload.length, null],
+      [payload.length, null],
+    ],
+  )
+  t.match(errors, [
+    {
+      path: ['messages', 'nodes', 1, 'payload', 'text'],
+      extensions: { code: 'BAD_USER_INPUT' },
+      message: /fewer messages/,
+    },
+    { path: ['messages', 'nodes', 2, 'payload', 'text'] },
+  ])
+  const each = '{ a: message(transactionId: "large-2") { payload { text base64 } } }'
+  t.match(await graphql(service, each), {
+    data: { a: { payload: { text: String, base64: String } } },
+    errors: undefined,
+  })
+})
