@@ -1026,14 +1026,18 @@ begin
       lag(e.version) over events as before_version,
       lag(e.status) over events as before_status,
       lag(e.retry_count) over events as before_retry_count,
-      lead(e.version) over events is null as is_last
+      lag(e.recorded_at) over events as before_recorded_at,
+      lag(e.transaction_id) over events as before_transaction_id,
+      lead(e.version) over events is null as is_last,
+      e.version = 1 and lead(e.type) over events = 'attempt_started' and lead(e.version, 2) over events is null as is_fused
     from new_events e
     window events as (partition by e.message_id order by e.version)
   ),
   link as materialized (
     select
       c.message_id, c.version, c.position, c.recorded_at, c.type, c.actor, c.status, c.retry_count, c.due_at, c.attempt,
-      c.outcome, c.duration_ms, c.reason, c.transaction_id, c.is_last,
+      c.outcome, c.duration_ms, c.reason, c.transaction_id, c.is_last, c.before_recorded_at, c.before_transaction_id,
+      c.is_fused or (c.is_last and c.type = 'attempt_started' and c.before_version = 1) as is_fused,
       date_bin('1 minute', c.recorded_at, 'epoch') as minute,
       c.before_version is null as is_first,
       p.version as prior_version, p.status as prior_status, p.retry_count as prior_retry_count, s.created_at,
@@ -1094,6 +1098,13 @@ begin
     from link l
     where l.is_first and l.is_last
     union all
+    -- And nearly every other is new and started at once: its second event knows the rest.
+    select
+      l.message_id, 1, 2, 'none', 0, false, l.status, l.retry_count, l.due_at, l.attempt, l.actor, true, null, false, l.position,
+      l.recorded_at, l.recorded_at, l.before_recorded_at, null, l.before_transaction_id
+    from link l
+    where l.is_fused and l.is_last
+    union all
     select
       message_id,
       min(version),
@@ -1117,7 +1128,7 @@ begin
       max(recorded_at) filter (where succeeds),
       max(transaction_id)
     from link
-    where not (is_first and is_last)
+    where not (is_first and is_last or is_fused)
     group by message_id
   ),
   born as (
