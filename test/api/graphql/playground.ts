@@ -1,4 +1,5 @@
 import type { Page } from 'playwright-core'
+import { until } from '../../support/until.ts'
 
 /** What a person does in the playground, and sees there. */
 export class Playground {
@@ -24,6 +25,18 @@ export class Playground {
   /** Runs the operation of the chosen tab, or stops it where it is running. */
   async press(): Promise<void> {
     await this.#page.locator('.graphiql-execute-button').click()
+  }
+
+  /** Runs the operation of the chosen tab, and answers what is shown once there is an answer. */
+  async run(): Promise<string> {
+    await this.press()
+    await until('an answer', async () => {
+      const answer = await this.answer()
+      // GraphiQL reads a tab's document a moment after it shows it, and nobody presses that fast.
+      if (answer.includes('Cannot infer operation')) await this.press()
+      return /^\{\n *"(data|errors)"/.test(answer) && !answer.includes('Cannot infer operation')
+    })
+    return this.answer()
   }
 
   /** The visible lines of the answer, as text. */
