@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
-import { parse, print } from 'graphql'
+import { getIntrospectionQuery, parse, print } from 'graphql'
 import t from 'tap'
 import { examples } from '../../../src/api/playground/examples.ts'
 import { findBrowser, openPage } from '../../support/browser.ts'
 import { database } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
 import { startService, store, storeDeadLetters, well } from '../service.ts'
+import { graphql } from './graphql.ts'
 import { Playground } from './playground.ts'
 
 const browser = findBrowser()
@@ -140,6 +141,19 @@ t.test(
     await until('the viewer', async () => (await playground.answer()).includes('"victor"'))
     const kept = await page.evaluate(() => JSON.stringify(globalThis.localStorage))
     t.notMatch(kept, 'victor-secret', 'the browser does not keep the token')
+  },
+)
+
+t.test(
+  'the examples pass all limits, and so does the question by which the page learns the schema',
+  async (t) => {
+    const { pool } = await database(t)
+    const service = await startService(t, pool)
+    await storeDeadLetters(pool, ['tx-1', 'tx-2'])
+    const introspection = getIntrospectionQuery({ schemaDescription: true, inputValueDeprecation: true })
+    t.match(await graphql(service, introspection), { errors: undefined, data: { __schema: {} } })
+    for (const { query, variables } of examples.filter((each) => !each.query.includes('\nsubscription ')))
+      t.match(await graphql(service, query, { ...variables }), { errors: undefined, data: {} }, query)
   },
 )
 
