@@ -1259,24 +1259,13 @@ $function$
 
 CREATE OR REPLACE FUNCTION public.read_failures(first timestamp with time zone, last timestamp with time zone)
  RETURNS TABLE(minute timestamp with time zone, pattern text, n bigint, last_at timestamp with time zone, examples bigint[])
- LANGUAGE plpgsql
- STABLE SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
- SET jit TO 'off'
+ LANGUAGE sql
+ STABLE
 AS $function$
-#variable_conflict use_column
-begin
-  return query
-  select a.minute, a.pattern, sum(a.n)::bigint, max(a.last_at), example_ids(a.examples)
-  from (
-    select r.minute, r.pattern, r.n, r.last_at, r.examples from failure_rollups r where r.minute between first and last
-    union all
-    select d.minute, d.pattern, d.n, d.last_at, d.examples from failure_deltas d
-    where d.position >= (select max(bound) from status_count_folds) and d.minute between first and last
-  ) a
-  group by a.minute, a.pattern
-  having sum(a.n) > 0;
-end
+  select r.minute, r.pattern, r.n, r.last_at, r.examples from failure_rollups r where r.minute between first and last
+  union all
+  select d.minute, d.pattern, d.n, d.last_at, d.examples from failure_deltas d
+  where d.position >= (select max(bound) from status_count_folds) and d.minute between first and last
 $function$
 ;
 
@@ -1394,26 +1383,16 @@ $function$
 
 CREATE OR REPLACE FUNCTION public.read_rollups(first timestamp with time zone, last timestamp with time zone, in_measures text[])
  RETURNS TABLE(minute timestamp with time zone, measure text, bucket integer, n bigint)
- LANGUAGE plpgsql
- STABLE SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
- SET jit TO 'off'
+ LANGUAGE sql
+ STABLE
 AS $function$
-#variable_conflict use_column
-begin
-  return query
-  select a.minute, a.measure, a.bucket, (case when is_maximum(a.measure) then max(a.n) else sum(a.n) end)::bigint
-  from (
-    select r.minute, r.measure, r.bucket, r.n from rollups r
-    where r.minute between first and last and (in_measures is null or r.measure = any (in_measures))
-    union all
-    select u.minute, u.measure, u.bucket, u.n from status_count_deltas d
-    cross join lateral unnest(d.minutes, d.measures, d.buckets, d.counts) as u(minute, measure, bucket, n)
-    where d.position >= (select max(bound) from status_count_folds)
-      and u.minute between first and last and (in_measures is null or u.measure = any (in_measures))
-  ) a
-  group by a.minute, a.measure, a.bucket;
-end
+  select r.minute, r.measure, r.bucket, r.n from rollups r
+  where r.minute between first and last and (in_measures is null or r.measure = any (in_measures))
+  union all
+  select u.minute, u.measure, u.bucket, u.n from status_count_deltas d
+  cross join lateral unnest(d.minutes, d.measures, d.buckets, d.counts) as u(minute, measure, bucket, n)
+  where d.position >= (select max(bound) from status_count_folds)
+    and u.minute between first and last and (in_measures is null or u.measure = any (in_measures))
 $function$
 ;
 
@@ -1473,12 +1452,18 @@ begin
     where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null
     group by 1, 2
   ),
+  stored as (
+    select r.minute, r.pattern, sum(r.n)::bigint as n, max(r.last_at) as last_at, example_ids(r.examples) as examples
+    from read_failures('-infinity', 'infinity') r
+    group by 1, 2
+    having sum(r.n) <> 0
+  ),
   different as materialized (
     select minute, pattern, coalesce(c.n, 0) - coalesce(r.n, 0) as lacking, c.n, c.last_at, c.examples,
       format('%s, last at %s, such as %s', coalesce(r.n, 0), r.last_at, r.examples) as was,
       format('%s, last at %s, such as %s', coalesce(c.n, 0), c.last_at, c.examples) as became
     from counted c
-    full join read_failures('-infinity', 'infinity') r using (minute, pattern)
+    full join stored r using (minute, pattern)
     where (c.n, c.last_at, c.examples) is distinct from (r.n, r.last_at, r.examples)
   ),
   repaired as (
@@ -1660,10 +1645,15 @@ begin
     select '-infinity', unknown_measure(s.status), 0, count(*)
     from message_states s where s.outcome_unknown group by 2
   ),
+  stored as (
+    select r.minute, r.measure, r.bucket, case when is_maximum(r.measure) then max(r.n) else sum(r.n)::bigint end as n
+    from read_rollups('-infinity', 'infinity', null) r
+    group by 1, 2, 3
+  ),
   different as materialized (
     select minute, measure, bucket, coalesce(r.n, 0) as was, coalesce(c.n, 0) as became
     from counted c
-    full join read_rollups('-infinity', 'infinity', null) r using (minute, measure, bucket)
+    full join stored r using (minute, measure, bucket)
     where coalesce(r.n, 0) <> coalesce(c.n, 0)
   ),
   repaired as (

@@ -15,12 +15,18 @@ begin
     where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null
     group by 1, 2
   ),
+  stored as (
+    select r.minute, r.pattern, sum(r.n)::bigint as n, max(r.last_at) as last_at, example_ids(r.examples) as examples
+    from read_failures('-infinity', 'infinity') r
+    group by 1, 2
+    having sum(r.n) <> 0
+  ),
   different as materialized (
     select minute, pattern, coalesce(c.n, 0) - coalesce(r.n, 0) as lacking, c.n, c.last_at, c.examples,
       format('%s, last at %s, such as %s', coalesce(r.n, 0), r.last_at, r.examples) as was,
       format('%s, last at %s, such as %s', coalesce(c.n, 0), c.last_at, c.examples) as became
     from counted c
-    full join read_failures('-infinity', 'infinity') r using (minute, pattern)
+    full join stored r using (minute, pattern)
     where (c.n, c.last_at, c.examples) is distinct from (r.n, r.last_at, r.examples)
   ),
   repaired as (

@@ -54,10 +54,15 @@ begin
     select '-infinity', unknown_measure(s.status), 0, count(*)
     from message_states s where s.outcome_unknown group by 2
   ),
+  stored as (
+    select r.minute, r.measure, r.bucket, case when is_maximum(r.measure) then max(r.n) else sum(r.n)::bigint end as n
+    from read_rollups('-infinity', 'infinity', null) r
+    group by 1, 2, 3
+  ),
   different as materialized (
     select minute, measure, bucket, coalesce(r.n, 0) as was, coalesce(c.n, 0) as became
     from counted c
-    full join read_rollups('-infinity', 'infinity', null) r using (minute, measure, bucket)
+    full join stored r using (minute, measure, bucket)
     where coalesce(r.n, 0) <> coalesce(c.n, 0)
   ),
   repaired as (

@@ -211,7 +211,8 @@ t.test('wrong counts are corrected, folded or not', async (t) => {
   t.strictSame(await countByStatus(pool), before)
   t.strictSame(await collect(pool), [])
   await pool.query('truncate status_count_folds, status_count_deltas')
-  t.equal((await collect(pool)).length, Object.values(before).filter((count) => count > 0).length)
+  const lost = (await collect(pool)).filter(({ kind }) => kind === 'count')
+  t.equal(lost.length, Object.values(before).filter((count) => count > 0).length)
   t.strictSame(await countByStatus(pool), before)
 })
 

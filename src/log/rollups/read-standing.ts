@@ -6,7 +6,8 @@ export type RetryCount = { readonly retryCount: number; readonly messages: strin
 
 const statement = {
   name: 'read_standing',
-  text: `select measure, bucket, n::text as n from read_rollups('-infinity', '-infinity', $1) where n <> 0 order by bucket`,
+  text: `select measure, bucket, sum(n)::text as n from read_rollups('-infinity', '-infinity', $1)
+    group by measure, bucket having sum(n) <> 0 order by bucket`,
 }
 
 type Row = { measure: string; bucket: number; n: string }
