@@ -1,6 +1,6 @@
 import { STATUS_CODES, type IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { GraphQLError, type ExecutionArgs } from 'graphql'
+import { GraphQLError, type ExecutionArgs, type ExecutionResult } from 'graphql'
 import {
   handleProtocols,
   makeServer,
@@ -13,6 +13,7 @@ import { authenticate, type Access, type Viewer } from '../access.ts'
 import { isForeign } from '../is-foreign.ts'
 import { Admission } from '../stream/admission.ts'
 import { carry } from '../stream/carry.ts'
+import { relay } from '../stream/relay.ts'
 import { clientOf, type ServerContext } from './context.ts'
 import { refuse } from './errors.ts'
 
@@ -26,7 +27,11 @@ export type Envelop = (context: ServerContext) => {
   subscribe: (args: ExecutionArgs) => unknown
 }
 
-type Extra = { readonly request: IncomingMessage; viewer: Viewer | null }
+type Extra = {
+  readonly request: IncomingMessage
+  readonly send: (text: string) => Promise<void> | void
+  viewer: Viewer | null
+}
 type Operation = ExecutionArgs & Pick<ReturnType<Envelop>, 'execute' | 'subscribe'>
 
 // A client sends operations, and these are small.
@@ -82,7 +87,9 @@ export class Sockets {
     }
     socket.once('close', () => this.#admission.leave(client))
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
-      carry(webSocket, (line) => this.#protocol.opened(line, { request, viewer }))
+      carry(webSocket, socket, (line) =>
+        this.#protocol.opened(line, { request, viewer, send: (text) => line.send(text) }),
+      )
     })
   }
 
@@ -105,6 +112,10 @@ export class Sockets {
         return extra.viewer !== null
       },
       onSubscribe: (context, _id, operation) => this.#prepare(context, operation),
+      onOperation: ({ extra }, id, _operation, _args, result) =>
+        Symbol.asyncIterator in result
+          ? relay(result as AsyncIterable<ExecutionResult>, id, extra.send)
+          : undefined,
       execute: (args) => (args as Operation).execute(args) as never,
       subscribe: (args) => (args as Operation).subscribe(args) as never,
     }

@@ -5,7 +5,7 @@ import type { Delivery } from './delivery.ts'
 import type { Sink } from './tail.ts'
 
 // Several pages of the tail, and more than it keeps for those who join.
-const deliveriesMax = 4_096
+const deliveriesMax = 2_500
 const bytesMax = 4 * 1_024 * 1_024
 // Far longer than a slow line needs for one delivery.
 const untakenMsMax = 30_000

@@ -33,7 +33,7 @@ const checkStallsMs = 1_000
 // How long the tail waits for the fastest subscriber before it goes on without.
 const paceMsMax = 200
 // What those who have caught up by themselves may still lack when they join.
-const keptMax = 2_000
+const keptMax = 1_000
 
 /**
  * The one reader of the log for all subscribers: it reads each event once, in commit-safe order below the watermark, and
