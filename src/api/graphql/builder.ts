@@ -27,5 +27,3 @@ export const builder = new SchemaBuilder<{
 builder.queryType({ description: 'What can be asked; nothing here changes anything.' })
 
 builder.mutationType({ description: 'What an operator can do.' })
-
-// Subscription is made here too, with its first field: graphql refuses a type without fields.
