@@ -2,11 +2,11 @@ import type { Pool } from 'pg'
 import type { Status } from '../../message/message.ts'
 import { countByStatus } from '../count-by-status.ts'
 import { countUnknown } from '../rollups/read-standing.ts'
-import { conditionsOf, hasMoreThanStatuses, possibleStatuses, within, type MessageFilter } from './filter.ts'
+import { estimate } from './estimate.ts'
+import { conditionsOf, hasMoreThanStatuses, possibleStatuses, type MessageFilter } from './filter.ts'
 import type { MessageOrder } from './order.ts'
 import { Parameters } from './parameters.ts'
 import { findSmallSource, type Source } from './small-source.ts'
-import { walk } from './walk.ts'
 
 export type Count = { readonly value: string; readonly exact: boolean }
 
@@ -76,61 +76,4 @@ async function countWhole(
     parameters.values,
   )
   return rows[0]?.value ?? '0'
-}
-
-/** The share of matches among the first rows that a walk meets, of all it could meet. */
-async function estimate(
-  database: Pick<Pool, 'query'>,
-  filter: MessageFilter,
-  order: MessageOrder,
-  possible: number,
-  smallMax: number,
-): Promise<Count> {
-  const parameters = new Parameters()
-  // What is sampled need not have the list's order, and the log has several events of each message.
-  const sampled = order === 'DUE_ASC' ? order : 'CREATED_DESC'
-  const rowsOf = walk(
-    {
-      filter,
-      order: sampled,
-      direction: order === 'DUE_ASC' ? 'asc' : 'desc',
-      after: null,
-      before: null,
-      examinedMax: smallMax,
-    },
-    parameters,
-  )
-  const { rows } = await database.query<{
-    met: number
-    matches: number
-    met_possible: number
-    width: string | null
-  }>(
-    `select count(*)::int as met, count(*) filter (where c.status = any (${parameters.add(
-      possibleStatuses(filter, order) ?? ['pending', 'processing', 'success', 'failed', 'dead_letter'],
-      'text[]',
-    )})${filter.outcomeUnknown === true ? ' and c.outcome_unknown' : ''})::int as met_possible,
-      count(*) filter (where ${conditionsOf(filter, order, 'c', parameters)})::int as matches,
-      ${widthOf(filter, parameters)} as width
-    from (${rowsOf}) c`,
-    parameters.values,
-  )
-  const sample = rows[0]
-  if (sample === undefined || sample.met < smallMax)
-    return { value: String(sample?.matches ?? 0), exact: true }
-  const estimated =
-    sample.width === null
-      ? (sample.matches / Math.max(1, sample.met_possible)) * possible
-      : Math.min(possible, (sample.matches / sample.met) * Number(sample.width))
-  return { value: String(Math.max(sample.matches, Math.round(estimated))), exact: false }
-}
-
-/** Message ids are minted as time goes by, so those at the ends of a range of time say how many lie in it. */
-function widthOf(filter: MessageFilter, parameters: Parameters): string {
-  const range = within('r.created_at', filter.createdAt, parameters)
-  if (range.length === 0) return 'null::bigint'
-  const end = (direction: 'asc' | 'desc') =>
-    `(select r.message_id from message_states r where ${range.join(' and ')}
-      order by r.created_at ${direction}, r.message_id ${direction} limit 1)`
-  return `(${end('desc')} - ${end('asc')} + 1)`
 }
