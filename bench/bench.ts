@@ -6,8 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import pg from 'pg'
 import { produce } from '../src/produce.ts'
-import { finishMessages } from './finish-messages.ts'
+import { generateMessages } from './generate-messages.ts'
 import { readCpu, readPeakMemory, type Cpu } from './measure.ts'
+import { onlyDelivered } from './message-scripts.ts'
 import { startParts, startService, type Parts } from './parts.ts'
 
 const usage = `Usage: npm run bench -- [--count N] [--concurrent N] [--rates R,R,…] [--seconds S] [--finished N] [--json F]
@@ -164,7 +165,7 @@ async function prepareFinished(
   const service = await startService(parts, settings)
   await untilReady(service.url)
   await service.stop()
-  await finishMessages(parts.databaseUrl, finished)
+  await generateMessages(parts.databaseUrl, { count: finished, scripts: onlyDelivered, days: 1 })
 }
 
 async function fill(parts: Parts, count: number, rate: number | null): Promise<void> {

@@ -21,7 +21,16 @@ export function readCpu(parts: Parts, servicePid: number): Cpu {
 
 /** The resident memory of a process at its highest, in MiB. */
 export function readPeakMemory(pid: number): number {
-  const found = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  return readStatus(pid, /^VmHWM:\s+(\d+) kB$/m)
+}
+
+/** The resident memory of a process now, in MiB. */
+export function readMemory(pid: number): number {
+  return readStatus(pid, /^VmRSS:\s+(\d+) kB$/m)
+}
+
+function readStatus(pid: number, line: RegExp): number {
+  const found = line.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
   return Math.round(Number(found?.[1] ?? 0) / 1024)
 }
 

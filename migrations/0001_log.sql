@@ -43,6 +43,10 @@ create table message_events (
   request_key text,
   primary key (message_id, version)
 );
+-- Whoever reads the whole log in order walks this one. Positions grow with time, so that an insert lands on its last page.
+create index message_events_position on message_events (position);
+-- Another record of a known identity, found by its record. Such events are few; the others pay for looking at their type.
+create index message_events_duplicate on message_events (topic, partition, kafka_offset) where type = 'duplicate_received';
 
 -- Dedupe for ever: the one index with random keys. It keeps the hash, so that it needs nothing of a message whose log was
 -- detached by age.
@@ -87,6 +91,10 @@ create table partition_advances (
   conflicts int not null,
   rejected int not null,
   holes bigint not null,
+  -- Between them lie the messages that the slice's records were first stored as; null where it had none. They lead from a
+  -- record to its event without an index that every event would pay for.
+  first_message_id bigint,
+  last_message_id bigint,
   recorded_at timestamptz not null,
   actor text not null,
   primary key (partition_id, next_offset)
@@ -179,15 +187,25 @@ create table message_states (
 ) with (fillfactor = 50);
 create index message_states_due on message_states (status, due_at, message_id) where due_at is not null;
 create index message_states_created on message_states (created_at, message_id);
+-- What an operator looks for is a small part of all, which a message that succeeds at once never enters.
+create index message_states_dead_letter on message_states (created_at, message_id) where status = 'dead_letter';
+create index message_states_failed on message_states (created_at, message_id) where status = 'failed';
+create index message_states_unknown on message_states (created_at, message_id) where outcome_unknown;
 
--- Counts by status as deltas, one row a statement; a fold sums what lies below the watermark from time to time.
+-- What each statement changed in the counts by status and in the rollups, one row a statement; a fold sums what lies below the
+-- watermark from time to time. The four arrays are the statement's rollup rows side by side: as rows of their own they would
+-- cost each message several times the WAL.
 create table status_count_deltas (
   position bigint not null,
   pending int not null,
   processing int not null,
   success int not null,
   failed int not null,
-  dead_letter int not null
+  dead_letter int not null,
+  minutes timestamptz[],
+  measures text[] collate "C",
+  buckets int[],
+  counts bigint[]
 );
 create index status_count_deltas_position on status_count_deltas (position);
 create table status_count_folds (
@@ -199,6 +217,55 @@ create table status_count_folds (
   dead_letter bigint not null
 );
 insert into status_count_folds values (0, 0, 0, 0, 0, 0);
+
+-- How much of each measure there was in each minute (UTC, by recorded_at). A measure is one of
+--   received, attempts, succeeded, dead_lettered, replayed, abandoned, duplicates, conflicts, rejected: what events came to;
+--   refused, unavailable, not_sent, unknown: failed attempts, by outcome;
+--   end_to_end, attempt: durations, by latency_bucket (received to success, once a message; an answered attempt);
+--   end_to_end_max, attempt_max: the longest of the minute in microseconds, which folding does not add up;
+--   retries: messages by retry_count, which is the bucket; unknown_open, unknown_success, unknown_dead_letter: messages with an
+--   unknown outcome by where they are. These four say how many there are now, and have the minute -infinity.
+-- Every other measure has the bucket 0.
+create table rollups (
+  minute timestamptz not null,
+  measure text collate "C" not null,
+  bucket int not null,
+  n bigint not null,
+  primary key (minute, measure, bucket)
+) with (fillfactor = 70);
+
+-- Why attempts failed and records were rejected, by minute and failure_pattern; with up to three of the messages, those of the
+-- highest ids. Deltas as above, but only of statements in which something failed.
+create table failure_deltas (
+  position bigint not null,
+  minute timestamptz not null,
+  pattern text collate "C" not null,
+  n bigint not null,
+  last_at timestamptz not null,
+  examples bigint[] not null
+);
+create index failure_deltas_position on failure_deltas (position);
+create table failure_rollups (
+  minute timestamptz not null,
+  pattern text collate "C" not null,
+  n bigint not null,
+  last_at timestamptz not null,
+  examples bigint[] not null,
+  primary key (minute, pattern)
+) with (fillfactor = 70);
+
+-- What a partition's advances up to next_offset come to, so that nobody sums up all of them each second. A partition's advances
+-- are committed one after another: none is added below the highest one.
+create table partition_folds (
+  partition_id int primary key references partitions,
+  first_offset bigint not null,
+  next_offset bigint not null,
+  received bigint not null,
+  duplicates bigint not null,
+  conflicts bigint not null,
+  rejected bigint not null,
+  holes bigint not null
+) with (fillfactor = 70);
 
 -- What an operator reads: the founding eight columns, and four beside them.
 create view messages as

@@ -1,5 +1,24 @@
 -- Printed from a freshly migrated database by `npm run schema`; do not edit. The sources are in migrations/.
 
+create table failure_deltas (
+  "position" bigint not null,
+  minute timestamp with time zone not null,
+  pattern text collate "C" not null,
+  n bigint not null,
+  last_at timestamp with time zone not null,
+  examples bigint[] not null
+);
+CREATE INDEX failure_deltas_position ON public.failure_deltas USING btree ("position");
+
+create table failure_rollups (
+  minute timestamp with time zone not null,
+  pattern text collate "C" not null,
+  n bigint not null,
+  last_at timestamp with time zone not null,
+  examples bigint[] not null,
+  constraint failure_rollups_pkey PRIMARY KEY (minute, pattern)
+) with (fillfactor=70);
+
 create table inbox (
   transaction_id text collate "C" not null,
   message_id bigint not null,
@@ -63,6 +82,8 @@ create table message_events (
   constraint message_events_outcome_check CHECK ((outcome = ANY (ARRAY['accepted'::text, 'refused'::text, 'unavailable'::text, 'not_sent'::text, 'unknown'::text]))),
   constraint message_events_pkey PRIMARY KEY (message_id, version)
 );
+CREATE INDEX message_events_duplicate ON public.message_events USING btree (topic, partition, kafka_offset) WHERE (type = 'duplicate_received'::text);
+CREATE INDEX message_events_position ON public.message_events USING btree ("position");
 
 create table message_states (
   message_id bigint not null,
@@ -82,7 +103,10 @@ create table message_states (
   constraint message_states_pkey PRIMARY KEY (message_id)
 ) with (fillfactor=50);
 CREATE INDEX message_states_created ON public.message_states USING btree (created_at, message_id);
+CREATE INDEX message_states_dead_letter ON public.message_states USING btree (created_at, message_id) WHERE (status = 'dead_letter'::text);
 CREATE INDEX message_states_due ON public.message_states USING btree (status, due_at, message_id) WHERE (due_at IS NOT NULL);
+CREATE INDEX message_states_failed ON public.message_states USING btree (created_at, message_id) WHERE (status = 'failed'::text);
+CREATE INDEX message_states_unknown ON public.message_states USING btree (created_at, message_id) WHERE outcome_unknown;
 
 create table partition_advances (
   partition_id integer not null,
@@ -93,6 +117,8 @@ create table partition_advances (
   conflicts integer not null,
   rejected integer not null,
   holes bigint not null,
+  first_message_id bigint,
+  last_message_id bigint,
   recorded_at timestamp with time zone not null,
   actor text not null,
   constraint partition_advances_check CHECK ((next_offset > first_offset)),
@@ -112,6 +138,19 @@ create table partition_decisions (
   constraint partition_decisions_pkey PRIMARY KEY (partition_id, decision),
   constraint partition_decisions_type_check CHECK ((type = ANY (ARRAY['stopped'::text, 'resumed'::text])))
 );
+
+create table partition_folds (
+  partition_id integer not null,
+  first_offset bigint not null,
+  next_offset bigint not null,
+  received bigint not null,
+  duplicates bigint not null,
+  conflicts bigint not null,
+  rejected bigint not null,
+  holes bigint not null,
+  constraint partition_folds_partition_id_fkey FOREIGN KEY (partition_id) REFERENCES partitions(partition_id),
+  constraint partition_folds_pkey PRIMARY KEY (partition_id)
+) with (fillfactor=70);
 
 create table partition_holes (
   partition_id integer not null,
@@ -147,6 +186,14 @@ create table records (
   constraint records_pkey PRIMARY KEY (message_id, version)
 );
 
+create table rollups (
+  minute timestamp with time zone not null,
+  measure text collate "C" not null,
+  bucket integer not null,
+  n bigint not null,
+  constraint rollups_pkey PRIMARY KEY (minute, measure, bucket)
+) with (fillfactor=70);
+
 create table schema_functions (
   name text not null,
   checksum text not null,
@@ -167,7 +214,11 @@ create table status_count_deltas (
   processing integer not null,
   success integer not null,
   failed integer not null,
-  dead_letter integer not null
+  dead_letter integer not null,
+  minutes timestamp with time zone[],
+  measures text[] collate "C",
+  buckets integer[],
+  counts bigint[]
 );
 CREATE INDEX status_count_deltas_position ON public.status_count_deltas USING btree ("position");
 
@@ -402,6 +453,25 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.count_failures(message_ids bigint[], times timestamp with time zone[], reasons text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+begin
+  insert into failure_deltas (position, minute, pattern, n, last_at, examples)
+    select current_position(), date_bin('1 minute', f.recorded_at, 'epoch'), p.pattern, count(*), max(f.recorded_at),
+      (array_agg(distinct f.message_id order by f.message_id desc))[1:3]
+    from unnest(message_ids, times, reasons) as f(message_id, recorded_at, reason)
+    join (
+      select r.reason, rollup_pattern(r.reason) as pattern from (select distinct unnest(reasons)) r(reason)
+    ) p on p.reason = f.reason
+    group by 2, 3;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.count_missed(in_status text, reconnected_at timestamp with time zone, grace_ms bigint)
  RETURNS integer
  LANGUAGE plpgsql
@@ -436,6 +506,27 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.event_measure(type text, outcome text, begins boolean, succeeds boolean)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case type
+    when 'received' then 'received'
+    when 'attempt_started' then 'attempts'
+    when 'succeeded' then 'succeeded'
+    when 'attempt_failed' then outcome
+    when 'attempt_abandoned' then 'abandoned'
+    when 'dead_lettered' then 'dead_lettered'
+    when 'replayed' then 'replayed'
+    when 'duplicate_received' then 'duplicates'
+    when 'conflict_received' then case when begins then 'conflicts' end
+    when 'rejected' then 'rejected'
+    when 'late_result_observed' then case when succeeds then 'succeeded' end
+  end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.expired(reconnected_at timestamp with time zone, grace_ms bigint, look_from timestamp with time zone, rows_max integer)
  RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, in_a_row boolean, transaction_id text)
  LANGUAGE plpgsql
@@ -462,7 +553,29 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.fold_status_counts()
+CREATE OR REPLACE FUNCTION public.failure_pattern(reason text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE STRICT
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  -- An identity may be any text, so it is known by what ingest writes before it.
+  pattern text := regexp_replace(reason, '^(the same transaction id with other bytes: ).*', '\1<id>');
+begin
+  -- Most reasons hold no digit but a status, and are spared the rest.
+  if replace(pattern, 'HTTP ', '') !~ '[0-9]' or pattern ~ '^HTTP [0-9]{3}[^0-9]*$' then
+    return pattern;
+  end if;
+  -- Letters and digits in one word, UUIDs among them; then the numbers that are left.
+  pattern := regexp_replace(pattern, '(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[A-Za-z])'
+    '(?![A-Z][A-Z0-9]*(_[A-Z][A-Z0-9]*)+(?![A-Za-z0-9_-]))[A-Za-z0-9_-]+', '<id>', 'g');
+  return regexp_replace(pattern, '(?<![A-Za-z0-9_])(?<!HTTP )[0-9]+([.,:-][0-9]+)*', '<n>', 'g');
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.fold_counts(rows_min integer DEFAULT 1)
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -472,22 +585,83 @@ declare
   old_fold status_count_folds;
   new_bound bigint;
 begin
-  if not pg_try_advisory_xact_lock(hashtextextended('fold_status_counts', 0)) then
+  if (select count(*) from (select from status_count_deltas limit rows_min) d) < rows_min then
     return;
   end if;
+  if not pg_try_advisory_xact_lock(hashtextextended('fold_counts', 0)) then
+    return;
+  end if;
+  perform fold_partitions();
   select * into strict old_fold from status_count_folds order by bound desc limit 1;
   new_bound := watermark();
-  if not exists (select 1 from status_count_deltas where position >= old_fold.bound and position < new_bound) then
+  if not exists (select from status_count_deltas where position >= old_fold.bound and position < new_bound) then
     return;
   end if;
+  perform fold_failures(old_fold.bound, new_bound);
   with gone as (
     delete from status_count_deltas where position < new_bound returning *
+  ),
+  summed as (
+    insert into rollups as r (minute, measure, bucket, n)
+      select u.minute, u.measure, u.bucket, case when is_maximum(u.measure) then max(u.n) else sum(u.n) end
+      from gone g
+      cross join lateral unnest(g.minutes, g.measures, g.buckets, g.counts) as u(minute, measure, bucket, n)
+      where g.position >= old_fold.bound
+      group by u.minute, u.measure, u.bucket
+      order by u.minute, u.measure, u.bucket
+    on conflict (minute, measure, bucket) do update
+      set n = case when is_maximum(r.measure) then greatest(r.n, excluded.n) else r.n + excluded.n end
   )
   insert into status_count_folds (bound, pending, processing, success, failed, dead_letter)
     select new_bound, old_fold.pending + sum(pending), old_fold.processing + sum(processing), old_fold.success + sum(success),
       old_fold.failed + sum(failed), old_fold.dead_letter + sum(dead_letter)
     from gone where position >= old_fold.bound;
   delete from status_count_folds where bound < new_bound;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.fold_failures(old_bound bigint, new_bound bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  with gone as (
+    delete from failure_deltas where position < new_bound returning *
+  )
+  insert into failure_rollups as r (minute, pattern, n, last_at, examples)
+    select g.minute, g.pattern, sum(g.n), max(g.last_at), example_ids(g.examples)
+    from gone g where g.position >= old_bound
+    group by g.minute, g.pattern
+    order by g.minute, g.pattern
+  on conflict (minute, pattern) do update set
+    n = r.n + excluded.n,
+    last_at = greatest(r.last_at, excluded.last_at),
+    examples = merge_examples(r.examples, excluded.examples);
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.fold_partitions()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  insert into partition_folds as f (partition_id, first_offset, next_offset, received, duplicates, conflicts, rejected, holes)
+    select p.partition_id, a.first_offset, a.next_offset, a.received, a.duplicates, a.conflicts, a.rejected, a.holes
+    from partitions p
+    left join partition_folds o on o.partition_id = p.partition_id
+    cross join lateral sum_advances(p.partition_id, coalesce(o.next_offset, -1)) a
+    where a.next_offset is not null
+  on conflict (partition_id) do update set
+    next_offset = excluded.next_offset,
+    received = f.received + excluded.received,
+    duplicates = f.duplicates + excluded.duplicates,
+    conflicts = f.conflicts + excluded.conflicts,
+    rejected = f.rejected + excluded.rejected,
+    holes = f.holes + excluded.holes;
 end
 $function$
 ;
@@ -657,9 +831,10 @@ begin
     from unnest(hole_firsts, hole_nexts) as h(first_offset, next_offset)
     where h.next_offset > stored;
   insert into partition_advances (partition_id, first_offset, next_offset, received, duplicates, conflicts, rejected, holes,
-      recorded_at, actor)
+      first_message_id, last_message_id, recorded_at, actor)
     select held_partition, stored, in_next, c.received, c.duplicates, c.conflicts, c.rejected,
-      in_next - stored - c.received - c.duplicates - c.conflicts - c.rejected, written_at, in_actor
+      in_next - stored - c.received - c.duplicates - c.conflicts - c.rejected, minted[1], minted[cardinality(minted)],
+      written_at, in_actor
     from (
       select length(results) - length(replace(results, 'r', '')) as received,
         length(results) - length(replace(results, 'd', '')) as duplicates,
@@ -670,6 +845,38 @@ begin
   claimed := least(in_room, length(results) - length(replace(results, 'r', '')));
   return next;
 end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.is_maximum(measure text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select right(measure, 4) = '_max'
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.latency_bucket(micros double precision)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select width_bucket(micros, array[
+    100, 119, 142, 169, 200, 238, 283, 337, 400, 476, 566, 673, 800, 952, 1132, 1346, 1600, 1903, 2263, 2691, 3200,
+    3806, 4526, 5382, 6400, 7611, 9051, 10764, 12800, 15222, 18102, 21527, 25600, 30444, 36204, 43054, 51200, 60888,
+    72408, 86108, 102400, 121775, 144816, 172216, 204800, 243550, 289631, 344432, 409600, 487100, 579262, 688863,
+    819200, 974199, 1158524, 1377725, 1638400, 1948397, 2317048, 2755450, 3276800, 3896794, 4634096, 5510899, 6553600,
+    7793588, 9268191, 11021798, 13107200, 15587176, 18536381, 22043595, 26214400, 31174351, 37072761, 44087190,
+    52428800, 62348702, 74145521, 88174380, 104857600, 124697404, 148291041, 176348760, 209715200, 249394808,
+    296582081, 352697520, 419430400, 498789616, 593164161, 705395040, 838860800, 997579232, 1186328321, 1410790080,
+    1677721600, 1995158464, 2372656641, 2821580159, 3355443200, 3990316928, 4745313282, 5643160317, 6710886400,
+    7980633855, 9490626563, 11286320634, 13421772800, 15961267710, 18981253125, 22572641268, 26843545600, 31922535420,
+    37962506250, 45145282536, 53687091200, 63845070839, 75925012500, 90290565071, 107374182400, 127690141678,
+    151850024999, 180581130142, 214748364800, 255380283356, 303700049998, 361162260284, 429496729600, 510760566711,
+    607400099996, 722324520568, 858993459200, 1021521133422, 1214800199991, 1444649041136, 1717986918400,
+    2043042266843, 2429600399981, 2889298082271
+  ]::double precision[])
 $function$
 ;
 
@@ -713,6 +920,15 @@ begin
         then coalesce((select min(lease_ms) from instances), 0) else 0 end * interval '1 millisecond')::text;
   end loop;
 end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.merge_examples(ids bigint[], others bigint[])
+ RETURNS bigint[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select array(select distinct id from unnest(ids || others) as u(id) order by id desc limit 3)
 $function$
 ;
 
@@ -806,66 +1022,113 @@ begin
   with chain as (
     select
       e.message_id, e.version, e.position, e.recorded_at, e.type, e.actor, e.status, e.retry_count, e.due_at, e.attempt,
-      e.outcome, e.reason, e.transaction_id,
+      e.outcome, e.duration_ms, e.reason, e.transaction_id,
       lag(e.version) over events as before_version,
       lag(e.status) over events as before_status,
       lag(e.retry_count) over events as before_retry_count,
-      lead(e.version) over events is null as is_last
+      lag(e.recorded_at) over events as before_recorded_at,
+      lag(e.transaction_id) over events as before_transaction_id,
+      lead(e.version) over events is null as is_last,
+      e.version = 1 and lead(e.type) over events = 'attempt_started' and lead(e.version, 2) over events is null as is_fused
     from new_events e
     window events as (partition by e.message_id order by e.version)
   ),
   link as materialized (
     select
       c.message_id, c.version, c.position, c.recorded_at, c.type, c.actor, c.status, c.retry_count, c.due_at, c.attempt,
-      c.outcome, c.reason, c.transaction_id, c.is_last,
+      c.outcome, c.duration_ms, c.reason, c.transaction_id, c.is_last, c.before_recorded_at, c.before_transaction_id,
+      c.is_fused or (c.is_last and c.type = 'attempt_started' and c.before_version = 1) as is_fused,
+      date_bin('1 minute', c.recorded_at, 'epoch') as minute,
       c.before_version is null as is_first,
-      coalesce(c.before_version, s.version, 0) as prior_version,
-      coalesce(c.before_status, s.status, 'none') as prior_status,
-      coalesce(c.before_retry_count, s.retry_count, 0) as prior_retry_count,
+      p.version as prior_version, p.status as prior_status, p.retry_count as prior_retry_count, s.created_at,
+      s.outcome_unknown as prior_unknown,
+      c.status <> p.status or c.retry_count <> p.retry_count or c.type = 'attempt_started' as updates,
+      c.status = 'success' and p.status <> 'success' as succeeds,
       c.type in ('received', 'succeeded', 'attempt_failed', 'attempt_abandoned', 'replayed', 'rejected')
         or (c.type = 'conflict_received' and c.version = 1)
         or (c.type = 'late_result_observed' and c.status = 'success') as sets_error
     from chain c
     -- Only the first event of an older message in the statement needs what is stored.
     left join lateral (
-      select m.version, m.status, m.retry_count from message_states m
+      select m.version, m.status, m.retry_count, m.created_at, m.outcome_unknown from message_states m
       where m.message_id = c.message_id and c.before_version is null and c.version > 1 limit 1
     ) s on true
+    cross join lateral (
+      select coalesce(c.before_version, s.version, 0) as version, coalesce(c.before_status, s.status, 'none') as status,
+        coalesce(c.before_retry_count, s.retry_count, 0) as retry_count
+    ) p
   ),
-  -- Looked up once for each kind of step in the statement, not once an event.
+  -- A statement has many events of few kinds: what is the same for all of a kind is done once.
+  kind as materialized (
+    select l.prior_status, l.type, l.status, l.version - l.prior_version as step, l.outcome, l.minute,
+      min(l.message_id) as example, count(*) as events
+    from link l group by 1, 2, 3, 4, 5, 6
+  ),
   illegal as (
     select k.example, k.type, k.prior_status, k.step, k.status
-    from (
-      select l.prior_status, l.type, l.status, l.version - l.prior_version as step, min(l.message_id) as example
-      from link l group by 1, 2, 3, 4
-    ) k
+    from kind k
     left join legal_transitions t
       on t.from_status = k.prior_status and t.type = k.type and t.to_status = k.status
     where t.type is null or k.step <> 1
     limit 1
   ),
   fold as materialized (
+    -- Nearly every message has one event in a statement, and nothing to aggregate: 3 µs a message cheaper than below.
+    select
+      l.message_id,
+      l.version as first_version,
+      l.version,
+      l.prior_status,
+      l.prior_retry_count,
+      coalesce(l.prior_unknown, false) as prior_unknown,
+      l.status,
+      l.retry_count,
+      l.due_at,
+      l.attempt as attempts,
+      case when l.type = 'attempt_started' then l.actor end as claimed_by,
+      l.sets_error,
+      case when l.sets_error and l.status in ('failed', 'dead_letter') then l.reason end as error_message,
+      coalesce(l.outcome = 'unknown', false) as outcome_unknown,
+      l.position,
+      l.recorded_at,
+      case when l.updates then l.recorded_at end as updated_at,
+      coalesce(l.created_at, l.recorded_at) as created_at,
+      case when l.succeeds then l.recorded_at end as succeeded_at,
+      l.transaction_id
+    from link l
+    where l.is_first and l.is_last
+    union all
+    -- And nearly every other is new and started at once: its second event knows the rest.
+    select
+      l.message_id, 1, 2, 'none', 0, false, l.status, l.retry_count, l.due_at, l.attempt, l.actor, true, null, false, l.position,
+      l.recorded_at, l.recorded_at, l.before_recorded_at, null, l.before_transaction_id
+    from link l
+    where l.is_fused and l.is_last
+    union all
     select
       message_id,
-      min(version) as first_version,
-      max(version) as version,
-      max(prior_status) filter (where is_first) as prior_status,
-      max(status) filter (where is_last) as status,
-      max(retry_count) filter (where is_last) as retry_count,
-      max(due_at) filter (where is_last) as due_at,
-      max(attempt) as attempts,
-      (array_agg(actor order by version desc) filter (where type = 'attempt_started'))[1] as claimed_by,
-      bool_or(sets_error) as sets_error,
+      min(version),
+      max(version),
+      max(prior_status) filter (where is_first),
+      max(prior_retry_count) filter (where is_first),
+      coalesce(bool_or(prior_unknown), false),
+      max(status) filter (where is_last),
+      max(retry_count) filter (where is_last),
+      max(due_at) filter (where is_last),
+      max(attempt),
+      (array_agg(actor order by version desc) filter (where type = 'attempt_started'))[1],
+      bool_or(sets_error),
       (array_agg(case when status in ('failed', 'dead_letter') then reason end order by version desc)
-        filter (where sets_error))[1] as error_message,
-      coalesce(bool_or(outcome = 'unknown'), false) as outcome_unknown,
-      max(position) as position,
-      max(recorded_at) as recorded_at,
-      max(recorded_at) filter (where status <> prior_status or retry_count <> prior_retry_count
-        or type = 'attempt_started') as updated_at,
-      min(recorded_at) as created_at,
-      max(transaction_id) as transaction_id
+        filter (where sets_error))[1],
+      coalesce(bool_or(outcome = 'unknown'), false),
+      max(position),
+      max(recorded_at),
+      max(recorded_at) filter (where updates),
+      min(coalesce(created_at, recorded_at)),
+      max(recorded_at) filter (where succeeds),
+      max(transaction_id)
     from link
+    where not (is_first and is_last or is_fused)
     group by message_id
   ),
   born as (
@@ -892,36 +1155,244 @@ begin
       recorded_at = f.recorded_at
     from fold f
     where f.first_version > 1 and s.message_id = f.message_id
+  ),
+  duration as materialized (
+    select t.minute, t.measure, latency_bucket(t.micros) as bucket, count(*) as n, max(t.micros)::bigint as longest
+    from (
+      select date_bin('1 minute', f.succeeded_at, 'epoch') as minute, 'end_to_end' as measure,
+        round(date_part('epoch', f.succeeded_at - f.created_at) * 1e6) as micros
+      from fold f where f.succeeded_at is not null
+      union all
+      select l.minute, 'attempt', l.duration_ms * 1000::double precision
+      from link l where l.duration_ms is not null and l.type in ('succeeded', 'attempt_failed')
+    ) t
+    group by 1, 2, 3
+  ),
+  rollup as (
+    select k.minute, m.measure, 0 as bucket, sum(k.events)::bigint as n
+    from kind k
+    cross join lateral (
+      select event_measure(k.type, k.outcome, k.prior_status = 'none', k.status = 'success' and k.prior_status <> 'success')
+        as measure
+    ) m
+    where m.measure is not null
+    group by 1, 2
+    union all
+    select d.minute, d.measure, d.bucket, d.n from duration d
+    union all
+    select d.minute, d.measure || '_max', 0, max(d.longest) from duration d group by 1, 2
+    union all
+    select '-infinity', 'retries', r.retry_count, sum(r.n)::bigint
+    from (
+      select 0 as retry_count, k.events as n from kind k where k.prior_status = 'none'
+      union all
+      select m.retry_count, m.n
+      from link l
+      cross join lateral (values (l.retry_count, 1), (l.prior_retry_count, -1)) as m(retry_count, n)
+      where l.retry_count <> l.prior_retry_count
+    ) r
+    group by 3 having sum(r.n) <> 0
+    union all
+    select '-infinity', unknown_measure(u.status), 0, sum(u.n)::bigint
+    from fold f
+    cross join lateral (
+      select f.status, 1 as n
+      union all
+      select f.prior_status, -1 where f.prior_unknown
+    ) u
+    where f.outcome_unknown or f.prior_unknown
+    group by 2 having sum(u.n) <> 0
   )
   select
-    count(*) as messages,
-    count(*) filter (where f.status in ('pending', 'processing', 'failed')) as open,
-    count(*) filter (where f.status = 'pending') - count(*) filter (where f.prior_status = 'pending') as pending,
-    count(*) filter (where f.status = 'processing') - count(*) filter (where f.prior_status = 'processing') as processing,
-    count(*) filter (where f.status = 'success') - count(*) filter (where f.prior_status = 'success') as success,
-    count(*) filter (where f.status = 'failed') - count(*) filter (where f.prior_status = 'failed') as failed,
-    count(*) filter (where f.status = 'dead_letter') - count(*) filter (where f.prior_status = 'dead_letter') as dead_letter,
-    max(f.position) as position,
+    k.*,
+    r.*,
+    exists (select from fold f where f.status in ('pending', 'processing', 'failed')) as leaves_open,
     (select format('message %s: from %s by %s to %s, %s version(s) on', i.example, i.prior_status, i.type, i.status, i.step)
       from illegal i) as illegal
   into folded
-  from fold f;
+  from (
+    -- What each event moved adds up to what its message moved.
+    select
+      coalesce(sum(events), 0) as events,
+      sum(events) filter (where type in ('attempt_failed', 'attempt_abandoned', 'rejected')) as failures,
+      coalesce(sum(events) filter (where status = 'pending'), 0)
+        - coalesce(sum(events) filter (where prior_status = 'pending'), 0) as pending,
+      coalesce(sum(events) filter (where status = 'processing'), 0)
+        - coalesce(sum(events) filter (where prior_status = 'processing'), 0) as processing,
+      coalesce(sum(events) filter (where status = 'success'), 0)
+        - coalesce(sum(events) filter (where prior_status = 'success'), 0) as success,
+      coalesce(sum(events) filter (where status = 'failed'), 0)
+        - coalesce(sum(events) filter (where prior_status = 'failed'), 0) as failed,
+      coalesce(sum(events) filter (where status = 'dead_letter'), 0)
+        - coalesce(sum(events) filter (where prior_status = 'dead_letter'), 0) as dead_letter
+    from kind
+  ) k
+  cross join (
+    select array_agg(minute) as minutes, array_agg(measure) as measures, array_agg(bucket) as buckets, array_agg(n) as counts
+    from rollup
+  ) r;
 
   if folded.illegal is not null then
     raise exception 'illegal transition: %', folded.illegal using errcode = 'integrity_constraint_violation';
   end if;
   -- A statement that appended nothing wakes nobody: an empty claim that notifies wakes itself (11,476 looks in 3 s measured).
-  if folded.messages = 0 then
+  if folded.events = 0 then
     return null;
   end if;
-  insert into status_count_deltas (position, pending, processing, success, failed, dead_letter)
-    values (current_position(), folded.pending, folded.processing, folded.success, folded.failed, folded.dead_letter);
+  insert into status_count_deltas (position, pending, processing, success, failed, dead_letter, minutes, measures, buckets,
+      counts)
+    values (current_position(), folded.pending, folded.processing, folded.success, folded.failed, folded.dead_letter,
+      folded.minutes, folded.measures, folded.buckets, folded.counts);
+  -- Apart, so that only what failed pays for its pattern.
+  if folded.failures > 0 then
+    perform count_failures(array_agg(e.message_id), array_agg(e.recorded_at), array_agg(e.reason))
+      from new_events e where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null;
+  end if;
   perform pg_notify('message_events', '');
-  if folded.open > 0 then
+  if folded.leaves_open then
     perform pg_notify('message_due', '');
   end if;
   return null;
 end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.read_failures(first timestamp with time zone, last timestamp with time zone)
+ RETURNS TABLE(minute timestamp with time zone, pattern text, n bigint, last_at timestamp with time zone, examples bigint[])
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select r.minute, r.pattern, r.n, r.last_at, r.examples from failure_rollups r where r.minute between first and last
+  union all
+  select d.minute, d.pattern, d.n, d.last_at, d.examples from failure_deltas d
+  where d.position >= (select max(bound) from status_count_folds) and d.minute between first and last
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.read_log(after_position bigint, after_message_id bigint, after_version integer, before_position bigint, before_message_id bigint, before_version integer, backwards boolean, examined_max bigint, rows_max bigint, in_types text[], in_outcomes text[], in_actor text, recorded_from timestamp with time zone, recorded_to timestamp with time zone)
+ RETURNS TABLE(event message_events, matches boolean, place bigint)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+  head bigint := watermark();
+begin
+  if backwards then
+    return query
+    select e.event, e.matches, e.place
+    from (
+      select e.event, e.position, e.message_id, e.version,
+        (in_types is null or e.type = any (in_types)) and (in_outcomes is null or e.outcome = any (in_outcomes))
+          and (in_actor is null or e.actor = in_actor) and (recorded_from is null or e.recorded_at >= recorded_from)
+          and (recorded_to is null or e.recorded_at < recorded_to) as matches,
+        row_number() over (order by e.position desc, e.message_id desc, e.version desc) as place
+      from (
+        select e as event, e.position, e.message_id, e.version, e.type, e.outcome, e.actor, e.recorded_at
+        from message_events e
+        where e.position >= after_position and e.position <= least(before_position, head - 1)
+          and (e.position, e.message_id, e.version) > (after_position, after_message_id, after_version)
+          and (e.position, e.message_id, e.version) < (before_position, before_message_id, before_version)
+        order by e.position desc, e.message_id desc, e.version desc limit examined_max
+      ) e
+    ) e
+    where e.matches or e.place = examined_max
+    order by e.position desc, e.message_id desc, e.version desc limit rows_max;
+  else
+    return query
+    select e.event, e.matches, e.place
+    from (
+      select e.event, e.position, e.message_id, e.version,
+        (in_types is null or e.type = any (in_types)) and (in_outcomes is null or e.outcome = any (in_outcomes))
+          and (in_actor is null or e.actor = in_actor) and (recorded_from is null or e.recorded_at >= recorded_from)
+          and (recorded_to is null or e.recorded_at < recorded_to) as matches,
+        row_number() over (order by e.position asc, e.message_id asc, e.version asc) as place
+      from (
+        select e as event, e.position, e.message_id, e.version, e.type, e.outcome, e.actor, e.recorded_at
+        from message_events e
+        where e.position >= after_position and e.position <= least(before_position, head - 1)
+          and (e.position, e.message_id, e.version) > (after_position, after_message_id, after_version)
+          and (e.position, e.message_id, e.version) < (before_position, before_message_id, before_version)
+        order by e.position asc, e.message_id asc, e.version asc limit examined_max
+      ) e
+    ) e
+    where e.matches or e.place = examined_max
+    order by e.position asc, e.message_id asc, e.version asc limit rows_max;
+  end if;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.read_log_of(in_transaction_ids text[], after_position bigint, after_message_id bigint, after_version integer, before_position bigint, before_message_id bigint, before_version integer, backwards boolean, rows_max bigint, in_types text[], in_outcomes text[], in_actor text, recorded_from timestamp with time zone, recorded_to timestamp with time zone)
+ RETURNS SETOF message_events
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+  head bigint := watermark();
+begin
+  if backwards then
+    return query
+    select (p.event).*
+    from inbox i
+    cross join lateral (
+      select e as event from message_events e
+      where e.message_id = i.message_id and e.position + 0 < head
+        and (e.position + 0, e.message_id, e.version) > (after_position, after_message_id, after_version)
+        and (e.position + 0, e.message_id, e.version) < (before_position, before_message_id, before_version)
+        and (in_types is null or e.type = any (in_types)) and (in_outcomes is null or e.outcome = any (in_outcomes))
+        and (in_actor is null or e.actor = in_actor) and (recorded_from is null or e.recorded_at >= recorded_from)
+        and (recorded_to is null or e.recorded_at < recorded_to)
+      order by e.version desc limit rows_max
+    ) p
+    where i.transaction_id = any (in_transaction_ids collate "C")
+    order by (p.event).position desc, (p.event).message_id desc, (p.event).version desc limit rows_max;
+  else
+    return query
+    select (p.event).*
+    from inbox i
+    cross join lateral (
+      select e as event from message_events e
+      where e.message_id = i.message_id and e.position + 0 < head
+        and (e.position + 0, e.message_id, e.version) > (after_position, after_message_id, after_version)
+        and (e.position + 0, e.message_id, e.version) < (before_position, before_message_id, before_version)
+        and (in_types is null or e.type = any (in_types)) and (in_outcomes is null or e.outcome = any (in_outcomes))
+        and (in_actor is null or e.actor = in_actor) and (recorded_from is null or e.recorded_at >= recorded_from)
+        and (recorded_to is null or e.recorded_at < recorded_to)
+      order by e.version asc limit rows_max
+    ) p
+    where i.transaction_id = any (in_transaction_ids collate "C")
+    order by (p.event).position asc, (p.event).message_id asc, (p.event).version asc limit rows_max;
+  end if;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.read_rollups(first timestamp with time zone, last timestamp with time zone, in_measures text[])
+ RETURNS TABLE(minute timestamp with time zone, measure text, bucket integer, n bigint)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select r.minute, r.measure, r.bucket, r.n from rollups r
+  where r.minute between first and last and (in_measures is null or r.measure = any (in_measures))
+  union all
+  select u.minute, u.measure, u.bucket, u.n from status_count_deltas d
+  cross join lateral unnest(d.minutes, d.measures, d.buckets, d.counts) as u(minute, measure, bucket, n)
+  where d.position >= (select max(bound) from status_count_folds)
+    and u.minute between first and last and (in_measures is null or u.measure = any (in_measures))
 $function$
 ;
 
@@ -959,6 +1430,49 @@ begin
   perform pg_notify('message_events', '');
   return query
     select n.status, n.was, n.became from unnest(statuses, counted, scanned) as n(status, was, became) where n.was <> n.became;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.rebuild_failures()
+ RETURNS TABLE(minute timestamp with time zone, pattern text, was text, became text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+  perform pg_advisory_xact_lock(hashtextextended('fold_counts', 0));
+  return query
+  with counted as (
+    select date_bin('1 minute', e.recorded_at, 'epoch') as minute, rollup_pattern(e.reason) as pattern, count(*) as n,
+      max(e.recorded_at) as last_at, (array_agg(distinct e.message_id order by e.message_id desc))[1:3] as examples
+    from message_events e
+    where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null
+    group by 1, 2
+  ),
+  stored as (
+    select r.minute, r.pattern, sum(r.n)::bigint as n, max(r.last_at) as last_at, example_ids(r.examples) as examples
+    from read_failures('-infinity', 'infinity') r
+    group by 1, 2
+    having sum(r.n) <> 0
+  ),
+  different as materialized (
+    select minute, pattern, coalesce(c.n, 0) - coalesce(r.n, 0) as lacking, c.n, c.last_at, c.examples,
+      format('%s, last at %s, such as %s', coalesce(r.n, 0), r.last_at, r.examples) as was,
+      format('%s, last at %s, such as %s', coalesce(c.n, 0), c.last_at, c.examples) as became
+    from counted c
+    full join stored r using (minute, pattern)
+    where (c.n, c.last_at, c.examples) is distinct from (r.n, r.last_at, r.examples)
+  ),
+  repaired as (
+    insert into failure_rollups as r (minute, pattern, n, last_at, examples)
+      select d.minute, d.pattern, d.lacking, coalesce(d.last_at, '-infinity'), coalesce(d.examples, '{}') from different d
+    on conflict (minute, pattern) do update
+      set n = r.n + excluded.n, last_at = excluded.last_at, examples = excluded.examples
+  )
+  select d.minute, d.pattern, d.was, d.became from different d order by 1, 2;
 end
 $function$
 ;
@@ -1046,6 +1560,110 @@ begin
   from different d
   union all
   select null, null, null, null, (select max(f.message_id) from first f);
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.rebuild_partitions()
+ RETURNS TABLE(topic text, partition integer, was text, became text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+begin
+  perform pg_advisory_xact_lock(hashtextextended('fold_counts', 0));
+  return query
+  with summed as (
+    select f as stored, p.topic, p.partition, row (p.partition_id, a.*)::partition_folds as counted
+    from partition_folds f
+    join partitions p on p.partition_id = f.partition_id
+    cross join lateral (
+      select min(a.first_offset), max(a.next_offset), sum(a.received)::bigint, sum(a.duplicates)::bigint,
+        sum(a.conflicts)::bigint, sum(a.rejected)::bigint, sum(a.holes)::bigint
+      from partition_advances a where a.partition_id = p.partition_id and a.next_offset <= f.next_offset
+    ) a
+  ),
+  removed as (
+    -- The next fold sums it up from the start.
+    delete from partition_folds f using summed s
+    where f.partition_id = (s.stored).partition_id and s.stored is distinct from s.counted
+  )
+  select s.topic, s.partition, s.stored::text, s.counted::text from summed s where s.stored is distinct from s.counted order by 1, 2;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.rebuild_rollups()
+ RETURNS TABLE(minute timestamp with time zone, measure text, bucket integer, was bigint, became bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+  perform pg_advisory_xact_lock(hashtextextended('fold_counts', 0));
+  return query
+  with event as (
+    select e.message_id, e.version, e.recorded_at, e.type, e.outcome, e.duration_ms,
+      date_bin('1 minute', e.recorded_at, 'epoch') as minute,
+      case e.type
+        when 'succeeded' then true
+        when 'late_result_observed' then e.status = 'success' and 'success' <> (
+          select b.status from message_events b where b.message_id = e.message_id and b.version = e.version - 1
+        )
+        else false
+      end as succeeds
+    from message_events e
+  ),
+  duration as materialized (
+    select t.minute, t.measure, latency_bucket(t.micros) as bucket, count(*) as n, max(t.micros)::bigint as longest
+    from (
+      select e.minute, 'end_to_end' as measure, round(date_part('epoch', e.recorded_at - b.recorded_at) * 1e6) as micros
+      from event e
+      join message_events b on b.message_id = e.message_id and b.version = 1
+      where e.type in ('succeeded', 'late_result_observed') and e.succeeds
+      union all
+      select e.minute, 'attempt', e.duration_ms * 1000::double precision
+      from event e where e.type in ('succeeded', 'attempt_failed') and e.duration_ms is not null
+    ) t
+    group by 1, 2, 3
+  ),
+  counted as (
+    select k.minute, k.measure, 0 as bucket, count(*) as n
+    from (select e.minute, event_measure(e.type, e.outcome, e.version = 1, e.succeeds) as measure from event e) k
+    where k.measure is not null
+    group by 1, 2
+    union all
+    select d.minute, d.measure, d.bucket, d.n from duration d
+    union all
+    select d.minute, d.measure || '_max', 0, max(d.longest) from duration d group by 1, 2
+    union all
+    select '-infinity', 'retries', s.retry_count, count(*) from message_states s group by 3
+    union all
+    select '-infinity', unknown_measure(s.status), 0, count(*)
+    from message_states s where s.outcome_unknown group by 2
+  ),
+  stored as (
+    select r.minute, r.measure, r.bucket, case when is_maximum(r.measure) then max(r.n) else sum(r.n)::bigint end as n
+    from read_rollups('-infinity', 'infinity', null) r
+    group by 1, 2, 3
+  ),
+  different as materialized (
+    select minute, measure, bucket, coalesce(r.n, 0) as was, coalesce(c.n, 0) as became
+    from counted c
+    full join stored r using (minute, measure, bucket)
+    where coalesce(r.n, 0) <> coalesce(c.n, 0)
+  ),
+  repaired as (
+    insert into rollups as r (minute, measure, bucket, n)
+      select d.minute, d.measure, d.bucket, case when is_maximum(d.measure) then d.became else d.became - d.was end
+      from different d
+    on conflict (minute, measure, bucket) do update
+      set n = case when is_maximum(r.measure) then excluded.n else r.n + excluded.n end
+  )
+  select d.minute, d.measure, d.bucket, d.was, d.became from different d order by 1, 2, 3;
 end
 $function$
 ;
@@ -1148,48 +1766,89 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.replay(in_transaction_id text, in_actor text, in_reason text, in_request_key text)
- RETURNS TABLE(answer text, version integer, status text)
+CREATE OR REPLACE FUNCTION public.replay(in_transaction_ids text[], in_actor text, in_reason text, in_request_key text)
+ RETURNS TABLE(place bigint, answer text, version integer, status text)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 #variable_conflict use_column
 declare
-  held message_states;
-  first_type text;
-  accepted message_events;
+  ids bigint[];
 begin
-  select s.* into held from inbox i
-    join message_states s on s.message_id = i.message_id
-    where i.transaction_id = in_transaction_id collate "C"
-    for no key update of s;
-  if not found then
-    return query select 'unknown', null::int, null::text;
-    return;
-  end if;
-  if in_request_key is not null then
-    select * into accepted from message_events e
-      where e.message_id = held.message_id and e.type = 'replayed' and e.actor = in_actor and e.request_key = in_request_key;
-    if found then
-      return query select case when accepted.reason = in_reason then 'repeated' else 'key_reused' end, accepted.version,
-        held.status;
-      return;
-    end if;
-  end if;
-  select e.type into first_type from message_events e where e.message_id = held.message_id and e.version = 1;
-  if held.status <> 'dead_letter' or first_type <> 'received' then
-    return query select 'not_replayable', held.version, held.status;
-    return;
-  end if;
-  insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, reason,
+  ids := array(
+    select i.message_id
+    from unnest(in_transaction_ids) with ordinality as u (transaction_id, place)
+    left join lateral (
+      select b.message_id from inbox b where b.transaction_id = u.transaction_id collate "C" limit 1
+    ) i on true
+    order by u.place
+  );
+  -- In the order of messages, as everywhere, so that two requests at once wait for each other and never in a circle.
+  perform from message_states s where s.message_id = any (ids) order by s.message_id for no key update;
+  -- In a following statement, which sees what the one it waited for has done.
+  return query
+  with input as materialized (
+    select u.place, u.message_id, m.version, m.status, m.position, m.recorded_at,
+      m.status = 'dead_letter' and f.type = 'received' as is_replayable,
+      a.version as accepted_version, a.reason as accepted_reason,
+      row_number() over (partition by u.message_id order by u.place) = 1 as is_first
+    from unnest(ids) with ordinality as u (message_id, place)
+    left join lateral (
+      select s.version, s.status, s.position, s.recorded_at from message_states s where s.message_id = u.message_id limit 1
+    ) m on true
+    left join lateral (
+      select e.type from message_events e where e.message_id = u.message_id and e.version = 1 limit 1
+    ) f on true
+    left join lateral (
+      select e.version, e.reason from message_events e
+      where in_request_key is not null and e.message_id = u.message_id and e.type = 'replayed' and e.actor = in_actor
+        and e.request_key = in_request_key
+      limit 1
+    ) a on true
+  ),
+  judged as materialized (
+    select i.*,
+      case
+        when i.version is null then 'unknown'
+        when i.accepted_reason = in_reason then 'repeated'
+        when i.accepted_version is not null then 'key_reused'
+        when not i.is_replayable then 'not_replayable'
+        when i.is_first then 'replayed'
+        when in_request_key is not null then 'repeated'
+        else 'not_replayable'
+      end as answer
+    from input i
+  ),
+  appended as (
+    insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, reason,
       request_key)
-    select held.message_id, held.version + 1, greatest(current_position(), held.position), t.replayed_at, 'replayed', in_actor,
+    select j.message_id, j.version + 1, greatest((select current_position()), j.position), t.replayed_at, 'replayed', in_actor,
       'pending', 0, t.replayed_at, in_reason, in_request_key
-    from (select greatest(clock_timestamp(), held.recorded_at) as replayed_at) t;
-  return query select 'replayed', held.version + 1, 'pending'::text;
+    from judged j
+    cross join lateral (select greatest(clock_timestamp(), j.recorded_at) as replayed_at) t
+    where j.answer = 'replayed'
+    order by j.message_id
+  )
+  select j.place, j.answer,
+    case when j.accepted_version is not null then j.accepted_version when j.is_replayable then j.version + 1 else j.version end,
+    case when j.accepted_version is null and j.is_replayable then 'pending' else j.status end
+  from judged j
+  order by j.place;
 end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.rollup_pattern(reason text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select left(failure_pattern(reason), 500)
 $function$
 ;
 
@@ -1299,6 +1958,26 @@ begin
     values (held, coalesce(latest.decision, 0) + 1, 'stopped',
       (select max(next_offset) from partition_advances where partition_id = held), clock_timestamp(), in_actor, in_reason);
 end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.sum_advances(in_partition_id integer, above bigint)
+ RETURNS TABLE(first_offset bigint, next_offset bigint, received bigint, duplicates bigint, conflicts bigint, rejected bigint, holes bigint)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select min(a.first_offset), max(a.next_offset), sum(a.received)::bigint, sum(a.duplicates)::bigint, sum(a.conflicts)::bigint,
+    sum(a.rejected)::bigint, sum(a.holes)::bigint
+  from partition_advances a where a.partition_id = in_partition_id and a.next_offset > above
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.unknown_measure(status text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case status when 'success' then 'unknown_success' when 'dead_letter' then 'unknown_dead_letter' else 'unknown_open' end
 $function$
 ;
 

@@ -9,6 +9,7 @@ import { classifyFault } from './log/fault.ts'
 import type { InstanceId } from './message/message.ts'
 import { createMetrics } from './metrics.ts'
 import { createFailpoint } from './runtime/failpoint.ts'
+import { Hint } from './runtime/hint.ts'
 import { createLogger, type Logger } from './runtime/logger.ts'
 import { migrate, SchemaRefused } from './runtime/migrate.ts'
 import { createPool } from './runtime/pool.ts'
@@ -64,6 +65,8 @@ async function live(run: Run, embedded: Embedded, signal: AbortSignal): Promise<
       instance,
       release,
       health: () => health(run, signal.aborted),
+      access: config.api,
+      onEvents: (wake) => run.options.events.on(wake),
     },
   )
   process.stderr.write(banner(config, api.port, embedded))
@@ -107,6 +110,7 @@ function prepare(config: Config, embedded: Embedded, logger: Logger): Run {
     metrics: createMetrics(release),
     logger,
     failpoint: createFailpoint(config.failpoint),
+    events: new Hint(),
   }
   return {
     options,

@@ -28,9 +28,31 @@ async function main(): Promise<number> {
 }
 
 function name(difference: Difference): string {
-  if (difference.kind === 'count') {
-    return `${difference.status} messages: ${difference.was} were counted, there are ${difference.is}; corrected`
+  switch (difference.kind) {
+    case 'count':
+      return `${difference.status} messages: ${difference.was} were counted, there are ${difference.is}; corrected`
+    case 'rollup': {
+      const { minute, measure, bucket, was, is } = difference
+      return `${measure} (bucket ${bucket}) of ${minute ?? 'now'}: was ${was}, is ${is}; corrected`
+    }
+    case 'failures': {
+      const { minute, pattern, was, is } = difference
+      return `failures of ${minute} (${pattern}): were ${was}, are ${is}; corrected`
+    }
+    case 'partition': {
+      const { topic, partition, was, is } = difference
+      return `fold of ${topic}:${partition}: was ${was}, is ${is}; removed, the next fold sums it anew`
+    }
+    case 'column':
+    case 'missing':
+    case 'surplus':
+    case 'inbox':
+    case 'contradiction':
+      return nameOfMessage(difference)
   }
+}
+
+function nameOfMessage(difference: Extract<Difference, { messageId: string }>): string {
   const message = `message ${difference.messageId} (${difference.transactionId})`
   switch (difference.kind) {
     case 'column':

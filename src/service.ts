@@ -7,6 +7,7 @@ import { registerInstance } from './log/register-instance.ts'
 import type { InstanceId } from './message/message.ts'
 import type { Metrics } from './metrics.ts'
 import type { Failpoint } from './runtime/failpoint.ts'
+import type { Hint } from './runtime/hint.ts'
 import type { Logger } from './runtime/logger.ts'
 import { listen } from './wake/listen.ts'
 
@@ -23,6 +24,8 @@ export type ServiceOptions = {
   metrics: Metrics
   logger: Logger
   failpoint: Failpoint
+  /** Given whenever events may have been appended, by whichever instance. */
+  events: Hint
 }
 
 /**
@@ -30,7 +33,7 @@ export type ServiceOptions = {
  * the one shortcut is the room of the fresh lane, handed to the consumer here.
  */
 export function startService(options: ServiceOptions) {
-  const { config, database, instance, metrics, logger, failpoint } = options
+  const { config, database, instance, metrics, logger, failpoint, events } = options
   const { lanes, downstream } = config
   const deliverer = createDeliverer({
     url: options.downstreamUrl,
@@ -43,10 +46,16 @@ export function startService(options: ServiceOptions) {
   const listener = listen({
     connectionString: config.database.listenUrl ?? options.connection.connectionString,
     ssl: options.connection.ssl,
-    channels: ['message_due'],
+    channels: ['message_due', 'message_events'],
     instance,
-    onNotify: () => dispatcher.wake('notify'),
-    onUp: (reconnect) => dispatcher.wake(reconnect ? 'reconnect' : 'start'),
+    onNotify: (channel) => {
+      if (channel === 'message_due') dispatcher.wake('notify')
+      else events.give()
+    },
+    onUp: (reconnect) => {
+      dispatcher.wake(reconnect ? 'reconnect' : 'start')
+      events.give()
+    },
     logger,
   })
   const dispatcher = dispatch({

@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { decode } from '../src/ingest/decode.ts'
+import { schema as graphqlSchema } from '../src/api/graphql/schema.ts'
+import { findUndescribed } from './api/graphql/find-undescribed.ts'
 import { database } from './support/database.ts'
-import { printSchema, schemaFile } from './support/print-schema.ts'
+import { graphqlFile, printGraphql, printSchema, schemaFile } from './support/print-schema.ts'
 
 t.test('schema/database.sql is what the migrations make (npm run schema prints it)', async (t) => {
   const { pool } = await database(t)
@@ -88,4 +90,12 @@ t.test('schema/record.schema.json accepts the identities that decode accepts, an
     const { rejection } = decode(record, 'topic', 0, 1024)
     t.strictSame([fits(value), rejection === null], [expected, expected], JSON.stringify(value))
   }
+})
+
+t.test('schema/schema.graphql is what the code serves (npm run schema prints it)', async (t) => {
+  t.equal(printGraphql(), await readFile(graphqlFile, 'utf8'))
+})
+
+t.test('everything in the GraphQL schema is described, for the playground shows it', async (t) => {
+  t.strictSame(findUndescribed(graphqlSchema), [])
 })

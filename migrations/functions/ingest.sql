@@ -192,9 +192,10 @@ begin
     from unnest(hole_firsts, hole_nexts) as h(first_offset, next_offset)
     where h.next_offset > stored;
   insert into partition_advances (partition_id, first_offset, next_offset, received, duplicates, conflicts, rejected, holes,
-      recorded_at, actor)
+      first_message_id, last_message_id, recorded_at, actor)
     select held_partition, stored, in_next, c.received, c.duplicates, c.conflicts, c.rejected,
-      in_next - stored - c.received - c.duplicates - c.conflicts - c.rejected, written_at, in_actor
+      in_next - stored - c.received - c.duplicates - c.conflicts - c.rejected, minted[1], minted[cardinality(minted)],
+      written_at, in_actor
     from (
       select length(results) - length(replace(results, 'r', '')) as received,
         length(results) - length(replace(results, 'd', '')) as duplicates,

@@ -1,44 +1,78 @@
--- Opens a dead letter again, on an operator's word. Answers `replayed` (version: of its event), `repeated` (this actor's
--- request of this key was accepted before), `key_reused` (with another reason), `unknown`, or `not_replayable` (with its status).
-create or replace function replay(in_transaction_id text, in_actor text, in_reason text, in_request_key text)
-returns table (answer text, version int, status text)
+-- Opens dead letters again, on an operator's word. Each id has an answer of its own at its place: `replayed` (version: of its
+-- event), `repeated` (this actor's request of this key was accepted before), `key_reused` (with another reason), `unknown`, or
+-- `not_replayable` (with its status). An id that is named twice is replayed once, and the second is answered as if it had come
+-- after the first.
+create or replace function replay(in_transaction_ids text[], in_actor text, in_reason text, in_request_key text)
+returns table (place bigint, answer text, version int, status text)
 language plpgsql volatile security definer
 set search_path = public, pg_temp
+set jit = off
 set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 #variable_conflict use_column
 declare
-  held message_states;
-  first_type text;
-  accepted message_events;
+  ids bigint[];
 begin
-  select s.* into held from inbox i
-    join message_states s on s.message_id = i.message_id
-    where i.transaction_id = in_transaction_id collate "C"
-    for no key update of s;
-  if not found then
-    return query select 'unknown', null::int, null::text;
-    return;
-  end if;
-  if in_request_key is not null then
-    select * into accepted from message_events e
-      where e.message_id = held.message_id and e.type = 'replayed' and e.actor = in_actor and e.request_key = in_request_key;
-    if found then
-      return query select case when accepted.reason = in_reason then 'repeated' else 'key_reused' end, accepted.version,
-        held.status;
-      return;
-    end if;
-  end if;
-  select e.type into first_type from message_events e where e.message_id = held.message_id and e.version = 1;
-  if held.status <> 'dead_letter' or first_type <> 'received' then
-    return query select 'not_replayable', held.version, held.status;
-    return;
-  end if;
-  insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, reason,
+  ids := array(
+    select i.message_id
+    from unnest(in_transaction_ids) with ordinality as u (transaction_id, place)
+    left join lateral (
+      select b.message_id from inbox b where b.transaction_id = u.transaction_id collate "C" limit 1
+    ) i on true
+    order by u.place
+  );
+  -- In the order of messages, as everywhere, so that two requests at once wait for each other and never in a circle.
+  perform from message_states s where s.message_id = any (ids) order by s.message_id for no key update;
+  -- In a following statement, which sees what the one it waited for has done.
+  return query
+  with input as materialized (
+    select u.place, u.message_id, m.version, m.status, m.position, m.recorded_at,
+      m.status = 'dead_letter' and f.type = 'received' as is_replayable,
+      a.version as accepted_version, a.reason as accepted_reason,
+      row_number() over (partition by u.message_id order by u.place) = 1 as is_first
+    from unnest(ids) with ordinality as u (message_id, place)
+    left join lateral (
+      select s.version, s.status, s.position, s.recorded_at from message_states s where s.message_id = u.message_id limit 1
+    ) m on true
+    left join lateral (
+      select e.type from message_events e where e.message_id = u.message_id and e.version = 1 limit 1
+    ) f on true
+    left join lateral (
+      select e.version, e.reason from message_events e
+      where in_request_key is not null and e.message_id = u.message_id and e.type = 'replayed' and e.actor = in_actor
+        and e.request_key = in_request_key
+      limit 1
+    ) a on true
+  ),
+  judged as materialized (
+    select i.*,
+      case
+        when i.version is null then 'unknown'
+        when i.accepted_reason = in_reason then 'repeated'
+        when i.accepted_version is not null then 'key_reused'
+        when not i.is_replayable then 'not_replayable'
+        when i.is_first then 'replayed'
+        when in_request_key is not null then 'repeated'
+        else 'not_replayable'
+      end as answer
+    from input i
+  ),
+  appended as (
+    insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, reason,
       request_key)
-    select held.message_id, held.version + 1, greatest(current_position(), held.position), t.replayed_at, 'replayed', in_actor,
+    select j.message_id, j.version + 1, greatest((select current_position()), j.position), t.replayed_at, 'replayed', in_actor,
       'pending', 0, t.replayed_at, in_reason, in_request_key
-    from (select greatest(clock_timestamp(), held.recorded_at) as replayed_at) t;
-  return query select 'replayed', held.version + 1, 'pending'::text;
+    from judged j
+    cross join lateral (select greatest(clock_timestamp(), j.recorded_at) as replayed_at) t
+    where j.answer = 'replayed'
+    order by j.message_id
+  )
+  select j.place, j.answer,
+    case when j.accepted_version is not null then j.accepted_version when j.is_replayable then j.version + 1 else j.version end,
+    case when j.accepted_version is null and j.is_replayable then 'pending' else j.status end
+  from judged j
+  order by j.place;
 end
 $$;

@@ -3,6 +3,7 @@ import { ask } from './ask.ts'
 import type { ApiDependencies } from './dependencies.ts'
 import { exposeMetrics } from './expose-metrics.ts'
 import { json, type Answer, type Call } from './route.ts'
+import { weigh } from './weigh.ts'
 
 /** Six integers for people and scripts; for a Prometheus that says so, everything that is measured. */
 export async function metrics(dependencies: ApiDependencies, { request }: Call): Promise<Answer> {
@@ -16,15 +17,4 @@ export async function metrics(dependencies: ApiDependencies, { request }: Call):
 function wantsText(accept: string): boolean {
   const text = Math.max(weigh(accept, 'text/plain'), weigh(accept, 'application/openmetrics-text'))
   return text > weigh(accept, 'application/json')
-}
-
-/** The weight (RFC 9110 §12.4.2) at which a header names the type itself, wildcards aside; 0 where it does not. */
-function weigh(accept: string, type: string): number {
-  const weights = accept.split(',').map((range) => {
-    const [name = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase())
-    if (name !== type) return 0
-    const weight = Number(parameters.find((each) => each.startsWith('q='))?.slice(2) ?? 1)
-    return Number.isNaN(weight) ? 0 : weight
-  })
-  return Math.max(...weights)
 }

@@ -1,12 +1,12 @@
 import { replay as replayInLog, type ReplayAnswer } from '../log/replay.ts'
+import { anonymous } from './access.ts'
+import { isLine, reasonBytesMax, requestKeyBytesMax } from './is-line.ts'
 import { ask, DatabaseUnavailable } from './ask.ts'
 import type { ApiDependencies } from './dependencies.ts'
 import { readBody } from './read-body.ts'
 import { json, refusal, type Answer, type Call } from './route.ts'
 
-const reasonBytesMax = 2_048
 const operatorBytesMax = 128
-const requestKeyBytesMax = 128
 
 /**
  * Opens a dead letter again. A request that carries an Idempotency-Key can be sent again safely: it is accepted once and
@@ -32,14 +32,17 @@ export async function replay(dependencies: ApiDependencies, call: Call): Promise
 
 type Read = { actor: string; reason: string; requestKey: string | null }
 
-async function readRequest({ request }: Call): Promise<Read | { refused: Answer }> {
+async function readRequest({ request, viewer }: Call): Promise<Read | { refused: Answer }> {
   const requestKey = request.headers['idempotency-key'] ?? null
   if (requestKey !== null && !isLine(requestKey, requestKeyBytesMax)) {
     return { refused: refusal(400, `Idempotency-Key must be 1 to ${requestKeyBytesMax} bytes.`) }
   }
   const body = await readBody(request)
   if ('refused' in body) return body
-  const { reason, operator } = body.fields
+  const { reason } = body.fields
+  // A token names its holder, whatever the body says; without tokens the caller is believed.
+  const holder = viewer === null || viewer === anonymous ? null : viewer.name
+  const operator = holder ?? body.fields.operator
   if (!isAbsent(reason) && !isLine(reason, reasonBytesMax))
     return { refused: refuseField('reason', reasonBytesMax) }
   if (!isAbsent(operator) && !isLine(operator, operatorBytesMax)) {
@@ -56,16 +59,6 @@ function isAbsent(value: unknown): value is undefined | null {
   return value === undefined || value === null
 }
 
-/** Text that can stand in the log and be shown on one line: no control characters, and no halves of surrogate pairs. */
-function isLine(value: unknown, bytesMax: number): value is string {
-  return (
-    typeof value === 'string' &&
-    value.trim() !== '' &&
-    Buffer.byteLength(value) <= bytesMax &&
-    !/[\p{Cc}\p{Cs}]/u.test(value)
-  )
-}
-
 function refuseField(name: string, bytesMax: number): Answer {
   return refusal(400, `${name} must be text of 1 to ${bytesMax} bytes without control characters.`)
 }
@@ -75,8 +68,6 @@ async function act(
   { database, logger }: ApiDependencies,
   request: Read & { transactionId: string },
 ): Promise<ReplayAnswer | null> {
-  // PostgreSQL's text holds no NUL, and so no such id.
-  if (request.transactionId.includes('\0')) return { kind: 'unknown' }
   try {
     return await ask(database, (client) => replayInLog(client, request))
   } catch (error) {

@@ -1,7 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import { ulid } from 'ulid'
 import type { Logger } from '../runtime/logger.ts'
+import { authenticate, may, type Access, type Viewer } from './access.ts'
 import { DatabaseUnavailable } from './ask.ts'
+import type { ApiDependencies } from './dependencies.ts'
+import { isForeign } from './is-foreign.ts'
 import { matchPath, refusal, type Answer, type Route } from './route.ts'
 
 /**
@@ -11,16 +14,20 @@ import { matchPath, refusal, type Answer, type Route } from './route.ts'
 export async function respond(
   request: IncomingMessage,
   routes: readonly Route[],
-  logger: Logger,
+  { access, logger }: Pick<ApiDependencies, 'access' | 'logger'>,
 ): Promise<Answer | null> {
   try {
-    return await findAnswer(request, routes)
+    return await findAnswer(request, routes, access)
   } catch (error) {
     return request.destroyed && !request.complete ? null : explainFailure(error, logger)
   }
 }
 
-async function findAnswer(request: IncomingMessage, routes: readonly Route[]): Promise<Answer> {
+async function findAnswer(
+  request: IncomingMessage,
+  routes: readonly Route[],
+  access: Access,
+): Promise<Answer> {
   const { path, query } = splitTarget(request.url ?? '/')
   const matches = routes.flatMap((route) => {
     const parameter = matchPath(route, path)
@@ -38,23 +45,43 @@ async function findAnswer(request: IncomingMessage, routes: readonly Route[]): P
   if (method !== 'GET' && isForeign(request)) return refusal(403, 'Pages of another origin may not write.')
   const parameter = decode(match.parameter)
   if (parameter === null) return refusal(400, 'The path is not percent-encoded UTF-8.')
-  return match.route.answer({ request, parameter, query: new URLSearchParams(query) })
+  const admitted = admit(request, match.route, access)
+  if ('refused' in admitted) return admitted.refused
+  return match.route.answer({
+    request,
+    parameter,
+    query: new URLSearchParams(query),
+    viewer: admitted.viewer,
+  })
 }
+
+/** Who may be let through to the route: anyone where it is open. */
+function admit(
+  request: IncomingMessage,
+  { needs }: Route,
+  access: Access,
+): { viewer: Viewer | null } | { refused: Answer } {
+  const viewer = authenticate(request.headers.authorization, access)
+  if (needs === null || (viewer !== null && may(viewer, needs))) return { viewer }
+  return { refused: viewer === null ? unauthenticated : forbidden }
+}
+
+// RFC 6750 §3.
+export const unauthenticated = refusal(401, 'A token is needed: send it as Authorization: Bearer TOKEN.', {
+  'WWW-Authenticate': 'Bearer',
+})
+const forbidden = refusal(403, 'This token may only look: an operator is needed.', {
+  'WWW-Authenticate': 'Bearer error="insufficient_scope"',
+})
 
 /**
  * Splits a request's target by hand: `URL` would resolve `%2e%2e`, which is a transaction id like any other. A proxy may send
  * the whole URL (RFC 9112 §3.2.2).
  */
-function splitTarget(target: string): { path: string; query: string } {
+export function splitTarget(target: string): { path: string; query: string } {
   const local = target.replace(/^https?:\/\/[^/?]*/i, '')
   const at = local.indexOf('?')
   return at === -1 ? { path: local, query: '' } : { path: local.slice(0, at), query: local.slice(at + 1) }
-}
-
-/** A browser names the origin of the page that writes; without this any page could replay by way of its reader's browser. */
-function isForeign({ headers }: IncomingMessage): boolean {
-  if (headers.origin === undefined) return false
-  return !URL.canParse(headers.origin) || new URL(headers.origin).host !== headers.host?.toLowerCase()
 }
 
 function decode(text: string): string | null {

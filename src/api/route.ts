@@ -1,4 +1,6 @@
 import type { IncomingMessage } from 'node:http'
+import type { ApiRole } from '../config/read-api.ts'
+import type { Viewer } from './access.ts'
 
 /** One request for a route: what its handler may look at. */
 export type Call = {
@@ -6,6 +8,8 @@ export type Call = {
   /** What stood in the path in place of the route's `{parameter}`, decoded; empty if it has none. */
   readonly parameter: string
   readonly query: URLSearchParams
+  /** Who asks; null only on an open route. */
+  readonly viewer: Viewer | null
 }
 
 /** What a handler answers; `respond` writes it. Expected failures are answers too. */
@@ -22,6 +26,8 @@ export type Route = {
   /** A literal path, or one whose last segment is a `{parameter}`. */
   readonly path: string
   readonly about: string
+  /** The role one needs where tokens are configured; null if the route is open to all. */
+  readonly needs: ApiRole | null
   readonly answer: (call: Call) => Promise<Answer> | Answer
 }
 

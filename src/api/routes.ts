@@ -1,7 +1,8 @@
 import type { ApiDependencies } from './dependencies.ts'
 import { metrics } from './metrics.ts'
+import { wantsPage } from './playground/serve-playground.ts'
 import { replay } from './replay.ts'
-import { json, type Route } from './route.ts'
+import { json, type Answer, type Route } from './route.ts'
 import { alive, ready, status } from './status.ts'
 import { transactions } from './transactions.ts'
 
@@ -11,43 +12,60 @@ export function routes(dependencies: ApiDependencies): Route[] {
     {
       method: 'GET',
       path: '/',
-      about: 'This list.',
-      answer: () =>
-        json(200, { service: 'transaction-queue-proxy', version: dependencies.release, routes: list(table) }),
+      about: 'This list; in a browser the playground.',
+      needs: null,
+      answer: ({ request }) => (wantsPage(request) ? playground : name(dependencies, table)),
     },
     {
       method: 'GET',
       path: '/metrics',
       about: 'Messages by status; Prometheus text if Accept names text/plain.',
+      needs: null,
       answer: (call) => metrics(dependencies, call),
     },
     {
       method: 'GET',
       path: '/status',
       about: 'Whether the service does its work, and the state of its parts.',
+      needs: null,
       answer: () => status(dependencies),
     },
-    { method: 'GET', path: '/healthz', about: 'Whether the process lives.', answer: alive },
+    { method: 'GET', path: '/healthz', about: 'Whether the process lives.', needs: null, answer: alive },
     {
       method: 'GET',
       path: '/readyz',
       about: 'Whether this instance may be sent work.',
+      needs: null,
       answer: () => ready(dependencies),
     },
     {
       method: 'GET',
       path: '/transactions',
       about: 'The newest transactions; limit is 20 unless given, and at most 1000.',
+      needs: 'viewer',
       answer: (call) => transactions(dependencies, call),
     },
     {
       method: 'POST',
       path: '/replay/{transaction_id}',
       about: 'Opens a dead letter again; the body may be {"reason", "operator"}.',
+      needs: 'operator',
       answer: (call) => replay(dependencies, call),
     },
   ]
   return table
+}
+
+function name({ release: version }: ApiDependencies, table: readonly Route[]): Answer {
+  const value = { service: 'transaction-queue-proxy', version, routes: list(table) }
+  return json(200, value, { Vary: 'Accept' })
+}
+
+const playground: Answer = {
+  status: 303,
+  type: 'text/plain',
+  body: 'The playground is at /graphql.\n',
+  headers: { Location: '/graphql', Vary: 'Accept' },
 }
 
 function list(table: readonly Route[]) {

@@ -1,8 +1,9 @@
-import { createServer, STATUS_CODES, type Server } from 'node:http'
+import { createServer, STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
 import { isIPv6, type AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ApiDependencies } from './dependencies.ts'
-import { respond } from './respond.ts'
+import { createGraphql, graphqlPath, type Graphql } from './graphql/create-graphql.ts'
+import { respond, splitTarget } from './respond.ts'
 import { refusal } from './route.ts'
 import { routes } from './routes.ts'
 import { write } from './write.ts'
@@ -36,11 +37,23 @@ export async function serve(
   dependencies: ApiDependencies,
 ): Promise<Serving> {
   const table = routes(dependencies)
+  const graphql = createGraphql(dependencies)
   const server = createServer(limits, (request, response) => {
-    void respond(request, table, dependencies.logger).then((answer) => {
+    // The table answers whole answers; GraphQL has streams, and writes its own.
+    if (splitTarget(request.url ?? '/').path === graphqlPath) {
+      void graphql.handle(request, response)
+      return
+    }
+    void respond(request, table, dependencies).then((answer) => {
       // While closing, no connection is kept for a next request.
       if (answer !== null) write(response, answer, !server.listening)
     })
+  })
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // What breaks on a socket that is not one of ours yet is its own loss.
+    socket.on('error', () => socket.destroy())
+    if (splitTarget(request.url ?? '/').path === graphqlPath) graphql.upgrade(request, socket, head)
+    else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
   })
   server.maxConnections = connectionsMax
   server.on('clientError', refuseMalformed)
@@ -49,7 +62,7 @@ export async function serve(
   server.on('error', (error) =>
     dependencies.logger.warn({ reason: error.message }, 'connection not accepted'),
   )
-  return { port: (server.address() as AddressInfo).port, close: () => close(server) }
+  return { port: (server.address() as AddressInfo).port, close: () => close(server, graphql) }
 }
 
 async function listen(server: Server, host: string, port: number): Promise<void> {
@@ -87,10 +100,11 @@ function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
   )
 }
 
-async function close(server: Server): Promise<void> {
+async function close(server: Server, graphql: Graphql): Promise<void> {
   if (!server.listening) return
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   const timer = setTimeout(() => server.closeAllConnections(), closeMsMax)
+  await graphql.close()
   await closed
   clearTimeout(timer)
 }

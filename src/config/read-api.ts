@@ -18,7 +18,11 @@ export type ApiToken = {
   readonly sha256: string
 }
 
-export type ApiRole = 'viewer' | 'operator'
+export const apiRoles = ['viewer', 'operator'] as const
+export type ApiRole = (typeof apiRoles)[number]
+
+/** What may name a token's holder, and so the actor in the log. */
+export const apiTokenName = /^[A-Za-z0-9._@-]{1,64}$/
 
 export function readApi(settings: Settings): ApiConfig {
   const host = settings.text('HOST')
@@ -41,18 +45,16 @@ function readTokens(settings: Settings): ApiToken[] {
   const tokens: ApiToken[] = []
   const given = settings.given('API_TOKENS')
   for (const [index, entry] of given === null ? [] : given.split(',').entries()) {
-    const match = /^([A-Za-z0-9._@-]{1,64}):(viewer|operator):([0-9a-f]{64})$/i.exec(entry.trim())
-    const [, name, role, sha256] = match ?? []
-    if (name === undefined || sha256 === undefined) {
+    const [name = '', role, hash = '', ...more] = entry.trim().split(':')
+    const sha256 = hash.toLowerCase()
+    const isWell = apiTokenName.test(name) && /^[0-9a-f]{64}$/.test(sha256) && more.length === 0
+    const known = apiRoles.find((each) => each === role?.toLowerCase())
+    if (!isWell || known === undefined) {
       settings.fault(`API_TOKENS: entry ${index + 1} is not name:role:sha256 with role viewer or operator.`)
-    } else if (tokens.some((token) => token.sha256 === sha256.toLowerCase())) {
+    } else if (tokens.some((token) => token.sha256 === sha256)) {
       settings.fault(`API_TOKENS: entry ${index + 1} repeats the token of another.`)
     } else {
-      tokens.push({
-        name,
-        role: role?.toLowerCase() === 'operator' ? 'operator' : 'viewer',
-        sha256: sha256.toLowerCase(),
-      })
+      tokens.push({ name, role: known, sha256 })
     }
   }
   return tokens

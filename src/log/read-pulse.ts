@@ -1,8 +1,13 @@
 import type { Pool } from 'pg'
+import { rfc3339 } from './rfc3339.ts'
 
 export type Pulse = {
   /** How long the message that is longest overdue has waited for a lane, or its ended lease for a sweep; 0 if none waits. */
   oldestDueAgeSeconds: number
+  /** Since when that message is due; null if none waits. RFC 3339. */
+  oldestDueAt: string | null
+  /** Since when the message has waited that is pending longest; null if none is. RFC 3339. */
+  oldestPendingAt: string | null
   /**
    * How long the oldest open writing transaction of the cluster has held back the watermark; 0 if none does. A role that may
    * not read the statistics of others (`pg_read_all_stats`) sees only its own.
@@ -13,16 +18,23 @@ export type Pulse = {
 // One index descent for each status, instead of a minimum over all three, which would read every entry.
 const statement = {
   name: 'read_pulse',
-  text: `select
-      coalesce((
-        select extract(epoch from clock_timestamp() - min(earliest.due_at))::float8
-        from unnest(array['pending', 'failed', 'processing']) as waiting (status)
-        cross join lateral (
-          select s.due_at from message_states s
-          where s.status = waiting.status and s.due_at is not null order by s.due_at, s.message_id limit 1
-        ) earliest
-        where earliest.due_at <= clock_timestamp()
-      ), 0) as oldest_due_age_seconds,
+  text: `with earliest as (
+      select waiting.status, next.due_at
+      from unnest(array['pending', 'failed', 'processing']) as waiting (status)
+      cross join lateral (
+        select s.due_at from message_states s
+        where s.status = waiting.status and s.due_at is not null order by s.due_at, s.message_id limit 1
+      ) next
+    ),
+    oldest as (
+      select min(due_at) filter (where due_at <= clock_timestamp()) as due_at,
+        min(due_at) filter (where status = 'pending') as pending_at
+      from earliest
+    )
+    select
+      coalesce((select extract(epoch from clock_timestamp() - due_at)::float8 from oldest), 0) as oldest_due_age_seconds,
+      (select ${rfc3339('due_at')} from oldest) as oldest_due_at,
+      (select ${rfc3339('pending_at')} from oldest) as oldest_pending_at,
       coalesce((
         select extract(epoch from clock_timestamp() - min(open.since))::float8
         from (
@@ -35,14 +47,19 @@ const statement = {
 
 /** How far the service is behind: what alarms are built on. */
 export async function readPulse(database: Pick<Pool, 'query'>): Promise<Pulse> {
-  const { rows } = await database.query<{ oldest_due_age_seconds: number; watermark_age_seconds: number }>(
-    statement,
-  )
+  const { rows } = await database.query<{
+    oldest_due_age_seconds: number
+    oldest_due_at: string | null
+    oldest_pending_at: string | null
+    watermark_age_seconds: number
+  }>(statement)
   const row = rows[0]
   if (row === undefined) throw new Error('the pulse is one row')
   // clock_timestamp() runs on between the two comparisons of a statement, never back; a clock set back would show here.
   return {
     oldestDueAgeSeconds: Math.max(0, row.oldest_due_age_seconds),
+    oldestDueAt: row.oldest_due_at,
+    oldestPendingAt: row.oldest_pending_at,
     watermarkAgeSeconds: Math.max(0, row.watermark_age_seconds),
   }
 }

@@ -1,4 +1,6 @@
 import type { Pool } from 'pg'
+import { foldCounts } from './fold-counts.ts'
+import { rfc3339 } from './rfc3339.ts'
 
 /** Where the projection said otherwise than the log. */
 export type Difference =
@@ -9,19 +11,24 @@ export type Difference =
   /** The inbox names another message or other bytes for the identity: what the log contradicts cannot be repaired. */
   | { kind: 'contradiction'; messageId: string; transactionId: string; was: string; is: string }
   | { kind: 'count'; status: string; was: string; is: string }
+  /** `minute` in RFC 3339; null for a measure that stands for now. */
+  | { kind: 'rollup'; minute: string | null; measure: string; bucket: number; was: string; is: string }
+  | { kind: 'failures'; minute: string; pattern: string; was: string; is: string }
+  | { kind: 'partition'; topic: string; partition: number; was: string; is: string }
 
 // A chunk is a transaction: small enough that nobody waits long for the rows that it repairs.
 const messagesMax = 1_000
 
 /**
  * Recomputes the projection from the log and repairs it, in chunks, while the service runs: states, inbox, counts by
- * status. Yields what differed, each difference after its repair is committed.
+ * status, rollups. Yields what differed, each difference after its repair is committed.
  */
 export async function* rebuild(database: Pick<Pool, 'query'>): AsyncGenerator<Difference> {
   yield* rebuildStates(database)
   yield* rebuildInbox(database)
   // Last, because they count the states.
   yield* rebuildCounts(database)
+  yield* rebuildRollups(database)
 }
 
 type Named = { message_id: string; transaction_id: string; was: string | null; became: string | null }
@@ -76,3 +83,28 @@ async function* rebuildCounts(database: Pick<Pool, 'query'>): AsyncGenerator<Dif
   )
   for (const row of rows) yield { kind: 'count', status: row.status, was: row.was, is: row.became }
 }
+
+async function* rebuildRollups(database: Pick<Pool, 'query'>): AsyncGenerator<Difference> {
+  // By itself, so that its transaction is over before the long ones that read the log.
+  await foldCounts(database)
+  const minute = rfc3339('minute')
+  const rollups = await database.query<Rollup>(
+    `select case when minute <> '-infinity' then ${minute} end as minute, measure, bucket, was, became from rebuild_rollups()`,
+  )
+  for (const { minute, measure, bucket, was, became } of rollups.rows)
+    yield { kind: 'rollup', minute, measure, bucket, was, is: became }
+  const failures = await database.query<Failures>(
+    `select ${minute} as minute, pattern, was, became from rebuild_failures()`,
+  )
+  for (const { minute, pattern, was, became } of failures.rows)
+    yield { kind: 'failures', minute, pattern, was, is: became }
+  const partitions = await database.query<PartitionFold>(
+    'select topic, partition, was, became from rebuild_partitions()',
+  )
+  for (const { topic, partition, was, became } of partitions.rows)
+    yield { kind: 'partition', topic, partition, was, is: became }
+}
+
+type Rollup = { minute: string | null; measure: string; bucket: number; was: string; became: string }
+type Failures = { minute: string; pattern: string; was: string; became: string }
+type PartitionFold = { topic: string; partition: number; was: string; became: string }

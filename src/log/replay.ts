@@ -2,7 +2,6 @@ import type { Pool } from 'pg'
 import type { Status } from '../message/message.ts'
 
 export type ReplayRequest = {
-  transactionId: string
   /** The operator who asks, and why; both stand in the log for ever. */
   actor: string
   reason: string
@@ -19,18 +18,42 @@ export type ReplayAnswer =
   | { kind: 'unknown' }
 
 /**
- * Opens a dead letter again: it is pending, due now, with no retries counted. Of several at once one is accepted.
+ * Opens dead letters again: each is pending, due now, with no retries counted. One answer for each id, in order; of several
+ * requests for one message at once one is accepted. All in one transaction, and each for itself.
  *
- * @throws what pg throws when the database failed: the replay may have been committed all the same
+ * @throws what pg throws when the database failed: the replays may have been committed all the same
  */
-export async function replay(database: Pick<Pool, 'query'>, request: ReplayRequest): Promise<ReplayAnswer> {
+export async function replayMany(
+  database: Pick<Pool, 'query'>,
+  transactionIds: readonly string[],
+  request: ReplayRequest,
+): Promise<ReplayAnswer[]> {
+  // PostgreSQL's text holds no NUL and no half of a surrogate pair, and so no such id.
+  const known = transactionIds.map((id) => !/[\0\p{Cs}]/u.test(id))
   const { rows } = await database.query<ReplayRow>({
     name: 'replay',
-    text: 'select answer, version, status from replay($1, $2, $3, $4)',
-    values: [request.transactionId, request.actor, request.reason, request.requestKey],
+    text: 'select answer, version, status from replay($1, $2, $3, $4) order by place',
+    values: [transactionIds.filter((_, at) => known[at]), request.actor, request.reason, request.requestKey],
   })
-  const row = rows[0]
-  if (row === undefined) throw new Error('replay() answered no row')
+  const answers = rows.map(readAnswer).values()
+  return known.map((isKnown) => {
+    const answer = isKnown ? answers.next().value : { kind: 'unknown' as const }
+    if (answer === undefined) throw new Error('replay() answers a row for each id')
+    return answer
+  })
+}
+
+/** Opens one dead letter again, as `replayMany` does. */
+export async function replay(
+  database: Pick<Pool, 'query'>,
+  { transactionId, ...request }: ReplayRequest & { transactionId: string },
+): Promise<ReplayAnswer> {
+  const [answer] = await replayMany(database, [transactionId], request)
+  if (answer === undefined) throw new Error('one id has one answer')
+  return answer
+}
+
+function readAnswer(row: ReplayRow): ReplayAnswer {
   switch (row.answer) {
     case 'replayed':
     case 'repeated':

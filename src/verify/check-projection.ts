@@ -90,9 +90,11 @@ export async function checkCounts(
   const { rows } = await client.query<{ status: Status; counted: string }>(`
     select c.status, sum(c.counted) as counted
     from (
-      select * from (select * from status_count_folds order by bound desc limit 1) f
+      select pending, processing, success, failed, dead_letter
+      from (select * from status_count_folds order by bound desc limit 1) f
       union all
-      select * from status_count_deltas d where d.position >= (select max(bound) from status_count_folds)
+      select pending, processing, success, failed, dead_letter
+      from status_count_deltas d where d.position >= (select max(bound) from status_count_folds)
     ) n
     cross join lateral (values ('pending', n.pending), ('processing', n.processing), ('success', n.success),
       ('failed', n.failed), ('dead_letter', n.dead_letter)) as c(status, counted)

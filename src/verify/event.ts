@@ -30,6 +30,7 @@ export type LogEvent = {
   readonly dueAt: number | null
   readonly attempt: number | null
   readonly outcome: string | null
+  readonly durationMs: number | null
   readonly reason: string | null
   readonly topic: string | null
   readonly partition: number | null

@@ -3,7 +3,7 @@ const rules = {
   S1: 'versions of a message are dense from 1',
   S2: 'one record event for every consumed record, one message for an identity',
   S3: 'every two adjacent events are a legal transition',
-  S4: 'folding the log gives message_states and the counts',
+  S4: 'folding the log gives message_states, the counts and the rollups',
   S5: 'attempts are dense, one open at most, each ends once and in order',
   S6: 'an outcome that changes state is of the open attempt, or accepted late',
   S7: 'after a terminal state only operators, records and late results',

@@ -8,6 +8,7 @@ import type { Ledger } from './check-ledger.ts'
 import { checkPayload } from './check-payloads.ts'
 import { checkColumns, checkState } from './check-projection.ts'
 import type { Records } from './check-records.ts'
+import type { Rollups } from './check-rollups.ts'
 import { checkSchedule } from './check-schedule.ts'
 import { checkSequence } from './check-sequence.ts'
 import type { LogEvent, Status, StoredRecord, StoredState } from './event.ts'
@@ -26,6 +27,7 @@ export type Checks = {
   readonly records: Records
   readonly identities: Identities
   readonly concurrency: Concurrency
+  readonly rollups: Rollups
   readonly acknowledgements: Acknowledgements | null
   readonly ledger: Ledger | null
 }
@@ -66,6 +68,7 @@ function checkEvent(message: Message, event: LogEvent, record: StoredRecord | nu
   checks.concurrency.check(message, event)
   checks.records.check(message, event)
   checks.acknowledgements?.check(message, event)
+  checks.rollups.add(message, event)
   fold(message, event)
   checkColumns(message, event, invariants)
   checkPayload(message, event, record, invariants)
@@ -76,6 +79,7 @@ function endMessage(message: Message, state: StoredState | null, checks: Checks,
   if (message.status !== 'none') walked.counts[message.status]++
   checkLastAttempt(message, checks.invariants)
   checkState(message, state, checks.invariants)
+  checks.rollups.addMessage(message)
   const identity = checks.identities.add(message)
   if (identity !== null) checks.ledger?.check(message, identity)
 }

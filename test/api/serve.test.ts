@@ -88,7 +88,16 @@ t.test('bytes that are not HTTP get an answer of the same shape', async (t) => {
 t.test('a port that is taken is told in one sentence that names it', async (t) => {
   const { pool } = await database(t)
   const { port, metrics } = await startService(t, pool)
-  const dependencies = { database: pool, metrics, instance: 'i', release: 'r', health: () => well }
+  const access = { tokens: [], introspection: true }
+  const dependencies = {
+    database: pool,
+    metrics,
+    instance: 'i',
+    release: 'r',
+    health: () => well,
+    access,
+    onEvents: () => () => undefined,
+  }
   const logger = { warn: () => undefined } as never
   await t.rejects(serve({ host: '127.0.0.1', port }, { ...dependencies, logger }), {
     message: `PORT: 127.0.0.1:${port} is in use by another process: stop that one, or set another PORT.`,

@@ -4,12 +4,14 @@ import { text as readText } from 'node:stream/consumers'
 import pg, { type Pool } from 'pg'
 import { pino } from 'pino'
 import type { Test } from 'tap'
+import type { Access } from '../../src/api/access.ts'
 import type { Health } from '../../src/api/health.ts'
 import { serve, type Serving } from '../../src/api/serve.ts'
 import { ingest, type DecodedRecord } from '../../src/log/ingest.ts'
 import { settle } from '../../src/log/settle.ts'
 import type { Claim } from '../../src/log/claim.ts'
 import { createMetrics, type Metrics } from '../../src/metrics.ts'
+import { Hint } from '../../src/runtime/hint.ts'
 import { startProxy, type Proxy } from '../support/proxy.ts'
 
 export const well: Health = {
@@ -26,6 +28,8 @@ export const well: Health = {
 export type Service = Serving & {
   metrics: Metrics
   lines: Record<string, unknown>[]
+  /** What the LISTEN session would give. */
+  events: Hint
   call: (method: string, path: string, options?: CallOptions) => Promise<Reply>
 }
 
@@ -34,6 +38,7 @@ export async function startService(
   t: Pick<Test, 'teardown'>,
   database: Pool,
   health: () => Health = () => well,
+  access: Access = { tokens: [], introspection: true },
 ): Promise<Service> {
   const lines: Record<string, unknown>[] = []
   const logger = pino(
@@ -41,10 +46,20 @@ export async function startService(
     { write: (line: string) => lines.push(JSON.parse(line) as Record<string, unknown>) },
   )
   const metrics = createMetrics('1.2.3')
-  const dependencies = { database, metrics, logger, instance: 'instance-1', release: '1.2.3', health }
+  const events = new Hint()
+  const dependencies = {
+    database,
+    metrics,
+    logger,
+    instance: 'instance-1',
+    release: '1.2.3',
+    health,
+    access,
+    onEvents: (wake: () => void) => events.on(wake),
+  }
   const serving = await serve({ host: '127.0.0.1', port: 0 }, dependencies)
   t.teardown(() => serving.close())
-  return { ...serving, metrics, lines, call: (...call) => send(serving.port, ...call) }
+  return { ...serving, metrics, lines, events, call: (...call) => send(serving.port, ...call) }
 }
 
 /** A pool whose way to the database can be made to fail. */

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type pg from 'pg'
 import { countByStatus } from '../../src/log/count-by-status.ts'
-import { foldStatusCounts } from '../../src/log/fold-status-counts.ts'
+import { foldCounts } from '../../src/log/fold-counts.ts'
 import { settle } from '../../src/log/settle.ts'
 import { database } from '../support/database.ts'
 import { until } from '../support/until.ts'
@@ -67,7 +67,7 @@ t.test('folding changes no count and leaves nothing to sum', async (t) => {
   t.strictSame(before, { ...none, success: 1, dead_letter: 1 })
   // The watermark is the whole cluster's: other tests' transactions may hold it back for a while.
   await until('all deltas to be folded', async () => {
-    await foldStatusCounts(pool)
+    await foldCounts(pool)
     t.strictSame(await countByStatus(pool), before)
     return (await deltas(pool)) === 0
   })
@@ -80,11 +80,11 @@ t.test('a fold leaves what an older writer may still commit to the readers', asy
   await writer.database.query('begin')
   await store(writer.database, [record(0, newName())])
   await store(pool, [record(0, newName())])
-  await foldStatusCounts(pool)
+  await foldCounts(pool)
   t.strictSame(await countByStatus(pool), { ...none, pending: 1 })
   await writer.database.query('commit')
   t.strictSame(await countByStatus(pool), { ...none, pending: 2 })
-  await foldStatusCounts(pool)
+  await foldCounts(pool)
   t.strictSame(await countByStatus(pool), { ...none, pending: 2 })
 })
 
@@ -95,9 +95,9 @@ t.test('an old snapshot goes on counting what it saw, whatever is folded meanwhi
   await reader.database.query('begin isolation level repeatable read')
   t.strictSame(await countByStatus(reader.database), { ...none, processing: 3 })
   await openAttempts(pool, 2)
-  await foldStatusCounts(pool)
+  await foldCounts(pool)
   await openAttempts(pool, 1)
-  await foldStatusCounts(pool)
+  await foldCounts(pool)
   t.strictSame(await countByStatus(reader.database), { ...none, processing: 3 })
   t.strictSame(await scan(reader.database), { ...none, processing: 3 })
   await reader.database.query('commit')
@@ -109,8 +109,8 @@ t.test('of two folds at once one does it and the other does not wait', async (t)
   await openAttempts(pool, 3)
   const folder = await session(t, url)
   await folder.database.query('begin')
-  await foldStatusCounts(folder.database)
-  await foldStatusCounts(pool)
+  await foldCounts(folder.database)
+  await foldCounts(pool)
   t.strictSame(await countByStatus(pool), { ...none, processing: 3 })
   await folder.database.query('commit')
   t.strictSame(await countByStatus(pool), { ...none, processing: 3 })
@@ -131,7 +131,7 @@ t.test('under many writers and folds every snapshot counts exactly what it holds
     }
   })
   const folding = (async () => {
-    while (!written.signal.aborted) await foldStatusCounts(pool)
+    while (!written.signal.aborted) await foldCounts(pool)
   })()
   const reading = (async () => {
     let snapshots = 0

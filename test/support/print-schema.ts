@@ -1,10 +1,13 @@
 import { realpathSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { printSchema as printGraphqlSchema } from 'graphql'
 import type pg from 'pg'
+import { schema } from '../../src/api/graphql/schema.ts'
 import { database } from './database.ts'
 
 export const schemaFile = new URL('../../schema/database.sql', import.meta.url)
+export const graphqlFile = new URL('../../schema/schema.graphql', import.meta.url)
 
 const head = `-- Printed from a freshly migrated database by \`npm run schema\`; do not edit. The sources are in migrations/.\n`
 
@@ -19,6 +22,11 @@ export async function printSchema(pool: pg.Pool): Promise<string> {
     parts.push(...rows.map((row) => row.text.trimEnd() + '\n'))
   }
   return parts.join('\n')
+}
+
+/** The GraphQL schema, as the playground shows it. */
+export function printGraphql(): string {
+  return `# Printed from the code by \`npm run schema\`; do not edit.\n\n${printGraphqlSchema(schema)}\n`
 }
 
 // A constraint NOT NULL is a property of its column here: PostgreSQL 18 lists it as a constraint too.
@@ -72,6 +80,7 @@ const functions = `
   order by p.proname, pg_get_function_identity_arguments(p.oid)`
 
 if (realpathSync(process.argv[1] ?? '') === fileURLToPath(import.meta.url)) {
+  await writeFile(graphqlFile, printGraphql())
   // Outside a test there is no tap to tidy up; what a test would leave to it is done at the end.
   const teardowns: (() => unknown)[] = []
   const { pool } = await database({ teardown: (handler: () => unknown) => teardowns.push(handler) })

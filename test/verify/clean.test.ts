@@ -49,7 +49,7 @@ t.test('an effect of an attempt that is still open is counted and is no differen
 t.test('counts that were folded are still the counts', async (t) => {
   const { url, pool } = await database(t)
   await writeHistory(pool)
-  await pool.query('select fold_status_counts()')
+  await pool.query('select fold_counts()')
   t.same(differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null })), {})
 })
 

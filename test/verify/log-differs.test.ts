@@ -24,8 +24,16 @@ function sql(...statements: string[]): () => Promise<void> {
   }
 }
 
-/** The case breaks exactly these invariants, and a line of each says which message and what. */
-type Case = { broken: string; by: () => Promise<unknown>; found: Record<string, RegExp> }
+/**
+ * The case breaks exactly these invariants, and a line of each says which message and what. The rollups follow what the log
+ * became, so that it alone is broken, unless it is they that are.
+ */
+type Case = {
+  broken: string
+  by: () => Promise<unknown>
+  found: Record<string, RegExp>
+  rollups?: 'broken'
+}
 
 const cases: Case[] = [
   {
@@ -350,6 +358,64 @@ const cases: Case[] = [
     found: { S9: /^abandoned v5: a delay of 0 ms; policy allows 32 to 48 ms$/ },
   },
   {
+    broken: 'a minute’s count that is wrong',
+    by: sql(
+      `update status_count_deltas set counts = array(
+         select u.n + 5 * (u.measure = 'received')::int
+         from unnest(measures, counts) with ordinality as u(measure, n, place) order by u.place)
+       where 'received' = any (measures)`,
+    ),
+    rollups: 'broken',
+    found: { S4: /^rollup of received: bucket 0 at .+:00\.000Z is \d+, folding gives \d+$/ },
+  },
+  {
+    broken: 'a duration in the wrong bucket',
+    by: sql(
+      `update status_count_deltas set buckets = array(
+         select u.bucket + (u.measure = 'attempt')::int
+         from unnest(measures, buckets) with ordinality as u(measure, bucket, place) order by u.place)
+       where 'attempt' = any (measures)`,
+    ),
+    rollups: 'broken',
+    found: { S4: /^rollup of attempt: bucket \d+ at .+ is \d+, folding gives \d+$/ },
+  },
+  {
+    broken: 'a longest duration that nothing took',
+    by: sql(`select fold_counts()`, `update rollups set n = n + 1 where measure = 'end_to_end_max'`),
+    rollups: 'broken',
+    found: { S4: /^rollup of end_to_end_max: bucket 0 at .+ is \d+, folding gives \d+$/ },
+  },
+  {
+    broken: 'a minute’s count that is lost',
+    by: sql(`select fold_counts()`, `delete from rollups where measure = 'attempts'`),
+    rollups: 'broken',
+    found: { S4: /^rollup of attempts: bucket 0 at .+ is \d+, folding gives \d+$/ },
+  },
+  {
+    broken: 'a wrong number of messages without a retry',
+    by: sql(`insert into rollups values ('-infinity', 'retries', 0, -1)`),
+    rollups: 'broken',
+    found: { S4: /^rollup of retries: bucket 0 at now is \d+, folding gives \d+$/ },
+  },
+  {
+    broken: 'a failure that is counted twice',
+    by: sql(`insert into failure_deltas select * from failure_deltas where pattern = 'HTTP 422'`),
+    rollups: 'broken',
+    found: { S4: /^failures of .+: HTTP 422: is \(.+\), folding gives \(.+\)$/ },
+  },
+  {
+    broken: 'a failure with another message’s id',
+    by: sql(`update failure_deltas set examples = array[4711] where pattern = 'HTTP 422'`),
+    rollups: 'broken',
+    found: { S4: /^failures of .+: HTTP 422: is \(.+\{4711.*\}.*\), folding gives \(.+\)$/ },
+  },
+  {
+    broken: 'a partition whose advances are folded wrongly',
+    by: sql(`select fold_counts()`, `update partition_folds set received = received + 1`),
+    rollups: 'broken',
+    found: { S4: /^fold of partition \d+: is \(.+\), folding gives \(.+\)$/ },
+  },
+  {
     broken: 'more retries than the instance’s maximum',
     by: sql(`update instances set retries_max = 1`),
     found: { S9: /^exhausted v5: retried after 1 retries of 1$/ },
@@ -467,10 +533,12 @@ const cases: Case[] = [
   },
 ]
 
-for (const { broken, by, found } of cases) {
+for (const { broken, by, found, rollups } of cases) {
   t.test(`${broken}: told as ${Object.keys(found).join(', ')} and as nothing else`, async (t) => {
     t.teardown(mend)
     await by()
+    if (rollups !== 'broken')
+      await pool.query('select rebuild_rollups(), rebuild_failures(), rebuild_partitions()')
     const lines = differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null }))
     t.same(Object.keys(lines), Object.keys(found), JSON.stringify(lines))
     for (const [id, line] of Object.entries(found))

@@ -33,8 +33,8 @@ const faults = [
   },
   {
     function: 'project',
-    right: `filter (where f.status = 'failed') -`,
-    wrong: `filter (where f.status in ('failed', 'dead_letter')) -`,
+    right: `(where status = 'failed')`,
+    wrong: `(where status in ('failed', 'dead_letter'))`,
     found: { S4: /^count of failed: is \d+, folding gives 0$/ },
   },
 ]

@@ -1,0 +1,11 @@
+-- The failures of the minutes from `first` to `last`, both included: what is folded, and the deltas above it, as pieces that
+-- whoever reads them puts together.
+create or replace function read_failures(first timestamptz, last timestamptz)
+returns table (minute timestamptz, pattern text, n bigint, last_at timestamptz, examples bigint[])
+language sql stable
+as $$
+  select r.minute, r.pattern, r.n, r.last_at, r.examples from failure_rollups r where r.minute between first and last
+  union all
+  select d.minute, d.pattern, d.n, d.last_at, d.examples from failure_deltas d
+  where d.position >= (select max(bound) from status_count_folds) and d.minute between first and last
+$$;

@@ -1,0 +1,65 @@
+-- What read_log answers, of a few named messages: each one's own log by its key, where the order of versions is the log's order. `+ 0`
+-- keeps the planner from the index on position.
+create or replace function read_log_of(
+  in_transaction_ids text[],
+  after_position bigint,
+  after_message_id bigint,
+  after_version int,
+  before_position bigint,
+  before_message_id bigint,
+  before_version int,
+  backwards boolean,
+  rows_max bigint,
+  in_types text[],
+  in_outcomes text[],
+  in_actor text,
+  recorded_from timestamptz,
+  recorded_to timestamptz
+) returns setof message_events
+language plpgsql stable
+set search_path = public, pg_temp
+set jit = off
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+  head bigint := watermark();
+begin
+  if backwards then
+    return query
+    select (p.event).*
+    from inbox i
+    cross join lateral (
+      select e as event from message_events e
+      where e.message_id = i.message_id and e.position + 0 < head
+        and (e.position + 0, e.message_id, e.version) > (after_position, after_message_id, after_version)
+        and (e.position + 0, e.message_id, e.version) < (before_position, before_message_id, before_version)
+        and (in_types is null or e.type = any (in_types)) and (in_outcomes is null or e.outcome = any (in_outcomes))
+        and (in_actor is null or e.actor = in_actor) and (recorded_from is null or e.recorded_at >= recorded_from)
+        and (recorded_to is null or e.recorded_at < recorded_to)
+      order by e.version desc limit rows_max
+    ) p
+    where i.transaction_id = any (in_transaction_ids collate "C")
+    order by (p.event).position desc, (p.event).message_id desc, (p.event).version desc limit rows_max;
+  else
+    return query
+    select (p.event).*
+    from inbox i
+    cross join lateral (
+      select e as event from message_events e
+      where e.message_id = i.message_id and e.position + 0 < head
+        and (e.position + 0, e.message_id, e.version) > (after_position, after_message_id, after_version)
+        and (e.position + 0, e.message_id, e.version) < (before_position, before_message_id, before_version)
+        and (in_types is null or e.type = any (in_types)) and (in_outcomes is null or e.outcome = any (in_outcomes))
+        and (in_actor is null or e.actor = in_actor) and (recorded_from is null or e.recorded_at >= recorded_from)
+        and (recorded_to is null or e.recorded_at < recorded_to)
+      order by e.version asc limit rows_max
+    ) p
+    where i.transaction_id = any (in_transaction_ids collate "C")
+    order by (p.event).position asc, (p.event).message_id asc, (p.event).version asc limit rows_max;
+  end if;
+end
+$$;

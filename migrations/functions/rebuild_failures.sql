@@ -1,0 +1,40 @@
+-- Counts the failures anew and corrects what differs, as rebuild_rollups does, under the same lock. Answers each that differed.
+create or replace function rebuild_failures() returns table (minute timestamptz, pattern text, was text, became text)
+language plpgsql volatile security definer
+set search_path = public, pg_temp
+set jit = off
+as $$
+#variable_conflict use_column
+begin
+  perform pg_advisory_xact_lock(hashtextextended('fold_counts', 0));
+  return query
+  with counted as (
+    select date_bin('1 minute', e.recorded_at, 'epoch') as minute, rollup_pattern(e.reason) as pattern, count(*) as n,
+      max(e.recorded_at) as last_at, (array_agg(distinct e.message_id order by e.message_id desc))[1:3] as examples
+    from message_events e
+    where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null
+    group by 1, 2
+  ),
+  stored as (
+    select r.minute, r.pattern, sum(r.n)::bigint as n, max(r.last_at) as last_at, example_ids(r.examples) as examples
+    from read_failures('-infinity', 'infinity') r
+    group by 1, 2
+    having sum(r.n) <> 0
+  ),
+  different as materialized (
+    select minute, pattern, coalesce(c.n, 0) - coalesce(r.n, 0) as lacking, c.n, c.last_at, c.examples,
+      format('%s, last at %s, such as %s', coalesce(r.n, 0), r.last_at, r.examples) as was,
+      format('%s, last at %s, such as %s', coalesce(c.n, 0), c.last_at, c.examples) as became
+    from counted c
+    full join stored r using (minute, pattern)
+    where (c.n, c.last_at, c.examples) is distinct from (r.n, r.last_at, r.examples)
+  ),
+  repaired as (
+    insert into failure_rollups as r (minute, pattern, n, last_at, examples)
+      select d.minute, d.pattern, d.lacking, coalesce(d.last_at, '-infinity'), coalesce(d.examples, '{}') from different d
+    on conflict (minute, pattern) do update
+      set n = r.n + excluded.n, last_at = excluded.last_at, examples = excluded.examples
+  )
+  select d.minute, d.pattern, d.was, d.became from different d order by 1, 2;
+end
+$$;

@@ -1,0 +1,69 @@
+import { createHash } from 'node:crypto'
+import type { LogCursor } from '../../log/log-cursor.ts'
+
+// The first field of a cursor says what it is and in which form, so that a later release can tell its own from ours.
+const logForm = 'l1'
+const pageForm = 'p1'
+const lengthMax = 512
+
+const bigintMax = 9_223_372_036_854_775_807n
+const intMax = 2_147_483_647n
+
+/** Opaque to clients: base64url text. */
+export function encodeLogCursor({ epoch, position, messageId, version }: LogCursor): string {
+  return encode([logForm, epoch, position, messageId, version].join(':'))
+}
+
+/** Null for whatever `encodeLogCursor` has not made. */
+export function decodeLogCursor(text: string): LogCursor | null {
+  const [form, epoch = '', position = '', messageId = '', version = '', ...more] = decode(text).split(':')
+  if (form !== logForm || more.length > 0) return null
+  if (!isInteger(epoch, intMax) || !isInteger(version, intMax)) return null
+  if (!isInteger(position, bigintMax) || !isInteger(messageId, bigintMax)) return null
+  const cursor = { epoch: Number(epoch), position, messageId, version: Number(version) }
+  return encodeLogCursor(cursor) === text ? cursor : null
+}
+
+/**
+ * A cursor of a list with an order and a filter: the key of the place in that order, and the message. It is bound to both.
+ *
+ * @param binding the order and the filter, the same text whenever they mean the same
+ */
+export function encodePageCursor(binding: string, key: string, messageId: string): string {
+  return encode([pageForm, hash(binding), messageId, key].join(':'))
+}
+
+/** Null for whatever `encodePageCursor` has not made for this binding. */
+export function decodePageCursor(
+  text: string,
+  binding: string,
+  isKey: (key: string) => boolean,
+): { key: string; messageId: string } | null {
+  const [form, bound, messageId = '', ...rest] = decode(text).split(':')
+  const key = rest.join(':')
+  if (form !== pageForm || bound !== hash(binding) || !isInteger(messageId, bigintMax) || !isKey(key))
+    return null
+  return encodePageCursor(binding, key, messageId) === text ? { key, messageId } : null
+}
+
+/** A bigint that is not negative, in its one decimal form. */
+export function isBigint(text: string): boolean {
+  return isInteger(text, bigintMax)
+}
+
+function isInteger(text: string, max: bigint): boolean {
+  return /^(0|[1-9]\d{0,18})$/.test(text) && BigInt(text) <= max
+}
+
+function encode(text: string): string {
+  return Buffer.from(text, 'utf8').toString('base64url')
+}
+
+/** Never fails: what is no base64url decodes to text that no form begins with. */
+function decode(text: string): string {
+  return text.length > lengthMax ? '' : Buffer.from(text, 'base64url').toString('utf8')
+}
+
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('base64url').slice(0, 12)
+}

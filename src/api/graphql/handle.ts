@@ -1,0 +1,61 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { authenticate } from '../access.ts'
+import type { ApiDependencies } from '../dependencies.ts'
+import { isForeign } from '../is-foreign.ts'
+import { servePlayground, wantsPage } from '../playground/serve-playground.ts'
+import { json, type Answer } from '../route.ts'
+import { write } from '../write.ts'
+import { clientOf, type ServerContext } from './context.ts'
+import type { ErrorCode } from './errors.ts'
+
+type Yoga = (request: IncomingMessage, response: ServerResponse, context: ServerContext) => unknown
+
+/** Answers a request for /graphql: the playground's page for a browser that comes by, and operations for whoever may ask. */
+export async function handle(
+  yoga: Yoga,
+  { access, logger }: Pick<ApiDependencies, 'access' | 'logger'>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  try {
+    if (wantsPage(request)) {
+      await servePlayground(request, response)
+      return
+    }
+    const viewer = authenticate(request.headers.authorization, access)
+    if (viewer === null || isForeign(request)) {
+      write(response, isForeign(request) ? foreign : unauthenticated, false)
+      return
+    }
+    response.setHeader('Cache-Control', 'no-store').setHeader('X-Content-Type-Options', 'nosniff')
+    await yoga(request, response, { viewer, client: clientOf(viewer, request) })
+  } catch (error) {
+    // Yoga answers what fails in an operation; here the page could not be made, or the connection broke.
+    logger.error({ err: error }, 'request failed')
+    if (response.headersSent) response.destroy()
+    else write(response, failed, true)
+  }
+}
+
+const foreign = refusal(403, 'FORBIDDEN', 'Pages of another origin may not ask.')
+const unauthenticated = refusal(
+  401,
+  'UNAUTHENTICATED',
+  'A token is needed: send it as Authorization: Bearer TOKEN.',
+  { 'WWW-Authenticate': 'Bearer' },
+)
+const failed = refusal(
+  500,
+  'INTERNAL_SERVER_ERROR',
+  'Something went wrong that should not have: the log tells more.',
+)
+
+/** A refusal in the shape that GraphQL's clients read; this one type is understood by all of them, old and new. */
+function refusal(
+  status: number,
+  code: ErrorCode,
+  message: string,
+  headers: Readonly<Record<string, string>> = {},
+): Answer {
+  return json(status, { errors: [{ message, extensions: { code } }] }, headers)
+}

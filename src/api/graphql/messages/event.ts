@@ -1,0 +1,93 @@
+import type { LogEvent } from '../../../log/log-event.ts'
+import { builder } from '../builder.ts'
+import { EventType, Lane, MessageStatus, OutcomeKind } from '../enums.ts'
+import { KafkaRecord } from './kafka-record.ts'
+import { loadersOf } from './loaders.ts'
+import { Message } from './message.ts'
+
+export const Event = builder.objectRef<LogEvent>('Event').implement({
+  description: 'What happened to a message, once and for ever.',
+  fields: (t) => ({
+    id: t.id({
+      description: 'The message and the version.',
+      resolve: ({ messageId, version }) => `${messageId}:${version}`,
+    }),
+    transactionId: t.exposeID('transactionId', { description: "Its message's." }),
+    version: t.exposeInt('version', { description: 'Its place in its message; dense from 1.' }),
+    type: t.expose('type', { type: EventType, description: 'What happened.' }),
+    recordedAt: t.expose('recordedAt', {
+      type: 'DateTime',
+      description: "By the database's clock; never decreases in a message.",
+    }),
+    actor: t.exposeString('actor', { description: "Instance and lane, or the operator's name." }),
+    lane: t.expose('lane', {
+      type: Lane,
+      nullable: true,
+      description: 'The lane that recorded it, if one did.',
+    }),
+    attempt: t.exposeInt('attempt', {
+      nullable: true,
+      description: 'The attempt that it starts, ends or reports on; attempt numbers never restart.',
+    }),
+    outcome: t.expose('outcome', {
+      type: OutcomeKind,
+      nullable: true,
+      description: 'How the attempt ended, where it ended one.',
+    }),
+    statusCode: t.exposeInt('statusCode', { nullable: true, description: 'The HTTP status of the answer.' }),
+    durationMs: t.exposeFloat('durationMs', { nullable: true, description: 'How long the attempt took.' }),
+    reason: t.exposeString('reason', {
+      nullable: true,
+      description: 'Why it failed or was rejected; on REPLAYED what the operator gave.',
+    }),
+    nextDueAt: t.expose('nextDueAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the next attempt may start after it; null while PROCESSING and when terminal.',
+    }),
+    status: t.expose('status', { type: MessageStatus, description: 'Of the message after this event.' }),
+    retryCount: t.exposeInt('retryCount', { description: 'Of the message after this event.' }),
+  }),
+})
+
+builder.objectFields(Event, (t) => ({
+  source: t.field({
+    type: KafkaRecord,
+    nullable: true,
+    description: 'The Kafka record that it accounts for, if it does.',
+    resolve: ({ source, messageId, version, relatedMessageId }) => {
+      if (source === null) return null
+      // A conflicting record is kept once, with its own message.
+      const kept =
+        relatedMessageId !== null && version > 1
+          ? { messageId: relatedMessageId, version: 1 }
+          : { messageId, version }
+      return { ...source, ...kept }
+    },
+  }),
+  conflict: t.field({
+    type: Message,
+    nullable: true,
+    description: 'The other message, on both sides of a CONFLICT_RECEIVED.',
+    resolve: ({ relatedMessageId }, _, context) =>
+      relatedMessageId === null ? null : loadersOf(context).message.load(relatedMessageId),
+  }),
+  message: t.field({
+    type: Message,
+    nullable: true,
+    description: 'Its message as it stands now.',
+    resolve: ({ messageId }, _, context) => loadersOf(context).message.load(messageId),
+  }),
+}))
+
+builder.objectField(Message, 'source', (t) =>
+  t.field({
+    type: KafkaRecord,
+    nullable: true,
+    description: 'The Kafka record it was first stored from.',
+    resolve: async ({ messageId }, _, context) => {
+      const details = await loadersOf(context).details.load(messageId)
+      return details?.source ? { ...details.source, messageId, version: 1 } : null
+    },
+  }),
+)

@@ -1,0 +1,85 @@
+import { readEvents } from '../../../log/read-events.ts'
+import type { LogEvent } from '../../../log/log-event.ts'
+import { logStart, type LogCursor } from '../../../log/log-cursor.ts'
+import { ask } from '../../ask.ts'
+import { builder } from '../builder.ts'
+import type { GraphContext } from '../context.ts'
+import { decodeLogCursor, encodeLogCursor } from '../cursor.ts'
+import { refuseCursor } from '../refuse-cursor.ts'
+import { PageInfo, type PageInfoValue } from '../page-info.ts'
+import { describePage, readPageRequest, type PageArguments } from '../page-request.ts'
+import { Event } from './event.ts'
+import { EventFilter, readEventFilter, type EventFilterInput } from './event-filter.ts'
+
+const limits = { rowsDefault: 100, rowsMax: 500 }
+const examinedMax = 50_000
+
+const EventEdge = builder.objectRef<LogEvent>('EventEdge').implement({
+  description: 'An event and its place in the log.',
+  fields: (t) => ({
+    cursor: t.string({
+      description: 'Ask for events, or subscribe, after it.',
+      resolve: (event) => encodeLogCursor(event.cursor),
+    }),
+    node: t.field({ type: Event, description: 'The event.', resolve: (event) => event }),
+  }),
+})
+
+type EventPage = { readonly events: readonly LogEvent[]; readonly pageInfo: PageInfoValue }
+
+const EventConnection = builder.objectRef<EventPage>('EventConnection').implement({
+  description: 'A page of the log.',
+  fields: (t) => ({
+    edges: t.field({
+      type: [EventEdge],
+      description: 'The events with their cursors.',
+      resolve: ({ events }) => [...events],
+    }),
+    nodes: t.field({ type: [Event], description: 'The events alone.', resolve: ({ events }) => [...events] }),
+    pageInfo: t.expose('pageInfo', { type: PageInfo, description: 'Where the page ends.' }),
+  }),
+})
+
+builder.queryField('events', (t) =>
+  t.field({
+    type: EventConnection,
+    nullable: true,
+    description:
+      'The whole log in commit-safe order, versions of a message ascending. 100 a page by default, at most 500. A sparse filter examines at most 50,000 rows a page: endCursor is then where it stopped, hasNextPage true, even with no nodes.',
+    args: {
+      filter: t.arg({ type: EventFilter, description: 'All given conditions hold together.' }),
+      first: t.arg.int({ description: 'So many from the start of the range; at most 500.' }),
+      after: t.arg.string({ description: 'Only what comes after this cursor of the log.' }),
+      last: t.arg.int({ description: 'So many from the end of the range instead; at most 500.' }),
+      before: t.arg.string({ description: 'Only what comes before this cursor of the log.' }),
+    },
+    resolve: (_, { filter, ...page }, context) => readEventPage(filter, page, context),
+  }),
+)
+
+async function readEventPage(
+  input: EventFilterInput | null | undefined,
+  page: PageArguments,
+  { dependencies }: GraphContext,
+): Promise<EventPage> {
+  const filter = readEventFilter(input)
+  const request = readPageRequest<LogCursor>(page, limits, decodeLogCursor)
+  const { after, before, backwards, rowsMax } = request
+  // One more than is shown says whether there is another page.
+  const asked = { after, before, filter, backwards, rowsMax: rowsMax + 1, examinedMax }
+  const answer = await ask(dependencies.database, (client) => readEvents(client, asked))
+  if (answer.kind === 'refused') throw refuseCursor(answer.reason)
+  const shown = answer.events.slice(0, rowsMax)
+  const isFull = answer.events.length > rowsMax
+  const last = shown.at(-1)?.cursor ?? null
+  // Where the search stopped lies beyond what it found, unless it found all there was.
+  const stopped = isFull || (answer.caughtUp && last !== null) ? last : answer.stoppedAt
+  const near = shown[0]?.cursor ?? stopped
+  const [start, end] = (backwards ? [stopped, near] : [near, stopped]).map((cursor) =>
+    cursor === null || cursor.position === logStart.position ? null : encodeLogCursor(cursor),
+  )
+  return {
+    events: backwards ? shown.reverse() : shown,
+    pageInfo: describePage(request, { start: start ?? null, end: end ?? null, hasMore: !answer.caughtUp }),
+  }
+}

@@ -1,0 +1,84 @@
+import type { RecordEnvelope, RecordKey } from '../../../log/read-records.ts'
+import { builder } from '../builder.ts'
+import type { GraphContext } from '../context.ts'
+import { readBounded } from '../read-bounded.ts'
+import { decodeText } from './decode-text.ts'
+import { loadersOf } from './loaders.ts'
+
+/** Coordinates, and where what came with the value is kept. */
+export type KafkaRecordValue = RecordKey & {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: string
+}
+
+const Header = builder.objectRef<{ name: string; value: string | null }>('Header').implement({
+  description: 'One header of a record. Names may stand several times.',
+  fields: (t) => ({
+    name: t.exposeString('name', { description: 'Its name.' }),
+    value: t.string({
+      nullable: true,
+      description: 'Null where it has no value, or one that is not UTF-8.',
+      resolve: ({ value }) => (value === null ? null : decodeText(Buffer.from(value, 'base64'))),
+    }),
+    valueBase64: t.exposeString('value', { nullable: true, description: 'Its bytes, in base64.' }),
+  }),
+})
+
+export const KafkaRecord = builder.objectRef<KafkaRecordValue>('KafkaRecord').implement({
+  description: 'Text forms are null where the bytes are not UTF-8.',
+  fields: (t) => ({
+    topic: t.exposeString('topic', { description: 'The topic it came from.' }),
+    partition: t.exposeInt('partition', { description: 'The partition of the topic.' }),
+    offset: t.expose('offset', { type: 'BigInt', description: 'Its offset in the partition.' }),
+    key: t.string({
+      nullable: true,
+      description: 'Its key as text.',
+      resolve: async (record, _, context) => {
+        const key = (await loadEnvelope(record, context))?.key ?? null
+        return key === null ? null : decodeText(key)
+      },
+    }),
+    keyBase64: t.string({
+      nullable: true,
+      description: "Its key's bytes, in base64.",
+      resolve: async (record, _, context) => (await loadEnvelope(record, context))?.key?.toString('base64'),
+    }),
+    headers: t.field({
+      type: [Header],
+      description: 'Its headers, in their order as far as the client library keeps it.',
+      args: { first: t.arg.int({ defaultValue: 100, required: true, description: 'At most 1,000.' }) },
+      resolve: async (record, { first }, context) => {
+        const shown = readBounded('first', first, 0, 1_000)
+        const headers = (await loadEnvelope(record, context))?.headers ?? []
+        return headers.slice(0, shown).map(([name, value]) => ({ name, value }))
+      },
+    }),
+    headerCount: t.int({
+      description: 'How many headers it has.',
+      resolve: async (record, _, context) => (await loadEnvelope(record, context))?.headers.length ?? 0,
+    }),
+    timestamp: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description:
+        "The record's own timestamp, which is its producer's or its broker's; null if it has none.",
+      resolve: async (record, _, context) =>
+        printTimestamp((await loadEnvelope(record, context))?.timestampMs ?? null),
+    }),
+  }),
+})
+
+function loadEnvelope(
+  { messageId, version }: KafkaRecordValue,
+  context: GraphContext,
+): Promise<RecordEnvelope | null> {
+  return loadersOf(context).envelope.load({ messageId, version })
+}
+
+/** Any number can stand in a record; −1 is none, and what is no year of four digits is none either. */
+export function printTimestamp(timestampMs: string | null): string | null {
+  const ms = Number(timestampMs ?? -1)
+  if (ms < 0 || ms >= Date.UTC(10_000, 0)) return null
+  return new Date(ms).toISOString().replace('Z', '000Z')
+}

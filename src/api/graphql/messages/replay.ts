@@ -1,0 +1,108 @@
+import { replayMany, type ReplayAnswer } from '../../../log/replay.ts'
+import { may } from '../../access.ts'
+import { ask, DatabaseUnavailable } from '../../ask.ts'
+import { isLine, reasonBytesMax, requestKeyBytesMax } from '../../is-line.ts'
+import { builder } from '../builder.ts'
+import type { GraphContext } from '../context.ts'
+import { refuse } from '../errors.ts'
+import { loadersOf } from './loaders.ts'
+import { ReplayResult } from './replay-result.ts'
+
+const idsMax = 1_000
+
+type Arguments = { reason: string; idempotencyKey?: string | null | undefined }
+
+builder.mutationField('replay', (t) =>
+  t.field({
+    type: ReplayResult,
+    description:
+      'reason: 1 to 2,048 bytes. idempotencyKey: 1 to 128 bytes, for this viewer and message, kept in the replayed event: it binds an accepted replay for ever; a refusal leaves no trace, so its key may be used again.',
+    args: {
+      transactionId: t.arg.id({ required: true, description: 'The dead letter to open again.' }),
+      reason: t.arg.string({ required: true, description: 'Why; it stands in the log for ever.' }),
+      idempotencyKey: t.arg.string({
+        description:
+          'A name for this request: sent again with the same name and reason, nothing more is done.',
+      }),
+    },
+    resolve: async (_, { transactionId, ...request }, context) => {
+      const [result] = await replayAll([transactionId], request, context)
+      if (result === undefined) throw new Error('one id has one result')
+      return result
+    },
+  }),
+)
+
+builder.mutationField('replayMany', (t) =>
+  t.field({
+    type: [ReplayResult],
+    description: 'Up to 1,000, one result each, in order; each stands for itself.',
+    args: {
+      transactionIds: t.arg.idList({
+        required: true,
+        description: 'The dead letters to open again, at most 1,000.',
+      }),
+      reason: t.arg.string({ required: true, description: 'Why; it stands in the log for ever.' }),
+      idempotencyKey: t.arg.string({
+        description: 'A name for this request, for each message of its own.',
+      }),
+    },
+    resolve: (_, { transactionIds, ...request }, context) => {
+      if (transactionIds.length > 0 && transactionIds.length <= idsMax)
+        return replayAll(transactionIds, request, context)
+      throw refuse('BAD_USER_INPUT', `transactionIds must name from 1 to ${idsMax} messages: split the list.`)
+    },
+  }),
+)
+
+async function replayAll(
+  transactionIds: readonly string[],
+  { reason, idempotencyKey }: Arguments,
+  context: GraphContext,
+): Promise<(ReplayAnswer & { transactionId: string })[]> {
+  const { viewer, dependencies } = context
+  if (!may(viewer, 'operator'))
+    throw refuse('FORBIDDEN', `Only an operator may replay, and ${viewer.name} is a ${viewer.role}.`)
+  const requestKey = idempotencyKey ?? null
+  if (!isLine(reason, reasonBytesMax)) throw refuseText('reason', reasonBytesMax)
+  if (requestKey !== null && !isLine(requestKey, requestKeyBytesMax))
+    throw refuseText('idempotencyKey', requestKeyBytesMax)
+  const answers = await act(transactionIds, { actor: viewer.name, reason, requestKey }, context)
+  // What an earlier mutation of this operation has loaded is older than this one.
+  loadersOf(context).forget()
+  return answers.map((answer, at) => {
+    const transactionId = transactionIds[at] ?? ''
+    dependencies.logger.info(
+      { transaction_id: transactionId.slice(0, 255), operator: viewer.name, answer: answer.kind },
+      'replay',
+    )
+    return { ...answer, transactionId }
+  })
+}
+
+async function act(
+  transactionIds: readonly string[],
+  request: Parameters<typeof replayMany>[2],
+  { dependencies: { database, logger } }: GraphContext,
+): Promise<ReplayAnswer[]> {
+  try {
+    return await ask(database, (client) => replayMany(client, transactionIds, request))
+  } catch (error) {
+    if (!(error instanceof DatabaseUnavailable)) throw error
+    logger.warn(
+      { messages: transactionIds.length, operator: request.actor, reason: error.message },
+      'replay failed',
+    )
+    throw refuse(
+      'DATABASE_UNAVAILABLE',
+      'The database did not answer, and the replay may have been recorded all the same: with an idempotencyKey it can safely be sent again.',
+    )
+  }
+}
+
+function refuseText(name: string, bytesMax: number): Error {
+  return refuse(
+    'BAD_USER_INPUT',
+    `${name} must be text of 1 to ${bytesMax} bytes without control characters.`,
+  )
+}

@@ -1,0 +1,57 @@
+import { readPartitions, type PartitionState as PartitionRow } from '../../../log/read-partitions.ts'
+import { builder } from '../builder.ts'
+import type { MetricsSnapshot } from './snapshot.ts'
+
+/** `lag` as of this instance's last batch; null where it reads none of the partition. */
+type PartitionValue = PartitionRow & { lag: string | null }
+
+export const PartitionState = builder.objectRef<PartitionValue>('PartitionState').implement({
+  description: 'conserved: consumed = received + duplicates + conflicts + rejected + holes.',
+  fields: (t) => ({
+    topic: t.exposeString('topic', { description: "Kafka's topic." }),
+    partition: t.exposeInt('partition', { description: 'Its partition.' }),
+    nextOffset: t.expose('nextOffset', {
+      type: 'BigInt',
+      description: 'The first offset that is not stored yet.',
+    }),
+    highOffset: t.field({
+      type: 'BigInt',
+      nullable: true,
+      description: "Where Kafka's log ended at this instance's last batch; null where it reads none of it.",
+      resolve: ({ nextOffset, lag }) => (lag === null ? null : String(BigInt(nextOffset) + BigInt(lag))),
+    }),
+    lag: t.expose('lag', {
+      type: 'BigInt',
+      nullable: true,
+      description:
+        "Records that were not stored yet at this instance's last batch; null where it reads none of it.",
+    }),
+    stopped: t.exposeString('stopped', {
+      nullable: true,
+      description: 'Why it waits for an operator; null if it does not.',
+    }),
+    received: t.expose('received', { type: 'BigInt', description: 'Records that became messages.' }),
+    duplicates: t.expose('duplicates', { type: 'BigInt', description: 'Records that were known already.' }),
+    conflicts: t.expose('conflicts', {
+      type: 'BigInt',
+      description: 'Records with a known id and other bytes.',
+    }),
+    rejected: t.expose('rejected', {
+      type: 'BigInt',
+      description: 'Records that cannot be read or have no identity.',
+    }),
+    holes: t.expose('holes', { type: 'BigInt', description: 'Offsets that Kafka never handed over.' }),
+    conserved: t.exposeBoolean('conserved', {
+      description: 'Whether these five add up to the offsets that were consumed.',
+    }),
+  }),
+})
+
+export async function resolvePartitions({ dependencies, read }: MetricsSnapshot): Promise<PartitionValue[]> {
+  const { values } = await dependencies.metrics.consumerLag.get()
+  const lags = new Map(
+    values.map(({ labels, value }) => [`${labels.topic}:${labels.partition}`, String(value)]),
+  )
+  const partitions = await read(readPartitions)
+  return partitions.map((each) => ({ ...each, lag: lags.get(`${each.topic}:${each.partition}`) ?? null }))
+}

@@ -1,0 +1,171 @@
+import { STATUS_CODES, type IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { GraphQLError, type ExecutionArgs, type ExecutionResult } from 'graphql'
+import {
+  handleProtocols,
+  makeServer,
+  type Context,
+  type ServerOptions,
+  type SubscribePayload,
+} from 'graphql-ws'
+import { WebSocketServer, type WebSocket } from 'ws'
+import { authenticate, type Access, type Viewer } from '../access.ts'
+import { isForeign } from '../is-foreign.ts'
+import { Admission } from '../stream/admission.ts'
+import { carry } from '../stream/carry.ts'
+import { relay } from '../stream/relay.ts'
+import { clientOf, type ServerContext } from './context.ts'
+import { refuse } from './errors.ts'
+
+/** What Yoga makes of a context: the schema, and all steps of an operation with the limits in them. */
+export type Envelop = (context: ServerContext) => {
+  schema: ExecutionArgs['schema']
+  parse: (source: string) => ExecutionArgs['document']
+  validate: (schema: ExecutionArgs['schema'], document: ExecutionArgs['document']) => readonly GraphQLError[]
+  contextFactory: () => unknown
+  execute: (args: ExecutionArgs) => unknown
+  subscribe: (args: ExecutionArgs) => unknown
+}
+
+type Extra = {
+  readonly request: IncomingMessage
+  readonly send: (text: string) => Promise<void> | void
+  viewer: Viewer | null
+}
+type Operation = ExecutionArgs & Pick<ReturnType<Envelop>, 'execute' | 'subscribe'>
+
+// A client sends operations, and these are small.
+const messageBytesMax = 128 * 1_024
+const subscriptionsPerSocketMax = 100
+const socketsPerClientMax = 1_500
+const socketsMax = 1_900
+const closeMsMax = 500
+
+/** RFC 6455 §7.4.1; graphql-ws' client connects again after it. */
+const serviceRestart = 1_012
+
+/**
+ * GraphQL over WebSocket (the graphql-transport-ws protocol) on the HTTP server's own port. Who asks is said by the request's
+ * `Authorization` header or, because a browser cannot set one, by `Authorization` in the payload of connection_init.
+ */
+export class Sockets {
+  readonly #envelop: Envelop
+  readonly #access: Access
+  readonly #server: WebSocketServer
+  readonly #protocol = makeServer<Record<string, unknown>, Extra>(this.#options())
+  readonly #admission = new Admission(socketsPerClientMax, socketsMax)
+
+  constructor(envelop: Envelop, access: Access) {
+    this.#envelop = envelop
+    this.#access = access
+    this.#server = new WebSocketServer({
+      noServer: true,
+      maxPayload: messageBytesMax,
+      perMessageDeflate: false,
+      handleProtocols,
+    })
+  }
+
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // A browser lets any page open a socket to anywhere, and sends no preflight.
+    if (isForeign(request)) {
+      refuseUpgrade(socket, 403)
+      return
+    }
+    const { authorization } = request.headers
+    const viewer = authenticate(authorization, this.#access)
+    if (viewer === null && authorization !== undefined) {
+      refuseUpgrade(socket, 401)
+      return
+    }
+    const client = clientOf(viewer, request)
+    try {
+      this.#admission.enter(client)
+    } catch {
+      refuseUpgrade(socket, 429)
+      return
+    }
+    socket.once('close', () => this.#admission.leave(client))
+    this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+      carry(webSocket, socket, (line) =>
+        this.#protocol.opened(line, { request, viewer, send: (text) => line.send(text) }),
+      )
+    })
+  }
+
+  /** Tells every client to connect again, and ends those who do not answer. */
+  async close(): Promise<void> {
+    const { clients } = this.#server
+    for (const each of clients) each.close(serviceRestart, 'Service restart')
+    const timer = setTimeout(() => {
+      for (const each of clients) each.terminate()
+    }, closeMsMax)
+    await Promise.all([...clients].map(closed))
+    clearTimeout(timer)
+  }
+
+  #options(): ServerOptions<Record<string, unknown>, Extra> {
+    return {
+      onConnect: ({ extra, connectionParams }) => {
+        const given = connectionParams?.Authorization ?? connectionParams?.authorization
+        if (typeof given === 'string') extra.viewer = authenticate(given, this.#access)
+        return extra.viewer !== null
+      },
+      onSubscribe: (context, _id, operation) => this.#prepare(context, operation),
+      onOperation: ({ extra }, id, _operation, _args, result) =>
+        Symbol.asyncIterator in result
+          ? relay(result as AsyncIterable<ExecutionResult>, id, extra.send)
+          : undefined,
+      execute: (args) => (args as Operation).execute(args) as never,
+      subscribe: (args) => (args as Operation).subscribe(args) as never,
+    }
+  }
+
+  /** Checks an operation as it would be over HTTP. */
+  async #prepare(
+    { extra, subscriptions }: Context<Record<string, unknown>, Extra>,
+    operation: SubscribePayload,
+  ): Promise<Operation | readonly GraphQLError[]> {
+    if (extra.viewer === null) return [refuse('UNAUTHENTICATED', 'A token is needed.')]
+    if (Object.keys(subscriptions).length > subscriptionsPerSocketMax)
+      return [
+        refuse(
+          'TOO_MANY_SUBSCRIPTIONS',
+          `A connection may have ${subscriptionsPerSocketMax} subscriptions at once.`,
+        ),
+      ]
+    const { request, viewer } = extra
+    const { schema, parse, validate, contextFactory, execute, subscribe } = this.#envelop({
+      viewer,
+      client: clientOf(viewer, request),
+    })
+    try {
+      const document = parse(operation.query)
+      const errors = validate(schema, document)
+      if (errors.length > 0) return errors
+      return {
+        schema,
+        document,
+        operationName: operation.operationName,
+        variableValues: operation.variables,
+        contextValue: await contextFactory(),
+        execute,
+        subscribe,
+      }
+    } catch (error) {
+      if (error instanceof GraphQLError) return [error]
+      throw error
+    }
+  }
+}
+
+async function closed(socket: WebSocket): Promise<void> {
+  if (socket.readyState === socket.CLOSED) return
+  await new Promise((resolve) => socket.once('close', resolve))
+}
+
+function refuseUpgrade(socket: Duplex, status: number): void {
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+  )
+}

@@ -1,0 +1,87 @@
+import type { GraphQLError } from 'graphql'
+import type { LogCursor } from '../../log/log-cursor.ts'
+import type { MessageRow } from '../../log/message-row.ts'
+import type { Delivery } from './delivery.ts'
+import { Rest } from './rest.ts'
+import { selectEvents } from './select-events.ts'
+import type { Sink, Tail } from './tail.ts'
+
+/** A message as it was at one look. Those who looked together get the same object, and so the same answer. */
+export type MessageState = { readonly message: MessageRow | null }
+
+/** Reads states, together where several are asked for at once; null where there is no such message. */
+export type ReadState = (transactionId: string) => Promise<MessageState>
+
+type Log = {
+  readonly tail: Tail
+  readonly readState: ReadState
+  readonly readWatermark: () => Promise<LogCursor>
+}
+
+/**
+ * The message now, and then whenever it has changed. Who takes slowly gets the latest state and not each: an event only says
+ * that there is a newer one, and nothing is kept of it but its version.
+ */
+export async function* followMessage(
+  { tail, readState, readWatermark }: Log,
+  transactionId: string,
+  signal: AbortSignal,
+): AsyncGenerator<MessageState> {
+  const selection = selectEvents({ transactionIds: [transactionId] })
+  const unfollow = tail.follow(tail.place ?? (await readWatermark()))
+  const changes = new Changes()
+  // Before the first look, so that no change falls between the two.
+  tail.attach(changes, selection)
+  try {
+    let version: number | null = null
+    while (!signal.aborted) {
+      if (version === null || changes.version > version) {
+        const state = await readState(transactionId)
+        // The state may be ahead of the tail, which reads below the watermark; the events that made it are no news then.
+        const isNews = version === null || (state.message?.version ?? 0) > version
+        version = Math.max(changes.version, state.message?.version ?? 0)
+        if (isNews) yield state
+      }
+      await changes.after(version, signal)
+    }
+  } finally {
+    tail.leave(changes, selection)
+    unfollow()
+  }
+}
+
+/** The highest version that the tail has seen of one message. */
+class Changes implements Sink {
+  readonly #rest = new Rest()
+  #failure: GraphQLError | null = null
+  version = 0
+
+  push(deliveries: readonly Delivery[]): boolean {
+    for (const { event } of deliveries) this.version = Math.max(this.version, event?.version ?? 0)
+    this.#rest.end()
+    // The tail need not wait for one who never falls behind.
+    return false
+  }
+
+  fail(failure: GraphQLError): void {
+    this.#failure = failure
+    this.#rest.end()
+  }
+
+  stir(): void {
+    // What matters here is an event.
+  }
+
+  checkStall(): void {
+    // Nothing waits here.
+  }
+
+  /** Waits for a later version, or the signal. */
+  async after(version: number, signal: AbortSignal): Promise<void> {
+    while (this.version <= version && !signal.aborted) {
+      if (this.#failure !== null) throw this.#failure
+      this.#rest.begin()
+      await this.#rest.over(null, signal)
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import type { GraphQLError } from 'graphql'
+import { readWatermark } from '../../log/read-watermark.ts'
+import { wait } from '../../runtime/wait.ts'
+import { ask } from '../ask.ts'
+import type { ApiDependencies } from '../dependencies.ts'
+import { refuse } from '../graphql/errors.ts'
+import { Admission } from './admission.ts'
+import type { Delivery } from './delivery.ts'
+import { followEvents, type EventsWanted } from './follow-events.ts'
+import { followMessage, type MessageState, type ReadState } from './follow-message.ts'
+import { LiveStream } from './live-stream.ts'
+import { pageReader, type ReadPage } from './read-page.ts'
+import { stateReader } from './state-reader.ts'
+import { Tail } from './tail.ts'
+import { tick, type Tick } from './tick.ts'
+import { Turns } from './turns.ts'
+
+// Of the connections that the API has; the others are for the tail and for those who query.
+const catchUpsMax = 2
+// The server holds 2,000 connections: no client shall be able to take them all.
+const subscriptionsPerClientMax = 1_500
+// One WebSocket may carry many.
+const subscriptionsMax = 5_000
+// A part of what the server has for closing.
+const endMsMax = 200
+
+/** All live subscriptions of this process, whatever transport they came by, and the one tail that feeds them. */
+export class Streams {
+  readonly #tail: Tail
+  readonly #readPage: ReadPage
+  readonly #readWatermark: () => ReturnType<typeof readWatermark>
+  readonly #readState: ReadState
+  readonly #health: ApiDependencies['health']
+  readonly #admission = new Admission(subscriptionsPerClientMax, subscriptionsMax)
+  readonly #open = new Set<LiveStream<unknown>>()
+  /** Aborted when the last subscription has ended that was open at the end. */
+  readonly #empty = new AbortController()
+  #isEnding = false
+
+  constructor({
+    database,
+    logger,
+    onEvents,
+    health,
+  }: Pick<ApiDependencies, 'database' | 'logger' | 'onEvents' | 'health'>) {
+    const turns = new Turns(catchUpsMax)
+    const readPage = pageReader(database)
+    this.#tail = new Tail(readPage, onEvents, logger)
+    this.#readPage = (after, filter) => turns.take(() => readPage(after, filter))
+    this.#readState = stateReader(database)
+    this.#health = health
+    this.#readWatermark = () => turns.take(() => ask(database, readWatermark))
+  }
+
+  /** @throws GraphQLError where no more are taken, as do the others */
+  events(client: string, wanted: EventsWanted): LiveStream<Delivery> {
+    const log = { tail: this.#tail, readPage: this.#readPage, readWatermark: this.#readWatermark }
+    return this.#begin(client, (signal) => followEvents(log, wanted, signal))
+  }
+
+  message(client: string, transactionId: string): LiveStream<MessageState> {
+    const log = { tail: this.#tail, readState: this.#readState, readWatermark: this.#readWatermark }
+    return this.#begin(client, (signal) => followMessage(log, transactionId, signal))
+  }
+
+  ticks(client: string, everyMs: number): LiveStream<Tick> {
+    return this.#begin(client, (signal) => tick(everyMs, signal))
+  }
+
+  /** Ends all subscriptions, and begins none any more: each is told to come again, for as long as that may take. */
+  async end(): Promise<void> {
+    this.#isEnding = true
+    for (const each of this.#open) each.end(draining())
+    // Those who take nothing never leave by themselves.
+    this.#tail.stop()
+    const late = wait(endMsMax, this.#empty.signal)
+    if (this.#open.size > 0) await late
+    else this.#empty.abort()
+  }
+
+  #begin<Value>(client: string, run: (signal: AbortSignal) => AsyncGenerator<Value>): LiveStream<Value> {
+    // What is open goes on to the end of the drain, and hears of what it settles.
+    if (this.#isEnding || this.#health().draining) throw draining()
+    this.#admission.enter(client)
+    const stream = new LiveStream(run, () => {
+      this.#open.delete(stream)
+      if (this.#isEnding && this.#open.size === 0) this.#empty.abort()
+      this.#admission.leave(client)
+    })
+    this.#open.add(stream)
+    return stream
+  }
+}
+
+function draining(): GraphQLError {
+  return refuse('DRAINING', 'This instance is about to stop: subscribe again after the last cursor.')
+}

@@ -1,0 +1,209 @@
+import { GraphQLError } from 'graphql'
+import { compareCursors, type LogCursor } from '../../log/log-cursor.ts'
+import type { Logger } from '../../runtime/logger.ts'
+import { wait } from '../../runtime/wait.ts'
+import { deliver, type Delivery } from './delivery.ts'
+import { Outlet } from './outlet.ts'
+import type { Page, ReadPage } from './read-page.ts'
+import { Rest } from './rest.ts'
+import type { Selection } from './select-events.ts'
+
+/** Has a function called whenever events may have been appended; answers how to stop that. */
+export type OnEvents = (wake: () => void) => () => void
+
+/** Where the tail puts what a subscriber is to get; `Outlet` is one. */
+export type Sink = {
+  /** Says whether there was anything for the subscriber. */
+  push(deliveries: readonly Delivery[]): boolean
+  /** Ends the subscription with an error, in place of all that waits. */
+  fail(failure: GraphQLError): void
+  /** Called when the tail has caught up, whether or not there was anything for the subscriber. */
+  stir(): void
+  checkStall(now: number): void
+}
+
+type Group = { readonly matches: Selection['matches']; readonly sinks: Set<Sink> }
+
+// Nothing NOTIFYs when a foreign transaction ends that held events back; they are to come within a second of it.
+const heldBackMs = 100
+// While commits follow each other closely the log is read at most a hundred times a second, each time for all subscribers.
+const betweenReadsMs = 10
+const retryMs = 500
+const checkStallsMs = 1_000
+// How long the tail waits for the fastest subscriber before it goes on without.
+const paceMsMax = 200
+// What those who have caught up by themselves may still lack when they join.
+const keptMax = 1_000
+
+/**
+ * The one reader of the log for all subscribers: it reads each event once, in commit-safe order below the watermark, and
+ * hands it to those whose filter it matches. It is woken by NOTIFY, sets a timer only while events lie above the watermark,
+ * and asks the database nothing while nobody follows.
+ *
+ * It goes at the pace of the fastest of those who get something, so that a busy process slows the tail instead of cutting
+ * everyone off. Who falls a whole outlet behind the fastest is slow by that measure; the tail never waits for such a one.
+ */
+export class Tail {
+  readonly #read: ReadPage
+  readonly #onEvents: OnEvents
+  readonly #logger: Logger
+  readonly #groups = new Map<string, Group>()
+  /** Those who got something of the last page and have not come for more; the first of them who does ends the pause. */
+  readonly #served = new Set<Sink>()
+  readonly #pause = new Rest()
+  #followers = 0
+  #running = new AbortController()
+  #place: LogCursor | null = null
+  #caughtUp = false
+  #kept: Delivery[] = []
+  /** All of the log after this place is in `#kept`, or is still to be read. */
+  #keptAfter: LogCursor | null = null
+
+  constructor(read: ReadPage, onEvents: OnEvents, logger: Logger) {
+    this.#read = read
+    this.#onEvents = onEvents
+    this.#logger = logger
+  }
+
+  /** The last event that was read, or where the tail started; null while it does not run. */
+  get place(): LogCursor | null {
+    return this.#place
+  }
+
+  /** The tail had read to the end of the log when it last looked. */
+  get caughtUp(): boolean {
+    return this.#caughtUp
+  }
+
+  /** Has the tail run until the function that this answers is called. It starts at `from` unless it runs already. */
+  follow(from: LogCursor): () => void {
+    this.#followers += 1
+    if (this.#place === null) this.#start(from)
+    let isFollowing = true
+    return () => {
+      if (!isFollowing) return
+      isFollowing = false
+      this.#followers -= 1
+      if (this.#followers === 0) this.stop()
+    }
+  }
+
+  /**
+   * Joins a subscriber that has everything up to `place`: its outlet gets every later event that matches, once. Null while
+   * the tail is too far ahead of that place: then the subscriber reads on by itself and tries again. Nothing waits in here, so
+   * the tail cannot move between the comparison and the joining.
+   */
+  join(place: LogCursor, selection: Selection): Outlet | null {
+    if (this.#keptAfter === null || compareCursors(place, this.#keptAfter) < 0) return null
+    const outlet = new Outlet(place, () => this.#comesForMore(outlet))
+    outlet.push(this.#kept.filter(({ event }) => event !== null && selection.matches(event)))
+    this.attach(outlet, selection)
+    return outlet
+  }
+
+  /** Has the sink get every event that matches from the next page on. */
+  attach(sink: Sink, { key, matches }: Selection): void {
+    const group = this.#groups.get(key) ?? { matches, sinks: new Set() }
+    this.#groups.set(key, group)
+    group.sinks.add(sink)
+  }
+
+  leave(sink: Sink, { key }: Selection): void {
+    const group = this.#groups.get(key)
+    group?.sinks.delete(sink)
+    if (group?.sinks.size === 0) this.#groups.delete(key)
+    this.#comesForMore(sink)
+  }
+
+  /** Ends every subscription with the error. */
+  failAll(failure: GraphQLError): void {
+    for (const { sinks } of this.#groups.values()) for (const sink of sinks) sink.fail(failure)
+  }
+
+  #comesForMore(sink: Sink): void {
+    if (this.#served.has(sink)) this.#pause.end()
+  }
+
+  #start(from: LogCursor): void {
+    const running = new AbortController()
+    const rest = new Rest()
+    this.#running = running
+    this.#place = this.#keptAfter = from
+    this.#caughtUp = false
+    const silence = this.#onEvents(() => rest.end())
+    const stalls = setInterval(() => this.#checkStalls(), checkStallsMs).unref()
+    void this.#run(rest, running.signal).finally(() => {
+      silence()
+      clearInterval(stalls)
+    })
+  }
+
+  /** Ends the reading, whoever still follows. */
+  stop(): void {
+    this.#running.abort()
+    this.#place = this.#keptAfter = null
+    this.#kept = []
+  }
+
+  async #run(rest: Rest, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      // Before the look: what comes during it calls for another.
+      rest.begin()
+      const restMs = await this.#look(signal)
+      if (restMs === 0) continue
+      await wait(betweenReadsMs, signal)
+      await rest.over(restMs, signal)
+    }
+  }
+
+  /** Reads a page and hands it out. Answers how long to rest; null for until the next wake. */
+  async #look(signal: AbortSignal): Promise<number | null> {
+    if (this.#place === null) return 0
+    try {
+      const page = await this.#read(this.#place)
+      if (signal.aborted) return 0
+      await this.#handOut(page, signal)
+      if (!page.caughtUp) return 0
+      return page.heldBack ? heldBackMs : null
+    } catch (error) {
+      this.#logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'tail failed')
+      // The log is another than the one that was tailed: there is nothing to go on from.
+      if (error instanceof GraphQLError) this.failAll(error)
+      return retryMs
+    }
+  }
+
+  async #handOut({ events, caughtUp }: Page, signal: AbortSignal): Promise<void> {
+    const hasCaughtUp = caughtUp && !this.#caughtUp
+    this.#caughtUp = caughtUp
+    if (hasCaughtUp) for (const { sinks } of this.#groups.values()) for (const sink of sinks) sink.stir()
+    const last = events.at(-1)
+    if (last === undefined) return
+    const deliveries = events.map((event) => deliver(event, caughtUp))
+    this.#served.clear()
+    this.#pause.begin()
+    for (const { matches, sinks } of this.#groups.values()) {
+      const matching = deliveries.filter(({ event }) => event !== null && matches(event))
+      if (matching.length === 0) continue
+      for (const sink of sinks) if (sink.push(matching)) this.#served.add(sink)
+    }
+    // The last event and not the head: a head may name positions that a crash of the server takes back.
+    this.#place = last.cursor
+    this.#keep(deliveries)
+    if (this.#served.size > 0) await this.#pause.over(paceMsMax, signal)
+  }
+
+  #keep(deliveries: readonly Delivery[]): void {
+    // Copies, because what was answered to a delivery lives as long as the delivery does.
+    for (const each of deliveries) this.#kept.push({ ...each })
+    const surplus = this.#kept.length - keptMax
+    if (surplus <= 0) return
+    this.#keptAfter = this.#kept[surplus - 1]?.cursor ?? this.#keptAfter
+    this.#kept = this.#kept.slice(surplus)
+  }
+
+  #checkStalls(): void {
+    const now = performance.now()
+    for (const { sinks } of this.#groups.values()) for (const sink of sinks) sink.checkStall(now)
+  }
+}

@@ -1,0 +1,97 @@
+import type { Pool } from 'pg'
+import { countByStatus } from '../count-by-status.ts'
+import { messageColumns, readMessageRow, type MessageRow, type StateRow } from '../message-row.ts'
+import { conditionsOf, type MessageFilter } from './filter.ts'
+import { between, columnOf, directionOf, printKey, type MessageOrder, type PageKey } from './order.ts'
+import { Parameters } from './parameters.ts'
+import { findSmallSource, type Source } from './small-source.ts'
+import { isDense, walk } from './walk.ts'
+
+export type MessagesRequest = {
+  readonly filter: MessageFilter
+  readonly order: MessageOrder
+  readonly after: PageKey | null
+  readonly before: PageKey | null
+  /** From the end of the range towards its start; the messages are answered in that direction. */
+  readonly backwards: boolean
+  readonly rowsMax: number
+  /** Rows that are looked at where only a walk can find the messages. */
+  readonly examinedMax: number
+  /** A set of up to as many is read whole, filtered and sorted. */
+  readonly smallMax: number
+}
+
+export type MessagePlace = { readonly message: MessageRow; readonly place: PageKey }
+
+export type MessagesAnswer = {
+  readonly found: MessagePlace[]
+  /** Where the search stopped for having looked at enough; null if it did not. */
+  readonly stoppedAt: PageKey | null
+}
+
+/**
+ * A page of the messages that a filter keeps, in an order. A set that is small is read whole and sorted; otherwise the order's
+ * index is walked, and the walk stops after `examinedMax` rows however few it found. Nothing here scans the table.
+ */
+export async function listMessages(
+  database: Pick<Pool, 'query'>,
+  request: MessagesRequest,
+): Promise<MessagesAnswer> {
+  const { filter, order } = request
+  const source = isDense(filter, order)
+    ? null
+    : await findSmallSource(database, filter, order, await countByStatus(database), request.smallMax)
+  const { text, values } = source === null ? walkStatement(request) : sortStatement(request, source)
+  const { rows } = await database.query<Row>(text, values)
+  const stop = rows.find((row) => Number(row.place) === request.examinedMax)
+  const found = rows.filter((row) => row.matches).slice(0, request.rowsMax)
+  return {
+    found: found.map((row) => ({ message: readMessageRow(row), place: placeOf(row) })),
+    stoppedAt: stop === undefined ? null : placeOf(stop),
+  }
+}
+
+type Row = StateRow & { order_key: string; order_id: string; matches: boolean; place: string | null }
+
+function placeOf({ order_key: key, order_id: messageId }: Row): PageKey {
+  return { key, messageId }
+}
+
+type Statement = { text: string; values: unknown[] }
+
+/** Not prepared by a name: the parts make too many, and the planner should see the values. */
+function walkStatement(request: MessagesRequest): Statement {
+  const { filter, order, backwards, examinedMax, rowsMax } = request
+  const parameters = new Parameters()
+  const direction = directionOf(order, backwards)
+  const ordered = `order by c.order_key ${direction}, c.order_id ${direction}`
+  const text = `select ${messageColumns('c')}, ${printKey(order, 'c.order_key')} as order_key, c.order_id, c.matches, c.place
+    from (
+      select c.*, row_number() over (${ordered}) as place,
+        c.message_id is not null and coalesce(${conditionsOf(filter, order, 'c', parameters)}, false) as matches
+      from (${walk({ ...request, direction }, parameters)}) c
+    ) c
+    where c.matches or c.place = ${examinedMax}
+    ${ordered} limit ${rowsMax}`
+  return { text, values: parameters.values }
+}
+
+function sortStatement(request: MessagesRequest, source: Source): Statement {
+  const { filter, order, backwards, rowsMax } = request
+  const parameters = new Parameters()
+  const column = columnOf(order)
+  const direction = directionOf(order, backwards)
+  const conditions = [
+    conditionsOf(filter, order, 's', parameters),
+    ...between(order, request, `s.${column}, s.message_id`, parameters),
+  ]
+  const text = `select ${messageColumns('s')}, ${printKey(order, `s.${column}`)} as order_key, s.message_id as order_id,
+      true as matches, null as place
+    from (${source(parameters)}) s
+    where ${conditions.join(' and ')}
+    order by s.${column} ${direction}, s.message_id ${direction} limit ${rowsMax}`
+  return { text, values: parameters.values }
+}
+
+/** For the test that looks at the plans. */
+export const statementsOf = { walkStatement }

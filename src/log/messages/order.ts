@@ -1,0 +1,57 @@
+import { rfc3339 } from '../rfc3339.ts'
+import type { Parameters } from './parameters.ts'
+
+export const messageOrders = [
+  'CREATED_DESC',
+  'CREATED_ASC',
+  'UPDATED_DESC',
+  'UPDATED_ASC',
+  'DUE_ASC',
+] as const
+export type MessageOrder = (typeof messageOrders)[number]
+
+/** A place in an order: a time (RFC 3339), or for UPDATED_* a position; then the message. */
+export type PageKey = { readonly key: string; readonly messageId: string }
+
+type Direction = 'asc' | 'desc'
+
+/** Which way a list is read: in its order, or against it. */
+export function directionOf(order: MessageOrder, backwards: boolean): Direction {
+  return order.endsWith('_DESC') === backwards ? 'asc' : 'desc'
+}
+
+/** What an order goes by, in message_states. */
+export function columnOf(order: MessageOrder): 'created_at' | 'due_at' | 'position' {
+  switch (order) {
+    case 'CREATED_DESC':
+    case 'CREATED_ASC':
+      return 'created_at'
+    case 'DUE_ASC':
+      return 'due_at'
+    case 'UPDATED_DESC':
+    case 'UPDATED_ASC':
+      return 'position'
+  }
+}
+
+/** SQL that prints a key as `PageKey` has it. */
+export function printKey(order: MessageOrder, column: string): string {
+  return columnOf(order) === 'position' ? `${column}::text` : rfc3339(column)
+}
+
+/** SQL that keeps what lies between two places of the list, both exclusive. */
+export function between(
+  order: MessageOrder,
+  bounds: { readonly after: PageKey | null; readonly before: PageKey | null },
+  columns: string,
+  parameters: Parameters,
+): string[] {
+  const type = columnOf(order) === 'position' ? 'bigint' : 'timestamptz'
+  const [later, earlier] = order.endsWith('_DESC') ? (['<', '>'] as const) : (['>', '<'] as const)
+  const compare = (operator: '<' | '>', { key, messageId }: PageKey) =>
+    `(${columns}) ${operator} (${parameters.add(key, type)}, ${parameters.add(messageId, 'bigint')})`
+  return [
+    ...(bounds.after === null ? [] : [compare(later, bounds.after)]),
+    ...(bounds.before === null ? [] : [compare(earlier, bounds.before)]),
+  ]
+}

@@ -1,0 +1,13 @@
+import type { Pool } from 'pg'
+
+/**
+ * The highest position of the log, that of events above the watermark included; 0 of an empty log. One step at the end of an
+ * index.
+ */
+export async function readLastPosition(database: Pick<Pool, 'query'>): Promise<bigint> {
+  const { rows } = await database.query<{ position: string }>({
+    name: 'read_last_position',
+    text: 'select position from message_events order by position desc limit 1',
+  })
+  return BigInt(rows[0]?.position ?? 0)
+}

@@ -1,0 +1,13 @@
+import type { Pool } from 'pg'
+import type { LogCursor } from './log-cursor.ts'
+
+/** Where the readable log ends now, without what `readHead` finds out about why. */
+export async function readWatermark(database: Pick<Pool, 'query'>): Promise<LogCursor> {
+  const { rows } = await database.query<{ position: string; epoch: number }>({
+    name: 'read_watermark',
+    text: 'select watermark() as position, (select max(epoch) from log_epochs) as epoch',
+  })
+  const [row] = rows
+  if (row === undefined) throw new Error('the watermark is one row')
+  return { epoch: row.epoch, position: row.position, messageId: '0', version: 0 }
+}

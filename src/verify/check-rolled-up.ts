@@ -1,0 +1,74 @@
+import type pg from 'pg'
+import { namedMax, type Invariants } from './invariants.ts'
+
+/**
+ * S4: why attempts failed, by minute and pattern, against the log. What a pattern is only the service says (its SQL function
+ * failure_pattern); what is checked is how often each came, when last, and in which messages.
+ */
+export async function checkFailures(client: pg.Client, { S4 }: Invariants): Promise<void> {
+  const { rows } = await client.query<Row>(`
+    with counted as (
+      select date_trunc('minute', e.recorded_at, 'UTC') as minute, left(failure_pattern(e.reason), 500) collate "C" as pattern,
+        count(*)::numeric as n, max(e.recorded_at) as last_at,
+        (array_agg(distinct e.message_id order by e.message_id desc))[1:3] as examples
+      from message_events e
+      where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null
+      group by 1, 2
+    ),
+    kept as (
+      select minute, pattern, n, last_at, examples from failure_rollups
+      union all
+      select minute, pattern, n, last_at, examples from failure_deltas
+      where position >= (select max(bound) from status_count_folds)
+    ),
+    sums as (
+      select minute, pattern, sum(n) as n, max(last_at) as last_at from kept group by minute, pattern having sum(n) <> 0
+    ),
+    named as (
+      select k.minute, k.pattern, (array_agg(distinct e.id order by e.id desc))[1:3] as examples
+      from kept k cross join lateral unnest(k.examples) as e(id)
+      group by k.minute, k.pattern
+    ),
+    stored as (
+      select minute, pattern, s.n, s.last_at, n.examples from sums s left join named n using (minute, pattern)
+    )
+    ${compare('counted', 'stored', 'minute, pattern', `'failures of ' || minute || ': ' || pattern`)}`)
+  note(rows, S4)
+}
+
+/** S4: what partitions' advances are folded to, against the advances. */
+export async function checkPartitionFolds(client: pg.Client, { S4 }: Invariants): Promise<void> {
+  const { rows } = await client.query<Row>(`
+    with stored as (select * from partition_folds),
+    counted as (
+      select f.partition_id, min(a.first_offset) as first_offset, f.next_offset, sum(a.received)::bigint as received,
+        sum(a.duplicates)::bigint as duplicates, sum(a.conflicts)::bigint as conflicts, sum(a.rejected)::bigint as rejected,
+        sum(a.holes)::bigint as holes
+      from partition_folds f
+      left join partition_advances a on a.partition_id = f.partition_id and a.next_offset <= f.next_offset
+      group by f.partition_id, f.next_offset
+    )
+    ${compare('counted', 'stored', 'partition_id', `'fold of partition ' || partition_id`)}`)
+  note(rows, S4)
+}
+
+type Row = { name: string; stored: string | null; counted: string | null; checked: string; differ: string }
+
+/** Rows of two tables of the same columns, by key: those that differ, and how many were held against each other. */
+function compare(counted: string, stored: string, key: string, name: string): string {
+  return `select * from (
+      select ${name} as name, s::text as stored, c::text as counted, s is distinct from c as differs,
+        count(*) over () as checked, count(*) filter (where s is distinct from c) over () as differ
+      from ${counted} c full join ${stored} s using (${key})
+    ) compared
+    order by differs desc limit ${namedMax}`
+}
+
+function note(rows: readonly Row[], invariant: Invariants['S4']): void {
+  const differ = Number(rows[0]?.differ ?? 0)
+  invariant.checked += Number(rows[0]?.checked ?? 0)
+  const named = rows.slice(0, differ)
+  for (const { name, stored, counted } of named)
+    invariant.differ(name, null, `is ${stored ?? 'missing'}, folding gives ${counted ?? 'none'}`)
+  invariant.differMore(differ - named.length)
+}
