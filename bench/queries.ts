@@ -62,7 +62,7 @@ function dependencies(database: pg.Pool): Parameters<typeof serve>[1] {
       draining: false,
       starting: null,
     }),
-    access: { tokens: [], introspection: true },
+    access: { tokens: [], open: false, introspection: true },
     onEvents: () => () => undefined,
   }
 }

@@ -61,7 +61,7 @@ function admit(
   { needs }: Route,
   access: Access,
 ): { viewer: Viewer | null } | { refused: Answer } {
-  const viewer = authenticate(request.headers.authorization, access)
+  const viewer = authenticate(request.headers, access)
   if (needs === null || (viewer !== null && may(viewer, needs))) return { viewer }
   return { refused: viewer === null ? unauthenticated : forbidden }
 }

@@ -1,4 +1,4 @@
-import { isIPv4 } from 'node:net'
+import { isLoopback } from '../runtime/is-loopback.ts'
 import type { Settings } from './settings.ts'
 
 export type ApiConfig = {
@@ -35,10 +35,6 @@ export function readApi(settings: Settings): ApiConfig {
   }
   const introspection = settings.flag('API_INTROSPECTION')
   return { host, port: settings.integer('PORT', 0, 65_535), tokens, open, introspection }
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
 }
 
 function readTokens(settings: Settings): ApiToken[] {

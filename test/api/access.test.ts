@@ -7,6 +7,7 @@ import { startService, storeDeadLetters, well } from './service.ts'
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 const access: Access = {
+  open: false,
   introspection: true,
   tokens: [
     { name: 'alice', role: 'operator', sha256: sha256('alice-secret') },
@@ -111,4 +112,28 @@ t.test('no token, and no part of one, is in the service’s log', async (t) => {
   await call('GET', '/transactions', as('nobodys-secret'))
   t.match(lines, [{ event: 'replay', operator: 'alice' }])
   t.notMatch(JSON.stringify(lines), /secret/)
+})
+
+t.test('without tokens, a page whose name was made to lead to this machine is let in nowhere', async (t) => {
+  const { pool } = await database(t)
+  const { call } = await startService(t, pool)
+  await storeDeadLetters(pool, ['tx-1'])
+  const host = 'evil.example:8000'
+  const rebound = { headers: { host, origin: `http://${host}` } }
+  const asked = graphql('{ viewer { name } }')
+  t.match(await call('GET', '/transactions', rebound), { status: 401 })
+  t.match(await call('POST', '/replay/tx-1', rebound), { status: 401 })
+  t.match(await call('POST', '/graphql', { ...asked, headers: { ...asked.headers, ...rebound.headers } }), {
+    status: 401,
+  })
+  t.same(await readReplays(pool), [])
+  for (const name of ['localhost:8000', '127.0.0.1', '[::1]:8000', 'LOCALHOST'])
+    t.match(await call('GET', '/transactions', { headers: { host: name } }), { status: 200 }, name)
+})
+
+t.test('an API that is open to anyone is so by any name', async (t) => {
+  const { pool } = await database(t)
+  const open = { tokens: [], open: true, introspection: true }
+  const { call } = await startService(t, pool, () => well, open)
+  t.match(await call('GET', '/transactions', { headers: { host: 'payments.example' } }), { status: 200 })
 })

@@ -88,7 +88,7 @@ t.test('bytes that are not HTTP get an answer of the same shape', async (t) => {
 t.test('a port that is taken is told in one sentence that names it', async (t) => {
   const { pool } = await database(t)
   const { port, metrics } = await startService(t, pool)
-  const access = { tokens: [], introspection: true }
+  const access = { tokens: [], open: false, introspection: true }
   const dependencies = {
     database: pool,
     metrics,

@@ -38,7 +38,7 @@ export async function startService(
   t: Pick<Test, 'teardown'>,
   database: Pool,
   health: () => Health = () => well,
-  access: Access = { tokens: [], introspection: true },
+  access: Access = { tokens: [], open: false, introspection: true },
 ): Promise<Service> {
   const lines: Record<string, unknown>[] = []
   const logger = pino(

@@ -22,7 +22,7 @@ export async function handle(
       await servePlayground(request, response)
       return
     }
-    const viewer = authenticate(request.headers.authorization, access)
+    const viewer = authenticate(request.headers, access)
     if (viewer === null || isForeign(request)) {
       write(response, isForeign(request) ? foreign : unauthenticated, false)
       return

@@ -73,7 +73,7 @@ export class Sockets {
       return
     }
     const { authorization } = request.headers
-    const viewer = authenticate(authorization, this.#access)
+    const viewer = authenticate(request.headers, this.#access)
     if (viewer === null && authorization !== undefined) {
       refuseUpgrade(socket, 401)
       return
@@ -108,7 +108,9 @@ export class Sockets {
     return {
       onConnect: ({ extra, connectionParams }) => {
         const given = connectionParams?.Authorization ?? connectionParams?.authorization
-        if (typeof given === 'string') extra.viewer = authenticate(given, this.#access)
+        const { host } = extra.request.headers
+        if (typeof given === 'string')
+          extra.viewer = authenticate({ authorization: given, host }, this.#access)
         return extra.viewer !== null
       },
       onSubscribe: (context, _id, operation) => this.#prepare(context, operation),

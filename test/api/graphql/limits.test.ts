@@ -163,7 +163,7 @@ t.test(
 t.test('the schema is told to whoever may ask, until a setting says that it is not', async (t) => {
   const { pool } = await database(t)
   const told = await startService(t, pool)
-  const silent = await startService(t, pool, () => well, { tokens: [], introspection: false })
+  const silent = await startService(t, pool, () => well, { tokens: [], open: false, introspection: false })
   const query = getIntrospectionQuery({ inputValueDeprecation: true, specifiedByUrl: true, oneOf: true })
   t.match(await graphql(told, query), { data: { __schema: {} } })
   for (const each of [query, '{ __type(name: "Viewer") { name } }']) {
@@ -256,6 +256,7 @@ t.test('a viewer may ask, and may not replay', async (t) => {
   const sha256 = createHash('sha256').update('victor-secret').digest('hex')
   const service = await startService(t, pool, () => well, {
     tokens: [{ name: 'victor', role: 'viewer', sha256 }],
+    open: false,
     introspection: true,
   })
   await storeDeadLetters(pool, ['tx-1'])

@@ -29,6 +29,7 @@ t.test('the page is served compressed, once, and lets nothing in but itself', as
   const { pool } = await database(t)
   const access = {
     tokens: [{ name: 'alice', role: 'operator', sha256: 'ab'.repeat(32) }],
+    open: false,
     introspection: true,
   } as const
   const { port } = await startService(t, pool, () => well, access)
@@ -129,7 +130,11 @@ t.test(
   async (t) => {
     const { pool } = await database(t)
     const sha256 = createHash('sha256').update('victor-secret').digest('hex')
-    const access = { tokens: [{ name: 'victor', role: 'viewer', sha256 }], introspection: true } as const
+    const access = {
+      tokens: [{ name: 'victor', role: 'viewer', sha256 }],
+      open: false,
+      introspection: true,
+    } as const
     const { port } = await startService(t, pool, () => well, access)
     const { page } = await openPage(t, browser ?? '')
     const playground = new Playground(page)

@@ -244,7 +244,7 @@ t.test('a viewer may not replay; an operator does so in the name of the token', 
     role,
     sha256: createHash('sha256').update(`secret-${role}`).digest('hex'),
   }))
-  const service = await startService(t, pool, undefined, { tokens, introspection: true })
+  const service = await startService(t, pool, undefined, { tokens, open: false, introspection: true })
   await storeDeadLetters(pool, ['tx-1'])
   const variables = { id: 'tx-1', reason: 'x' }
   t.match(await refusalOf(service, one, variables, { authorization: 'Bearer secret-viewer' }), {

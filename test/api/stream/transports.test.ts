@@ -216,7 +216,7 @@ t.test(
     const tokens = [
       { name: 'alice', role: 'viewer' as const, sha256: createHash('sha256').update(token).digest('hex') },
     ]
-    const { port } = await serveEvents(t, { tokens, introspection: true })
+    const { port } = await serveEvents(t, { tokens, open: false, introspection: true })
     const query = '{ viewer { name role } }'
     const welcome = connectSocket(t, port, { connectionParams: { Authorization: `Bearer ${token}` } })
     t.strictSame((await welcome.iterate({ query }).next()).value, {
