@@ -114,9 +114,9 @@ async function writeChunk(client: pg.Client, from: number, to: number): Promise<
   await client.query(statesOfChunk)
   await client.query(`
     insert into partition_advances (partition_id, first_offset, next_offset, received, duplicates, conflicts, rejected, holes,
-      recorded_at, actor)
+      first_message_id, last_message_id, recorded_at, actor)
     select p.partition_id, min(m.kafka_offset), max(m.kafka_offset) + 1, count(*) filter (where e.type = 'received'), 0, 0,
-      count(*) filter (where e.type = 'rejected'), 0, max(m.at), 'bench/ingest'
+      count(*) filter (where e.type = 'rejected'), 0, min(m.message_id), max(m.message_id), max(m.at), 'bench/ingest'
     from made m
     join script e on e.script = m.script and e.version = 1
     join partitions p on p.topic = 'bench.generated' and p.partition = m.partition

@@ -42,6 +42,12 @@ export const Message = builder.objectRef<MessageRow>('Message').implement({
       description: 'What every attempt carries as Idempotency-Key; a function of the transaction id alone.',
       resolve: (message) => idempotencyKey(message.transactionId),
     }),
+    replayable: t.boolean({
+      description: 'Whether an operator may replay it: a dead letter that was readable and is no conflict.',
+      // No business's id begins so, and what cannot be sent has no other; so this needs no second look-up that may fail.
+      resolve: ({ status, transactionId }) =>
+        status === 'dead_letter' && !transactionId.startsWith('record:'),
+    }),
     failurePattern: t.exposeString('failurePattern', {
       nullable: true,
       description:
@@ -51,14 +57,6 @@ export const Message = builder.objectRef<MessageRow>('Message').implement({
 })
 
 builder.objectFields(Message, (t) => ({
-  replayable: t.boolean({
-    description: 'Whether an operator may replay it: a dead letter that was readable and no conflict.',
-    resolve: async (message, _, context) => {
-      if (message.status !== 'dead_letter') return false
-      const details = await loadersOf(context).details.load(message.messageId)
-      return details?.firstType === 'received'
-    },
-  }),
   deadLetterCause: t.field({
     type: DeadLetterCause,
     nullable: true,
