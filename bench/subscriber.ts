@@ -5,7 +5,14 @@ import { WebSocket } from 'ws'
 export type Transport = 'sse' | 'ws'
 
 /** What one has got: how many events, and their ids folded to a number that tells different sets of them apart. */
-export type Subscriber = { seen: number; sum: number }
+export type Subscriber = {
+  seen: number
+  sum: number
+  /** Of the error that ended it; `closed` if its connection was ended without one. */
+  code: string | null
+  /** Has a slow one read from now on. */
+  resume(): void
+}
 
 const query =
   'subscription { messageEvents(positionsEverySeconds: 60) { cursor node { id transactionId type status recordedAt actor } } }'
@@ -15,7 +22,7 @@ const fatQuery = `subscription { messageEvents(positionsEverySeconds: 60) { ${al
 
 /** Follows the whole log over a connection of its own; a slow one reads the first delivery, and then nothing any more. */
 export async function subscribe(url: string, transport: Transport, isSlow: boolean): Promise<Subscriber> {
-  const subscriber: Subscriber = { seen: 0, sum: 0 }
+  const subscriber: Subscriber = { seen: 0, sum: 0, code: null, resume: () => undefined }
   if (transport === 'sse') await subscribeSse(url, subscriber, isSlow)
   else await subscribeSocket(url, subscriber, isSlow)
   return subscriber
@@ -31,6 +38,7 @@ async function subscribeSse(url: string, subscriber: Subscriber, isSlow: boolean
   call.end(JSON.stringify({ query: isSlow ? fatQuery : query }))
   const [response] = (await once(call, 'response')) as [IncomingMessage]
   response.on('error', () => undefined)
+  response.on('close', () => (subscriber.code ??= 'closed'))
   let rest = ''
   response.setEncoding('latin1').on('data', (text: string) => {
     const end = text.lastIndexOf('\n')
@@ -39,21 +47,25 @@ async function subscribeSse(url: string, subscriber: Subscriber, isSlow: boolean
   })
   await once(response, 'data')
   if (isSlow) response.pause()
+  subscriber.resume = () => response.resume()
 }
 
 async function subscribeSocket(url: string, subscriber: Subscriber, isSlow: boolean): Promise<void> {
   const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws')
   socket.on('error', () => undefined)
+  socket.on('close', () => (subscriber.code ??= 'closed'))
   await once(socket, 'open')
   socket.send('{"type":"connection_init"}')
   await once(socket, 'message')
   socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query: isSlow ? fatQuery : query } }))
   await once(socket, 'message')
   if (isSlow) socket.pause()
+  subscriber.resume = () => socket.resume()
   socket.on('message', (data: Buffer) => count(data.toString('latin1'), subscriber))
 }
 
 function count(text: string, subscriber: Subscriber): void {
+  subscriber.code ??= /"code":"(\w+)"/.exec(text)?.[1] ?? null
   for (const [, message, version] of text.matchAll(/"id":"(\d+):(\d+)"/g)) {
     subscriber.seen += 1
     // In double precision the order matters, and all get their events in the same one.
