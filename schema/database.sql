@@ -465,7 +465,7 @@ begin
       (array_agg(distinct f.message_id order by f.message_id desc))[1:3]
     from unnest(message_ids, times, reasons) as f(message_id, recorded_at, reason)
     join (
-      select r.reason, rollup_pattern(r.reason) as pattern from (select distinct unnest(reasons)) r(reason)
+      select r.reason, failure_pattern(r.reason) as pattern from (select distinct unnest(reasons)) r(reason)
     ) p on p.reason = f.reason
     group by 2, 3;
 end
@@ -565,12 +565,12 @@ declare
 begin
   -- Most reasons hold no digit but a status, and are spared the rest.
   if replace(pattern, 'HTTP ', '') !~ '[0-9]' or pattern ~ '^HTTP [0-9]{3}[^0-9]*$' then
-    return pattern;
+    return left(pattern, 500);
   end if;
   -- Letters and digits in one word, UUIDs among them; then the numbers that are left.
   pattern := regexp_replace(pattern, '(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[A-Za-z])'
     '(?![A-Z][A-Z0-9]*(_[A-Z][A-Z0-9]*)+(?![A-Za-z0-9_-]))[A-Za-z0-9_-]+', '<id>', 'g');
-  return regexp_replace(pattern, '(?<![A-Za-z0-9_])(?<!HTTP )[0-9]+([.,:-][0-9]+)*', '<n>', 'g');
+  return left(regexp_replace(pattern, '(?<![A-Za-z0-9_])(?<!HTTP )[0-9]+([.,:-][0-9]+)*', '<n>', 'g'), 500);
 end
 $function$
 ;
@@ -1446,7 +1446,7 @@ begin
   perform pg_advisory_xact_lock(hashtextextended('fold_counts', 0));
   return query
   with counted as (
-    select date_bin('1 minute', e.recorded_at, 'epoch') as minute, rollup_pattern(e.reason) as pattern, count(*) as n,
+    select date_bin('1 minute', e.recorded_at, 'epoch') as minute, failure_pattern(e.reason) as pattern, count(*) as n,
       max(e.recorded_at) as last_at, (array_agg(distinct e.message_id order by e.message_id desc))[1:3] as examples
     from message_events e
     where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null
@@ -1840,15 +1840,6 @@ begin
   from judged j
   order by j.place;
 end
-$function$
-;
-
-CREATE OR REPLACE FUNCTION public.rollup_pattern(reason text)
- RETURNS text
- LANGUAGE sql
- IMMUTABLE PARALLEL SAFE
-AS $function$
-  select left(failure_pattern(reason), 500)
 $function$
 ;
 

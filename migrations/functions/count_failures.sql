@@ -11,7 +11,7 @@ begin
       (array_agg(distinct f.message_id order by f.message_id desc))[1:3]
     from unnest(message_ids, times, reasons) as f(message_id, recorded_at, reason)
     join (
-      select r.reason, rollup_pattern(r.reason) as pattern from (select distinct unnest(reasons)) r(reason)
+      select r.reason, failure_pattern(r.reason) as pattern from (select distinct unnest(reasons)) r(reason)
     ) p on p.reason = f.reason
     group by 2, 3;
 end

@@ -9,7 +9,7 @@ begin
   perform pg_advisory_xact_lock(hashtextextended('fold_counts', 0));
   return query
   with counted as (
-    select date_bin('1 minute', e.recorded_at, 'epoch') as minute, rollup_pattern(e.reason) as pattern, count(*) as n,
+    select date_bin('1 minute', e.recorded_at, 'epoch') as minute, failure_pattern(e.reason) as pattern, count(*) as n,
       max(e.recorded_at) as last_at, (array_agg(distinct e.message_id order by e.message_id desc))[1:3] as examples
     from message_events e
     where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null

@@ -8,7 +8,7 @@ import { namedMax, type Invariants } from './invariants.ts'
 export async function checkFailures(client: pg.Client, { S4 }: Invariants): Promise<void> {
   const { rows } = await client.query<Row>(`
     with counted as (
-      select date_trunc('minute', e.recorded_at, 'UTC') as minute, left(failure_pattern(e.reason), 500) collate "C" as pattern,
+      select date_trunc('minute', e.recorded_at, 'UTC') as minute, failure_pattern(e.reason) collate "C" as pattern,
         count(*)::numeric as n, max(e.recorded_at) as last_at,
         (array_agg(distinct e.message_id order by e.message_id desc))[1:3] as examples
       from message_events e
