@@ -40,12 +40,15 @@ async function subscribeSse(url: string, subscriber: Subscriber, isSlow: boolean
   response.on('error', () => undefined)
   response.on('close', () => (subscriber.code ??= 'closed'))
   let rest = ''
-  response.setEncoding('latin1').on('data', (text: string) => {
-    const end = text.lastIndexOf('\n')
-    count(rest + text.slice(0, end + 1), subscriber)
-    rest = end === -1 ? rest + text : text.slice(end + 1)
+  await new Promise<void>((resolve) => {
+    response.setEncoding('latin1').on('data', (text: string) => {
+      // The first delivery says where the subscription begins; before it only comments come.
+      if (text.includes('data: ')) resolve()
+      const end = text.lastIndexOf('\n')
+      count(rest + text.slice(0, end + 1), subscriber)
+      rest = end === -1 ? rest + text : text.slice(end + 1)
+    })
   })
-  await once(response, 'data')
   if (isSlow) response.pause()
   subscriber.resume = () => response.resume()
 }

@@ -54,6 +54,7 @@ export async function* followMessage(
 class Changes implements Sink {
   readonly #rest = new Rest()
   #failure: GraphQLError | null = null
+  readonly movedAt = 0
   version = 0
 
   push(deliveries: readonly Delivery[]): boolean {

@@ -31,6 +31,11 @@ export class Outlet implements Sink {
     this.#onIdle = onIdle
   }
 
+  /** When the subscriber last took something; `performance.now()`. */
+  get movedAt(): number {
+    return this.#movedAt
+  }
+
   get isEmpty(): boolean {
     return this.#first === this.#waiting.length
   }

@@ -8,6 +8,10 @@ export class Rest {
     this.#isOver = false
   }
 
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
   end(): void {
     this.#isOver = true
     this.#end?.()

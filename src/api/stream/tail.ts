@@ -13,6 +13,8 @@ export type OnEvents = (wake: () => void) => () => void
 
 /** Where the tail puts what a subscriber is to get; `Outlet` is one. */
 export type Sink = {
+  /** When the subscriber last took something; `performance.now()`. */
+  readonly movedAt: number
   /** Says whether there was anything for the subscriber. */
   push(deliveries: readonly Delivery[]): boolean
   /** Ends the subscription with an error, in place of all that waits. */
@@ -30,7 +32,7 @@ const heldBackMs = 100
 const betweenReadsMs = 10
 const retryMs = 500
 const checkStallsMs = 1_000
-// How long the tail waits for the fastest subscriber before it goes on without.
+// The tail goes on once nobody has taken anything for so long.
 const paceMsMax = 200
 // What those who have caught up by themselves may still lack when they join.
 const keptMax = 1_000
@@ -190,7 +192,23 @@ export class Tail {
     // The last event and not the head: a head may name positions that a crash of the server takes back.
     this.#place = last.cursor
     this.#keep(deliveries)
-    if (this.#served.size > 0) await this.#pause.over(paceMsMax, signal)
+    await this.#pace(signal)
+  }
+
+  /**
+   * Waits for the fastest of those who were served, for as long as any of them takes anything. A fixed bound would cut everyone
+   * off when the process is too busy to hand a page out within it.
+   */
+  async #pace(signal: AbortSignal): Promise<void> {
+    let since: number
+    do {
+      since = performance.now()
+      if (this.#served.size > 0) await this.#pause.over(paceMsMax, signal)
+    } while (
+      !this.#pause.isOver &&
+      !signal.aborted &&
+      [...this.#served].some(({ movedAt }) => movedAt > since)
+    )
   }
 
   #keep(deliveries: readonly Delivery[]): void {
