@@ -889,6 +889,24 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.log_end()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+declare
+  last bigint;
+begin
+  select e.position into last from message_events e where e.position < watermark() order by e.position desc limit 1;
+  -- Of a new epoch without events too, so that the end is never of an earlier one.
+  return greatest(last, (select base from log_epochs order by epoch desc limit 1)) + 1;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.look(in_status text, in_actor text, room integer, bytes_max bigint, in_lease_ms bigint, statuses text[], look_from timestamp with time zone[], reconnected_at timestamp with time zone, grace_ms bigint)
  RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, status text, due_in_ms double precision, next_look_from text)
  LANGUAGE plpgsql

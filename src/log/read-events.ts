@@ -74,7 +74,7 @@ export async function readEvents(
   })
   const [first] = rows
   if (first === undefined) throw new Error('the bounds are always a row')
-  const head: LogCursor = { epoch: first.head_epoch, position: first.watermark, messageId: '0', version: 0 }
+  const head: LogCursor = { epoch: first.head_epoch, position: first.log_end, messageId: '0', version: 0 }
   for (const [cursor, epoch] of [
     [request.after, first.after_epoch],
     [request.before, first.before_epoch],
@@ -88,7 +88,7 @@ export async function readEvents(
 const logEnd: LogCursor = { ...logStart, position: '9223372036854775807' }
 
 type Row = {
-  watermark: string
+  log_end: string
   head_epoch: number
   after_epoch: number | null
   before_epoch: number | null
@@ -124,9 +124,9 @@ function earlier(left: LogCursor, right: LogCursor): LogCursor {
 function found(events: string): string {
   const event = eventColumns('(e.event)')
   return `with bounds as materialized (
-      select watermark() as watermark, l.epoch, l.base from log_epochs l order by l.epoch desc limit 1
+      select log_end() as log_end, l.epoch, l.base from log_epochs l order by l.epoch desc limit 1
     )
-    select b.watermark, b.epoch as head_epoch, ${epochOf('$1::bigint')} as after_epoch, ${epochOf('$4::bigint')} as before_epoch,
+    select b.log_end, b.epoch as head_epoch, ${epochOf('$1::bigint')} as after_epoch, ${epochOf('$4::bigint')} as before_epoch,
       case when (e.event).position > b.base then b.epoch else ${epochOf('(e.event).position')} end as epoch,
       ${event}, s.transaction_id, e.matches, e.place
     from bounds b

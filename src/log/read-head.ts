@@ -27,7 +27,7 @@ const statement = {
       select null, prepared, true from pg_prepared_xacts
     ),
     holder as (select pid, since from open where writes order by since limit 1)
-    select watermark() as position, (select max(epoch) from log_epochs) as epoch,
+    select log_end() as position, (select max(epoch) from log_epochs) as epoch,
       ${rfc3339('least(statement_timestamp(), (select min(since) from open))')} as at,
       greatest(0, coalesce((select extract(epoch from clock_timestamp() - since) from holder), 0))::float8 as age_seconds,
       (select pid from holder) as held_by_pid`,

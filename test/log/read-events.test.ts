@@ -315,3 +315,22 @@ async function countPages(pool: pg.Pool, text: string): Promise<number> {
   const plan = rows[0]!['QUERY PLAN'][0].Plan
   return plan['Shared Hit Blocks']! + plan['Shared Read Blocks']!
 }
+
+t.test(
+  'where the log ends is told by its events and not by xids that a crash may give out again',
+  async (t) => {
+    const { pool } = await database(t)
+    const empty = (await readHead(pool)).cursor
+    await openAttempt(pool)
+    await headPasses(pool)
+    const { cursor } = await readHead(pool)
+    t.ok(compareCursors(cursor, empty) > 0)
+    for (let round = 0; round < 3; round++) await pool.query('begin; select pg_current_xact_id(); rollback')
+    t.same((await readHead(pool)).cursor, cursor, 'what was rolled back does not move it')
+    t.same((await read(pool, { after: cursor })).stoppedAt, cursor)
+
+    const later = await openAttempt(pool)
+    t.same((await read(pool, { after: cursor })).events.map(name), [`${later}/1`, `${later}/2`])
+    t.same((await read(pool, { after: empty })).events.length, 4)
+  },
+)

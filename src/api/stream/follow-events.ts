@@ -19,7 +19,7 @@ type Log = {
   readonly tail: Tail
   /** Bounded by whoever made it: many may catch up at once. */
   readonly readPage: ReadPage
-  readonly readWatermark: () => Promise<LogCursor>
+  readonly readLogEnd: () => Promise<LogCursor>
 }
 
 /**
@@ -38,7 +38,7 @@ export async function* followEvents(
   const { selection } = wanted
   const isOver = () => signal.aborted
   const own: Own = {
-    place: wanted.after ?? (await log.readWatermark()),
+    place: wanted.after ?? (await log.readLogEnd()),
     placeAt: -Infinity,
     outlet: null,
     unfollow: null,

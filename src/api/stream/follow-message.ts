@@ -15,7 +15,7 @@ export type ReadState = (transactionId: string) => Promise<MessageState>
 type Log = {
   readonly tail: Tail
   readonly readState: ReadState
-  readonly readWatermark: () => Promise<LogCursor>
+  readonly readLogEnd: () => Promise<LogCursor>
 }
 
 /**
@@ -23,12 +23,12 @@ type Log = {
  * that there is a newer one, and nothing is kept of it but its version.
  */
 export async function* followMessage(
-  { tail, readState, readWatermark }: Log,
+  { tail, readState, readLogEnd }: Log,
   transactionId: string,
   signal: AbortSignal,
 ): AsyncGenerator<MessageState> {
   const selection = selectEvents({ transactionIds: [transactionId] })
-  const unfollow = tail.follow(tail.place ?? (await readWatermark()))
+  const unfollow = tail.follow(tail.place ?? (await readLogEnd()))
   const changes = new Changes()
   // Before the first look, so that no change falls between the two.
   tail.attach(changes, selection)

@@ -1,5 +1,5 @@
 import type { GraphQLError } from 'graphql'
-import { readWatermark } from '../../log/read-watermark.ts'
+import { readLogEnd } from '../../log/read-log-end.ts'
 import { wait } from '../../runtime/wait.ts'
 import { ask } from '../ask.ts'
 import type { ApiDependencies } from '../dependencies.ts'
@@ -28,7 +28,7 @@ const endMsMax = 200
 export class Streams {
   readonly #tail: Tail
   readonly #readPage: ReadPage
-  readonly #readWatermark: () => ReturnType<typeof readWatermark>
+  readonly #readLogEnd: () => ReturnType<typeof readLogEnd>
   readonly #readState: ReadState
   readonly #health: ApiDependencies['health']
   readonly #admission = new Admission(subscriptionsPerClientMax, subscriptionsMax)
@@ -49,17 +49,17 @@ export class Streams {
     this.#readPage = (after, filter) => turns.take(() => readPage(after, filter))
     this.#readState = stateReader(database)
     this.#health = health
-    this.#readWatermark = () => turns.take(() => ask(database, readWatermark))
+    this.#readLogEnd = () => turns.take(() => ask(database, readLogEnd))
   }
 
   /** @throws GraphQLError where no more are taken, as do the others */
   events(client: string, wanted: EventsWanted): LiveStream<Delivery> {
-    const log = { tail: this.#tail, readPage: this.#readPage, readWatermark: this.#readWatermark }
+    const log = { tail: this.#tail, readPage: this.#readPage, readLogEnd: this.#readLogEnd }
     return this.#begin(client, (signal) => followEvents(log, wanted, signal))
   }
 
   message(client: string, transactionId: string): LiveStream<MessageState> {
-    const log = { tail: this.#tail, readState: this.#readState, readWatermark: this.#readWatermark }
+    const log = { tail: this.#tail, readState: this.#readState, readLogEnd: this.#readLogEnd }
     return this.#begin(client, (signal) => followMessage(log, transactionId, signal))
   }
 

@@ -3,7 +3,7 @@ import { GraphQLError } from 'graphql'
 import t from 'tap'
 import type { LogCursor } from '../../../src/log/log-cursor.ts'
 import { logStart } from '../../../src/log/log-cursor.ts'
-import { readWatermark } from '../../../src/log/read-watermark.ts'
+import { readLogEnd } from '../../../src/log/read-log-end.ts'
 import { newName, openAttempts, record, session, store } from '../../log/support.ts'
 import { database } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
@@ -59,7 +59,7 @@ t.test(
     const given = await database(t)
     const streams = await startStreams(t, given)
     const seen: string[] = []
-    let cursor: LogCursor = await readWatermark(given.pool)
+    let cursor: LogCursor = await readLogEnd(given.pool)
     const messages = 2_000
     const writing = flow(t, given.url, messages)
     for (let life = 0; life < 50; life++) {
@@ -83,7 +83,7 @@ t.test(
   async (t) => {
     const given = await database(t)
     const streams = await startStreams(t, given)
-    const start = await readWatermark(given.pool)
+    const start = await readLogEnd(given.pool)
     const total = 400 * 3
     const writing = flow(t, given.url, 400)
     const all = await Promise.all(
@@ -154,7 +154,7 @@ t.test(
 t.test('a cursor from above the end of the log, or of another log, is refused with its code', async (t) => {
   const given = await database(t)
   const streams = await startStreams(t, given)
-  const head = await readWatermark(given.pool)
+  const head = await readLogEnd(given.pool)
   const above = { ...head, position: String(BigInt(head.position) + 1_000n) }
   t.equal(await codeOf(take(follow(streams, { after: above }), 1)), 'CURSOR_INVALID')
   const elsewhere = { ...head, epoch: 7 }

@@ -2,12 +2,12 @@ import type { Pool } from 'pg'
 import type { LogCursor } from './log-cursor.ts'
 
 /** Where the readable log ends now, without what `readHead` finds out about why. */
-export async function readWatermark(database: Pick<Pool, 'query'>): Promise<LogCursor> {
+export async function readLogEnd(database: Pick<Pool, 'query'>): Promise<LogCursor> {
   const { rows } = await database.query<{ position: string; epoch: number }>({
-    name: 'read_watermark',
-    text: 'select watermark() as position, (select max(epoch) from log_epochs) as epoch',
+    name: 'read_log_end',
+    text: 'select log_end() as position, (select max(epoch) from log_epochs) as epoch',
   })
   const [row] = rows
-  if (row === undefined) throw new Error('the watermark is one row')
+  if (row === undefined) throw new Error('the end of the log is one row')
   return { epoch: row.epoch, position: row.position, messageId: '0', version: 0 }
 }
