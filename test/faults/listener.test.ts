@@ -24,7 +24,9 @@ t.test('what became due while only the LISTEN session was gone is picked up when
   t.equal(rowCount, 1, 'there was one LISTEN session')
   await until('the listener to be down', async () => !(await fetch(`${service.url}/readyz`)).ok)
   // As another instance would: this one hears of it by NOTIFY or not at all.
-  await line.pool.query(`select replay(transaction_id, 'test', 'the listener is down', null) from messages`)
+  await line.pool.query(
+    `select replay(array_agg(transaction_id), 'test', 'the listener is down', null) from messages`,
+  )
   t.match(await line.counts(), { pending: 5 })
 
   await proxy.refuse(false)

@@ -6,6 +6,7 @@ import { logStart } from '../../../src/log/log-cursor.ts'
 import { readLogEnd } from '../../../src/log/read-log-end.ts'
 import { newName, openAttempts, record, session, store } from '../../log/support.ts'
 import { database } from '../../support/database.ts'
+import { headPasses } from '../../support/head-passes.ts'
 import { until } from '../../support/until.ts'
 import { flow, follow, nameOf, readNames, startStreams, take } from './support.ts'
 
@@ -29,6 +30,7 @@ t.test('without a cursor it gets what comes from now on', async (t) => {
   const given = await database(t)
   const streams = await startStreams(t, given)
   await openAttempts(given.pool, 3)
+  await headPasses(given.pool)
   const stream = follow(streams, { placesEveryMs: 60_000 })
   const [place] = await take(stream, 1)
   t.match(place, { event: null, caughtUp: true })
