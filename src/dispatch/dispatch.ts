@@ -131,10 +131,19 @@ async function reserveFresh(line: Line, max: number, signal: AbortSignal): Promi
     await lane.waitToKeepUp(wanted, signal, restMs)
   }
   const reservation = lane.reserve(lane.keepsUp(1) && !signal.aborted ? max : 0)
-  // What does not find room is due as soon as it is stored.
-  if (reservation.room < max) lane.idle = false
+  // What does not find room is due as soon as it is stored; if it was stored at all and was new, which a look finds out.
+  const isShort = reservation.room < max
+  if (isShort) lane.idle = false
   return {
     ...reservation,
+    start: (claims) => {
+      reservation.start(claims)
+      if (isShort) waker.wake('slot')
+    },
+    release: () => {
+      reservation.release()
+      if (isShort) waker.wake('slot')
+    },
     doubt: () => {
       reservation.doubt()
       // The lane may be asleep, and the listener well: nobody else tells it that there are attempts to take up.

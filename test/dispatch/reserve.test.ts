@@ -1,0 +1,43 @@
+import { pino } from 'pino'
+import t from 'tap'
+import { dispatch } from '../../src/dispatch/dispatch.ts'
+import { createMetrics } from '../../src/metrics.ts'
+import { database } from '../support/database.ts'
+import { until } from '../support/until.ts'
+
+t.test(
+  'a slice that found too little room and brought nothing new leaves the lane open to the next',
+  async (t) => {
+    const { pool } = await database(t)
+    const dispatcher = dispatch({
+      database: pool,
+      instance: 'instance-1',
+      limits: { fresh: 10, retry: 5 },
+      leaseMs: 60_000,
+      timeoutMs: 30_000,
+      policy: { retriesMax: 5, baseDelayMs: 100, maxDelayMs: 1_000 },
+      deliver: () => Promise.reject(new Error('nothing is to be sent here')),
+      abortAll: () => undefined,
+      listenerUpSince: () => null,
+      metrics: createMetrics('test'),
+      logger: pino({ level: 'silent' }),
+      failpoint: () => undefined,
+    })
+    t.teardown(() => dispatcher.drain(1_000))
+    const findsRoom = async (): Promise<boolean> => {
+      const reservation = await dispatcher.reserveFresh(1)
+      reservation.release()
+      return reservation.room === 1
+    }
+    await until('the first look', findsRoom)
+
+    for (const end of ['start', 'release'] as const) {
+      const reservation = await dispatcher.reserveFresh(100)
+      t.equal(reservation.room, 10)
+      // All of its records were duplicates, or lay below the stored offset: nothing NOTIFYs.
+      if (end === 'start') reservation.start([])
+      else reservation.release()
+      await until('the lane to keep up again', findsRoom, 10_000)
+    }
+  },
+)
