@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { startPart, type PartOptions, type RunningPart } from '../../src/embedded/part.ts'
 import { isAlive } from '../../src/embedded/postgres/process.ts'
-import { findFreePort } from '../support/postgres.ts'
+import { findFreePort } from '../support/free-port.ts'
 
 const moduleUrl = new URL('../../src/embedded/part.ts', import.meta.url).href
 

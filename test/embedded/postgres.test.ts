@@ -9,7 +9,7 @@ import pg from 'pg'
 import t, { type Test } from 'tap'
 import { startPostgres, type PostgresOptions, type RunningPostgres } from '../../src/embedded/postgres.ts'
 import { isAlive } from '../../src/embedded/postgres/process.ts'
-import { findFreePort } from '../support/postgres.ts'
+import { findFreePort } from '../support/free-port.ts'
 
 const moduleUrl = new URL('../../src/embedded/postgres.ts', import.meta.url).href
 const asRoot = process.getuid?.() === 0

@@ -6,7 +6,7 @@ import pg from 'pg'
 import t, { type Test } from 'tap'
 import { startPostgres } from '../../src/embedded/postgres.ts'
 import { setUpLine } from '../support/line.ts'
-import { findFreePort } from '../support/postgres.ts'
+import { findFreePort } from '../support/free-port.ts'
 import { readMetric, startReadyService } from '../support/service.ts'
 import { until } from '../support/until.ts'
 
@@ -44,7 +44,7 @@ t.test(
   'a crash of PostgreSQL under load is survived without a restart, and nothing paid is sent again',
   async (t) => {
     const postgres = await ownPostgres(t)
-    const line = await setUpLine(t, ['--success', '1', '--latency', '30'], postgres)
+    const line = await setUpLine(t, ['--success', '1', '--latency', '30'], { database: postgres })
     const service = await startReadyService(t, { ...line.settings, MAX_CONCURRENT: '50' })
     const producing = line.produce(4_000, 500)
     await until('work to be under way', async () => (await line.counts()).success > 300)

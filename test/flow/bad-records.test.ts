@@ -22,7 +22,7 @@ function sha256(value: Buffer): string {
 
 /** Sends the records in their order to one partition, and says where each came to lie. */
 async function send(line: Line, messages: Message[]): Promise<Sent[]> {
-  const kafka = new Kafka({ brokers: line.broker.brokers, logLevel: logLevel.NOTHING })
+  const kafka = new Kafka({ brokers: line.brokers, logLevel: logLevel.NOTHING })
   const admin = kafka.admin()
   await admin.connect()
   await admin.createTopics({ topics: [{ topic: line.topic, numPartitions: 1 }] })

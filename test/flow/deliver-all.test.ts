@@ -20,7 +20,7 @@ t.test('every produced transaction ends in success or dead letter, and the log p
 t.test('the same records again are duplicates, which are counted and not sent', async (t) => {
   const line = await setUpLine(t, ['--success', '1'])
   await startReadyService(t, line.settings)
-  const options = { brokers: line.broker.brokers, topic: line.topic, count: 300, rate: null, prefix: 'AGAIN' }
+  const options = { brokers: line.brokers, topic: line.topic, count: 300, rate: null, prefix: 'AGAIN' }
   await produce({ ...options, acksPath: line.acksPath })
   await line.settled(300)
   await produce({ ...options, acksPath: line.acksPath })

@@ -1,6 +1,7 @@
 import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import t from 'tap'
+import { startBroker } from '../support/kafka.ts'
 import { setUpLine } from '../support/line.ts'
 import { startProxy } from '../support/proxy.ts'
 import { isReady, startService } from '../support/service.ts'
@@ -13,12 +14,13 @@ t.test(
   'a start waits for PostgreSQL and then for Kafka, says so line by line, and then works',
   { buffered: true },
   async (t) => {
-    const line = await setUpLine(t, ['--success', '1'])
+    const broker = await startBroker(t)
+    const line = await setUpLine(t, ['--success', '1'], { brokers: broker.brokers })
     const databaseUrl = line.settings.DATABASE_URL!
     const proxy = await startProxy(t, addressOf(databaseUrl))
     await line.produce(10)
     await proxy.refuse(true)
-    await line.broker.kill('SIGKILL')
+    await broker.kill('SIGKILL')
     const service = await startService(t, {
       ...line.settings,
       DATABASE_URL: throughPort(databaseUrl, proxy.port),
@@ -37,7 +39,7 @@ t.test(
       database: 'connected',
     })
 
-    await line.broker.restart()
+    await broker.restart()
     await isReady(service)
     await line.settled(10)
     t.equal((await fetch(`${service.url}/status`)).status, 200)

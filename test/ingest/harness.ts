@@ -8,7 +8,6 @@ import { consume, type ConsumeOptions, type Consumer } from '../../src/ingest/co
 import type { FreshLane } from '../../src/ingest/fresh-lane.ts'
 import type { Claim } from '../../src/log/claim.ts'
 import { createMetrics } from '../../src/metrics.ts'
-import { startBroker } from '../support/broker.ts'
 
 /** A topic of the test's own on a broker, with what produces into it and administers it. */
 export type TestTopic = {
@@ -17,12 +16,6 @@ export type TestTopic = {
   groupId: string
   producer: Producer
   admin: Admin
-}
-
-/** The embedded broker, or the one that KAFKA_BROKER names. */
-export async function startKafka(t: Pick<Test, 'teardown'>): Promise<string[]> {
-  const named = process.env.KAFKA_BROKER
-  return named ? named.split(',') : (await startBroker(t)).brokers
 }
 
 export async function createTopic(

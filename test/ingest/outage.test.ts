@@ -1,6 +1,7 @@
 import pg from 'pg'
 import t from 'tap'
 import { database } from '../support/database.ts'
+import { startKafka } from '../support/kafka.ts'
 import { startProxy } from '../support/proxy.ts'
 import {
   countRecords,
@@ -9,7 +10,6 @@ import {
   names,
   produce,
   startConsumer,
-  startKafka,
   until,
   waitForLine,
 } from './harness.ts'

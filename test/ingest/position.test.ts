@@ -1,6 +1,7 @@
 import { CompressionTypes } from 'kafkajs'
 import t, { type Test } from 'tap'
 import { database } from '../support/database.ts'
+import { startKafka } from '../support/kafka.ts'
 import {
   countRecords,
   createClient,
@@ -11,7 +12,6 @@ import {
   readCommitted,
   readRecords,
   startConsumer,
-  startKafka,
   until,
   waitForLine,
   type TestTopic,

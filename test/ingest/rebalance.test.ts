@@ -1,5 +1,6 @@
 import t from 'tap'
 import { database } from '../support/database.ts'
+import { startKafka } from '../support/kafka.ts'
 import {
   countRecords,
   createTopic,
@@ -8,7 +9,6 @@ import {
   produce,
   readRecords,
   startConsumer,
-  startKafka,
   until,
   type TestConsumer,
 } from './harness.ts'

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -8,14 +9,14 @@ import type pg from 'pg'
 import type { Test } from 'tap'
 import type { Entry } from '../../src/embedded/mock/ledger.ts'
 import { produce } from '../../src/produce.ts'
-import { startBroker, type TestBroker } from './broker.ts'
 import { database, type TestDatabase } from './database.ts'
+import { startKafka } from './kafka.ts'
 import { startMock, type Mock } from './mock.ts'
 import { until } from './until.ts'
 
 export interface Line {
   pool: pg.Pool
-  broker: TestBroker
+  brokers: string[]
   mock: Mock
   topic: string
   acksPath: string
@@ -41,25 +42,25 @@ export type Counts = Record<'pending' | 'processing' | 'success' | 'failed' | 'd
 const verifyScript = fileURLToPath(new URL('../../src/verify.ts', import.meta.url))
 
 /**
- * Everything around a service, all of it real: a database, a broker and a mock processor with a ledger of their own.
+ * Everything around a service, all of it real: a database, a topic, and a mock processor with a ledger of their own.
  *
- * @param given a database in place of one on the tests' common server
+ * @param given a database in place of one on the tests' common server, and a broker in place of a common one
  */
 export async function setUpLine(
   t: Pick<Test, 'teardown'>,
   mockFlags: string[] = [],
-  given?: TestDatabase,
+  given: { database?: TestDatabase; brokers?: string[] } = {},
 ): Promise<Line> {
-  const [{ url, pool }, broker, mock] = await Promise.all([
-    given ?? database(t),
-    startBroker(t),
+  const [{ url, pool }, brokers, mock] = await Promise.all([
+    given.database ?? database(t),
+    given.brokers ?? startKafka(t),
     startMock(t, mockFlags),
   ])
   const folder = await mkdtemp(join(tmpdir(), 'tqp-line-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const acksPath = join(folder, 'acks.jsonl')
   await writeFile(acksPath, '')
-  const topic = 'transactions.incoming'
+  const topic = `transactions-${randomBytes(6).toString('hex')}`
   const counts = async (): Promise<Counts> => {
     const { rows } = await pool.query<Record<keyof Counts, string>>('select * from status_counts()')
     return Object.fromEntries(Object.entries(rows[0]!).map(([status, n]) => [status, Number(n)])) as Counts
@@ -71,13 +72,15 @@ export async function setUpLine(
   }
   return {
     pool,
-    broker,
+    brokers,
     mock,
     topic,
     acksPath,
     settings: {
       DATABASE_URL: url,
-      KAFKA_BROKER: broker.brokers.join(','),
+      KAFKA_BROKER: brokers.join(','),
+      KAFKA_TOPIC: topic,
+      KAFKA_GROUP_ID: `group-${topic}`,
       DOWNSTREAM_URL: mock.url,
       DOWNSTREAM_TIMEOUT: '1',
       LEASE: '2',
@@ -86,7 +89,7 @@ export async function setUpLine(
       MAX_CONCURRENT_RETRIES: '50',
     },
     async produce(count, rate) {
-      const options = { brokers: broker.brokers, topic, count, rate: rate ?? null, prefix: null, acksPath }
+      const options = { brokers, topic, count, rate: rate ?? null, prefix: null, acksPath }
       const produced = await produce(options)
       if (produced.fault !== null || produced.acknowledged !== count) {
         throw new Error(`only ${produced.acknowledged} of ${count} acknowledged`, { cause: produced.fault })

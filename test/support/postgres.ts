@@ -1,25 +1,26 @@
-import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { startPostgres, type RunningPostgres } from '../../src/embedded/postgres.ts'
-import { isAlive, isErrno } from '../../src/embedded/postgres/process.ts'
+import { isErrno } from '../../src/embedded/postgres/process.ts'
+import { findFreePort } from './free-port.ts'
+import { withLock } from './lock.ts'
 
 // One server for every test file of this user, in a place that outlives a run: starting one costs more than most files.
 const folder = join(tmpdir(), `tqp-test-postgres-${process.getuid?.() ?? 'user'}`)
 const portFile = join(folder, 'port')
+const lockFile = `${folder}.lock`
 
 /** The URL of an administrator's connection to the tests' PostgreSQL: TEST_DATABASE_URL, or an embedded one started now. */
 export async function ensureTestPostgres(): Promise<string> {
-  return process.env.TEST_DATABASE_URL ?? (await withLock(start)).url
+  return process.env.TEST_DATABASE_URL ?? (await withLock(lockFile, start)).url
 }
 
 /** Stops the embedded server unless other tests are connected to it; says in a sentence what it did. */
 export async function stopTestPostgres(): Promise<string> {
   if (process.env.TEST_DATABASE_URL) return 'PostgreSQL of TEST_DATABASE_URL is left running'
-  return withLock(async () => {
+  return withLock(lockFile, async () => {
     const server = await start()
     const others = await countSessions(server.url)
     if (others > 0) return `PostgreSQL is left running: ${others} sessions of other tests are open`
@@ -62,18 +63,6 @@ async function readPort(): Promise<number | undefined> {
   }
 }
 
-/** A port of 127.0.0.1 on which nothing listens now. */
-export async function findFreePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
-}
-
 async function countSessions(url: string): Promise<number> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
@@ -85,30 +74,4 @@ async function countSessions(url: string): Promise<number> {
   } finally {
     await client.end()
   }
-}
-
-/** Test files run as processes of their own; the first one starts the server while the others wait here. */
-async function withLock<T>(act: () => Promise<T>): Promise<T> {
-  const lockFile = `${folder}.lock`
-  while (!(await takeLock(lockFile))) await sleep(20)
-  try {
-    return await act()
-  } finally {
-    await rm(lockFile, { force: true })
-  }
-}
-
-async function takeLock(lockFile: string): Promise<boolean> {
-  try {
-    const file = await open(lockFile, 'wx')
-    await file.write(String(process.pid))
-    await file.close()
-    return true
-  } catch (error) {
-    if (!isErrno(error, 'EEXIST')) throw error
-  }
-  const holder = Number(await readFile(lockFile, 'utf8').catch(() => ''))
-  // A holder that was killed holds nothing; an empty file is a lock that is being written.
-  if (holder > 0 && !isAlive(holder)) await rm(lockFile, { force: true })
-  return false
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { database } from '../support/database.ts'
-import { findFreePort } from '../support/postgres.ts'
+import { findFreePort } from '../support/free-port.ts'
 import { breakable } from './broken.ts'
 
 const entry = fileURLToPath(new URL('../../src/verify.ts', import.meta.url))

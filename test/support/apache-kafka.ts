@@ -1,0 +1,178 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Test } from 'tap'
+import { findKafkaJars } from './apache-kafka/jars.ts'
+import type { TestBroker } from './broker.ts'
+import { findFreePort } from './free-port.ts'
+
+export interface ApacheKafkaOptions {
+  /** Listeners beside the plain one, by name, each with its security protocol: SSL, SASL_PLAINTEXT or SASL_SSL. */
+  listeners?: Record<string, string>
+  /** More lines of server.properties, or other ones. */
+  properties?: Record<string, string>
+  /** What the storage tool is told when it formats: `--add-scram …`. */
+  formatArgs?: string[]
+}
+
+export interface ApacheKafka extends TestBroker {
+  /** The address of a listener of `listeners`. */
+  addressOf: (listener: string) => string
+}
+
+const endingSignals: ReadonlySet<NodeJS.Signals> = new Set(['SIGKILL', 'SIGTERM', 'SIGINT'])
+// The first compiler alone and a small heap: such a node lives for seconds, beside others, on two cores.
+const javaFlags = ['-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto']
+
+/** Starts a real Apache Kafka, one KRaft node on a free port, as a process of the test's own, and ends it with the test. */
+export async function startApacheKafka(
+  t: Pick<Test, 'teardown'>,
+  options: ApacheKafkaOptions = {},
+): Promise<ApacheKafka> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'apache-kafka-'))
+  const node = await formatNode(dataDir, options)
+  let child = await startNode(node)
+  t.teardown(async () => {
+    await end(child, 'SIGKILL')
+    await rm(dataDir, { recursive: true, force: true })
+  })
+  return {
+    brokers: [`127.0.0.1:${node.port}`],
+    port: node.port,
+    get pid() {
+      return child.pid!
+    },
+    dataDir,
+    errors: '',
+    addressOf: (listener) => `localhost:${node.ports.get(listener)}`,
+    kill: async (signal) => {
+      if (endingSignals.has(signal)) return end(child, signal)
+      child.kill(signal)
+      return null
+    },
+    restart: async () => {
+      await end(child, 'SIGKILL')
+      child = await startNode(node)
+    },
+  }
+}
+
+export interface KafkaNode {
+  readonly port: number
+  /** Of the listeners beside the plain one. */
+  readonly ports: ReadonlyMap<string, number>
+  readonly classPath: string
+  readonly propertiesPath: string
+  readonly outputPath: string
+}
+
+/** Makes a node's settings and its empty log. */
+export async function formatNode(dataDir: string, options: ApacheKafkaOptions = {}): Promise<KafkaNode> {
+  const classPath = await findKafkaJars()
+  const [port, controllerPort] = [await findFreePort(), await findFreePort()]
+  const ports = new Map<string, number>()
+  for (const name of Object.keys(options.listeners ?? {})) ports.set(name, await findFreePort())
+  const propertiesPath = join(dataDir, 'server.properties')
+  await mkdir(join(dataDir, 'logs'), { recursive: true })
+  await writeFile(propertiesPath, describeNode(dataDir, port, controllerPort, ports, options))
+  // Passwords may stand in it.
+  await chmod(propertiesPath, 0o600)
+  const clusterId = 'dHJhbnNhY3Rpb25zLXRlcw'
+  const args = ['format', '-t', clusterId, '-c', propertiesPath, ...(options.formatArgs ?? [])]
+  const { status, stdout, stderr } = spawnSync(
+    'java',
+    [...javaFlags, '-cp', classPath, 'kafka.tools.StorageTool', ...args],
+    { encoding: 'utf8' },
+  )
+  if (status !== 0) throw new Error(`Apache Kafka's storage was not formatted: ${stdout}${stderr}`)
+  return { port, ports, classPath, propertiesPath, outputPath: join(dataDir, 'kafka.log') }
+}
+
+function describeNode(
+  dataDir: string,
+  port: number,
+  controllerPort: number,
+  ports: ReadonlyMap<string, number>,
+  options: ApacheKafkaOptions,
+): string {
+  const others = [...ports].map(([name, each]) => ({ name, address: `${name}://localhost:${each}` }))
+  const plain = `PLAINTEXT://127.0.0.1:${port}`
+  const clients = [plain, ...others.map((each) => each.address)].join(',')
+  const protocols = { PLAINTEXT: 'PLAINTEXT', CONTROLLER: 'PLAINTEXT', ...options.listeners }
+  const properties: Record<string, string | number> = {
+    'process.roles': 'broker,controller',
+    'node.id': 1,
+    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
+    'controller.listener.names': 'CONTROLLER',
+    'inter.broker.listener.name': 'PLAINTEXT',
+    listeners: `${clients},CONTROLLER://127.0.0.1:${controllerPort}`,
+    'advertised.listeners': clients,
+    'listener.security.protocol.map': Object.entries(protocols)
+      .map((each) => each.join(':'))
+      .join(','),
+    'log.dirs': join(dataDir, 'logs'),
+    // As the embedded broker makes topics that nobody made.
+    'num.partitions': 3,
+    'message.max.bytes': 64 * 1024 * 1024,
+    'socket.request.max.bytes': 128 * 1024 * 1024,
+    'group.initial.rebalance.delay.ms': 0,
+    'group.min.session.timeout.ms': 1_000,
+    // One node, few partitions: what is replicated and loaded at a start is as little as can be.
+    'offsets.topic.replication.factor': 1,
+    'offsets.topic.num.partitions': 2,
+    'transaction.state.log.replication.factor': 1,
+    'transaction.state.log.min.isr': 1,
+    'transaction.state.log.num.partitions': 2,
+    'share.coordinator.state.topic.replication.factor': 1,
+    'share.coordinator.state.topic.min.isr': 1,
+    ...options.properties,
+  }
+  return Object.entries(properties)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('')
+}
+
+/** Starts the node, or starts it again on what it had stored, and waits until it takes connections. */
+export async function startNode(node: KafkaNode, detached = false): Promise<ChildProcess> {
+  const output = await open(node.outputPath, 'a')
+  const child = spawn('java', [...javaFlags, '-cp', node.classPath, 'kafka.Kafka', node.propertiesPath], {
+    stdio: ['ignore', output.fd, output.fd],
+    detached,
+  })
+  await output.close()
+  while (!(await accepts(node.port))) {
+    if (child.exitCode !== null || child.signalCode !== null) {
+      const said = await readFile(node.outputPath, 'utf8')
+      throw new Error(`Apache Kafka ended before it took connections: ${said.slice(-4_000)}`)
+    }
+    await sleep(50)
+  }
+  return child
+}
+
+/** Whether something listens there. Kafka opens its port when it is ready to serve. */
+export async function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode
+  const exited = once(child, 'exit')
+  child.kill(signal)
+  // A stopped process takes any other signal only once it goes on.
+  if (signal !== 'SIGKILL') child.kill('SIGCONT')
+  await exited
+  return child.exitCode
+}
