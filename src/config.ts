@@ -3,9 +3,17 @@ import { parseEnv } from 'node:util'
 import { findMisnamed } from './config/find-misnamed.ts'
 import { readApi, type ApiConfig } from './config/read-api.ts'
 import { readDatabase, readDatabaseUrl, type DatabaseConfig } from './config/read-database.ts'
-import { readDownstream, timerMsMax, type DownstreamConfig, type ReadFile } from './config/read-downstream.ts'
+import { readDownstream, timerMsMax, type DownstreamConfig } from './config/read-downstream.ts'
 import { readFailpoint, type Failpoint } from './config/read-failpoint.ts'
-import { readBrokers, readKafka, readTopic, type KafkaConfig } from './config/read-kafka.ts'
+import {
+  readBrokers,
+  readKafka,
+  readSecurity,
+  readTopic,
+  type KafkaConfig,
+  type KafkaSecurity,
+} from './config/read-kafka.ts'
+import type { ReadFile } from './config/read-tls.ts'
 import { defaults, quote, Settings, type Environment } from './config/settings.ts'
 import type { RetryPolicy } from './message/decide.ts'
 
@@ -43,12 +51,12 @@ export function readEnvironment(): Record<string, string> {
  */
 export function configure(
   environment: Environment,
-  readFile: ReadFile = (path) => readFileSync(path, 'utf8'),
+  readFile: ReadFile = readText,
 ): { config: Config } | { faults: string[] } {
   const settings = new Settings(environment)
   const config: Config = {
     database: readDatabase(settings),
-    kafka: readKafka(settings),
+    kafka: readKafka(settings, readFile),
     downstream: readDownstream(settings, readFile),
     retry: {
       retriesMax: settings.integer('MAX_RETRIES', 0, 1_000),
@@ -77,13 +85,21 @@ export function nodeEnvironment(): string {
 }
 
 /** Where test transactions go if the command line does not say. Throws a sentence if the settings cannot be read. */
-export function produceDefaults(): { brokers: string[]; topic: string } {
-  return readOrThrow((settings) => ({ brokers: readBrokers(settings), topic: readTopic(settings) }))
+export function produceDefaults(): { brokers: string[]; topic: string; security: KafkaSecurity } {
+  return readOrThrow((settings) => ({
+    brokers: readBrokers(settings),
+    topic: readTopic(settings),
+    security: readSecurity(settings, readText),
+  }))
 }
 
 /** The database of the tools that look at it from outside: the named one, else the embedded one. Throws a sentence. */
 export function databaseUrlForTools(): string {
   return readOrThrow((settings) => readDatabaseUrl(settings) ?? defaults.DATABASE_URL)
+}
+
+function readText(path: string): string {
+  return readFileSync(path, 'utf8')
 }
 
 function readEnvFile(): NodeJS.Dict<string> {

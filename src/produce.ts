@@ -7,10 +7,13 @@ import { ulid } from 'ulid'
 import { produceDefaults } from './config.ts'
 import { testTransaction } from './embedded/test-transaction.ts'
 import { calmKafkajs } from './runtime/calm-kafkajs.ts'
+import { secureKafka, type KafkaSecurity } from './runtime/secure-kafka.ts'
 import { wait } from './runtime/wait.ts'
 
 export interface ProduceOptions {
   brokers: string[]
+  /** Nothing of it where it is left out. */
+  security?: KafkaSecurity
   topic: string
   count: number
   /** Records a second, or null for as many as go. */
@@ -59,7 +62,12 @@ Ends with 1 if any record is unacknowledged.
 /** Sends the transactions and waits for every acknowledgement. A send that fails for good ends the run. */
 export async function produce(options: ProduceOptions): Promise<Produced> {
   calmKafkajs()
-  const client = { clientId: 'produce', brokers: options.brokers, logLevel: logLevel.NOTHING }
+  const client = {
+    clientId: 'produce',
+    brokers: options.brokers,
+    ...secureKafka(options.security ?? { tls: null, sasl: null }),
+    logLevel: logLevel.NOTHING,
+  }
   const producer = new Kafka({ ...client, retry: patience }).producer({
     createPartitioner: Partitioners.DefaultPartitioner,
   })
@@ -166,6 +174,7 @@ function readOptions(): ProduceOptions | 'help' {
   const defaults = produceDefaults()
   return {
     brokers: values.brokers?.split(',').map((broker) => broker.trim()) ?? defaults.brokers,
+    security: defaults.security,
     topic: values.topic ?? defaults.topic,
     count,
     rate,

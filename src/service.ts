@@ -41,7 +41,7 @@ export function startService(options: ServiceOptions) {
     connections: lanes.fresh + lanes.retry,
     headers: downstream.headers,
     retryStatuses: downstream.retryStatuses,
-    tls: { ca: downstream.ca, cert: downstream.cert, key: downstream.key },
+    tls: downstream.tls,
   })
   const listener = listen({
     connectionString: config.database.listenUrl ?? options.connection.connectionString,

@@ -38,7 +38,7 @@ t.test('with nothing set, every part is embedded and every value is the document
       brokers: null,
       topic: 'transactions.incoming',
       groupId: 'transaction-processor-group',
-      ssl: false,
+      tls: null,
       sasl: null,
     },
     retry: { retriesMax: 5, baseDelayMs: 60_000, maxDelayMs: 3_600_000 },
@@ -51,7 +51,7 @@ t.test('with nothing set, every part is embedded and every value is the document
     failpoint: null,
   })
   const { retryStatuses, ...rest } = downstream
-  t.strictSame(rest, { url: null, timeoutMs: 30_000, headers: {}, ca: null, cert: null, key: null })
+  t.strictSame(rest, { url: null, timeoutMs: 30_000, headers: {}, tls: { ca: null, cert: null, key: null } })
   const retried = [200, 301, 400, 404, 408, 409, 425, 429, 500, 503, 599, 600].filter(retryStatuses)
   t.strictSame(retried, [408, 409, 425, 429, 500, 503, 599])
   t.end()
@@ -239,22 +239,23 @@ t.test('the statuses that are retried are codes and classes', (t) => {
 
 t.test('PEM files are read, and one that is missing, not PEM, alone or unused is a fault', (t) => {
   const files = { ca: '-----BEGIN CERTIFICATE-----', key: '-----BEGIN PRIVATE KEY-----', junk: 'junk' }
-  const url = { DOWNSTREAM_URL: 'https://processor/' }
-  const { downstream } = read(
-    { ...url, DOWNSTREAM_CA: 'ca', DOWNSTREAM_CERT: 'ca', DOWNSTREAM_KEY: 'key' },
-    files,
-  )
-  t.match(downstream, { ca: files.ca, cert: files.ca, key: files.key })
-  refuses(t, faults({ ...url, DOWNSTREAM_CA: 'none' }, files), [
-    /^DOWNSTREAM_CA names a file that cannot be read/,
-  ])
-  refuses(t, faults({ ...url, DOWNSTREAM_CA: 'junk' }, files), [
-    /^DOWNSTREAM_CA names a file that is not PEM/,
-  ])
-  refuses(t, faults({ ...url, DOWNSTREAM_KEY: 'key' }, files), [
-    /^DOWNSTREAM_CERT and DOWNSTREAM_KEY belong together/,
-  ])
-  refuses(t, faults({ DOWNSTREAM_CA: 'ca' }, files), [/^DOWNSTREAM_CA would be ignored/])
+  for (const [side, secured, tlsOf] of [
+    ['DOWNSTREAM', { DOWNSTREAM_URL: 'https://processor/' }, ({ downstream }: Config) => downstream.tls],
+    ['KAFKA', { KAFKA_SSL: 'true' }, ({ kafka }: Config) => kafka.tls],
+  ] as const) {
+    const [ca, cert, key] = [`${side}_CA`, `${side}_CERT`, `${side}_KEY`] as const
+    const config = read({ ...secured, [ca]: 'ca', [cert]: 'ca', [key]: 'key' }, files)
+    t.strictSame(tlsOf(config), { ca: files.ca, cert: files.ca, key: files.key })
+    for (const [environment, fault] of [
+      [{ ...secured, [ca]: 'none' }, `^${ca} names a file that cannot be read`],
+      [{ ...secured, [ca]: 'junk' }, `^${ca} names a file that is not PEM`],
+      [{ ...secured, [key]: 'key' }, `^${cert} and ${key} belong together`],
+      [{ [ca]: 'ca' }, `^${ca} would be ignored`],
+    ] as const) {
+      refuses(t, faults(environment, files), [new RegExp(fault)])
+    }
+  }
+  t.strictSame(read({ KAFKA_SSL: 'true' }).kafka.tls, { ca: null, cert: null, key: null })
   t.end()
 })
 
@@ -352,7 +353,7 @@ t.test('.env is read from the current folder, and the environment wins over it',
   })
   t.equal(child.stderr, '')
   t.strictSame(JSON.parse(child.stdout), [
-    { brokers: ['a:1', 'b:2'], topic: 'of-the-environment' },
+    { brokers: ['a:1', 'b:2'], topic: 'of-the-environment', security: { tls: null, sasl: null } },
     'postgresql://postgres@db:5432/transactions',
     'test',
   ])

@@ -1,3 +1,4 @@
+import { faultUnusedTls, readTls, type ReadFile, type Tls } from './read-tls.ts'
 import type { Settings } from './settings.ts'
 
 export type KafkaConfig = {
@@ -5,7 +6,12 @@ export type KafkaConfig = {
   readonly brokers: string[] | null
   readonly topic: string
   readonly groupId: string
-  readonly ssl: boolean
+} & KafkaSecurity
+
+/** How the wire to Kafka is secured, and who we are on it. */
+export type KafkaSecurity = {
+  /** Null where the wire is not encrypted. */
+  readonly tls: Tls | null
   readonly sasl: KafkaSasl | null
 }
 
@@ -17,13 +23,12 @@ export type KafkaSasl = {
 
 const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512'] as const
 
-export function readKafka(settings: Settings): KafkaConfig {
+export function readKafka(settings: Settings, readFile: ReadFile): KafkaConfig {
   return {
     brokers: settings.given('KAFKA_BROKER') === null ? null : readBrokers(settings),
     topic: readTopic(settings),
     groupId: settings.text('KAFKA_GROUP_ID'),
-    ssl: settings.flag('KAFKA_SSL'),
-    sasl: readSasl(settings),
+    ...readSecurity(settings, readFile),
   }
 }
 
@@ -36,6 +41,13 @@ export function readBrokers(settings: Settings): string[] {
     settings.fault('KAFKA_BROKER must be a list like kafka-1:9092,kafka-2:9092: each a host name and a port.')
   }
   return brokers
+}
+
+export function readSecurity(settings: Settings, readFile: ReadFile): KafkaSecurity {
+  const tls = readTls(settings, 'KAFKA', readFile)
+  const isEncrypted = settings.flag('KAFKA_SSL')
+  if (!isEncrypted) faultUnusedTls(settings, 'KAFKA', 'KAFKA_SSL is not true.')
+  return { tls: isEncrypted ? tls : null, sasl: readSasl(settings) }
 }
 
 /** The rules of Kafka's own `Topic.validate`. */

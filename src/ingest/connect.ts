@@ -1,18 +1,13 @@
-import { Kafka, logLevel, type Consumer, type LogEntry, type SASLOptions } from 'kafkajs'
+import { Kafka, logLevel, type Consumer, type LogEntry } from 'kafkajs'
 import { calmKafkajs } from '../runtime/calm-kafkajs.ts'
+import { secureKafka, type KafkaSecurity } from '../runtime/secure-kafka.ts'
 import type { Logger } from '../runtime/logger.ts'
 
 export type KafkaOptions = {
   readonly brokers: readonly string[]
   readonly topic: string
   readonly groupId: string
-  readonly ssl: boolean
-  readonly sasl: {
-    readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
-    readonly username: string
-    readonly password: string
-  } | null
-}
+} & KafkaSecurity
 
 /** A client for Kafka that never restarts anything by itself: our own supervision does. */
 export function createKafka(options: KafkaOptions, instance: string, logger: Logger): Kafka {
@@ -20,8 +15,7 @@ export function createKafka(options: KafkaOptions, instance: string, logger: Log
   return new Kafka({
     clientId: instance,
     brokers: [...options.brokers],
-    ssl: options.ssl,
-    ...readSasl(options.sasl),
+    ...secureKafka(options),
     connectionTimeout: 3_000,
     requestTimeout: 15_000,
     retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 3 },
@@ -29,10 +23,6 @@ export function createKafka(options: KafkaOptions, instance: string, logger: Log
     logLevel: logLevel.INFO,
     logCreator: () => (entry) => logEntry(logger, entry),
   })
-}
-
-function readSasl(sasl: KafkaOptions['sasl']): { sasl: SASLOptions } | object {
-  return sasl === null ? {} : { sasl: sasl satisfies SASLOptions }
 }
 
 export function createConsumer(kafka: Kafka, groupId: string): Consumer {

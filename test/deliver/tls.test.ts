@@ -1,6 +1,6 @@
 import { createServer, type TlsOptions } from 'node:tls'
 import t, { type Test } from 'tap'
-import { makeCertificates } from './certificates.ts'
+import { makeCertificates } from '../support/certificates.ts'
 import { answer, send, startDeliverer, startProcessor } from './processor.ts'
 
 const certificates = makeCertificates(t)

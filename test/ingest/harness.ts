@@ -107,7 +107,7 @@ export function startConsumer(
   const metrics = createMetrics('test')
   const { logger, lines } = recordLines(level)
   const consumer = consume({
-    kafka: { brokers, topic, groupId, ssl: false, sasl: null },
+    kafka: { brokers, topic, groupId, tls: null, sasl: null },
     instance: `instance-${randomBytes(3).toString('hex')}`,
     maxRecordBytes: 1024 * 1024,
     leaseMs: 60_000,

@@ -19,7 +19,7 @@ export type Certificates = {
 
 /** Makes an authority and what it signs, with the openssl command, since Node can read certificates but make none. */
 export function makeCertificates(t: Pick<Test, 'teardown'>): Certificates {
-  const folder = mkdtempSync(join(tmpdir(), 'deliver-tls-'))
+  const folder = mkdtempSync(join(tmpdir(), 'tqp-certificates-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const openssl = (...args: string[]) => {
     const { error, status, stderr } = spawnSync('openssl', args, { cwd: folder, encoding: 'utf8' })
