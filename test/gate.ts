@@ -2,12 +2,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import { ensureTestPostgres, stopTestPostgres } from './support/postgres.ts'
 
-// `npm test`: everything that must hold before a commit. All of it runs, whatever fails; the last line sums it up.
+// `npm test`: everything that must hold before a commit, on the Node that runs it. All of it runs, whatever fails; the last line
+// sums it up. `--tests-only` leaves out what no Node makes a difference to, and so do named test files.
 
 /**
  * Reads what `tap --reporter=tap` prints: TAP version 14, where a comment opens a subtest, four spaces indent it, and a point
@@ -61,35 +63,49 @@ class TapReader {
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const output = join(root, '.tap', 'gate.tap')
+// One for each Node, so that a matrix leaves them all.
+const output = join(root, '.tap', `gate-${process.versions.node}.tap`)
 
 let passed = 0
 let skipped = 0
 const failures: string[] = []
 const leftOut: string[] = []
 
-const files = process.argv.slice(2)
-if (files.length === 0) {
-  await step('types', 'tsc', ['--noEmit'])
-  await step('lint', 'eslint', ['.'])
-  await step('format', 'prettier', ['--check', '.'])
-} else {
-  leftOut.push('types, lint and format: test files were named')
-}
+const { values: flags, positionals: files } = parseArgs({
+  options: { 'tests-only': { type: 'boolean', default: false } },
+  allowPositionals: true,
+})
+say(`Node ${process.versions.node}`)
+if (files.length > 0) leftOut.push('types, lint, format and engines: test files were named')
+else await checkSources()
+const built = await step('build', installed('tsc'), ['-p', 'tsconfig.build.json'])
 await startDatabase()
 await runTests()
 say(await stopTestPostgres())
 sumUp()
 
-async function step(name: string, program: string, args: string[]): Promise<void> {
-  say(`${name}: ${program} ${args.join(' ')}`)
-  const child = spawn(join(root, 'node_modules', '.bin', program), args, {
-    cwd: root,
-    stdio: ['ignore', 'inherit', 'inherit'],
-  })
+async function checkSources(): Promise<void> {
+  // npm itself says whether every package that it installed may run on this Node.
+  await step('engines', 'npm', ['ci', '--dry-run', '--engine-strict', '--loglevel=error'])
+  if (flags['tests-only']) return
+  await step('types', installed('tsc'), ['--noEmit'])
+  await step('lint', installed('eslint'), ['.'])
+  await step('format', installed('prettier'), ['--check', '.'])
+}
+
+/** Whether it held. */
+async function step(name: string, program: string, args: string[]): Promise<boolean> {
+  const command = `${basename(program)} ${args.join(' ')}`
+  say(`${name}: ${command}`)
+  const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
   await once(child, 'exit')
   if (child.exitCode === 0) passed += 1
-  else failures.push(`${name}: ${program} ended with exit code ${child.exitCode ?? 'none'}, see above`)
+  else failures.push(`${name}: ${command} ended with exit code ${child.exitCode ?? 'none'}, see above`)
+  return child.exitCode === 0
+}
+
+function installed(program: string): string {
+  return join(root, 'node_modules', '.bin', program)
 }
 
 /** Started once here, so that no test file has to, and so that a failure to start reads as what it is. */
@@ -108,8 +124,10 @@ async function runTests(): Promise<void> {
   await mkdir(join(root, '.tap'), { recursive: true })
   const log = createWriteStream(output)
   const args = ['--reporter=tap', ...files]
-  const child = spawn(join(root, 'node_modules', '.bin', 'tap'), args, {
+  const child = spawn(installed('tap'), args, {
     cwd: root,
+    // Programs that do not build are run from source, so that the tests say what is wrong with them.
+    env: built ? { ...process.env, TEST_BUILT: '1' } : process.env,
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const exit = once(child, 'exit')

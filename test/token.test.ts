@@ -1,17 +1,13 @@
 import { spawnSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { authenticate } from '../src/api/access.ts'
 import { configure } from '../src/config.ts'
-
-const entry = fileURLToPath(new URL('../src/token.ts', import.meta.url))
+import { program } from './support/program.ts'
 
 function run(...flags: string[]) {
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    ['--import', import.meta.resolve('tsx'), entry, ...flags],
-    { encoding: 'utf8' },
-  )
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...program('token'), ...flags], {
+    encoding: 'utf8',
+  })
   return { status, stdout, stderr }
 }
 

@@ -5,12 +5,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Entry } from '../../src/embedded/mock/ledger.ts'
 import { startMock, type Mock } from '../support/mock.ts'
-
-const script = fileURLToPath(new URL('../../src/embedded/mock.ts', import.meta.url))
+import { program } from '../support/program.ts'
 
 async function post(
   mock: Mock,
@@ -252,7 +250,7 @@ t.test('a flag that makes no sense is one sentence and exit code 1', async (t) =
     ['--hang', '0.6', '--reset', '0.6'],
     ['--retry-after', '-5'],
   ]) {
-    const child = spawn(process.execPath, ['--import', 'tsx', script, ...flags], {
+    const child = spawn(process.execPath, [...program('embedded/mock'), ...flags], {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     const [said] = await Promise.all([text(child.stderr), once(child, 'exit')])

@@ -4,12 +4,12 @@ import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { Kafka, logLevel } from 'kafkajs'
 import t, { type Test } from 'tap'
 import { testTransaction } from '../../src/embedded/test-transaction.ts'
 import { produce } from '../../src/produce.ts'
 import { startBroker } from '../support/broker.ts'
+import { program } from '../support/program.ts'
 
 const broker = await startBroker(t)
 const brokers = broker.brokers.join(',')
@@ -135,8 +135,7 @@ t.test('records that nobody acknowledged end the command with 1', async (t) => {
 })
 
 async function run(args: string[]): Promise<{ code: number | null; output: string; errors: string }> {
-  const entry = fileURLToPath(new URL('../../src/produce.ts', import.meta.url))
-  const child = spawn(process.execPath, ['--import', 'tsx', entry, ...args], {
+  const child = spawn(process.execPath, [...program('produce'), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const output: string[] = []

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type pg from 'pg'
 import { countByStatus } from '../../src/log/count-by-status.ts'
@@ -8,6 +7,7 @@ import { foldCounts } from '../../src/log/fold-counts.ts'
 import { rebuild, type Difference } from '../../src/log/rebuild.ts'
 import { settle } from '../../src/log/settle.ts'
 import { database } from '../support/database.ts'
+import { program } from '../support/program.ts'
 import {
   accepted,
   deadLetter,
@@ -317,10 +317,8 @@ t.test('more messages than one chunk are all looked at', async (t) => {
   t.strictSame(await collect(pool), [])
 })
 
-const script = fileURLToPath(new URL('../../src/rebuild.ts', import.meta.url))
-
 async function run(url: string): Promise<{ code: number | null; output: string; errors: string }> {
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), script], {
+  const child = spawn(process.execPath, program('rebuild'), {
     env: { PATH: process.env.PATH, DATABASE_URL: url },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

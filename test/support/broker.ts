@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { program } from './program.ts'
 
 /** The part of tap's test that a helper needs. */
 interface Teardown {
@@ -30,7 +30,6 @@ interface Running {
   errors: string[]
 }
 
-const entry = fileURLToPath(new URL('../../src/embedded/broker.ts', import.meta.url))
 const endingSignals: ReadonlySet<NodeJS.Signals> = new Set(['SIGKILL', 'SIGTERM', 'SIGINT'])
 
 /** Starts the real embedded broker as a process of its own, on a free port, and ends it with the test. */
@@ -72,7 +71,7 @@ export async function runBroker(
   args: string[],
   environment: Record<string, string> = {},
 ): Promise<{ code: number | null; output: string; errors: string }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', entry, ...args], {
+  const child = spawn(process.execPath, [...program('embedded/broker'), ...args], {
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -87,7 +86,7 @@ export async function runBroker(
 async function start(dataDir: string, port: number): Promise<Running> {
   const child = spawn(
     process.execPath,
-    ['--import', 'tsx', entry, '--port', String(port), '--data', dataDir],
+    [...program('embedded/broker'), '--port', String(port), '--data', dataDir],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
     },

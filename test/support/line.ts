@@ -4,7 +4,6 @@ import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type pg from 'pg'
 import type { Test } from 'tap'
 import type { Entry } from '../../src/embedded/mock/ledger.ts'
@@ -12,6 +11,7 @@ import { produce } from '../../src/produce.ts'
 import { database, type TestDatabase } from './database.ts'
 import { startKafka } from './kafka.ts'
 import { startMock, type Mock } from './mock.ts'
+import { program } from './program.ts'
 import { until } from './until.ts'
 
 export interface Line {
@@ -38,8 +38,6 @@ export interface Line {
 }
 
 export type Counts = Record<'pending' | 'processing' | 'success' | 'failed' | 'dead_letter', number>
-
-const verifyScript = fileURLToPath(new URL('../../src/verify.ts', import.meta.url))
 
 /**
  * Everything around a service, all of it real: a database, a topic, and a mock processor with a ledger of their own.
@@ -128,7 +126,7 @@ export async function setUpLine(
 }
 
 async function runVerify(url: string, flags: string[]): Promise<{ code: number | null; output: string }> {
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), verifyScript, ...flags], {
+  const child = spawn(process.execPath, [...program('verify'), ...flags], {
     env: { PATH: process.env.PATH, DATABASE_URL: url },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

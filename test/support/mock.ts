@@ -4,10 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-
-const script = fileURLToPath(new URL('../../src/embedded/mock.ts', import.meta.url))
+import { program } from './program.ts'
 
 export interface Mock {
   /** Where transactions are POSTed. */
@@ -30,13 +28,9 @@ export async function startMock(t: Pick<Test, 'teardown'>, flags: string[] = [])
   const ledgerPath = await findLedger(t, flags)
   const ledger = flags.includes('--lean') || flags.includes('--ledger') ? [] : ['--ledger', ledgerPath]
   const port = flags.includes('--port') ? [] : ['--port', '0']
-  const child = spawn(
-    process.execPath,
-    ['--import', import.meta.resolve('tsx'), script, ...port, ...ledger, ...flags],
-    {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  )
+  const child = spawn(process.execPath, [...program('embedded/mock'), ...port, ...ledger, ...flags], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const gone = once(child, 'exit').then(() => undefined)
   const end = async (signal: NodeJS.Signals) => {
     if (child.exitCode === null && child.signalCode === null) child.kill(signal)

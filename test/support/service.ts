@@ -1,11 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { program } from './program.ts'
 import { until } from './until.ts'
-
-const script = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
 export interface Service {
   url: string
@@ -24,7 +22,7 @@ export async function startService(
   t: Pick<Test, 'teardown'>,
   settings: Record<string, string>,
 ): Promise<Service> {
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), script], {
+  const child = spawn(process.execPath, program('main'), {
     env: { PATH: process.env.PATH, PORT: '0', NODE_ENV: 'test', ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

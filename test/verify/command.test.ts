@@ -1,13 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { database } from '../support/database.ts'
 import { findFreePort } from '../support/free-port.ts'
+import { program } from '../support/program.ts'
 import { breakable } from './broken.ts'
-
-const entry = fileURLToPath(new URL('../../src/verify.ts', import.meta.url))
 
 t.test('the command', async (t) => {
   const { url, pool, history, mend } = await breakable(t)
@@ -95,7 +93,7 @@ async function run(
   databaseUrl: string,
   flags: string[],
 ): Promise<{ code: number | null; output: string; errors: string }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', entry, ...flags], {
+  const child = spawn(process.execPath, [...program('verify'), ...flags], {
     env: { ...process.env, DATABASE_URL: databaseUrl },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

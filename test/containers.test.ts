@@ -1,0 +1,190 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { parse } from 'yaml'
+import { configure } from '../src/config.ts'
+import { defaults } from '../src/config/settings.ts'
+import { readOptions } from '../src/embedded/mock/options.ts'
+
+// No Docker engine is needed for these: the files are read as Docker would read them, and held against the code.
+
+type Compose = {
+  services: Record<string, Service>
+  volumes: Record<string, unknown>
+}
+
+type Service = {
+  image: string
+  build?: string
+  command?: string[]
+  environment?: Record<string, string | number>
+  ports: string[]
+  volumes: string[]
+  depends_on?: Record<string, { condition: string }>
+  healthcheck?: { test: string[] }
+  stop_grace_period?: string
+}
+
+type Instruction = { name: string; rest: string }
+
+const root = new URL('../', import.meta.url)
+const read = (path: string): string => readFileSync(new URL(path, root), 'utf8')
+
+const compose = parse(read('docker-compose.yml')) as Compose
+const {
+  app,
+  kafka,
+  mock_downstream: mock,
+  postgres,
+} = compose.services as Record<string, Service | undefined>
+const instructions = readInstructions(read('Dockerfile'))
+const lastStage = instructions.slice(instructions.findLastIndex(({ name }) => name === 'FROM'))
+const packageJson = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+
+/** One entry an instruction; comments go, and a line that ends in a backslash goes on. */
+function readInstructions(text: string): Instruction[] {
+  const lines = text.replace(/^\s*#.*\n/gm, '').replaceAll('\\\n', ' ')
+  return lines
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .map((line) => ({ name: line.split(' ', 1)[0] ?? '', rest: line.slice(line.indexOf(' ') + 1).trim() }))
+}
+
+/** What compose makes of `${NAME:-default}` where NAME is not set. */
+function interpolate(environment: Record<string, string | number> = {}): Record<string, string> {
+  const values = Object.entries(environment).map(([name, value]) => [
+    name,
+    String(value).replaceAll(/\$\{\w+:-([^}]*)\}/g, '$1'),
+  ])
+  return Object.fromEntries(values) as Record<string, string>
+}
+
+/** As .dockerignore is read: the last line that matches a path, or a folder that it lies in, decides. */
+function isIgnored(path: string): boolean {
+  let ignored = false
+  for (const line of read('.dockerignore').split('\n')) {
+    const pattern = line.replace(/^!/, '').trim()
+    if (pattern === '' || pattern.startsWith('#')) continue
+    const form = pattern.replaceAll('.', '\\.').replaceAll('*', '[^/]*')
+    if (new RegExp(`^${form}(/|$)`).test(path)) ignored = !line.startsWith('!')
+  }
+  return ignored
+}
+
+/** What each COPY takes from the checkout; what comes from another stage is made there. */
+function copied(from: Instruction[]): string[] {
+  return from
+    .filter(({ name, rest }) => name === 'COPY' && !rest.startsWith('--from='))
+    .flatMap(({ rest }) => rest.split(/\s+/).slice(0, -1))
+}
+
+t.test('four services, each on its port of this machine and nowhere else', (t) => {
+  const ports = Object.entries(compose.services).map(([name, service]) => [name, ...service.ports])
+  t.strictSame(ports.sort(), [
+    ['app', '127.0.0.1:8000:8000'],
+    ['kafka', '127.0.0.1:29092:29092'],
+    ['mock_downstream', '127.0.0.1:8001:8001'],
+    ['postgres', '127.0.0.1:5432:5432'],
+  ])
+  t.end()
+})
+
+t.test('images are named to the last number, and ours is built from here', (t) => {
+  const bases = instructions.filter(({ name }) => name === 'FROM').map(({ rest }) => rest.split(' ')[0] ?? '')
+  t.equal(new Set(bases).size, 1, 'both stages have the same Node')
+  t.match(bases[0], /^node:22\.\d+\.\d+-\w+-slim$/)
+  t.match(postgres?.image, /^postgres:18\.\d+$/)
+  t.match(kafka?.image, /^apache\/kafka:4\.\d+\.\d+$/)
+  t.match([app?.build, mock?.build], ['.', '.'])
+  t.equal(app?.image, mock?.image)
+  t.end()
+})
+
+t.test('what the app needs is healthy before it starts, and each service can be asked', (t) => {
+  t.strictSame(app?.depends_on, {
+    postgres: { condition: 'service_healthy' },
+    kafka: { condition: 'service_healthy' },
+    mock_downstream: { condition: 'service_healthy' },
+  })
+  for (const [name, { healthcheck }] of Object.entries(compose.services)) t.ok(healthcheck, name)
+  t.match(app?.healthcheck?.test.join(' '), /:8000\/readyz/)
+  t.end()
+})
+
+t.test('data outlive their containers, in volumes that have a name', (t) => {
+  const mounts = Object.values(compose.services).flatMap((service) => service.volumes)
+  const named = new Set(mounts.map((mount) => mount.split(':')[0]))
+  t.strictSame([...named].sort(), Object.keys(compose.volumes).sort())
+  t.strictSame(postgres?.volumes, ['postgres:/var/lib/postgresql'])
+  t.equal(kafka?.volumes[0]?.split(':')[1], kafka?.environment?.KAFKA_LOG_DIRS)
+  t.end()
+})
+
+t.test('the settings of the app are all there are of production, and each has a name that is known', (t) => {
+  const settings = interpolate(app?.environment)
+  t.strictSame(
+    Object.keys(settings).filter((name) => !(name in defaults)),
+    [],
+  )
+  t.notOk(app?.command, 'what the image runs is what the app runs')
+  const built = lastStage.find(({ name }) => name === 'ENV')?.rest ?? ''
+  t.match(built, 'NODE_ENV=production')
+  const answer = configure({ ...settings, NODE_ENV: 'production' })
+  t.notOk('faults' in answer && answer.faults)
+  t.match(answer, {
+    config: {
+      production: true,
+      database: { url: 'postgresql://postgres:postgres@postgres:5432/transactions' },
+      kafka: { brokers: ['kafka:9092'] },
+      api: { host: '0.0.0.0', port: 8000 },
+    },
+  })
+  t.equal(postgres?.environment?.POSTGRES_PASSWORD, app?.environment?.POSTGRES_PASSWORD)
+  t.end()
+})
+
+t.test('the app posts to where the mock processor listens', (t) => {
+  const [node, , script, ...flags] = mock?.command ?? []
+  t.match([node, script], ['node', 'dist/embedded/mock.js'])
+  const options = readOptions(flags)
+  t.match(options, { host: '0.0.0.0', port: 8001, success: 0.8 })
+  t.equal(app?.environment?.DOWNSTREAM_URL, 'http://mock_downstream:8001/process')
+  t.end()
+})
+
+t.test('Kafka is found from a container and from this machine', (t) => {
+  const list = (name: string) => String(kafka?.environment?.[name]).split(',')
+  const advertised = list('KAFKA_ADVERTISED_LISTENERS')
+  t.strictSame(advertised, [`INSIDE://${app?.environment?.KAFKA_BROKER}`, 'OUTSIDE://localhost:29092'])
+  t.strictSame(list('KAFKA_LISTENERS'), ['INSIDE://:9092', 'OUTSIDE://:29092', 'CONTROLLER://:9093'])
+  const protocols = list('KAFKA_LISTENER_SECURITY_PROTOCOL_MAP').map((each) => each.split(':')[0])
+  t.strictSame(protocols, ['INSIDE', 'OUTSIDE', 'CONTROLLER'])
+  t.equal(kafka?.environment?.KAFKA_INTER_BROKER_LISTENER_NAME, 'INSIDE')
+  t.equal(kafka?.environment?.KAFKA_CONTROLLER_QUORUM_VOTERS, '1@kafka:9093')
+  t.match(kafka?.environment?.CLUSTER_ID, /^[\w-]{22}$/, 'a UUID as Kafka writes it')
+  t.end()
+})
+
+t.test('the image runs Node itself, with the flags of npm start, as nobody in particular', (t) => {
+  const command = JSON.parse(lastStage.findLast(({ name }) => name === 'CMD')?.rest ?? '[]') as string[]
+  t.equal(packageJson.scripts.start, `npm run --silent build && exec ${command.join(' ')}`)
+  const user = lastStage.findLast(({ name }) => name === 'USER')?.rest
+  t.match(user, /^[1-9]\d*$/)
+  t.match(lastStage.find(({ name }) => name === 'HEALTHCHECK')?.rest, /\/healthz/)
+  t.equal(app?.stop_grace_period, '30s')
+  t.end()
+})
+
+t.test('what the image is made of is there and let in, and nothing private is', (t) => {
+  const sources = copied(instructions)
+  t.ok(sources.length > 5)
+  for (const source of sources) {
+    t.ok(existsSync(fileURLToPath(new URL(source, root))), `${source} is there`)
+    t.notOk(isIgnored(source), `${source} is let in`)
+  }
+  for (const path of ['.env', '.git', '.data', 'node_modules', 'dist', 'test', 'README.md'])
+    t.ok(isIgnored(path), `${path} stays outside`)
+  // The service reads these beside its own code.
+  for (const path of ['migrations', 'package.json']) t.ok(copied(lastStage).includes(path), path)
+  t.end()
+})

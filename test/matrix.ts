@@ -1,0 +1,93 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { dirname, delimiter } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+// `npm run test:matrix`: the gate on every Node that the service supports, one after the other; the last line sums them up.
+
+type Row = {
+  /** The newest of its major when it was written down. Where that is what runs this, it is used as it is. */
+  readonly node: string
+  /** What else is different in this row, as the tests' own variables. */
+  readonly environment: Readonly<Record<string, string>>
+}
+
+type Sum = { passed: number; failed: number; skipped: number }
+
+const rows: readonly Row[] = [
+  { node: '20.20.2', environment: {} },
+  { node: '22.23.3', environment: {} },
+  { node: '24.21.0', environment: {} },
+]
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const sums: Sum[] = []
+for (const [index, row] of rows.entries()) sums.push(await runRow(row, index === 0))
+sumUp()
+
+/** Types, lint and format are the same on every Node: the first row has them. */
+async function runRow(row: Row, isFirst: boolean): Promise<Sum> {
+  const name = [`Node ${row.node}`, ...Object.entries(row.environment).map((each) => each.join('='))].join(
+    ', ',
+  )
+  const startedAt = performance.now()
+  say(name)
+  const node = findNode(row.node)
+  const sum = node === null ? null : await runGate(node, row.environment, isFirst ? [] : ['--tests-only'])
+  const minutes = ((performance.now() - startedAt) / 60_000).toFixed(1)
+  say(sum === null ? `${name}: did not come to a sum` : `${name}: ${describe(sum)}, in ${minutes} minutes`)
+  return sum ?? { passed: 0, failed: 1, skipped: 0 }
+}
+
+/**
+ * The Node that runs this, or the one that npm has as a package, which it keeps in its cache; null, and npm's own words, where
+ * there is none.
+ */
+function findNode(version: string): string | null {
+  const isOwn = version.split('.')[0] === process.versions.node.split('.')[0]
+  if (isOwn) return process.execPath
+  const name = `node-${process.platform}-${process.arch}@${version}`
+  const { stdout, status } = spawnSync(
+    'npm',
+    ['exec', '--yes', `--package=${name}`, '--call', 'node --print process.execPath'],
+    { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  return status === 0 ? stdout.trim() : null
+}
+
+/** By PATH too, so that npm and whatever else a test starts by name runs on that Node. */
+async function runGate(node: string, environment: Row['environment'], flags: string[]): Promise<Sum | null> {
+  const path = [dirname(node), process.env.PATH].join(delimiter)
+  const child = spawn(node, ['--import', import.meta.resolve('tsx'), 'test/gate.ts', ...flags], {
+    cwd: root,
+    env: { ...process.env, ...environment, PATH: path },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const ended = once(child, 'exit')
+  let sum: Sum | null = null
+  for await (const line of createInterface({ input: child.stdout })) {
+    const found = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/.exec(line)
+    if (found === null) process.stdout.write(`${line}\n`)
+    else sum = { passed: Number(found[1]), failed: Number(found[2]), skipped: Number(found[3] ?? 0) }
+  }
+  await ended
+  // A gate that ends badly and counts no failure is one all the same.
+  if (sum !== null && sum.failed === 0 && child.exitCode !== 0) return null
+  return sum
+}
+
+function sumUp(): void {
+  const add = (of: keyof Sum): number => sums.reduce((total, sum) => total + sum[of], 0)
+  const total = { passed: add('passed'), failed: add('failed'), skipped: add('skipped') }
+  process.stdout.write(`\n${describe(total)}\n`)
+  process.exitCode = total.failed > 0 ? 1 : 0
+}
+
+function describe({ passed, failed, skipped }: Sum): string {
+  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
+}
+
+function say(line: string): void {
+  process.stdout.write(`==== ${line}\n`)
+}
