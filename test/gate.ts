@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { whyNoApacheKafka } from './support/apache-kafka/missing.ts'
+import { kafkaKind, stopSharedKafka } from './support/kafka.ts'
 import { ensureTestPostgres, stopTestPostgres } from './support/postgres.ts'
 
 // `npm test`: everything that must hold before a commit, on the Node that runs it. All of it runs, whatever fails; the last line
@@ -63,8 +65,6 @@ class TapReader {
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-// One for each Node, so that a matrix leaves them all.
-const output = join(root, '.tap', `gate-${process.versions.node}.tap`)
 
 let passed = 0
 let skipped = 0
@@ -80,8 +80,10 @@ if (files.length > 0) leftOut.push('types, lint, format and engines: test files 
 else await checkSources()
 const built = await step('build', installed('tsc'), ['-p', 'tsconfig.build.json'])
 await startDatabase()
-await runTests()
-say(await stopTestPostgres())
+await runTests(files, kafkaKind())
+if (files.length === 0 && kafkaKind() === 'embedded') await runOnApacheKafka()
+for (const sentence of [await stopSharedKafka(), await stopTestPostgres()])
+  if (sentence !== null) say(sentence)
 sumUp()
 
 async function checkSources(): Promise<void> {
@@ -118,16 +120,40 @@ async function startDatabase(): Promise<void> {
   }
 }
 
+/** All that may run on either broker has run on the embedded one by now. */
+async function runOnApacheKafka(): Promise<void> {
+  const missing = await whyNoApacheKafka()
+  if (missing === false) await runTests(await findTestsOfEitherBroker(), 'apache')
+  else {
+    skipped += 1
+    leftOut.push(`the suites that need a broker, on Apache Kafka: ${missing}`)
+  }
+}
+
+/** The tests that take the broker they are given; one that starts an Apache Kafka itself has had it. */
+async function findTestsOfEitherBroker(): Promise<string[]> {
+  const found: string[] = []
+  for (const name of await readdir(join(root, 'test'), { recursive: true })) {
+    if (!name.endsWith('.test.ts')) continue
+    const text = await readFile(join(root, 'test', name), 'utf8')
+    if (/support\/(kafka|line)\.ts'/.test(text) && !text.includes('startApacheKafka'))
+      found.push(`test/${name}`)
+  }
+  return found.sort()
+}
+
 /** tap's own words are kept in a file; what is printed is one line a test file, and at the end whatever failed. */
-async function runTests(): Promise<void> {
-  say(`tests: tap ${files.join(' ')}`)
+async function runTests(files: readonly string[], broker: ReturnType<typeof kafkaKind>): Promise<void> {
+  say(`tests, ${broker} broker: tap ${files.join(' ')}`)
   await mkdir(join(root, '.tap'), { recursive: true })
+  // One for each run, so that a matrix leaves them all.
+  const output = join(root, '.tap', `gate-${process.versions.node}-${broker}.tap`)
   const log = createWriteStream(output)
   const args = ['--reporter=tap', ...files]
   const child = spawn(installed('tap'), args, {
     cwd: root,
     // Programs that do not build are run from source, so that the tests say what is wrong with them.
-    env: built ? { ...process.env, TEST_BUILT: '1' } : process.env,
+    env: { ...process.env, TEST_BROKER: broker, ...(built && { TEST_BUILT: '1' }) },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const exit = once(child, 'exit')
@@ -142,7 +168,7 @@ async function runTests(): Promise<void> {
   passed += reader.passed
   skipped += reader.skipped.length
   leftOut.push(...reader.skipped)
-  failures.push(...reader.failures)
+  failures.push(...reader.failures.map((each) => `${broker} broker: ${each}`))
   if (child.exitCode !== 0 && reader.failures.length === 0)
     failures.push(`tests: tap ended with exit code ${child.exitCode ?? 'none'}, see ${output}`)
 }
