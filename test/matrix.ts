@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { dirname, delimiter } from 'node:path'
+import { delimiter, dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
@@ -28,9 +28,8 @@ sumUp()
 
 /** Types, lint and format are the same on every Node: the first row has them. */
 async function runRow(row: Row, isFirst: boolean): Promise<Sum> {
-  const name = [`Node ${row.node}`, ...Object.entries(row.environment).map((each) => each.join('='))].join(
-    ', ',
-  )
+  const variables = Object.entries(row.environment).map((each) => each.join('='))
+  const name = [`Node ${majorOf(row.node)}`, ...variables].join(', ')
   const startedAt = performance.now()
   say(name)
   const node = findNode(row.node)
@@ -45,8 +44,7 @@ async function runRow(row: Row, isFirst: boolean): Promise<Sum> {
  * there is none.
  */
 function findNode(version: string): string | null {
-  const isOwn = version.split('.')[0] === process.versions.node.split('.')[0]
-  if (isOwn) return process.execPath
+  if (majorOf(version) === majorOf(process.versions.node)) return process.execPath
   const name = `node-${process.platform}-${process.arch}@${version}`
   const { stdout, status } = spawnSync(
     'npm',
@@ -75,6 +73,10 @@ async function runGate(node: string, environment: Row['environment'], flags: str
   // A gate that ends badly and counts no failure is one all the same.
   if (sum !== null && sum.failed === 0 && child.exitCode !== 0) return null
   return sum
+}
+
+function majorOf(version: string): string {
+  return version.slice(0, version.indexOf('.'))
 }
 
 function sumUp(): void {
