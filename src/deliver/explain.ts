@@ -2,6 +2,9 @@
 const tlsCodes =
   /^(?:ERR_SSL_|ERR_TLS_|CERT_|CRL_|UNABLE_TO_|ERROR_IN_C|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED_CERT|HOSTNAME_MISMATCH$|INVALID_(?:CA|PURPOSE)$|PATH_LENGTH_)/
 
+/** What newer Nodes add to it. Here DOWNSTREAM_CA is the remedy, and a fault has one text on every Node. */
+const nodeAdvice = /; if the root CA is installed locally.*$/
+
 /** How long a reason made from another's text may become. */
 const textMax = 200
 
@@ -77,7 +80,7 @@ function tlsText(error: Error, code: string): string | null {
   if (!tlsCodes.test(code)) return null
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'TLS: the certificate is for another host'
   const text = 'reason' in error && typeof error.reason === 'string' ? error.reason : error.message
-  return `TLS: ${clean(text)} [${code}]`
+  return `TLS: ${clean(text.replace(nodeAdvice, ''))} [${code}]`
 }
 
 /** An error's code, which is a constant of Node, OpenSSL or undici; the address it adds differs from try to try. */
