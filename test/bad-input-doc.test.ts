@@ -17,8 +17,12 @@ function citations(text: string): { file: string; name: string }[] {
   )
 }
 
+const textsRead = new Map<string, Set<string>>()
+
 /** Every text that stands in the file, as it reads when it runs. */
 function textsOf(file: string): Set<string> {
+  const read = textsRead.get(file)
+  if (read !== undefined) return read
   const source = ts.createSourceFile(
     file,
     readFileSync(join(root, file), 'utf8'),
@@ -31,6 +35,7 @@ function textsOf(file: string): Set<string> {
     node.forEachChild(visit)
   }
   visit(source)
+  textsRead.set(file, texts)
   return texts
 }
 
