@@ -93,7 +93,7 @@ t.test('no secret, card number or control character is in any line, metric or st
   const events = new Set(service.log.map(({ event }) => event))
   for (const event of ['record ingested', 'attempt', 'dead letter', 'replay', 'record refused by PostgreSQL'])
     t.ok(events.has(event), `the log tells of ${event}`)
-  t.match(service.output(), '\\u009b', 'an odd id is told by its numbers')
+  t.ok(service.output().includes('\\u009b'), 'an odd id is told by its numbers')
 
   const told: Record<string, string> = {
     'the log': service.output(),
@@ -102,10 +102,11 @@ t.test('no secret, card number or control character is in any line, metric or st
     'metrics and status': shown.join('\n'),
     'the reasons of events': reasons.map(({ reason }) => reason).join('\n'),
   }
+  // Not by a match: its diagnostics would show what must not be seen, and break the test's own report.
   for (const [what, text] of Object.entries(told)) {
     for (const secret of [card, token, ...Object.values(secrets)])
-      t.notMatch(text, secret, `${what}: ${secret}`)
-    t.notMatch(text.replaceAll('\n', ''), /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u, `${what}: odd characters`)
+      t.notOk(text.includes(secret), `${what} holds no ${secret}`)
+    t.notOk(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u.test(text.replaceAll('\n', '')), `${what} is clean`)
   }
   await line.isClean(t)
 })
