@@ -1,6 +1,6 @@
 import { crc32c } from '../../runtime/crc32c.ts'
 import { codecs } from '../unpack/register-codecs.ts'
-import { readRecords, type FetchedRecord } from './read-records.ts'
+import { checkCount, readRecords, type FetchedRecord } from './read-records.ts'
 
 /** What a record batch says of itself in front of its records. */
 export type BatchHeader = {
@@ -73,6 +73,7 @@ export async function readBatchRecords(
 ): Promise<{ records: FetchedRecord[]; bytes: number }> {
   // Compaction leaves a producer's last batch there when all of its records are gone.
   if (header.records === 0) return { records: [], bytes: 0 }
+  checkCount(header)
   const bytes = await unpack(batch.subarray(headerBytes), header.attributes & codecMask)
   return { records: readRecords(bytes, header), bytes: bytes.length }
 }

@@ -14,6 +14,12 @@ const partsMax = 1_000_000
 const headerBytesMin = 2
 const logAppendTimeBit = 0x08
 
+/** @throws if the batch says that it has more records than can be, or more than are read */
+export function checkCount({ records }: BatchHeader): void {
+  if (records < 0) throw malformed()
+  if (records > partsMax) throw tooMany()
+}
+
 /**
  * Reads the records of an unpacked batch. It stands in for kafkajs' own reader, which takes a minute for one record with 16,000
  * headers (it copies all headers for each), hangs on a wrong count of them, and gathers them by name, so that their order is lost.
@@ -23,7 +29,6 @@ const logAppendTimeBit = 0x08
  * @throws if they are not exactly what the header says
  */
 export function readRecords(bytes: Buffer, header: BatchHeader): FetchedRecord[] {
-  if (header.records < 0) throw malformed()
   const reader = new Reader(bytes)
   const appendTime = (header.attributes & logAppendTimeBit) === 0 ? null : header.maxTimestamp.toString()
   const records: FetchedRecord[] = []
