@@ -381,8 +381,8 @@ function read(answer: Answer): Record<number, string[]> {
       partition,
       messages.map((each) =>
         'answeredFrom' in each
-          ? `end ${each.answeredFrom}-${each.offset}`
-          : `${each.offset}:${(each.value ?? '').toString()}`,
+          ? `end ${String(each.answeredFrom)}-${each.offset}`
+          : `${each.offset}:${each.value?.toString('utf8') ?? ''}`,
       ),
     ]),
   )

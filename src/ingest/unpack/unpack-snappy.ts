@@ -12,7 +12,7 @@ import { corrupt, Output, overLimit } from './output.ts'
  * @throws if it is corrupt or unpacks to more than `bytesMax`
  */
 export function unpackSnappy(packed: Buffer, bytesMax: number): Buffer {
-  if (!isHeader(packed, 0)) return unpackRaw(packed, bytesMax)
+  if (!isHeader(packed, 0)) return unpackRaw(packed, bytesMax, bytesMax)
   const blocks: Buffer[] = []
   let room = bytesMax
   let at = 0
@@ -25,7 +25,7 @@ export function unpackSnappy(packed: Buffer, bytesMax: number): Buffer {
     if (at + 4 > packed.length) throw corrupt()
     const end = at + 4 + packed.readUInt32BE(at)
     if (end > packed.length) throw corrupt()
-    const block = unpackRaw(packed.subarray(at + 4, end), room)
+    const block = unpackRaw(packed.subarray(at + 4, end), room, bytesMax)
     blocks.push(block)
     room -= block.length
     at = end
@@ -41,10 +41,10 @@ function isHeader(packed: Buffer, at: number): boolean {
 }
 
 /** A raw block says first how long it is unpacked. */
-function unpackRaw(packed: Buffer, bytesMax: number): Buffer {
+function unpackRaw(packed: Buffer, room: number, bytesMax: number): Buffer {
   const { length, at: start } = readLength(packed)
-  if (length > bytesMax) throw overLimit(bytesMax)
-  const output = new Output(length, length)
+  if (length > room) throw overLimit(bytesMax)
+  const output = new Output(room, length)
   let at = start
   while (at < packed.length) {
     const tag = packed[at++] ?? 0
