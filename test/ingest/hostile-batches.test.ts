@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, openSync, readSync, writeSync, closeSync } from 'node:fs'
+import { readFileSync, openSync, readSync, writeSync, closeSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -27,12 +27,17 @@ const unpackedMax = 64 * 1024 * 1024
 const packedByJava = new URL('packed/', import.meta.url)
 const recordsPlace = 61
 
-for (const file of readdirSync(packedByJava).sort()) {
+// unpack.test.ts has more levels of each.
+const packed = {
+  'gzip.bin': CompressionTypes.GZIP,
+  'snappy.bin': CompressionTypes.Snappy,
+  'lz4-1.bin': CompressionTypes.LZ4,
+  'zstd-3.bin': CompressionTypes.ZSTD,
+}
+for (const [file, type] of Object.entries(packed)) {
   t.test(`what the Java client packed is stored whole: ${file}`, async (t) => {
     const { pool } = await database(t)
     const topic = await createTopic(t, brokers, 1)
-    const name = file.split(/[-.]/)[0]!
-    const type = { gzip: CompressionTypes.GZIP, snappy: 2, lz4: 3, zstd: 4 }[name]!
     await producePacked(
       topic,
       0,
@@ -159,7 +164,7 @@ async function stopsAlone(t: Test, topic: TestTopic, pool: Pool, reason: string)
 async function producePacked(
   { producer, topic }: TestTopic,
   partition: number,
-  type: number,
+  type: CompressionTypes,
   count: number,
   packed: Buffer,
 ): Promise<void> {

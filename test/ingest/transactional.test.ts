@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Producer } from 'kafkajs'
+import kafkajs from 'kafkajs'
 import type { Pool } from 'pg'
 import t from 'tap'
 import { readNextOffsets } from '../../src/log/next-offsets.ts'
@@ -36,17 +36,17 @@ function testTransactions(kafka: ApacheKafka): void {
       // One is called off over the other, each over more than a fetch holds, and with keys that look like the end of a transaction.
       const calledOff = await one.transaction()
       const alsoCalledOff = await other.transaction()
-      await produce({ ...topic, producer: calledOff as Producer }, 0, ['off-0', ...large('off', 3)], {
+      await produce({ ...topic, producer: calledOff }, 0, ['off-0', ...large('off', 3)], {
         key: Buffer.alloc(4),
       })
-      await produce({ ...topic, producer: alsoCalledOff as Producer }, 0, ['off-1', ...large('off-1', 2)])
+      await produce({ ...topic, producer: alsoCalledOff }, 0, ['off-1', ...large('off-1', 2)])
       await produce(topic, 0, ['plain-0'])
-      await produce({ ...topic, producer: calledOff as Producer }, 0, ['off-2'])
+      await produce({ ...topic, producer: calledOff }, 0, ['off-2'])
       await alsoCalledOff.abort()
-      await produce({ ...topic, producer: calledOff as Producer }, 0, ['off-3'])
+      await produce({ ...topic, producer: calledOff }, 0, ['off-3'])
       await calledOff.abort()
       const committed = await one.transaction()
-      await produce({ ...topic, producer: committed as Producer }, 0, ['committed-0', 'committed-1'])
+      await produce({ ...topic, producer: committed }, 0, ['committed-0', 'committed-1'])
       await produce(topic, 0, ['plain-1'])
       await committed.commit()
       await produce(topic, 0, ['plain-2'])
@@ -67,7 +67,7 @@ function testTransactions(kafka: ApacheKafka): void {
     const producer = await transactional(t, topic, 'open')
     await produce(topic, 0, ['before'])
     const open = await producer.transaction()
-    await produce({ ...topic, producer: open as Producer }, 0, ['open'])
+    await produce({ ...topic, producer: open }, 0, ['open'])
     await produce(topic, 0, ['behind'])
     startConsumer(t, topic, pool)
     await produce(topic, 1, ['elsewhere'])
@@ -92,8 +92,8 @@ function testTransactions(kafka: ApacheKafka): void {
     // Partition 1 holds nothing else at all.
     for (const commits of [true, false]) {
       const transaction = await producer.transaction()
-      await produce({ ...topic, producer: transaction as Producer }, 0, [commits ? 'committed' : 'off'])
-      if (!commits) await produce({ ...topic, producer: transaction as Producer }, 1, ['off'])
+      await produce({ ...topic, producer: transaction }, 0, [commits ? 'committed' : 'off'])
+      if (!commits) await produce({ ...topic, producer: transaction }, 1, ['off'])
       await (commits ? transaction.commit() : transaction.abort())
     }
     await untilAllStored(pool, topic)
@@ -167,10 +167,16 @@ async function compact({ admin, topic }: TestTopic): Promise<void> {
     'delete.retention.ms': '0',
   }
   const configEntries = Object.entries(entries).map(([name, value]) => ({ name, value }))
-  await admin.alterConfigs({ validateOnly: false, resources: [{ type: 2, name: topic, configEntries }] })
+  await admin.alterConfigs({
+    validateOnly: false,
+    resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configEntries }],
+  })
 }
 
-async function produceKeyed({ producer, topic }: TestTopic, keys: string[]): Promise<void> {
+async function produceKeyed(
+  { producer, topic }: Pick<TestTopic, 'producer' | 'topic'>,
+  keys: string[],
+): Promise<void> {
   const messages = keys.map((key) => ({
     key,
     partition: 0,
