@@ -43,7 +43,9 @@ for (const version of [4, 5, 6, 7, 8, 9, 10, 11]) {
         ]),
       )
       t.strictSame(read(answer), { 0: ['10:a', '11:b'], 1: [], 2: ['30:d'], 3: [] })
-      t.match(found, [{ topic: 'topic', partition: 1, first: 20n, reason: /incorrect header check/ }])
+      t.match(found, [
+        { topic: 'topic', partition: 1, first: 20n, next: 21n, reason: /incorrect header check/ },
+      ])
       t.equal(found.length, 1)
     },
   )

@@ -222,9 +222,9 @@ t.test('zstd: frames in all their forms', async (t) => {
   t.throws(() => unpackZstd(frame(0x21, 7, 3, ...raw), 10), /dictionary/)
   t.throws(() => unpackZstd(frame(0xa0, 0xff, 0xff, 0xff, 0xff, ...raw), 10), /more than/)
   t.throws(() => unpackZstd(frame(0xe0, ...Array<number>(8).fill(0xff), ...raw), 10), /more than/)
-  // Ninety-eight thousand sequences that take no bit at all, which keep fzstd busy for as long as it has such blocks.
-  const bitless = [0x04 | (3 << 3), 0, 0, 0x03, 0xff, 0xff, 0xff, 0x54, 1, 0, 52, 0x01]
-  t.throws(() => unpackZstd(frame(0x00, 0x58, (bitless.length << 3) | 4, 0, 0, ...bitless), roomy), /corrupt/)
+  // Ninety-eight thousand sequences that lack their bits: fzstd takes over a minute for it.
+  const bitless = [1 << 3, 97, 0xff, 0xff, 0xff, 0x54, 0, 0, 52, 1]
+  t.throws(() => unpackZstd(frame(0x00, 0x58, (bitless.length << 3) | 5, 0, 0, ...bitless), roomy), /corrupt/)
 })
 
 t.test('a gzip bomb and one of each other codec is refused at the limit', async (t) => {

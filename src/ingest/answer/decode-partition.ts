@@ -8,10 +8,13 @@ import { splitRecords, type BatchPlace, type FetchedPartition } from './split-an
 /** What an answer may still unpack to. A batch is decoded as long as something is left, so it can end a batch below zero. */
 export type Budget = { bytes: number; records: number }
 
+/** Its offsets are [first, next). */
+export type Failure = { first: bigint; next: bigint; error: unknown }
+
 export type DecodedPartition = {
   records: FetchedRecord[]
   /** The first batch, if it cannot be decoded; one behind others is met again when those are read. */
-  failure: { first: bigint; error: unknown } | null
+  failure: Failure | null
 }
 
 /** Decodes batches of the formats from before Kafka 0.11. */
@@ -42,7 +45,8 @@ export async function decodePartition(
       // Unpacking ten mebibytes takes a tenth of a second; what waits for its turn meanwhile gets it.
       if (decoded.bytes > longBytes) await turn()
     } catch (error) {
-      if (last === null) return { records, failure: { first: place.firstOffset, error } }
+      if (last === null)
+        return { records, failure: { first: place.firstOffset, next: place.nextOffset, error } }
       break
     }
   }

@@ -35,7 +35,8 @@ export class DamagedBatch extends Error {}
 
 /**
  * Reads the header of a batch in the format of Kafka 0.11 and later ("magic 2"), and checks its checksum, as Kafka's own consumer
- * does and kafkajs does not: one flipped bit in a stored amount would be another payment. It costs 2.5 ms for a mebibyte.
+ * does and kafkajs does not: one flipped bit in a stored amount would be another payment. It costs 3 ms for a mebibyte, 0.8 µs for
+ * a record of 276 bytes (measured).
  *
  * Source: DefaultRecordBatch in Kafka's clients/src/main/java/org/apache/kafka/common/record.
  *

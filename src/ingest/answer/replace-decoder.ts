@@ -1,11 +1,18 @@
 import { createRequire } from 'node:module'
-import { decodePartition, type Budget, type DecodeOld } from './decode-partition.ts'
+import { decodePartition, type Budget, type DecodeOld, type Failure } from './decode-partition.ts'
 import { DamagedBatch } from './read-batch.ts'
 import type { FetchedRecord } from './read-records.ts'
 import { splitAnswer, type FetchedPartition } from './split-answer.ts'
 
 /** A record batch that cannot be decoded: damaged, too large when unpacked, or of a codec that is not there. */
-export type Undecodable = { topic: string; partition: number; first: bigint; reason: string }
+export type Undecodable = {
+  topic: string
+  partition: number
+  /** Its offsets are [first, next). */
+  first: bigint
+  next: bigint
+  reason: string
+}
 
 type AnsweredPartition = { partition: number; abortedTransactions: unknown[]; messages: FetchedRecord[] }
 type Answer = { responses: { topicName: string; partitions: AnsweredPartition[] }[] }
@@ -76,7 +83,7 @@ async function decodeAnswer(decode: Decode, raw: Buffer, version: number): Promi
 }
 
 /** A batch that is damaged may be whole when it comes a second time. */
-function isFinal(partition: FetchedPartition, { first, error }: { first: bigint; error: unknown }): boolean {
+function isFinal(partition: FetchedPartition, { first, error }: Failure): boolean {
   if (!(error instanceof DamagedBatch)) return true
   const isRepeated = damaged.get(nameOf(partition)) === first
   damaged.set(nameOf(partition), first)
@@ -87,10 +94,7 @@ function nameOf({ topic, partition }: FetchedPartition): string {
   return `${topic}:${partition}`
 }
 
-function tell(
-  { topic, partition }: FetchedPartition,
-  { first, error }: { first: bigint; error: unknown },
-): void {
+function tell({ topic, partition }: FetchedPartition, { first, next, error }: Failure): void {
   const reason = error instanceof Error ? error.message : String(error)
-  for (const listener of listeners) listener({ topic, partition, first, reason })
+  for (const listener of listeners) listener({ topic, partition, first, next, reason })
 }

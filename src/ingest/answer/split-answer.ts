@@ -81,13 +81,24 @@ function readHeader(
   return { header: raw.subarray(start, end + (version >= 11 ? 4 : 0)), aborted }
 }
 
-/** A record batch as a place in a partition's records. */
-export type BatchPlace = { start: number; end: number; firstOffset: bigint; magic: number }
+/**
+ * A record batch as a place in a partition's records. The next offset is the first one behind it, as far as its header and its
+ * successor's tell.
+ */
+export type BatchPlace = {
+  start: number
+  end: number
+  firstOffset: bigint
+  nextOffset: bigint
+  magic: number
+}
 
 // A batch begins with its first offset (int64) and the length of what follows (int32); where its format's number stands is the
 // same in all formats.
 const prefixBytes = 12
 const magicPlace = 16
+// How far the last offset lies above the first (int32), in the format of Kafka 0.11 and later.
+const lastOffsetDeltaPlace = 23
 
 /** The record batches; one cut off by the answer's size limit is left out. */
 export function splitRecords(records: Buffer): BatchPlace[] {
@@ -97,12 +108,21 @@ export function splitRecords(records: Buffer): BatchPlace[] {
     const end = start + prefixBytes + records.readInt32BE(start + 8)
     if (end > records.length) break
     const firstOffset = records.readBigInt64BE(start)
-    places.push({ start, end, firstOffset, magic: records.readInt8(start + magicPlace) })
+    const previous = places.at(-1)
+    // Of a batch that cannot be decoded nothing but this is sure: the next one begins behind it.
+    if (previous !== undefined) previous.nextOffset = firstOffset
+    const nextOffset = firstOffset + 1n + readLastDelta(records, start, end)
+    places.push({ start, end, firstOffset, nextOffset, magic: records.readInt8(start + magicPlace) })
     // A length that cannot be leaves nothing that could be found behind it; the checksum tells.
     if (end <= start + magicPlace) break
     start = end
   }
   return places
+}
+
+function readLastDelta(records: Buffer, start: number, end: number): bigint {
+  if (start + lastOffsetDeltaPlace + 4 > end) return 0n
+  return BigInt(Math.max(0, records.readInt32BE(start + lastOffsetDeltaPlace)))
 }
 
 function int32(value: number): Buffer {

@@ -8,7 +8,7 @@ import { runSequences, startSequences } from './zstd/sequences.ts'
  *
  * Own code, because Node has zstd from 22.15 on and we support 20, and fzstd cannot be bounded: it says how long its output is
  * only by streaming, where every block, were it of one byte, copies the whole window that the frame asks for; and it does not
- * notice that a block's bits have come to an end, so that twenty bytes keep it busy for seconds.
+ * notice that a block's bits have come to an end, so that nineteen bytes keep it busy for over a minute (measured).
  *
  * A frame's checksum is not looked at: the record batch has one over all of it.
  *
