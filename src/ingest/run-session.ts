@@ -4,12 +4,12 @@ import type { Pool } from 'pg'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { wait } from '../runtime/wait.ts'
+import { onUndecodable } from './answer/replace-decoder.ts'
 import { Assignment } from './assignment.ts'
 import { createConsumer, createKafka, type KafkaOptions } from './connect.ts'
 import type { FreshLane } from './fresh-lane.ts'
 import { handleBatch } from './handle-batch.ts'
 import { reasonOf, type Health } from './health.ts'
-import { onUndecodable } from './isolate-undecodable.ts'
 import { watchSilence } from './watch-silence.ts'
 
 export type ConsumeOptions = {
