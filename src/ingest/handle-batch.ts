@@ -1,7 +1,8 @@
 import type { Batch, EachBatchPayload, Kafka } from 'kafkajs'
-import type { Place } from './assignment.ts'
+import type { Assignment, Place } from './assignment.ts'
 import { reasonOf } from './health.ts'
 import { judgePosition, judgeRange, type Fetched } from './judge-position.ts'
+import { judgeProof } from './judge-proof.ts'
 import { readRange } from './read-range.ts'
 import { report, startTally, type Tally } from './report.ts'
 import { storeSlices, type SliceOptions } from './store-slices.ts'
@@ -60,6 +61,7 @@ async function findStart(
   fetched: Fetched,
 ): Promise<bigint | null> {
   const { assignment } = options
+  if (!isProven(assignment, place, batch, fetched)) return null
   const judgement = judgePosition(place.next, place.sought, fetched)
   if (judgement.then === 'take') return judgement.from
   if (judgement.then === 'ask' && place.next !== null) {
@@ -71,6 +73,25 @@ async function findStart(
   return null
 }
 
+/** Whether the batch may be held against the next offset: not before the last stored record was seen where it was stored from. */
+function isProven(assignment: Assignment, place: Place, batch: Batch, { fetched }: Fetched): boolean {
+  const { proof, next } = place
+  if (proof === null || next === null) return true
+  const found = judgeProof(batch, proof, next, { fetched, messages: batch.messages })
+  switch (found.kind) {
+    case 'proven':
+    case 'absent':
+      place.proof = null
+      return true
+    case 'below':
+      assignment.sendBack(place)
+      return false
+    case 'replaced':
+      assignment.stop(place, next, found.fault)
+      return false
+  }
+}
+
 /** Whether the broker has the stored next offset. If not, the partition is stopped; if nobody can say now, it is held. */
 async function askRange(
   { assignment, kafka }: BatchOptions,
@@ -79,9 +100,9 @@ async function askRange(
   batch: Batch,
 ): Promise<boolean> {
   try {
-    const reason = judgeRange(stored, await readRange(kafka, batch.topic, batch.partition))
-    if (reason !== null) assignment.stop(place, reason)
-    return reason === null
+    const fault = judgeRange(batch, stored, await readRange(kafka, batch.topic, batch.partition))
+    if (fault !== null) assignment.stop(place, stored, fault)
+    return fault === null
   } catch (error) {
     assignment.hold(place, `The broker's range could not be read: ${reasonOf(error)}`)
     return false

@@ -2,7 +2,14 @@ import { createRequire } from 'node:module'
 import { splitAnswer, type FetchedPartition } from './split-answer.ts'
 
 /** A record batch that kafkajs cannot decode: corrupt, too large when unpacked, or of a codec that is not there. */
-export type Undecodable = { topic: string; partition: number; first: bigint; reason: string }
+export type Undecodable = {
+  topic: string
+  partition: number
+  /** Its offsets are [first, next). */
+  first: bigint
+  next: bigint
+  reason: string
+}
 
 type Answer = { responses: { topicName: string; partitions: unknown[] }[] }
 type Decode = (raw: Buffer) => Promise<Answer>
@@ -66,15 +73,15 @@ async function cutBeforeFailure(
       build(partition, partition.records.subarray(batch.start, batch.end)),
     )
     if (reason === null) continue
-    if (batch.start === 0) tell({ ...partition, first: batch.firstOffset, reason })
+    if (batch.start === 0) tell({ ...partition, first: batch.firstOffset, next: batch.nextOffset, reason })
     return partition.records.subarray(0, batch.start)
   }
   // Each decodes alone but not all together: the first is progress.
   return partition.records.subarray(0, partition.batches[0]?.end ?? 0)
 }
 
-function tell({ topic, partition, first, reason }: Undecodable): void {
-  for (const listener of listeners) listener({ topic, partition, first, reason })
+function tell({ topic, partition, first, next, reason }: Undecodable): void {
+  for (const listener of listeners) listener({ topic, partition, first, next, reason })
 }
 
 async function decodes(decode: Decode, raw: Buffer): Promise<boolean> {

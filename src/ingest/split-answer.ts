@@ -4,11 +4,14 @@ export type FetchedPartition = {
   partition: number
   records: Buffer
   /** The record batches, as places in `records`; one cut off by the answer's size limit is left out. */
-  batches: { start: number; end: number; firstOffset: bigint }[]
+  batches: RecordBatchPlace[]
   /** The bytes of the topic's name with its length, and of everything between it and the records. */
   name: Buffer
   header: Buffer
 }
+
+/** The next offset is the first one behind the batch, as far as its header and its successor's tell. */
+export type RecordBatchPlace = { start: number; end: number; firstOffset: bigint; nextOffset: bigint }
 
 export type SplitAnswer = {
   partitions: FetchedPartition[]
@@ -19,6 +22,8 @@ export type SplitAnswer = {
 const abortedTransactionBytes = 16
 // A batch begins with its first offset (int64) and the length of what follows (int32).
 const batchPrefixBytes = 12
+// From a batch's start to how far its last offset lies above its first (int32), in the format of Kafka 0.11 and later.
+const lastOffsetDeltaAt = 23
 
 /**
  * Splits a fetch answer of version 4 to 11 by partition, without looking into the records.
@@ -74,16 +79,30 @@ function headerBytes(raw: Buffer, at: number, version: number): number {
   return fixed + 4 + aborted * abortedTransactionBytes + (version >= 11 ? 4 : 0)
 }
 
-function splitRecords(records: Buffer): FetchedPartition['batches'] {
-  const batches: FetchedPartition['batches'] = []
+function splitRecords(records: Buffer): RecordBatchPlace[] {
+  const batches: RecordBatchPlace[] = []
   let start = 0
   while (start + batchPrefixBytes <= records.length) {
     const end = start + batchPrefixBytes + records.readInt32BE(start + 8)
     if (end <= start || end > records.length) break
-    batches.push({ start, end, firstOffset: records.readBigInt64BE(start) })
+    const firstOffset = records.readBigInt64BE(start)
+    const previous = batches.at(-1)
+    // Of a batch that cannot be decoded nothing but this is sure: the next one begins behind it.
+    if (previous !== undefined) previous.nextOffset = firstOffset
+    batches.push({
+      start,
+      end,
+      firstOffset,
+      nextOffset: firstOffset + 1n + readLastDelta(records, start, end),
+    })
     start = end
   }
   return batches
+}
+
+function readLastDelta(records: Buffer, start: number, end: number): bigint {
+  if (start + lastOffsetDeltaAt + 4 > end) return 0n
+  return BigInt(Math.max(0, records.readInt32BE(start + lastOffsetDeltaAt)))
 }
 
 function int32(value: number): Buffer {

@@ -18,7 +18,7 @@ import {
 const { pool } = await database(t)
 
 function slice(partition: number, from: number, next: number, changes: Partial<Slice> = {}): Slice {
-  return { topic, partition, from: BigInt(from), next: BigInt(next), records: [], holes: [], ...changes }
+  return { topic, partition, incarnation: 1, from: BigInt(from), next: BigInt(next), records: [], holes: [], ...changes }
 }
 
 function send(slice: Slice): ReturnType<typeof ingest> {
@@ -309,8 +309,8 @@ t.test('the first slice of a partition may begin anywhere', async (t) => {
 
 t.test('a stopped partition takes nothing until it is resumed', async (t) => {
   await send(slice(712, 0, 1, { records: [record(0, newName())] }))
-  await pool.query(`select stop_partition($1, 712, 'out of range', 'ingest-1')`, [topic])
-  await pool.query(`select stop_partition($1, 712, 'again', 'ingest-2')`, [topic])
+  await pool.query(`select stop_partition($1, 712, 1, 1, null, 'out of range', 'ingest-1')`, [topic])
+  await pool.query(`select stop_partition($1, 712, 1, 1, null, 'again', 'ingest-2')`, [topic])
   const next = slice(712, 1, 2, { records: [record(1, newName())] })
   t.strictSame(await send(next), { kind: 'stopped', reason: 'out of range', nextOffset: 1n })
   await pool.query(

@@ -69,7 +69,7 @@ export class History {
     const decoded = records.map((each, at) => record(each, partition, first + BigInt(at)))
     const answer = await ingest(
       this.#pool,
-      { topic, partition, from, next, records: decoded, holes: hole === 0n ? [] : [{ from, next: first }] },
+      { topic, partition, incarnation: 1, from, next, records: decoded, holes: hole === 0n ? [] : [{ from, next: first }] },
       `${instance}/ingest`,
       `${instance}/fresh`,
       room,
