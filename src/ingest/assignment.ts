@@ -196,8 +196,10 @@ export class Assignment {
   async #settleDoubt(place: Place): Promise<void> {
     const { consumer, topic, readRange, logger, signal } = this.#options
     const { partition } = place
+    let low = 0n
     try {
       const range = await readRange(partition)
+      low = range.low
       const next = place.next ?? (await this.#options.readCommitted(partition)) ?? range.low
       const fault = judgeRange({ topic, partition }, next, range)
       if (fault !== null) {
@@ -210,10 +212,11 @@ export class Assignment {
       logger.warn({ topic, partition, reason: reasonOf(error) }, "the broker's range could not be read")
     }
     await wait(doubtMs, signal)
-    await this.#position([place])
+    await this.#position([place], low)
   }
 
-  async #position(places: readonly Place[]): Promise<void> {
+  /** @param low the broker's first offset, as far as it is known: a record below it can prove nothing any more */
+  async #position(places: readonly Place[], low = 0n): Promise<void> {
     const { database, topic } = this.#options
     const areCurrent = (): boolean => places.every((place) => this.has(place))
     const found = await this.#ask(() => readNextOffsets(database, topic), areCurrent)
@@ -228,6 +231,7 @@ export class Assignment {
       place.incarnation = stored?.incarnation ?? 1
       place.next = next
       place.proof = stored?.lastRecord ?? null
+      if (place.proof !== null && place.proof.offset < low) place.proof = null
       place.sought = null
       if (stored !== undefined && stored.stopped !== null) this.halt(place, stored.stopped)
       if (!place.stopped) this.#resume(place)
