@@ -74,10 +74,10 @@ async function findStart(
 }
 
 /** Whether the batch may be held against the next offset: not before the last stored record was seen where it was stored from. */
-function isProven(assignment: Assignment, place: Place, batch: Batch, { fetched }: Fetched): boolean {
+function isProven(assignment: Assignment, place: Place, batch: Batch, fetched: Fetched): boolean {
   const { proof, next } = place
   if (proof === null || next === null) return true
-  const found = judgeProof(batch, proof, next, { fetched, messages: batch.messages })
+  const found = judgeProof(batch, proof, next, { ...fetched, records: batch.messages })
   switch (found.kind) {
     case 'proven':
     case 'absent':

@@ -17,20 +17,20 @@ export type Proof =
  * Holds what the broker has where the last record was stored from against the log. Offsets alone cannot tell a topic that was
  * deleted, created again and filled past the next offset from the one that it took the place of.
  *
- * @param next the stored next offset
- * @param batch what was fetched: from which offset, and its records in their order
+ * @param stored the next offset
+ * @param batch what was fetched: from which offset, up to which, and the records in their order
  */
 export function judgeProof(
   of: Partition,
   last: LastRecord,
-  next: bigint,
-  batch: { fetched: bigint; messages: readonly KafkaMessage[] },
+  stored: bigint,
+  batch: { fetched: bigint; next: bigint; records: readonly Pick<KafkaMessage, 'offset' | 'value'>[] },
 ): Proof {
   if (batch.fetched > last.offset) return { kind: 'absent' }
-  const found = batch.messages.find(({ offset }) => BigInt(offset) >= last.offset)
-  if (found === undefined) return { kind: 'below' }
+  const found = batch.records.find(({ offset }) => BigInt(offset) >= last.offset)
+  if (found === undefined) return { kind: batch.next > last.offset ? 'absent' : 'below' }
   if (BigInt(found.offset) > last.offset) return { kind: 'absent' }
   return hashValue(found.value).equals(last.sha256)
     ? { kind: 'proven' }
-    : { kind: 'replaced', fault: explainReplaced(of, last.offset, next) }
+    : { kind: 'replaced', fault: explainReplaced(of, last.offset, stored) }
 }
