@@ -282,7 +282,10 @@ export class Assignment {
     const { consumer, topic, logger } = this.#options
     const { partition, incarnation, next } = place
     if (this.#announced.delete(partition))
-      logger.info({ topic, partition, incarnation, nextOffset: Number(next) }, 'partition goes on')
+      logger.info(
+        { topic, partition, incarnation, nextOffset: next === null ? null : Number(next) },
+        'partition goes on',
+      )
     this.#seek(place)
     consumer.resume([{ topic, partitions: [partition] }])
   }
