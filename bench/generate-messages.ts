@@ -126,12 +126,12 @@ async function writeChunk(client: pg.Client, from: number, to: number): Promise<
 
 const eventsOfChunk = `
   insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
-    outcome, status_code, duration_ms, reason, topic, partition, kafka_offset, payload_sha256, transaction_id)
+    outcome, status_code, duration_ms, reason, topic, partition, kafka_offset, incarnation, payload_sha256, transaction_id)
   select t.message_id, t.version, 1 + floor(extract(epoch from t.recorded_at - s.since) / s.position_seconds), t.recorded_at, t.type,
     'bench/' || t.lane, t.status, t.retry_count, t.recorded_at + t.due_ms * interval '1 ms', t.attempt, t.outcome, t.status_code,
     t.duration_ms, replace(t.reason, '#', t.n::text),
     case when t.version = 1 then 'bench.generated' end, case when t.version = 1 then t.partition end,
-    case when t.version = 1 then t.kafka_offset end, case when t.version = 1 then t.hash end, case when t.version = 1 then t.id end
+    case when t.version = 1 then t.kafka_offset end, case when t.version = 1 then 1 end, case when t.version = 1 then t.hash end, case when t.version = 1 then t.id end
   from (
     select m.*, m.at + e.at_ms * interval '1 ms' as recorded_at, e.version, e.type, e.status, e.lane, e.due_ms, e.retry_count,
       e.attempt, e.outcome, e.status_code, e.duration_ms, e.reason

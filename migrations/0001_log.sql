@@ -34,6 +34,7 @@ create table message_events (
   topic text,
   partition int,
   kafka_offset bigint,
+  incarnation int,
   payload_sha256 bytea,
   -- The identity, on version 1 only.
   transaction_id text collate "C",
@@ -72,12 +73,17 @@ create table records (
   primary key (message_id, version)
 );
 
--- The row is static and only ever locked: it is what makes two instances take turns on a partition.
+-- The row is static and only ever locked: it is what makes two instances take turns on a partition. A topic that is deleted and
+-- created again begins its offsets anew: that is the partition's next incarnation, a row of its own with advances, holes and
+-- decisions of its own. The highest one is read.
 create table partitions (
   partition_id int generated always as identity primary key,
   topic text not null,
   partition int not null,
-  unique (topic, partition)
+  incarnation int not null default 1,
+  -- Where it begins; null where that was left to the group's committed offset.
+  begins_at bigint,
+  unique (topic, partition, incarnation)
 );
 
 -- One row a slice. Appended and not updated: under an old snapshot an updated row gets dearer with every update (94 → 253 µs
@@ -91,6 +97,8 @@ create table partition_advances (
   conflicts int not null,
   rejected int not null,
   holes bigint not null,
+  -- Offsets that an operator gave up, by a decision that says which and why.
+  gaps bigint not null default 0,
   -- Between them lie the messages that the slice's records were first stored as; null where it had none. They lead from a
   -- record to its event without an index that every event would pay for.
   first_message_id bigint,
@@ -110,12 +118,16 @@ create table partition_holes (
   primary key (partition_id, first_offset)
 );
 
--- A partition is stopped when its latest row says so.
+-- A partition is stopped when its latest row says so; the other types are an operator's word on it: `resumed` where it stands,
+-- `gap_accepted` without what lies between the two offsets, or ended, because a new incarnation has begun.
 create table partition_decisions (
   partition_id int not null references partitions,
   decision int not null,
-  type text not null check (type in ('stopped', 'resumed')),
+  type text not null check (type in ('stopped', 'resumed', 'gap_accepted', 'incarnation_begun')),
+  -- Where the partition stood.
   next_offset bigint,
+  -- Where it goes on: for a stop, if what stopped it is given up, as far as that was known; for a new incarnation, its first.
+  resume_offset bigint,
   recorded_at timestamptz not null,
   actor text not null,
   reason text not null,
@@ -264,7 +276,8 @@ create table partition_folds (
   duplicates bigint not null,
   conflicts bigint not null,
   rejected bigint not null,
-  holes bigint not null
+  holes bigint not null,
+  gaps bigint not null
 ) with (fillfactor = 70);
 
 -- What an operator reads: the founding eight columns, and four beside them.
@@ -286,7 +299,7 @@ create view messages as
   left join records r on r.message_id = s.message_id and r.version = 1;
 
 create view stopped_partitions as
-  select p.topic, p.partition, d.reason, d.recorded_at as since
+  select p.partition_id, p.topic, p.partition, d.reason, d.recorded_at as since
   from partitions p
   cross join lateral (
     select type, reason, recorded_at from partition_decisions

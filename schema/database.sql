@@ -74,6 +74,7 @@ create table message_events (
   topic text,
   partition integer,
   kafka_offset bigint,
+  incarnation integer,
   payload_sha256 bytea,
   transaction_id text collate "C",
   related_message_id bigint,
@@ -117,6 +118,7 @@ create table partition_advances (
   conflicts integer not null,
   rejected integer not null,
   holes bigint not null,
+  gaps bigint not null default 0,
   first_message_id bigint,
   last_message_id bigint,
   recorded_at timestamp with time zone not null,
@@ -131,12 +133,13 @@ create table partition_decisions (
   decision integer not null,
   type text not null,
   next_offset bigint,
+  resume_offset bigint,
   recorded_at timestamp with time zone not null,
   actor text not null,
   reason text not null,
   constraint partition_decisions_partition_id_fkey FOREIGN KEY (partition_id) REFERENCES partitions(partition_id),
   constraint partition_decisions_pkey PRIMARY KEY (partition_id, decision),
-  constraint partition_decisions_type_check CHECK ((type = ANY (ARRAY['stopped'::text, 'resumed'::text])))
+  constraint partition_decisions_type_check CHECK ((type = ANY (ARRAY['stopped'::text, 'resumed'::text, 'gap_accepted'::text, 'incarnation_begun'::text])))
 );
 
 create table partition_folds (
@@ -148,6 +151,7 @@ create table partition_folds (
   conflicts bigint not null,
   rejected bigint not null,
   holes bigint not null,
+  gaps bigint not null,
   constraint partition_folds_partition_id_fkey FOREIGN KEY (partition_id) REFERENCES partitions(partition_id),
   constraint partition_folds_pkey PRIMARY KEY (partition_id)
 ) with (fillfactor=70);
@@ -167,8 +171,10 @@ create table partitions (
   partition_id integer not null generated always as identity,
   topic text not null,
   partition integer not null,
+  incarnation integer not null default 1,
+  begins_at bigint,
   constraint partitions_pkey PRIMARY KEY (partition_id),
-  constraint partitions_topic_partition_key UNIQUE (topic, partition)
+  constraint partitions_topic_partition_incarnation_key UNIQUE (topic, partition, incarnation)
 );
 
 create table records (
@@ -257,7 +263,8 @@ create view messages as
      LEFT JOIN records r ON r.message_id = s.message_id AND r.version = 1;
 
 create view stopped_partitions as
- SELECT p.topic,
+ SELECT p.partition_id,
+    p.topic,
     p.partition,
     d.reason,
     d.recorded_at AS since
@@ -367,7 +374,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.append_record_event(original bigint, in_actor text, in_topic text, in_partition integer, in_offset bigint, in_hash bytea, conflicting bigint, in_key bytea, in_headers text, in_traceparent text, in_timestamp_ms bigint, in_payload_bytes integer)
+CREATE OR REPLACE FUNCTION public.append_record_event(original bigint, in_actor text, in_topic text, in_partition integer, in_incarnation integer, in_offset bigint, in_hash bytea, conflicting bigint, in_key bytea, in_headers text, in_traceparent text, in_timestamp_ms bigint, in_payload_bytes integer)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
@@ -382,13 +389,13 @@ begin
         false);
   end if;
   insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, reason,
-      topic, partition, kafka_offset, payload_sha256, related_message_id)
+      topic, partition, kafka_offset, incarnation, payload_sha256, related_message_id)
     values (original, held.version + 1, greatest(current_position(), held.position),
       greatest(clock_timestamp(), held.recorded_at),
       case when conflicting is null then 'duplicate_received' else 'conflict_received' end,
       in_actor, held.status, held.retry_count, held.due_at,
       case when conflicting is not null then 'a record with the same transaction id and other bytes was not sent' end,
-      in_topic, in_partition, in_offset, in_hash, conflicting);
+      in_topic, in_partition, in_offset, in_incarnation, in_hash, conflicting);
 end
 $function$
 ;
@@ -502,6 +509,60 @@ CREATE OR REPLACE FUNCTION public.current_position()
 AS $function$
 begin
   return pg_current_xact_id()::text::bigint + (select base from log_epochs order by epoch desc limit 1);
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.decide_partition(in_topic text, in_partition integer, in_type text, in_low bigint, in_high bigint, in_actor text, in_reason text)
+ RETURNS TABLE(answer text, stood_at bigint, goes_on_at bigint, stopped_by text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  held partitions;
+  latest partition_decisions;
+begin
+  answer := 'not_stopped';
+  select * into held from partitions where topic = in_topic and partition = in_partition
+    order by incarnation desc limit 1 for no key update;
+  -- In a statement of its own, which sees what was decided while this one waited: the row that it waited for may not be the
+  -- highest any more, and is not stopped then.
+  select * into latest from partition_decisions where partition_id = held.partition_id order by decision desc limit 1;
+  if latest.type is distinct from 'stopped' then
+    return next;
+    return;
+  end if;
+  stood_at := latest.next_offset;
+  stopped_by := latest.reason;
+  answer := 'decided';
+  case in_type
+    when 'resumed' then
+      goes_on_at := stood_at;
+    when 'gap_accepted' then
+      goes_on_at := greatest(stood_at, latest.resume_offset, in_low);
+      answer := case when stood_at > in_high or goes_on_at > in_high then 'beyond' when goes_on_at = stood_at then 'no_gap'
+        else answer end;
+    when 'incarnation_begun' then
+      goes_on_at := in_low;
+  end case;
+  if answer <> 'decided' then
+    return next;
+    return;
+  end if;
+
+  insert into partition_decisions (partition_id, decision, type, next_offset, resume_offset, recorded_at, actor, reason)
+    values (held.partition_id, latest.decision + 1, in_type, stood_at, goes_on_at, clock_timestamp(), in_actor, in_reason);
+  if in_type = 'gap_accepted' then
+    insert into partition_advances (partition_id, first_offset, next_offset, received, duplicates, conflicts, rejected, holes,
+        gaps, recorded_at, actor)
+      values (held.partition_id, stood_at, goes_on_at, 0, 0, 0, 0, 0, goes_on_at - stood_at, clock_timestamp(), in_actor);
+  elsif in_type = 'incarnation_begun' then
+    insert into partitions (topic, partition, incarnation, begins_at)
+      values (in_topic, in_partition, held.incarnation + 1, in_low);
+  end if;
+  perform pg_notify('partition_decided', '');
+  return next;
 end
 $function$
 ;
@@ -649,8 +710,10 @@ CREATE OR REPLACE FUNCTION public.fold_partitions()
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
-  insert into partition_folds as f (partition_id, first_offset, next_offset, received, duplicates, conflicts, rejected, holes)
-    select p.partition_id, a.first_offset, a.next_offset, a.received, a.duplicates, a.conflicts, a.rejected, a.holes
+  insert into partition_folds as f (partition_id, first_offset, next_offset, received, duplicates, conflicts, rejected, holes,
+      gaps)
+    select p.partition_id, a.first_offset, a.next_offset, a.received, a.duplicates, a.conflicts, a.rejected, a.holes,
+      a.gaps
     from partitions p
     left join partition_folds o on o.partition_id = p.partition_id
     cross join lateral sum_advances(p.partition_id, coalesce(o.next_offset, -1)) a
@@ -661,12 +724,13 @@ begin
     duplicates = f.duplicates + excluded.duplicates,
     conflicts = f.conflicts + excluded.conflicts,
     rejected = f.rejected + excluded.rejected,
-    holes = f.holes + excluded.holes;
+    holes = f.holes + excluded.holes,
+    gaps = f.gaps + excluded.gaps;
 end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.ingest(in_topic text, in_partition integer, in_first bigint, in_next bigint, in_actor text, in_room integer, in_lane text, in_lease_ms bigint, offsets bigint[], transaction_ids text[], rejections text[], payload_hashes bytea[], payloads bytea[], payload_states text[], payload_sizes integer[], are_json boolean[], keys bytea[], all_headers text[], traceparents text[], timestamps_ms bigint[], hole_firsts bigint[], hole_nexts bigint[])
+CREATE OR REPLACE FUNCTION public.ingest(in_topic text, in_partition integer, in_incarnation integer, in_first bigint, in_next bigint, in_actor text, in_room integer, in_lane text, in_lease_ms bigint, offsets bigint[], transaction_ids text[], rejections text[], payload_hashes bytea[], payloads bytea[], payload_states text[], payload_sizes integer[], are_json boolean[], keys bytea[], all_headers text[], traceparents text[], timestamps_ms bigint[], hole_firsts bigint[], hole_nexts bigint[])
  RETURNS TABLE(answer text, next_offset bigint, reason text, results text, message_ids bigint[], claimed integer)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -689,13 +753,29 @@ declare
 begin
   loop
     select p.partition_id into held_partition from partitions p
-      where p.topic = in_topic and p.partition = in_partition for no key update;
+      where p.topic = in_topic and p.partition = in_partition and p.incarnation = in_incarnation for no key update;
     exit when found;
+    -- A later incarnation begins by an operator's word only.
+    if in_incarnation <> 1 then
+      raise exception 'partition %:% has no incarnation %', in_topic, in_partition, in_incarnation;
+    end if;
     insert into partitions (topic, partition) values (in_topic, in_partition) on conflict do nothing;
   end loop;
-  -- In a statement of its own: one that locks and reads returns the value from before its wait (measured).
-  select a.next_offset into stored from partition_advances a
-    where a.partition_id = held_partition order by a.next_offset desc limit 1;
+  -- In statements of their own: one that locks and reads returns the value from before its wait (measured).
+  select coalesce((
+      select a.next_offset from partition_advances a
+      where a.partition_id = p.partition_id order by a.next_offset desc limit 1
+    ), p.begins_at)
+    into stored from partitions p where p.partition_id = held_partition;
+  if exists (
+    select from partitions p
+    where p.topic = in_topic and p.partition = in_partition and p.incarnation = in_incarnation + 1
+  ) then
+    answer := 'ended';
+    next_offset := coalesce(stored, in_first);
+    return next;
+    return;
+  end if;
   select d.reason into reason from partition_decisions d
     where d.partition_id = held_partition and d.type = 'stopped'
       and d.decision = (select max(l.decision) from partition_decisions l where l.partition_id = held_partition);
@@ -757,7 +837,7 @@ begin
       ) i on true;
     -- A conflicting record is a message of its own; its id is new by its coordinates, so nobody waits here.
     insert into inbox (transaction_id, message_id, payload_sha256)
-      select format('record:%s:%s:%s', in_topic, in_partition, r.kafka_offset), r.message_id, r.hash
+      select record_id(in_topic, in_partition, in_incarnation, r.kafka_offset), r.message_id, r.hash
       from unnest(minted, payload_hashes, offsets, string_to_array(results, null)) as r(message_id, hash, kafka_offset, result)
       where r.result = 'c';
   else
@@ -779,9 +859,9 @@ begin
 
   -- Version 1 of every new message and, as far as there is room, version 2, in one statement: one fold, one row each.
   insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
-      reason, topic, partition, kafka_offset, payload_sha256, transaction_id, related_message_id)
+      reason, topic, partition, kafka_offset, incarnation, payload_sha256, transaction_id, related_message_id)
     select r.message_id, e.version, written_position, written_at, e.type, e.actor, e.status, 0, e.due_at, e.attempt, e.reason,
-      e.topic, e.partition, e.kafka_offset, e.hash, e.transaction_id, e.related_message_id
+      e.topic, e.partition, e.kafka_offset, e.incarnation, e.hash, e.transaction_id, e.related_message_id
     from (
       select u.*, count(*) filter (where u.result = 'r') over (order by u.place) as nth
       from unnest(minted, transaction_ids, rejections, payload_hashes, offsets, string_to_array(results, null)) with ordinality
@@ -796,15 +876,15 @@ begin
         null::int as attempt,
         case r.result when 'x' then r.rejection
           when 'c' then format('the same transaction id with other bytes: %s', r.transaction_id) end as reason,
-        in_topic as topic, in_partition as partition, r.kafka_offset, r.hash,
-        case r.result when 'c' then format('record:%s:%s:%s', in_topic, in_partition, r.kafka_offset)
+        in_topic as topic, in_partition as partition, r.kafka_offset, in_incarnation as incarnation, r.hash,
+        case r.result when 'c' then record_id(in_topic, in_partition, in_incarnation, r.kafka_offset)
           else r.transaction_id end as transaction_id,
         case r.result when 'c' then (
           select b.message_id from inbox b where b.transaction_id = r.transaction_id collate "C" limit 1
         ) end as related_message_id
       union all
       select 2, 'attempt_started', in_lane, 'processing', written_at + in_lease_ms * interval '1 millisecond', 1, null,
-        null, null, null, null, null, null
+        null, null, null, null, null, null, null
       where r.result = 'r' and r.nth <= in_room
     ) e
     where r.result in ('r', 'x', 'c')
@@ -820,7 +900,8 @@ begin
       where r.result in ('d', 'c')
       order by b.message_id, r.place
     loop
-      perform append_record_event(original, in_actor, in_topic, in_partition, offsets[place], payload_hashes[place],
+      perform append_record_event(original, in_actor, in_topic, in_partition, in_incarnation, offsets[place],
+        payload_hashes[place],
         case when substr(results, place, 1) = 'c' then minted[place] end,
         keys[place], all_headers[place], traceparents[place], timestamps_ms[place], payload_sizes[place]);
     end loop;
@@ -854,6 +935,45 @@ CREATE OR REPLACE FUNCTION public.is_maximum(measure text)
  IMMUTABLE PARALLEL SAFE
 AS $function$
   select right(measure, 4) = '_max'
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.last_record(in_partition_id integer)
+ RETURNS TABLE(kafka_offset bigint, payload_sha256 bytea)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+  select e.kafka_offset, e.payload_sha256
+  from (
+    select p.topic, p.partition, p.incarnation, a.first_offset, a.next_offset, a.first_message_id, a.last_message_id
+    from partitions p
+    cross join lateral (
+      select * from partition_advances s
+      where s.partition_id = p.partition_id and s.received + s.duplicates + s.conflicts + s.rejected > 0
+      order by s.next_offset desc limit 1
+    ) a
+    where p.partition_id = in_partition_id
+  ) slice
+  cross join lateral (
+    (
+      select m.kafka_offset, m.payload_sha256 from message_events m
+      where m.message_id between slice.first_message_id and slice.last_message_id and m.version = 1
+        and m.topic = slice.topic and m.partition = slice.partition and m.incarnation = slice.incarnation
+    )
+    union all
+    (
+      select d.kafka_offset, d.payload_sha256 from message_events d
+      where d.topic = slice.topic and d.partition = slice.partition and d.type = 'duplicate_received'
+        and d.kafka_offset >= slice.first_offset and d.kafka_offset < slice.next_offset and d.incarnation = slice.incarnation
+      order by d.kafka_offset desc limit 1
+    )
+  ) e
+  order by e.kafka_offset desc limit 1
 $function$
 ;
 
@@ -1598,7 +1718,7 @@ begin
     join partitions p on p.partition_id = f.partition_id
     cross join lateral (
       select min(a.first_offset), max(a.next_offset), sum(a.received)::bigint, sum(a.duplicates)::bigint,
-        sum(a.conflicts)::bigint, sum(a.rejected)::bigint, sum(a.holes)::bigint
+        sum(a.conflicts)::bigint, sum(a.rejected)::bigint, sum(a.holes)::bigint, sum(a.gaps)::bigint
       from partition_advances a where a.partition_id = p.partition_id and a.next_offset <= f.next_offset
     ) a
   ),
@@ -1754,6 +1874,15 @@ begin
   end if;
   return query select null::bigint, null, null, null, null, ids[cardinality(ids)];
 end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.record_id(topic text, partition integer, incarnation integer, kafka_offset bigint)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select concat_ws(':', 'record', topic, partition, kafka_offset, nullif(incarnation, 1))
 $function$
 ;
 
@@ -1947,36 +2076,45 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.stop_partition(in_topic text, in_partition integer, in_reason text, in_actor text)
- RETURNS void
+CREATE OR REPLACE FUNCTION public.stop_partition(in_topic text, in_partition integer, in_incarnation integer, in_next bigint, in_resume bigint, in_reason text, in_actor text)
+ RETURNS boolean
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
-  held int;
+  held partitions;
   latest partition_decisions;
+  stored bigint;
 begin
-  insert into partitions (topic, partition) values (in_topic, in_partition) on conflict do nothing;
-  select partition_id into strict held from partitions where topic = in_topic and partition = in_partition for no key update;
-  select * into latest from partition_decisions where partition_id = held order by decision desc limit 1;
-  if latest.type = 'stopped' then
-    return;
+  if in_incarnation = 1 then
+    insert into partitions (topic, partition) values (in_topic, in_partition) on conflict do nothing;
   end if;
-  insert into partition_decisions (partition_id, decision, type, next_offset, recorded_at, actor, reason)
-    values (held, coalesce(latest.decision, 0) + 1, 'stopped',
-      (select max(next_offset) from partition_advances where partition_id = held), clock_timestamp(), in_actor, in_reason);
+  select * into strict held from partitions
+    where topic = in_topic and partition = in_partition and incarnation = in_incarnation for no key update;
+  select * into latest from partition_decisions where partition_id = held.partition_id order by decision desc limit 1;
+  if latest.type = 'stopped' then
+    return true;
+  end if;
+  stored := coalesce((select max(next_offset) from partition_advances where partition_id = held.partition_id), held.begins_at);
+  if latest.type = 'incarnation_begun' or stored <> in_next then
+    return false;
+  end if;
+  insert into partition_decisions (partition_id, decision, type, next_offset, resume_offset, recorded_at, actor, reason)
+    values (held.partition_id, coalesce(latest.decision, 0) + 1, 'stopped', coalesce(stored, in_next), in_resume,
+      clock_timestamp(), in_actor, in_reason);
+  return true;
 end
 $function$
 ;
 
 CREATE OR REPLACE FUNCTION public.sum_advances(in_partition_id integer, above bigint)
- RETURNS TABLE(first_offset bigint, next_offset bigint, received bigint, duplicates bigint, conflicts bigint, rejected bigint, holes bigint)
+ RETURNS TABLE(first_offset bigint, next_offset bigint, received bigint, duplicates bigint, conflicts bigint, rejected bigint, holes bigint, gaps bigint)
  LANGUAGE sql
  STABLE
 AS $function$
   select min(a.first_offset), max(a.next_offset), sum(a.received)::bigint, sum(a.duplicates)::bigint, sum(a.conflicts)::bigint,
-    sum(a.rejected)::bigint, sum(a.holes)::bigint
+    sum(a.rejected)::bigint, sum(a.holes)::bigint, sum(a.gaps)::bigint
   from partition_advances a where a.partition_id = in_partition_id and a.next_offset > above
 $function$
 ;

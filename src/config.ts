@@ -5,14 +5,7 @@ import { readApi, type ApiConfig } from './config/read-api.ts'
 import { readDatabase, readDatabaseUrl, type DatabaseConfig } from './config/read-database.ts'
 import { readDownstream, timerMsMax, type DownstreamConfig } from './config/read-downstream.ts'
 import { readFailpoint, type Failpoint } from './config/read-failpoint.ts'
-import {
-  readBrokers,
-  readKafka,
-  readSecurity,
-  readTopic,
-  type KafkaConfig,
-  type KafkaSecurity,
-} from './config/read-kafka.ts'
+import { readBrokers, readKafka, type KafkaConfig } from './config/read-kafka.ts'
 import type { ReadFile } from './config/read-tls.ts'
 import { defaults, quote, Settings, type Environment } from './config/settings.ts'
 import type { RetryPolicy } from './message/decide.ts'
@@ -84,13 +77,9 @@ export function nodeEnvironment(): string {
   return new Settings(readEnvironment()).text('NODE_ENV')
 }
 
-/** Where test transactions go if the command line does not say. Throws a sentence if the settings cannot be read. */
-export function produceDefaults(): { brokers: string[]; topic: string; security: KafkaSecurity } {
-  return readOrThrow((settings) => ({
-    brokers: readBrokers(settings),
-    topic: readTopic(settings),
-    security: readSecurity(settings, readText),
-  }))
+/** Kafka, for the tools that ask it from outside: the named one, else the embedded one. Throws a sentence. */
+export function kafkaForTools(): KafkaConfig & { readonly brokers: string[] } {
+  return readOrThrow((settings) => ({ ...readKafka(settings, readText), brokers: readBrokers(settings) }))
 }
 
 /** The database of the tools that look at it from outside: the named one, else the embedded one. Throws a sentence. */

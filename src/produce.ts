@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Kafka, logLevel, Partitioners, type PartitionMetadata, type Producer } from 'kafkajs'
 import { ulid } from 'ulid'
-import { produceDefaults } from './config.ts'
+import { kafkaForTools } from './config.ts'
 import { testTransaction } from './embedded/test-transaction.ts'
 import { calmKafkajs } from './runtime/calm-kafkajs.ts'
 import { secureKafka, type KafkaSecurity } from './runtime/secure-kafka.ts'
@@ -171,11 +171,11 @@ function readOptions(): ProduceOptions | 'help' {
   const rate = values.rate === undefined ? null : Number(values.rate)
   if (rate !== null && !(rate > 0 && rate < Infinity))
     throw new Error(`--rate must be a number above 0, not ${values.rate ?? ''}.`)
-  const defaults = produceDefaults()
+  const kafka = kafkaForTools()
   return {
-    brokers: values.brokers?.split(',').map((broker) => broker.trim()) ?? defaults.brokers,
-    security: defaults.security,
-    topic: values.topic ?? defaults.topic,
+    brokers: values.brokers?.split(',').map((broker) => broker.trim()) ?? kafka.brokers,
+    security: kafka,
+    topic: values.topic ?? kafka.topic,
     count,
     rate,
     prefix: values.prefix ?? null,

@@ -7,7 +7,7 @@ import { registerInstance } from './log/register-instance.ts'
 import type { InstanceId } from './message/message.ts'
 import type { Metrics } from './metrics.ts'
 import type { Failpoint } from './runtime/failpoint.ts'
-import type { Hint } from './runtime/hint.ts'
+import { Hint } from './runtime/hint.ts'
 import type { Logger } from './runtime/logger.ts'
 import { listen } from './wake/listen.ts'
 
@@ -43,17 +43,20 @@ export function startService(options: ServiceOptions) {
     retryStatuses: downstream.retryStatuses,
     tls: downstream.tls,
   })
+  const decisions = new Hint()
   const listener = listen({
     connectionString: config.database.listenUrl ?? options.connection.connectionString,
     ssl: options.connection.ssl,
-    channels: ['message_due', 'message_events'],
+    channels: ['message_due', 'message_events', 'partition_decided'],
     instance,
     onNotify: (channel) => {
       if (channel === 'message_due') dispatcher.wake('notify')
+      else if (channel === 'partition_decided') decisions.give()
       else events.give()
     },
     onUp: (reconnect) => {
       dispatcher.wake(reconnect ? 'reconnect' : 'start')
+      decisions.give()
       events.give()
     },
     logger,
@@ -79,6 +82,7 @@ export function startService(options: ServiceOptions) {
     leaseMs: lanes.leaseMs,
     database,
     lane: { reserve: (max) => dispatcher.reserveFresh(max) },
+    decisions,
     metrics,
     logger,
     failpoint,

@@ -5,6 +5,7 @@ create or replace function append_record_event(
   in_actor text,
   in_topic text,
   in_partition int,
+  in_incarnation int,
   in_offset bigint,
   in_hash bytea,
   conflicting bigint,
@@ -27,12 +28,12 @@ begin
         false);
   end if;
   insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, reason,
-      topic, partition, kafka_offset, payload_sha256, related_message_id)
+      topic, partition, kafka_offset, incarnation, payload_sha256, related_message_id)
     values (original, held.version + 1, greatest(current_position(), held.position),
       greatest(clock_timestamp(), held.recorded_at),
       case when conflicting is null then 'duplicate_received' else 'conflict_received' end,
       in_actor, held.status, held.retry_count, held.due_at,
       case when conflicting is not null then 'a record with the same transaction id and other bytes was not sent' end,
-      in_topic, in_partition, in_offset, in_hash, conflicting);
+      in_topic, in_partition, in_offset, in_incarnation, in_hash, conflicting);
 end
 $$;

@@ -5,8 +5,10 @@ language plpgsql volatile
 set search_path = public, pg_temp
 as $$
 begin
-  insert into partition_folds as f (partition_id, first_offset, next_offset, received, duplicates, conflicts, rejected, holes)
-    select p.partition_id, a.first_offset, a.next_offset, a.received, a.duplicates, a.conflicts, a.rejected, a.holes
+  insert into partition_folds as f (partition_id, first_offset, next_offset, received, duplicates, conflicts, rejected, holes,
+      gaps)
+    select p.partition_id, a.first_offset, a.next_offset, a.received, a.duplicates, a.conflicts, a.rejected, a.holes,
+      a.gaps
     from partitions p
     left join partition_folds o on o.partition_id = p.partition_id
     cross join lateral sum_advances(p.partition_id, coalesce(o.next_offset, -1)) a
@@ -17,6 +19,7 @@ begin
     duplicates = f.duplicates + excluded.duplicates,
     conflicts = f.conflicts + excluded.conflicts,
     rejected = f.rejected + excluded.rejected,
-    holes = f.holes + excluded.holes;
+    holes = f.holes + excluded.holes,
+    gaps = f.gaps + excluded.gaps;
 end
 $$;

@@ -4,11 +4,13 @@
 --
 -- Lock order, here and everywhere: partition, new ids in byte order, existing messages by id, counters last.
 --
--- Answers one row: `stored`; `ahead` (the slice begins above the stored offset; nothing was stored); `stopped` (by decision).
+-- Answers one row: `stored`; `ahead` (the slice begins above the stored offset; nothing was stored); `stopped` (by decision);
+-- `ended` (the slice is of an incarnation before the present one; nothing was stored).
 -- `results` has a letter a record: r received, x rejected, d duplicate, c conflict, s skipped (below the stored offset).
 create or replace function ingest(
   in_topic text,
   in_partition int,
+  in_incarnation int,
   in_first bigint,
   in_next bigint,
   in_actor text,
@@ -50,13 +52,29 @@ declare
 begin
   loop
     select p.partition_id into held_partition from partitions p
-      where p.topic = in_topic and p.partition = in_partition for no key update;
+      where p.topic = in_topic and p.partition = in_partition and p.incarnation = in_incarnation for no key update;
     exit when found;
+    -- A later incarnation begins by an operator's word only.
+    if in_incarnation <> 1 then
+      raise exception 'partition %:% has no incarnation %', in_topic, in_partition, in_incarnation;
+    end if;
     insert into partitions (topic, partition) values (in_topic, in_partition) on conflict do nothing;
   end loop;
-  -- In a statement of its own: one that locks and reads returns the value from before its wait (measured).
-  select a.next_offset into stored from partition_advances a
-    where a.partition_id = held_partition order by a.next_offset desc limit 1;
+  -- In statements of their own: one that locks and reads returns the value from before its wait (measured).
+  select coalesce((
+      select a.next_offset from partition_advances a
+      where a.partition_id = p.partition_id order by a.next_offset desc limit 1
+    ), p.begins_at)
+    into stored from partitions p where p.partition_id = held_partition;
+  if exists (
+    select from partitions p
+    where p.topic = in_topic and p.partition = in_partition and p.incarnation = in_incarnation + 1
+  ) then
+    answer := 'ended';
+    next_offset := coalesce(stored, in_first);
+    return next;
+    return;
+  end if;
   select d.reason into reason from partition_decisions d
     where d.partition_id = held_partition and d.type = 'stopped'
       and d.decision = (select max(l.decision) from partition_decisions l where l.partition_id = held_partition);
@@ -118,7 +136,7 @@ begin
       ) i on true;
     -- A conflicting record is a message of its own; its id is new by its coordinates, so nobody waits here.
     insert into inbox (transaction_id, message_id, payload_sha256)
-      select format('record:%s:%s:%s', in_topic, in_partition, r.kafka_offset), r.message_id, r.hash
+      select record_id(in_topic, in_partition, in_incarnation, r.kafka_offset), r.message_id, r.hash
       from unnest(minted, payload_hashes, offsets, string_to_array(results, null)) as r(message_id, hash, kafka_offset, result)
       where r.result = 'c';
   else
@@ -140,9 +158,9 @@ begin
 
   -- Version 1 of every new message and, as far as there is room, version 2, in one statement: one fold, one row each.
   insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
-      reason, topic, partition, kafka_offset, payload_sha256, transaction_id, related_message_id)
+      reason, topic, partition, kafka_offset, incarnation, payload_sha256, transaction_id, related_message_id)
     select r.message_id, e.version, written_position, written_at, e.type, e.actor, e.status, 0, e.due_at, e.attempt, e.reason,
-      e.topic, e.partition, e.kafka_offset, e.hash, e.transaction_id, e.related_message_id
+      e.topic, e.partition, e.kafka_offset, e.incarnation, e.hash, e.transaction_id, e.related_message_id
     from (
       select u.*, count(*) filter (where u.result = 'r') over (order by u.place) as nth
       from unnest(minted, transaction_ids, rejections, payload_hashes, offsets, string_to_array(results, null)) with ordinality
@@ -157,15 +175,15 @@ begin
         null::int as attempt,
         case r.result when 'x' then r.rejection
           when 'c' then format('the same transaction id with other bytes: %s', r.transaction_id) end as reason,
-        in_topic as topic, in_partition as partition, r.kafka_offset, r.hash,
-        case r.result when 'c' then format('record:%s:%s:%s', in_topic, in_partition, r.kafka_offset)
+        in_topic as topic, in_partition as partition, r.kafka_offset, in_incarnation as incarnation, r.hash,
+        case r.result when 'c' then record_id(in_topic, in_partition, in_incarnation, r.kafka_offset)
           else r.transaction_id end as transaction_id,
         case r.result when 'c' then (
           select b.message_id from inbox b where b.transaction_id = r.transaction_id collate "C" limit 1
         ) end as related_message_id
       union all
       select 2, 'attempt_started', in_lane, 'processing', written_at + in_lease_ms * interval '1 millisecond', 1, null,
-        null, null, null, null, null, null
+        null, null, null, null, null, null, null
       where r.result = 'r' and r.nth <= in_room
     ) e
     where r.result in ('r', 'x', 'c')
@@ -181,7 +199,8 @@ begin
       where r.result in ('d', 'c')
       order by b.message_id, r.place
     loop
-      perform append_record_event(original, in_actor, in_topic, in_partition, offsets[place], payload_hashes[place],
+      perform append_record_event(original, in_actor, in_topic, in_partition, in_incarnation, offsets[place],
+        payload_hashes[place],
         case when substr(results, place, 1) = 'c' then minted[place] end,
         keys[place], all_headers[place], traceparents[place], timestamps_ms[place], payload_sizes[place]);
     end loop;

@@ -13,7 +13,7 @@ begin
     join partitions p on p.partition_id = f.partition_id
     cross join lateral (
       select min(a.first_offset), max(a.next_offset), sum(a.received)::bigint, sum(a.duplicates)::bigint,
-        sum(a.conflicts)::bigint, sum(a.rejected)::bigint, sum(a.holes)::bigint
+        sum(a.conflicts)::bigint, sum(a.rejected)::bigint, sum(a.holes)::bigint, sum(a.gaps)::bigint
       from partition_advances a where a.partition_id = p.partition_id and a.next_offset <= f.next_offset
     ) a
   ),

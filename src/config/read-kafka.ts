@@ -43,7 +43,7 @@ export function readBrokers(settings: Settings): string[] {
   return brokers
 }
 
-export function readSecurity(settings: Settings, readFile: ReadFile): KafkaSecurity {
+function readSecurity(settings: Settings, readFile: ReadFile): KafkaSecurity {
   const tls = readTls(settings, 'KAFKA', readFile)
   const isEncrypted = settings.flag('KAFKA_SSL')
   if (!isEncrypted) faultUnusedTls(settings, 'KAFKA', 'KAFKA_SSL is not true.')
@@ -51,7 +51,7 @@ export function readSecurity(settings: Settings, readFile: ReadFile): KafkaSecur
 }
 
 /** The rules of Kafka's own `Topic.validate`. */
-export function readTopic(settings: Settings): string {
+function readTopic(settings: Settings): string {
   const topic = settings.text('KAFKA_TOPIC')
   if (!/^[A-Za-z0-9._-]{1,249}$/.test(topic) || topic === '.' || topic === '..') {
     settings.fault('KAFKA_TOPIC must be 1 to 249 letters, digits, dots, underscores or hyphens.')

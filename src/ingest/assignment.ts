@@ -1,25 +1,34 @@
 import type { Consumer } from 'kafkajs'
 import type { Pool } from 'pg'
-import { readNextOffsets } from '../log/next-offsets.ts'
+import { readNextOffsets, type LastRecord } from '../log/next-offsets.ts'
 import { stopPartition } from '../log/stop-partition.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { wait } from '../runtime/wait.ts'
 import { askUntilAnswered, retryDelayMs } from './ask-until-answered.ts'
+import type { Fault } from './explain-stop.ts'
 import { reasonOf, type Health } from './health.ts'
+import { judgeRange } from './judge-position.ts'
+import type { BrokerRange } from './read-range.ts'
 
 const warnEveryMs = 5_000
+// Between two questions to a broker that refuses an offset and says that it has it, or cannot say what it has.
+const doubtMs = 250
 
 /** Where a partition that this member holds stands. */
 export type Place = {
   readonly partition: number
+  /** Which life of the topic its offsets count in. */
+  incarnation: number
   /** The next offset in PostgreSQL as last heard; null while nothing is stored. */
   next: bigint | null
+  /** The last stored record, from which the client begins, until it has shown that the topic is still the one it was. */
+  proof: LastRecord | null
   /** What the client was sent back to when it stood above; null once it came from there. */
   sought: bigint | null
   /** Paused, because the next offset must be read first. */
   held: boolean
-  /** Paused until a later join finds that an operator decided. */
+  /** Paused until an operator has decided. */
   stopped: boolean
   /** Slices in a row that the database failed. */
   failures: number
@@ -30,6 +39,10 @@ export type AssignmentOptions = {
   readonly topic: string
   readonly actor: string
   readonly database: Pool
+  /** What the broker has of a partition. */
+  readonly readRange: (partition: number) => Promise<BrokerRange>
+  /** Where Kafka says that the group stands. */
+  readonly readCommitted: (partition: number) => Promise<bigint | null>
   readonly metrics: Metrics
   readonly logger: Logger
   readonly health: Health
@@ -40,7 +53,7 @@ export type AssignmentOptions = {
 /**
  * The partitions this member of the group holds, and the one way in which each comes to be read: paused at once, its next
  * offset read from PostgreSQL for as long as that takes, sought, resumed. A join goes this way, and so does a partition whose
- * slice the database failed. Nobody waits for PostgreSQL inside kafkajs' loop, so the loop keeps up the heartbeat, and an
+ * slice the database failed, whose offset the broker refused, or of which an operator decided. Nobody waits for PostgreSQL inside kafkajs' loop, so the loop keeps up the heartbeat, and an
  * outage of any length costs no membership.
  *
  * A join replaces all places; whatever still runs for an earlier one changes nothing any more.
@@ -78,7 +91,7 @@ export class Assignment {
     return this.#places.get(place.partition) === place
   }
 
-  /** Sends the client back to the next offset in PostgreSQL. */
+  /** Sends the client back to the next offset in PostgreSQL, or to the last record if that is not proven yet. */
   sendBack(place: Place): void {
     if (!this.has(place)) return
     this.#seek(place)
@@ -106,24 +119,56 @@ export class Assignment {
     this.#noteRunning()
   }
 
-  /** Stops the partition for every instance, until an operator decides. */
-  stop(place: Place, reason: string): void {
+  /** Stops the partition, which stands at `next`, for every instance until an operator decides. */
+  stop(place: Place, next: bigint, fault: Fault): void {
     if (!this.has(place)) return
-    this.halt(place, reason)
-    this.follow(this.#recordStop(place, reason))
+    this.halt(place, fault.reason)
+    this.follow(this.#recordStop(place, next, fault))
+  }
+
+  /** Reads no further until the log has said where these stand. */
+  reposition(places: readonly Place[]): void {
+    const current = places.filter((place) => this.has(place))
+    if (current.length === 0) return
+    for (const place of current) {
+      place.held = true
+      place.stopped = false
+    }
+    this.#pause(current.map(({ partition }) => partition))
+    this.follow(this.#position(current))
+  }
+
+  /** An operator may have decided. */
+  reconsider(): void {
+    this.reposition([...this.#places.values()].filter((place) => place.stopped))
+  }
+
+  /**
+   * The broker does not have the offset that it was asked for. Reads no further until it has said what it has.
+   *
+   * @returns whether the partition is this member's to read, and is paused now
+   */
+  doubt(partition: number): boolean {
+    const place = this.find(partition)
+    if (place === null) return false
+    place.held = true
+    this.#pause([partition])
+    this.follow(this.#settleDoubt(place))
+    return true
   }
 
   /** Reads no further, because PostgreSQL says that the partition is stopped. */
   halt(place: Place, reason: string): void {
     if (!this.has(place)) return
     const { topic, logger } = this.#options
-    const { partition, next } = place
+    const { partition, incarnation, next } = place
     place.stopped = true
+    place.held = false
     this.#pause([partition])
     if (this.#announced.get(partition) === reason) return
     this.#announced.set(partition, reason)
     const nextOffset = next === null ? null : Number(next)
-    logger.error({ topic, partition, nextOffset, reason }, 'partition stopped')
+    logger.error({ topic, partition, incarnation, nextOffset, reason }, 'partition stopped')
   }
 
   /** Lets something go on in the background; `idle` waits for it. */
@@ -148,7 +193,30 @@ export class Assignment {
     await this.#position([place])
   }
 
-  async #position(places: readonly Place[]): Promise<void> {
+  async #settleDoubt(place: Place): Promise<void> {
+    const { consumer, topic, readRange, logger, signal } = this.#options
+    const { partition } = place
+    let low = 0n
+    try {
+      const range = await readRange(partition)
+      low = range.low
+      const next = place.next ?? (await this.#options.readCommitted(partition)) ?? range.low
+      const fault = judgeRange({ topic, partition }, next, range)
+      if (fault !== null) {
+        this.stop(place, next, fault)
+        return
+      }
+      // Of this one PostgreSQL cannot say where it begins.
+      if (place.next === null && this.has(place)) consumer.seek({ topic, partition, offset: next.toString() })
+    } catch (error) {
+      logger.warn({ topic, partition, reason: reasonOf(error) }, "the broker's range could not be read")
+    }
+    await wait(doubtMs, signal)
+    await this.#position([place], low)
+  }
+
+  /** @param low the broker's first offset, as far as it is known: a record below it can prove nothing any more */
+  async #position(places: readonly Place[], low = 0n): Promise<void> {
     const { database, topic } = this.#options
     const areCurrent = (): boolean => places.every((place) => this.has(place))
     const found = await this.#ask(() => readNextOffsets(database, topic), areCurrent)
@@ -160,7 +228,10 @@ export class Assignment {
       // What seemed to fail was stored after all.
       if (next !== place.next) place.failures = 0
       place.held = false
+      place.incarnation = stored?.incarnation ?? 1
       place.next = next
+      place.proof = stored?.lastRecord ?? null
+      if (place.proof !== null && place.proof.offset < low) place.proof = null
       place.sought = null
       if (stored !== undefined && stored.stopped !== null) this.halt(place, stored.stopped)
       if (!place.stopped) this.#resume(place)
@@ -177,12 +248,15 @@ export class Assignment {
     health.lastError = null
   }
 
-  async #recordStop(place: Place, reason: string): Promise<void> {
+  async #recordStop(place: Place, next: bigint, fault: Fault): Promise<void> {
     const { database, topic, actor } = this.#options
-    await this.#ask(
-      () => stopPartition(database, topic, place.partition, reason, actor),
+    const { partition, incarnation } = place
+    const isStopped = await this.#ask(
+      () => stopPartition(database, { topic, partition, incarnation, next, ...fault }, actor),
       () => true,
     )
+    // It has moved on meanwhile, by another member's hand or an operator's.
+    if (isStopped === false) this.reposition([place])
   }
 
   #ask<Answer>(ask: () => Promise<Answer>, isWanted: () => boolean): Promise<Answer | null> {
@@ -205,15 +279,21 @@ export class Assignment {
 
   /** Where nothing is stored, kafkajs begins at the group's committed offset, or else at the earliest. */
   #resume(place: Place): void {
-    const { consumer, topic } = this.#options
-    this.#announced.delete(place.partition)
+    const { consumer, topic, logger } = this.#options
+    const { partition, incarnation, next } = place
+    if (this.#announced.delete(partition))
+      logger.info(
+        { topic, partition, incarnation, nextOffset: next === null ? null : Number(next) },
+        'partition goes on',
+      )
     this.#seek(place)
-    consumer.resume([{ topic, partitions: [place.partition] }])
+    consumer.resume([{ topic, partitions: [partition] }])
   }
 
-  #seek({ partition, next }: Place): void {
+  #seek({ partition, next, proof }: Place): void {
     const { consumer, topic } = this.#options
-    if (next !== null) consumer.seek({ topic, partition, offset: next.toString() })
+    const from = proof?.offset ?? next
+    if (from !== null) consumer.seek({ topic, partition, offset: from.toString() })
   }
 
   #pause(partitions: readonly number[]): void {
@@ -223,5 +303,14 @@ export class Assignment {
 }
 
 function newPlace(partition: number): Place {
-  return { partition, next: null, sought: null, held: true, stopped: false, failures: 0 }
+  return {
+    partition,
+    incarnation: 1,
+    next: null,
+    proof: null,
+    sought: null,
+    held: true,
+    stopped: false,
+    failures: 0,
+  }
 }

@@ -1,8 +1,10 @@
 import type { Batch, EachBatchPayload, Kafka } from 'kafkajs'
 import { partEndMarker } from './answer/end-marker.ts'
-import type { Place } from './assignment.ts'
+import type { FetchedRecord } from './answer/read-records.ts'
+import type { Assignment, Place } from './assignment.ts'
 import { reasonOf } from './health.ts'
 import { judgePosition, judgeRange, type Fetched } from './judge-position.ts'
+import { judgeProof } from './judge-proof.ts'
 import { readRange } from './read-range.ts'
 import { report, startTally, type Tally } from './report.ts'
 import { storeSlices, type SliceOptions } from './store-slices.ts'
@@ -22,6 +24,7 @@ export async function handleBatch(options: BatchOptions, payload: EachBatchPaylo
   if (place === null || payload.isStale()) return
   const { records, answeredFrom } = partEndMarker(batch.messages)
   const fetched = describe(batch, records[0]?.offset ?? answeredFrom)
+  if (!isProven(options.assignment, place, batch, { ...fetched, records })) return
   const from = await findStart(options, place, batch, fetched)
   if (from === null) return
   const tally = startTally(from)
@@ -76,6 +79,30 @@ async function findStart(
   return null
 }
 
+/** Whether the batch may be held against the next offset: not before the last stored record was seen where it was stored from. */
+function isProven(
+  assignment: Assignment,
+  place: Place,
+  batch: Batch,
+  fetched: Fetched & { records: readonly FetchedRecord[] },
+): boolean {
+  const { proof, next } = place
+  if (proof === null || next === null) return true
+  const found = judgeProof(batch, proof, next, fetched)
+  switch (found.kind) {
+    case 'proven':
+    case 'absent':
+      place.proof = null
+      return true
+    case 'below':
+      assignment.sendBack(place)
+      return false
+    case 'replaced':
+      assignment.stop(place, next, found.fault)
+      return false
+  }
+}
+
 /** Whether the broker has the stored next offset. If not, the partition is stopped; if nobody can say now, it is held. */
 async function askRange(
   { assignment, kafka }: BatchOptions,
@@ -84,9 +111,9 @@ async function askRange(
   batch: Batch,
 ): Promise<boolean> {
   try {
-    const reason = judgeRange(stored, await readRange(kafka, batch.topic, batch.partition))
-    if (reason !== null) assignment.stop(place, reason)
-    return reason === null
+    const fault = judgeRange(batch, stored, await readRange(kafka, batch.topic, batch.partition))
+    if (fault !== null) assignment.stop(place, stored, fault)
+    return fault === null
   } catch (error) {
     assignment.hold(place, `The broker's range could not be read: ${reasonOf(error)}`)
     return false

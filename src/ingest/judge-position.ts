@@ -1,3 +1,6 @@
+import { explainDeleted, explainShortened, type Fault, type Partition } from './explain-stop.ts'
+import type { BrokerRange } from './read-range.ts'
+
 /** What the client handed over, in offsets: it fetched at `fetched`, and the records lie in [first, next). */
 export type Fetched = { fetched: bigint; first: bigint; next: bigint; highWatermark: bigint }
 
@@ -29,14 +32,9 @@ export function judgePosition(stored: bigint | null, sought: bigint | null, batc
 /**
  * Whether the stored next offset lies in what the broker has. If it does, offsets from there to the first record are a hole.
  *
- * @returns why the partition must stop, as a sentence for an operator; null if it need not
+ * @returns why the partition must stop; null if it need not
  */
-export function judgeRange(stored: bigint, range: { low: bigint; high: bigint }): string | null {
-  if (stored < range.low) {
-    return `The next offset is ${stored}, but the broker's first is ${range.low}: records were deleted before they were stored.`
-  }
-  if (stored > range.high) {
-    return `The next offset is ${stored}, but the broker ends at ${range.high}: the topic was created anew or lost its end.`
-  }
-  return null
+export function judgeRange(of: Partition, stored: bigint, range: BrokerRange): Fault | null {
+  if (stored < range.low) return explainDeleted(of, stored, range)
+  return stored > range.high ? explainShortened(of, stored, range) : null
 }

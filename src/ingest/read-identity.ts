@@ -6,6 +6,12 @@ export const identityKey = Buffer.from('transaction_id')
 /** What the id of a rejected or conflicting record begins with; no business id may. */
 export const recordIdPrefix = 'record:'
 
+/** The id of a message that is its record and nothing else; of a later incarnation of its partition it names which. */
+export function recordId(topic: string, partition: number, incarnation: number, offset: bigint): string {
+  const id = `${recordIdPrefix}${topic}:${partition}:${offset}`
+  return incarnation === 1 ? id : `${id}:${incarnation}`
+}
+
 const identityBytesMax = 255
 
 // Cc is C0, DEL and C1; Cs is half a surrogate pair, which UTF-8 cannot carry.

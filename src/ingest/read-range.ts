@@ -1,16 +1,36 @@
-import type { Kafka } from 'kafkajs'
+import type { Admin, Kafka } from 'kafkajs'
 
 /** The first offset of a partition that the broker has, and the one that its next record will get. */
 export type BrokerRange = { low: bigint; high: bigint }
 
 /** Asks the broker. A client of its own, because it is asked seldom: at a gap, or when the client's place is in doubt. */
 export async function readRange(kafka: Kafka, topic: string, partition: number): Promise<BrokerRange> {
-  const admin = kafka.admin()
-  try {
-    await admin.connect()
+  return withAdmin(kafka, async (admin) => {
     const found = (await admin.fetchTopicOffsets(topic)).find((each) => each.partition === partition)
     if (found === undefined) throw new Error(`Kafka does not know partition ${partition} of ${topic}`)
     return { low: BigInt(found.low), high: BigInt(found.high) }
+  })
+}
+
+/** The offset that Kafka keeps for the group, which is where a partition of which nothing is stored begins; null without one. */
+export async function readCommitted(
+  kafka: Kafka,
+  groupId: string,
+  topic: string,
+  partition: number,
+): Promise<bigint | null> {
+  return withAdmin(kafka, async (admin) => {
+    const [found] = await admin.fetchOffsets({ groupId, topics: [topic] })
+    const offset = BigInt(found?.partitions.find((each) => each.partition === partition)?.offset ?? -1)
+    return offset < 0n ? null : offset
+  })
+}
+
+async function withAdmin<Answer>(kafka: Kafka, ask: (admin: Admin) => Promise<Answer>): Promise<Answer> {
+  const admin = kafka.admin()
+  try {
+    await admin.connect()
+    return await ask(admin)
   } finally {
     await admin.disconnect()
   }

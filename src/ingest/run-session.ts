@@ -2,14 +2,18 @@ import { once } from 'node:events'
 import type { Consumer } from 'kafkajs'
 import type { Pool } from 'pg'
 import type { Metrics } from '../metrics.ts'
+import type { Hint } from '../runtime/hint.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { wait } from '../runtime/wait.ts'
-import { onUndecodable } from './answer/replace-decoder.ts'
+import { onUndecodable, type Undecodable } from './answer/replace-decoder.ts'
 import { Assignment } from './assignment.ts'
 import { createConsumer, createKafka, type KafkaOptions } from './connect.ts'
+import { explainUndecodable } from './explain-stop.ts'
 import type { FreshLane } from './fresh-lane.ts'
 import { handleBatch } from './handle-batch.ts'
 import { reasonOf, type Health } from './health.ts'
+import { readCommitted, readRange } from './read-range.ts'
+import { onOutOfRange } from './watch-range.ts'
 import { watchSilence } from './watch-silence.ts'
 
 export type ConsumeOptions = {
@@ -19,6 +23,8 @@ export type ConsumeOptions = {
   readonly leaseMs: number
   readonly database: Pool
   readonly lane: FreshLane
+  /** Given whenever an operator may have decided about a stopped partition. */
+  readonly decisions: Pick<Hint, 'on'>
   readonly metrics: Metrics
   readonly logger: Logger
   readonly failpoint?: (name: string) => void
@@ -50,6 +56,8 @@ export async function runSession(
     ...options,
     consumer,
     topic,
+    readRange: (partition) => readRange(kafka, topic, partition),
+    readCommitted: (partition) => readCommitted(kafka, groupId, topic, partition),
     actor: `${options.instance}/ingest`,
     health,
     signal: ended.signal,
@@ -57,18 +65,20 @@ export async function runSession(
   const { heard, silent } = watchSilence(silenceMs, ended.signal)
   const over = Promise.race([crash(consumer), silent, once(stopping, 'abort', { signal: ended.signal })])
   listen(consumer, topic, assignment, health, heard)
-  const forget = onUndecodable((found) => {
-    const place = found.topic === topic ? assignment.find(found.partition) : null
-    if (place === null) return
-    assignment.stop(place, `The record batch at offset ${found.first} cannot be decoded: ${found.reason}.`)
-  })
+  const forgets = [
+    onUndecodable((found) => {
+      if (found.topic === topic) handleUndecodable(assignment, found)
+    }),
+    onOutOfRange((of, partition) => of === topic && assignment.doubt(partition)),
+    options.decisions.on(() => assignment.reconsider()),
+  ]
   const batches = { ...options, kafka, assignment, failpoint: options.failpoint ?? (() => undefined) }
   try {
     const starting = start(consumer, topic, (payload) => handleBatch(batches, payload))
     await Promise.race([starting, over])
     await over
   } finally {
-    forget()
+    for (const forget of forgets) forget()
     ended.abort()
     await leave(consumer, assignment, options.logger)
     health.assigned = []
@@ -107,6 +117,18 @@ function listen(
   })
   consumer.on(HEARTBEAT, heard)
   consumer.on(FETCH, heard)
+}
+
+function handleUndecodable(assignment: Assignment, found: Undecodable): void {
+  const place = assignment.find(found.partition)
+  if (place === null) return
+  if (place.next !== null && found.next <= place.next) {
+    // All of it lies below: given up, or stored by a release that could read it. It proves nothing.
+    place.proof = null
+    assignment.sendBack(place)
+    return
+  }
+  assignment.stop(place, place.next ?? found.first, explainUndecodable(found))
 }
 
 /** Rejects when kafkajs gives up; it restarts nothing by itself. */

@@ -38,7 +38,7 @@ export async function storeSlices(
   place.sought = null
   const bytesOf = (record: FetchedRecord): number => weigh(record, options.maxRecordBytes)
   for (const cut of cutSlices(records, tally.from, next, bytesOf)) {
-    const slice = decodeCut(cut, batch, options.maxRecordBytes)
+    const slice = decodeCut(cut, batch, place.incarnation, options.maxRecordBytes)
     const answer = await storeInTime(options, place, slice)
     if (answer === null || !settle(options, payload, place, slice, answer, tally)) return
     if (!payload.isRunning() || payload.isStale()) return
@@ -46,9 +46,14 @@ export async function storeSlices(
   }
 }
 
-function decodeCut(cut: Cut<FetchedRecord>, { topic, partition }: Batch, maxRecordBytes: number): Slice {
-  const records = cut.items.map((record) => decode(record, topic, partition, maxRecordBytes))
-  return { topic, partition, from: cut.from, next: cut.next, records, holes: cut.holes }
+function decodeCut(
+  cut: Cut<FetchedRecord>,
+  { topic, partition }: Batch,
+  incarnation: number,
+  maxRecordBytes: number,
+): Slice {
+  const records = cut.items.map((record) => decode(record, topic, partition, maxRecordBytes, incarnation))
+  return { topic, partition, incarnation, from: cut.from, next: cut.next, records, holes: cut.holes }
 }
 
 /** Null if the database failed or takes too long: the partition is held then. */
@@ -85,6 +90,9 @@ function settle(
   switch (answer.kind) {
     case 'ahead':
       assignment.sendBack(place)
+      return false
+    case 'ended':
+      assignment.reposition([place])
       return false
     case 'stopped':
       assignment.halt(place, answer.reason)

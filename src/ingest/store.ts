@@ -11,7 +11,7 @@ import { wait } from '../runtime/wait.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { FreshLane } from './fresh-lane.ts'
 import { halve } from './halve.ts'
-import { recordIdPrefix } from './read-identity.ts'
+import { recordId } from './read-identity.ts'
 
 export type StoreOptions = {
   readonly database: Pool
@@ -26,6 +26,7 @@ export type StoreAnswer =
   | { kind: 'stored'; nextOffset: bigint; results: RecordResult[] }
   | { kind: 'ahead'; nextOffset: bigint }
   | { kind: 'stopped'; nextOffset: bigint; reason: string }
+  | { kind: 'ended'; nextOffset: bigint }
 
 // A race that was lost five times in a row is no race: the partition is held and tried again from the start.
 const raceRetriesMax = 5
@@ -88,7 +89,7 @@ function reject(slice: Slice, record: DecodedRecord, refusal: unknown): DecodedR
   return {
     ...record,
     isJson: false,
-    transactionId: `${recordIdPrefix}${slice.topic}:${slice.partition}:${record.offset}`,
+    transactionId: recordId(slice.topic, slice.partition, slice.incarnation, record.offset),
     // PostgreSQL's own message may quote the value, and this goes into logs.
     rejection: `PostgreSQL refused the record (SQLSTATE ${readSqlState(refusal)}).`,
   }

@@ -16,15 +16,18 @@ const statement = {
         cross join lateral (
           select m.* from message_events m
           where m.message_id between slice.first_message_id and slice.last_message_id and m.version = 1
-            and m.topic = $1 and m.partition = $2 and m.kafka_offset = $3
+            and m.topic = $1 and m.partition = $2 and m.kafka_offset = $3 and m.incarnation = p.incarnation
           limit 1
         ) e
-        where p.topic = $1 and p.partition = $2
+        where p.topic = $1 and p.partition = $2 and ($4::int is null or p.incarnation = $4)
+        order by p.incarnation desc limit 1
       )
       union all
       (
         select d.* from message_events d
-        where d.topic = $1 and d.partition = $2 and d.kafka_offset = $3 and d.type = 'duplicate_received' limit 1
+        where d.topic = $1 and d.partition = $2 and d.kafka_offset = $3 and d.type = 'duplicate_received'
+          and ($4::int is null or d.incarnation = $4)
+        order by d.incarnation desc limit 1
       )
     )
     select ${eventColumns('e')}, ${epochOf('e.position')} as epoch, s.transaction_id
@@ -32,17 +35,20 @@ const statement = {
     cross join lateral (
       select m.transaction_id from message_states m where m.message_id = e.message_id limit 1
     ) s
-    limit 1`,
+    order by e.incarnation desc limit 1`,
 }
 
-/** The one event that accounts for a Kafka record; null if the record was not consumed, or is a hole. */
+/**
+ * The one event that accounts for a Kafka record; null if the record was not consumed, or is a hole. Without an incarnation, that of
+ * the latest one in which such an offset was consumed.
+ */
 export async function findRecord(
   database: Pick<Pool, 'query'>,
-  record: { topic: string; partition: number; offset: string },
+  record: { topic: string; partition: number; offset: string; incarnation?: number | null | undefined },
 ): Promise<LogEvent | null> {
   const { rows } = await database.query<EventRow>({
     ...statement,
-    values: [record.topic, record.partition, record.offset],
+    values: [record.topic, record.partition, record.offset, record.incarnation ?? null],
   })
   return rows[0] === undefined ? null : readLogEvent(rows[0])
 }

@@ -21,7 +21,7 @@ export type DecodedRecord = {
   sha256: Buffer
   /** Whether PostgreSQL's json type can show the value: UTF-8 JSON no deeper than 1,000. */
   isJson: boolean
-  /** The identity, or record:topic:partition:offset for a rejected record. */
+  /** The identity, or the record's own id for a rejected one. */
   transactionId: string
   /** Why the record is rejected; null for a message. */
   rejection: string | null
@@ -31,6 +31,7 @@ export type DecodedRecord = {
 export type Slice = {
   topic: string
   partition: number
+  incarnation: number
   from: bigint
   next: bigint
   records: readonly DecodedRecord[]
@@ -46,11 +47,13 @@ export type IngestAnswer =
   /** The slice starts above the stored next offset; nothing was stored. */
   | { kind: 'ahead'; nextOffset: bigint }
   | { kind: 'stopped'; reason: string; nextOffset: bigint }
+  /** A later incarnation of the partition has begun; nothing was stored. */
+  | { kind: 'ended'; nextOffset: bigint }
 
 const statement = {
   name: 'ingest',
   text: `select answer, next_offset, reason, results, message_ids, claimed
-    from ingest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
+    from ingest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)`,
 }
 
 const resultsByLetter: Record<string, RecordResult> = {
@@ -81,6 +84,7 @@ export async function ingest(
     values: [
       slice.topic,
       slice.partition,
+      slice.incarnation,
       slice.from,
       slice.next,
       actor,
@@ -98,6 +102,8 @@ export async function ingest(
   switch (row.answer) {
     case 'ahead':
       return { kind: 'ahead', nextOffset }
+    case 'ended':
+      return { kind: 'ended', nextOffset }
     case 'stopped':
       return { kind: 'stopped', reason: row.reason ?? 'no reason given', nextOffset }
     case 'stored':
@@ -106,7 +112,7 @@ export async function ingest(
 }
 
 type IngestRow = {
-  answer: 'stored' | 'ahead' | 'stopped'
+  answer: 'stored' | 'ahead' | 'stopped' | 'ended'
   next_offset: string
   reason: string | null
   results: string | null

@@ -26,16 +26,25 @@ export type LogEvent = {
   readonly status: Status
   readonly retryCount: number
   /** The Kafka record that this event accounts for; its key and headers stand in `records`. */
-  readonly source: { readonly topic: string; readonly partition: number; readonly offset: string } | null
+  readonly source: RecordSource | null
   /** On both sides of a conflict: the other message. */
   readonly relatedMessageId: MessageId | null
+}
+
+/** A Kafka record by its coordinates. */
+export type RecordSource = {
+  readonly topic: string
+  readonly partition: number
+  /** Counts from 1; the next one begins when an operator says that the topic was created anew. */
+  readonly incarnation: number
+  readonly offset: string
 }
 
 /** What `readLogEvent` needs of an event `e`, whose epoch is `epoch` and whose message's identity is `transaction_id`. */
 export function eventColumns(e: string): string {
   return `${e}.position, ${e}.message_id, ${e}.version, ${rfc3339(`${e}.recorded_at`)} as recorded_at, ${e}.type, ${e}.actor,
     ${e}.status, ${e}.retry_count, ${e}.attempt, ${e}.outcome, ${e}.status_code, ${e}.duration_ms, ${e}.reason, ${e}.topic,
-    ${e}.partition, ${e}.kafka_offset, ${e}.related_message_id,
+    ${e}.partition, ${e}.kafka_offset, ${e}.incarnation, ${e}.related_message_id,
     case when ${e}.status <> 'processing' then ${rfc3339(`${e}.due_at`)} end as next_due_at`
 }
 
@@ -63,12 +72,13 @@ export type EventRow = {
   topic: string | null
   partition: number | null
   kafka_offset: string | null
+  incarnation: number | null
   related_message_id: string | null
   next_due_at: string | null
 }
 
 export function readLogEvent(row: EventRow): LogEvent {
-  const { epoch, position, message_id: messageId, version, topic, partition, kafka_offset: offset } = row
+  const { epoch, position, message_id: messageId, version } = row
   return {
     cursor: { epoch, position, messageId, version },
     messageId: messageId as MessageId,
@@ -86,9 +96,18 @@ export function readLogEvent(row: EventRow): LogEvent {
     nextDueAt: row.next_due_at,
     status: row.status,
     retryCount: row.retry_count,
-    source: topic === null || partition === null || offset === null ? null : { topic, partition, offset },
+    source: readSource(row),
     relatedMessageId: row.related_message_id as MessageId | null,
   }
+}
+
+export function readSource(
+  row: Pick<EventRow, 'topic' | 'partition' | 'kafka_offset' | 'incarnation'>,
+): RecordSource | null {
+  const { topic, partition, kafka_offset: offset, incarnation } = row
+  return topic === null || partition === null || offset === null || incarnation === null
+    ? null
+    : { topic, partition, incarnation, offset }
 }
 
 /** An operator's name may end like a lane's: a replay is nobody's but an operator's. */

@@ -1,29 +1,54 @@
 import type { Pool } from 'pg'
 
-/** Where each known partition of a topic stands (null: nothing is stored yet), and why it is stopped if it is. */
-export async function readNextOffsets(
-  database: Pool,
-  topic: string,
-): Promise<Map<number, { nextOffset: bigint | null; stopped: string | null }>> {
-  const { rows } = await database.query<{
-    partition: number
-    next_offset: string | null
-    stopped: string | null
-  }>({
+/** Where a partition stands, as the log says. */
+export type PartitionPlace = {
+  /** Which life of the topic its offsets count in; 1 until an operator says that the topic was created anew. */
+  incarnation: number
+  /** Null: nothing is stored yet. */
+  nextOffset: bigint | null
+  /** Why it is stopped; null if it is not. */
+  stopped: string | null
+  /** What the broker must have below the next offset, unless it was deleted; null where no record is stored. */
+  lastRecord: LastRecord | null
+}
+
+/** The SHA-256 is of the value; of no bytes for null. */
+export type LastRecord = { offset: bigint; sha256: Buffer }
+
+/** Where each known partition of a topic stands, in its present incarnation. */
+export async function readNextOffsets(database: Pool, topic: string): Promise<Map<number, PartitionPlace>> {
+  const { rows } = await database.query<Row>({
     name: 'next_offsets',
-    text: `select p.partition, a.next_offset, s.reason as stopped
+    text: `select distinct on (p.partition) p.partition, p.incarnation, coalesce(a.next_offset, p.begins_at) as next_offset,
+        s.reason as stopped, r.kafka_offset as last_offset, r.payload_sha256 as last_sha256
       from partitions p
       left join lateral (
         select next_offset from partition_advances where partition_id = p.partition_id order by next_offset desc limit 1
       ) a on true
-      left join stopped_partitions s on s.topic = p.topic and s.partition = p.partition
-      where p.topic = $1`,
+      left join stopped_partitions s on s.partition_id = p.partition_id
+      left join lateral last_record(p.partition_id) r on true
+      where p.topic = $1
+      order by p.partition, p.incarnation desc`,
     values: [topic],
   })
-  return new Map(
-    rows.map((row) => [
-      row.partition,
-      { nextOffset: row.next_offset === null ? null : BigInt(row.next_offset), stopped: row.stopped },
-    ]),
-  )
+  return new Map(rows.map((row) => [row.partition, readPlace(row)]))
+}
+
+type Row = {
+  partition: number
+  incarnation: number
+  next_offset: string | null
+  stopped: string | null
+  last_offset: string | null
+  last_sha256: Buffer | null
+}
+
+function readPlace(row: Row): PartitionPlace {
+  const { incarnation, next_offset: next, stopped, last_offset: last, last_sha256: sha256 } = row
+  return {
+    incarnation,
+    nextOffset: next === null ? null : BigInt(next),
+    stopped,
+    lastRecord: last === null || sha256 === null ? null : { offset: BigInt(last), sha256 },
+  }
 }

@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import type { EventType, MessageId } from '../message/message.ts'
 import type { OutcomeKind } from '../message/outcome.ts'
+import { readSource, type RecordSource } from './log-event.ts'
 import { rfc3339 } from './rfc3339.ts'
 
 export const deadLetterCauses = [
@@ -16,7 +17,7 @@ export type MessageDetails = {
   readonly messageId: MessageId
   readonly firstType: EventType
   /** The Kafka record that version 1 accounts for. */
-  readonly source: { readonly topic: string; readonly partition: number; readonly offset: string } | null
+  readonly source: RecordSource | null
   /** Hexadecimal. */
   readonly payloadSha256: string | null
   /** The message that a conflicting record conflicts with. */
@@ -43,13 +44,13 @@ export function deadLetters(e: string): string {
 
 const statement = {
   name: 'read_details',
-  text: `select i.message_id, f.type as first_type, f.topic, f.partition, f.kafka_offset,
+  text: `select i.message_id, f.type as first_type, f.topic, f.partition, f.kafka_offset, f.incarnation,
       encode(f.payload_sha256, 'hex') as payload_sha256, f.related_message_id as conflicts_with, c.conflicts,
       o.outcome as last_outcome, o.status_code as last_status_code,
       ${rfc3339('d.recorded_at')} as dead_lettered_at, d.cause as dead_letter_cause
     from unnest($1::bigint[]) as i (message_id)
     cross join lateral (
-      select e.type, e.topic, e.partition, e.kafka_offset, e.payload_sha256, e.related_message_id
+      select e.type, e.topic, e.partition, e.kafka_offset, e.incarnation, e.payload_sha256, e.related_message_id
       from message_events e where e.message_id = i.message_id and e.version = 1 limit 1
     ) f
     left join lateral (
@@ -72,6 +73,7 @@ type Row = {
   topic: string | null
   partition: number | null
   kafka_offset: string | null
+  incarnation: number | null
   payload_sha256: string | null
   conflicts_with: MessageId | null
   conflicts: number
@@ -87,19 +89,16 @@ export async function readDetails(
   messageIds: readonly MessageId[],
 ): Promise<MessageDetails[]> {
   const { rows } = await database.query<Row>({ ...statement, values: [messageIds] })
-  return rows.map((row) => {
-    const { topic, partition, kafka_offset: offset } = row
-    return {
-      messageId: row.message_id,
-      firstType: row.first_type,
-      source: topic === null || partition === null || offset === null ? null : { topic, partition, offset },
-      payloadSha256: row.payload_sha256,
-      conflictsWith: row.conflicts_with,
-      conflictCount: row.conflicts,
-      lastOutcome: row.last_outcome,
-      lastStatusCode: row.last_status_code,
-      deadLetteredAt: row.dead_lettered_at,
-      deadLetterCause: row.dead_letter_cause,
-    }
-  })
+  return rows.map((row) => ({
+    messageId: row.message_id,
+    firstType: row.first_type,
+    source: readSource(row),
+    payloadSha256: row.payload_sha256,
+    conflictsWith: row.conflicts_with,
+    conflictCount: row.conflicts,
+    lastOutcome: row.last_outcome,
+    lastStatusCode: row.last_status_code,
+    deadLetteredAt: row.dead_lettered_at,
+    deadLetterCause: row.dead_letter_cause,
+  }))
 }

@@ -3,7 +3,11 @@ import type { KafkaConfig, SASLOptions } from 'kafkajs'
 /** How the wire to Kafka is secured, and who we are on it. */
 export type KafkaSecurity = {
   /** The texts of PEM files, each null where Node's own authorities or no client certificate will do; null for no encryption. */
-  readonly tls: { readonly ca: string | null; readonly cert: string | null; readonly key: string | null } | null
+  readonly tls: {
+    readonly ca: string | null
+    readonly cert: string | null
+    readonly key: string | null
+  } | null
   readonly sasl: {
     readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
     readonly username: string

@@ -1,17 +1,21 @@
+import type { Standing } from './check-partitions.ts'
 import { doubled } from './doubled.ts'
 import { isRecordEvent, type LogEvent } from './event.ts'
 import { namedMax, type Invariants } from './invariants.ts'
 import { readJsonLines, readLineAt } from './json-lines.ts'
-import { nameOf, type Message } from './message.ts'
 import { OffsetMap } from './offset-map.ts'
 
 const file = 'The file of acknowledgements'
 
 type Line = { partition: string; offset: number; transactionId: string; sha256: string }
 
+/** What the log has of an acknowledged record. */
+const found = { nothing: 0, otherBytes: 1, itself: 2 } as const
+
 /**
- * S20: what the broker acknowledged, by the producer's file. Holds 21 bytes a record: its place, the first 64 bits of its
- * hash, where its line begins, and whether it was found.
+ * S20: what the broker acknowledged, by the producer's file. Holds 25 bytes a record: its place, the first 64 bits of its
+ * hash, where its line begins, what was found of it, and another record that was acknowledged under the same offset, as a topic
+ * that was created anew makes them: a line does not say of which incarnation it tells.
  */
 export class Acknowledgements {
   readonly #path: string
@@ -20,6 +24,7 @@ export class Acknowledgements {
   #hashes = new Uint32Array(2048)
   #lines = new Float64Array(1024)
   #found = new Uint8Array(1024)
+  #others = new Int32Array(1024)
   #count = 0
 
   constructor(path: string, invariants: Invariants) {
@@ -32,39 +37,42 @@ export class Acknowledgements {
   }
 
   /** Call it for every event. */
-  check(message: Message, event: LogEvent): void {
+  check(event: LogEvent): void {
     if (!isRecordEvent(event) || event.offset === null || event.payloadSha256 === null) return
-    const entry = this.#partitions.get(`${event.topic}:${event.partition}`)?.get(event.offset) ?? 0
-    if (entry === 0) return
-    this.#found[entry] = 1
-    if (!this.#holds(entry, event.payloadSha256))
-      this.#invariants.S20.differ(nameOf(message), event.version, 'was acknowledged with other bytes')
+    let entry = this.#partitions.get(`${event.topic}:${event.partition}`)?.get(event.offset) ?? 0
+    for (; entry !== 0; entry = this.#others[entry] ?? 0) {
+      const isItself = this.#holds(entry, event.payloadSha256)
+      this.#found[entry] = Math.max(this.#found[entry] ?? 0, isItself ? found.itself : found.otherBytes)
+    }
   }
 
   /**
-   * @param nextOffsets where each partition stands
-   * @returns how many acknowledged records are not yet consumed
+   * @param standing where each partition stands, and what operators gave up
+   * @returns how many acknowledged records are not yet consumed, and how many were given up
    */
-  finish(nextOffsets: ReadonlyMap<string, number>): number {
-    const { S20 } = this.#invariants
-    let notYetConsumed = 0
+  finish({ nextOffsets, givenUp }: Standing): { notYetConsumed: number; givenUp: number } {
+    const counts = { notYetConsumed: 0, givenUp: 0 }
     for (const [partition, entries] of this.#partitions) {
       const next = nextOffsets.get(partition) ?? 0
-      for (const offset of entries.outside(0, 0)) {
-        const entry = entries.get(offset)
-        S20.checked++
-        if (this.#found[entry] === 1) continue
-        if (offset >= next) notYetConsumed++
-        else if (S20.named.length === namedMax) S20.differMore(1)
-        else
-          S20.differ(
-            this.#nameEntry(entry),
-            null,
-            `${partition}:${offset} is acknowledged and not in the log`,
-          )
-      }
+      const gaps = givenUp.filter((gap) => `${gap.topic}:${gap.number}` === partition)
+      for (const offset of entries.outside(0, 0))
+        for (let entry = entries.get(offset); entry !== 0; entry = this.#others[entry] ?? 0) {
+          this.#invariants.S20.checked++
+          if (this.#found[entry] === found.itself) continue
+          if (gaps.some((gap) => offset >= gap.first && offset < gap.next)) counts.givenUp++
+          else if (offset >= next && this.#found[entry] === found.nothing) counts.notYetConsumed++
+          else this.#differ(entry, `${partition}:${offset}`)
+        }
     }
-    return notYetConsumed
+    return counts
+  }
+
+  #differ(entry: number, record: string): void {
+    const { S20 } = this.#invariants
+    if (S20.named.length === namedMax) S20.differMore(1)
+    else if (this.#found[entry] === found.otherBytes)
+      S20.differ(this.#nameEntry(entry), null, `${record} was acknowledged with other bytes`)
+    else S20.differ(this.#nameEntry(entry), null, `${record} is acknowledged and not in the log`)
   }
 
   #add(line: Line, at: number): void {
@@ -74,20 +82,17 @@ export class Acknowledgements {
       this.#partitions.set(line.partition, entries)
     }
     const known = entries.get(line.offset)
-    if (known !== 0) {
-      if (!this.#holds(known, line.sha256)) {
-        const what = `${line.partition}:${line.offset} is acknowledged twice, with other bytes`
-        this.#invariants.S20.differ(line.transactionId, null, what)
-      }
-      return
-    }
+    for (let each = known; each !== 0; each = this.#others[each] ?? 0)
+      if (this.#holds(each, line.sha256)) return
     const entry = ++this.#count
     if (entry === this.#lines.length) {
       this.#hashes = doubled(this.#hashes)
       this.#lines = doubled(this.#lines)
       this.#found = doubled(this.#found)
+      this.#others = doubled(this.#others)
     }
     entries.set(line.offset, entry)
+    this.#others[entry] = known
     this.#hashes[2 * entry] = parseInt(line.sha256.slice(0, 8), 16)
     this.#hashes[2 * entry + 1] = parseInt(line.sha256.slice(8, 16), 16)
     this.#lines[entry] = at

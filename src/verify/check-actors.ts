@@ -26,7 +26,8 @@ export function checkActors(
 /** S14: what operators decided about partitions. */
 export async function checkDecisions(client: pg.Client, { S14 }: Invariants): Promise<void> {
   const { rows } = await client.query<{ name: string; type: string; actor: string; reason: string }>(`
-    select p.topic || ':' || p.partition as name, d.type, d.actor, d.reason
+    select p.topic || ':' || p.partition || case when p.incarnation > 1 then ' (incarnation ' || p.incarnation || ')' else '' end
+        as name, d.type, d.actor, d.reason
     from partition_decisions d join partitions p on p.partition_id = d.partition_id`)
   S14.checked += rows.length
   for (const { name, type, actor, reason } of rows)

@@ -2,9 +2,11 @@ import type pg from 'pg'
 import { offsetKinds } from './check-records.ts'
 import { copyRows } from './copy-rows.ts'
 import type { Invariants } from './invariants.ts'
+import { namePartition } from './name-partition.ts'
 import { OffsetMap } from './offset-map.ts'
+import { readIncarnations, type Gap, type Incarnation } from './read-partitions.ts'
+import { Spans } from './spans.ts'
 
-type Hole = { first: number; next: number }
 type Advance = {
   name: string
   first: number
@@ -12,65 +14,74 @@ type Advance = {
   /** By offsetKinds: what the row says that its offsets became. */
   counts: readonly number[]
   holes: number
+  gaps: number
   actor: string
 }
 
+/** A gap, in which partition, and how the checker names it. */
+export type GivenUp = Gap & { readonly topic: string; readonly number: number; readonly name: string }
+
+/** Where the partitions stand, by `topic:partition`, and what operators gave up of them. */
+export type Standing = {
+  readonly nextOffsets: ReadonlyMap<string, number>
+  readonly givenUp: readonly GivenUp[]
+}
+
 /**
- * S12 and the rest of S2: for each partition, that the advances are a chain without a gap, that every offset in it is a
- * record event or lies in exactly one recorded hole, and that no record event lies outside of it.
+ * S12 and the rest of S2: for each incarnation of a partition, that the advances are a chain without a gap, that every offset in it
+ * is a record event, lies in exactly one recorded hole, or was given up by an operator's decision, and that no record event lies
+ * outside of it.
  *
  * @param partitions what the log's events account for
- * @returns the next offset of each partition
  */
 export async function checkPartitions(
   client: pg.Client,
   partitions: ReadonlyMap<string, OffsetMap>,
   invariants: Invariants,
-): Promise<Map<string, number>> {
-  const holes = await readHoles(client)
+): Promise<Standing> {
+  const incarnations = await readIncarnations(client)
   const chains = new Map<string, Chain>()
   await readAdvances(client, (advance) => {
     let chain = chains.get(advance.name)
     if (chain === undefined) {
-      chain = new Chain(advance, partitions.get(advance.name), holes.get(advance.name) ?? [], invariants)
-      chains.set(advance.name, chain)
+      const { name } = advance
+      chain = new Chain(advance, partitions.get(name), incarnations.get(name), invariants)
+      chains.set(name, chain)
     }
     chain.add(advance)
   })
   for (const chain of chains.values()) chain.finish()
   for (const [name, offsets] of partitions) checkOutside(name, offsets, chains.get(name), invariants)
-  for (const name of holes.keys())
-    if (!chains.has(name)) invariants.S12.differ(name, null, 'has a hole, and never advanced')
-  return new Map(Array.from(chains, ([name, chain]) => [name, chain.next]))
+  for (const [name, { holes, gaps }] of incarnations)
+    if (holes.length + gaps.length > 0 && !chains.has(name))
+      invariants.S12.differ(name, null, 'has a hole, and never advanced')
+  return stand(incarnations, chains)
 }
 
-async function readHoles(client: pg.Client): Promise<Map<string, Hole[]>> {
-  const holes = new Map<string, Hole[]>()
-  const select = `select p.topic, p.partition, h.first_offset, h.next_offset
-    from partition_holes h join partitions p on p.partition_id = h.partition_id
-    order by h.partition_id, h.first_offset, h.next_offset`
-  await copyRows(client, select, (row) => {
-    const name = `${row.text()}:${row.integer()}`
-    const hole = { first: row.integer(), next: row.integer() }
-    const before = holes.get(name)
-    if (before === undefined) holes.set(name, [hole])
-    else before.push(hole)
-  })
-  return holes
+/** The present incarnation is the last one. */
+function stand(incarnations: ReadonlyMap<string, Incarnation>, chains: ReadonlyMap<string, Chain>): Standing {
+  const nextOffsets = new Map<string, number>()
+  const givenUp: GivenUp[] = []
+  for (const [name, { topic, partition, beginsAt, gaps }] of incarnations) {
+    nextOffsets.set(`${topic}:${partition}`, chains.get(name)?.next ?? beginsAt ?? 0)
+    for (const gap of gaps) givenUp.push({ ...gap, topic, number: partition, name })
+  }
+  return { nextOffsets, givenUp }
 }
 
 async function readAdvances(client: pg.Client, onAdvance: (advance: Advance) => void): Promise<void> {
-  const select = `select p.topic, p.partition, a.first_offset, a.next_offset, a.received, a.duplicates, a.conflicts,
-      a.rejected, a.holes, a.actor
+  const select = `select p.topic, p.partition, p.incarnation, a.first_offset, a.next_offset, a.received, a.duplicates,
+      a.conflicts, a.rejected, a.holes, a.gaps, a.actor
     from partition_advances a join partitions p on p.partition_id = a.partition_id
     order by a.partition_id, a.next_offset`
   await copyRows(client, select, (row) => {
     onAdvance({
-      name: `${row.text()}:${row.integer()}`,
+      name: namePartition(row.text(), row.integer(), row.integer()),
       first: row.integer(),
       next: row.integer(),
       counts: [0, row.integer(), row.integer(), row.integer(), row.integer()],
       holes: row.integer(),
+      gaps: row.integer(),
       actor: row.text(),
     })
   })
@@ -78,28 +89,36 @@ async function readAdvances(client: pg.Client, onAdvance: (advance: Advance) => 
 
 const countedNames = Object.entries(offsetKinds).filter(([, kind]) => kind !== offsetKinds.none)
 
-/** One partition's advances, in order. */
+/** The advances of one incarnation of a partition, in order. */
 class Chain {
   readonly first: number
   next: number
   readonly #name: string
   readonly #offsets: OffsetMap
-  readonly #holes: readonly Hole[]
+  readonly #holes: Spans
+  readonly #gaps: Spans
   readonly #invariants: Invariants
-  #nextHole = 0
 
   constructor(
     start: Advance,
     offsets: OffsetMap | undefined,
-    holes: readonly Hole[],
+    incarnation: Incarnation | undefined,
     invariants: Invariants,
   ) {
     this.#name = start.name
     this.first = start.first
     this.next = start.first
     this.#offsets = offsets ?? new OffsetMap(1)
-    this.#holes = holes
+    this.#holes = new Spans(incarnation?.holes)
+    this.#gaps = new Spans(incarnation?.gaps)
     this.#invariants = invariants
+    const beginsAt = incarnation?.beginsAt ?? start.first
+    if (beginsAt !== start.first)
+      invariants.S12.differ(
+        this.#name,
+        null,
+        `its first advance begins at ${start.first}, it was to begin at ${beginsAt}`,
+      )
   }
 
   add(advance: Advance): void {
@@ -119,37 +138,37 @@ class Chain {
     for (const [what, kind] of countedNames)
       if (counts[kind] !== advance.counts[kind])
         this.#differ(advance, `says ${advance.counts[kind]} ${what}, the log has ${counts[kind]}`)
-    const holes = this.#countHoles(advance)
+    const holes = this.#holes.count(advance.first, advance.next)
     if (holes !== advance.holes)
       this.#differ(advance, `says ${advance.holes} in holes, ${holes} are recorded`)
-    if (holes !== counts[offsetKinds.none])
-      this.#differ(advance, `${counts[offsetKinds.none]} have no event, ${holes} lie in recorded holes`)
+    const gaps = this.#gaps.count(advance.first, advance.next)
+    if (gaps !== advance.gaps)
+      this.#differ(advance, `says that ${advance.gaps} were given up, decisions say ${gaps}`)
+    if (holes + gaps !== counts[offsetKinds.none])
+      this.#differ(
+        advance,
+        `${counts[offsetKinds.none]} have no event, ${holes} lie in recorded holes${gaps === 0 ? '' : `, ${gaps} were given up`}`,
+      )
   }
 
   finish(): void {
+    this.#checkSpans(this.#holes, 'hole')
+    this.#checkSpans(this.#gaps, 'gap')
+  }
+
+  #checkSpans(spans: Spans, what: string): void {
     let covered = this.first
-    for (const { first, next } of this.#holes) {
+    for (const { first, next } of spans.all) {
       const counts = [0, 0, 0, 0, 0]
       this.#offsets.count(first, next, counts)
       const events = next - first - (counts[offsetKinds.none] ?? 0)
-      const hole = `the hole from ${first} to ${next}`
+      const span = `the ${what} from ${first} to ${next}`
       if (events > 0)
-        this.#invariants.S12.differ(this.#name, null, `${events} offsets in ${hole} have events`)
-      if (first < covered) this.#invariants.S12.differ(this.#name, null, `${hole} begins before ${covered}`)
-      if (next > this.next) this.#invariants.S12.differ(this.#name, null, `${hole} ends after ${this.next}`)
+        this.#invariants.S12.differ(this.#name, null, `${events} offsets in ${span} have events`)
+      if (first < covered) this.#invariants.S12.differ(this.#name, null, `${span} begins before ${covered}`)
+      if (next > this.next) this.#invariants.S12.differ(this.#name, null, `${span} ends after ${this.next}`)
       covered = Math.max(covered, next)
     }
-  }
-
-  /** How many offsets of the advance lie in holes. Advances and holes both come in order. */
-  #countHoles({ first, next }: Advance): number {
-    let count = 0
-    while ((this.#holes[this.#nextHole]?.next ?? Infinity) <= first) this.#nextHole++
-    for (let at = this.#nextHole; (this.#holes[at]?.first ?? Infinity) < next; at++) {
-      const hole = this.#holes[at]
-      if (hole !== undefined) count += Math.max(0, Math.min(next, hole.next) - Math.max(first, hole.first))
-    }
-    return count
   }
 
   #differ({ first, next }: Advance, what: string): void {

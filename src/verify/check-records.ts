@@ -1,6 +1,7 @@
 import { isRecordEvent, type EventType, type LogEvent } from './event.ts'
 import type { Invariants } from './invariants.ts'
 import { nameOf, type Message } from './message.ts'
+import { namePartition } from './name-partition.ts'
 import { OffsetMap } from './offset-map.ts'
 
 /** What an offset became, as a number that fits OffsetMap; `none` is an offset that no event accounts for. */
@@ -26,6 +27,7 @@ export class Records {
   #lastName = ''
   #lastTopic: string | null = null
   #lastPartition: number | null = null
+  #lastIncarnation: number | null = null
 
   constructor(invariants: Invariants) {
     this.#invariants = invariants
@@ -36,13 +38,15 @@ export class Records {
     const { S2 } = this.#invariants
     const isRecord = isRecordEvent(event)
     if (isRecord || event.type === 'conflict_received') {
-      if (event.topic === null || event.partition === null || event.offset === null) {
+      const { topic, partition: number, incarnation, offset } = event
+      if (topic === null || number === null || incarnation === null || offset === null) {
         S2.differ(nameOf(message), event.version, `${event.type} names no record`)
         return
       }
-      const partition = this.#namePartition(event.topic, event.partition)
-      if (isRecord) this.#account(message, event, partition, event.offset)
-      if (event.type === 'conflict_received') this.#pair(message, event, `${partition}:${event.offset}`)
+      const partition = this.#namePartition(topic, number, incarnation)
+      const recordId = nameRecord(topic, number, incarnation, offset)
+      if (isRecord) this.#account(message, event, partition, offset, recordId)
+      if (event.type === 'conflict_received') this.#pair(message, event, recordId)
     } else if (event.topic !== null || event.offset !== null) {
       S2.differ(nameOf(message), event.version, `${event.type} names a record`)
     }
@@ -58,7 +62,7 @@ export class Records {
       )
   }
 
-  #account(message: Message, event: LogEvent, partition: string, offset: number): void {
+  #account(message: Message, event: LogEvent, partition: string, offset: number, recordId: string): void {
     const { S2 } = this.#invariants
     const name = nameOf(message)
     S2.checked++
@@ -70,12 +74,11 @@ export class Records {
     if (offsets.get(offset) === offsetKinds.none) offsets.set(offset, kindOf[event.type] ?? offsetKinds.none)
     else S2.differ(name, event.version, `${partition}:${offset} is accounted for a second time`)
     if (event.version !== 1) return
-    const ownId = `record:${partition}:${offset}`
     if (event.transactionId === null) S2.differ(name, 1, 'version 1 names no transaction id')
     else if ((event.type === 'received') === event.transactionId.startsWith('record:'))
       S2.differ(name, 1, `${event.type} under the transaction id ${event.transactionId}`)
-    else if (event.type !== 'received' && event.transactionId !== ownId)
-      S2.differ(name, 1, `${event.type} of ${ownId} under another record’s id`)
+    else if (event.type !== 'received' && event.transactionId !== recordId)
+      S2.differ(name, 1, `${event.type} of ${recordId} under another record’s id`)
   }
 
   #pair(message: Message, event: LogEvent, record: string): void {
@@ -100,12 +103,23 @@ export class Records {
   }
 
   /** Most events are of the partition before, and a name costs a string. */
-  #namePartition(topic: string, partition: number): string {
-    if (topic !== this.#lastTopic || partition !== this.#lastPartition) {
+  #namePartition(topic: string, partition: number, incarnation: number): string {
+    if (
+      topic !== this.#lastTopic ||
+      partition !== this.#lastPartition ||
+      incarnation !== this.#lastIncarnation
+    ) {
       this.#lastTopic = topic
       this.#lastPartition = partition
-      this.#lastName = `${topic}:${partition}`
+      this.#lastIncarnation = incarnation
+      this.#lastName = namePartition(topic, partition, incarnation)
     }
     return this.#lastName
   }
+}
+
+/** The id that a record's own message has, by the rule of contract.md. */
+function nameRecord(topic: string, partition: number, incarnation: number, offset: number): string {
+  const id = `record:${topic}:${partition}:${offset}`
+  return incarnation === 1 ? id : `${id}:${incarnation}`
 }

@@ -43,7 +43,7 @@ export async function checkPartitionFolds(client: pg.Client, { S4 }: Invariants)
     counted as (
       select f.partition_id, min(a.first_offset) as first_offset, f.next_offset, sum(a.received)::bigint as received,
         sum(a.duplicates)::bigint as duplicates, sum(a.conflicts)::bigint as conflicts, sum(a.rejected)::bigint as rejected,
-        sum(a.holes)::bigint as holes
+        sum(a.holes)::bigint as holes, sum(a.gaps)::bigint as gaps
       from partition_folds f
       left join partition_advances a on a.partition_id = f.partition_id and a.next_offset <= f.next_offset
       group by f.partition_id, f.next_offset

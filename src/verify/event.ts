@@ -35,6 +35,8 @@ export type LogEvent = {
   readonly topic: string | null
   readonly partition: number | null
   readonly offset: number | null
+  /** Which life of the topic the offset counts in. */
+  readonly incarnation: number | null
   /** In hexadecimal digits. */
   readonly payloadSha256: string | null
   readonly transactionId: string | null

@@ -9,7 +9,7 @@ const rules = {
   S7: 'after a terminal state only operators, records and late results',
   S8: 'the idempotency key is a function of identity',
   S9: 'nothing starts before it is due; delays, leases and retries are within policy',
-  S12: 'every offset below the stored one is a record event or a recorded hole',
+  S12: 'every offset below the stored one is a record event, a recorded hole or was given up by an operator',
   S13: 'the bytes kept and sent hash to the bytes received',
   S14: 'every event has an actor, an operator’s also a reason',
   S16: 'recorded time and position never decrease in a message',

@@ -13,6 +13,16 @@ export function printText(report: Report): string {
   lines.push('')
   if (report.notYetConsumed !== null)
     lines.push(`${group(report.notYetConsumed)} acknowledged records are not yet consumed: no difference`)
+  for (const { name, first, next, actor, reason } of report.givenUp)
+    lines.push(
+      printable(
+        `${name} offsets ${first} to ${next - 1} were given up by ${actor} (${reason}): no difference`,
+      ),
+    )
+  if (report.acknowledgedGivenUp !== null && report.acknowledgedGivenUp > 0)
+    lines.push(
+      `${group(report.acknowledgedGivenUp)} acknowledged records lie in what was given up: no difference`,
+    )
   if (report.openEffects !== null)
     lines.push(`${group(report.openEffects)} effects are of attempts still open: no difference`)
   lines.push(
@@ -31,6 +41,15 @@ export function printJson(report: Report): string {
     events: report.events,
     not_yet_consumed: report.notYetConsumed,
     open_effects: report.openEffects,
+    acknowledged_given_up: report.acknowledgedGivenUp,
+    given_up: report.givenUp.map(({ topic, number, first, next, actor, reason }) => ({
+      topic,
+      partition: number,
+      first_offset: first,
+      next_offset: next,
+      actor,
+      reason,
+    })),
     invariants: report.invariants.map((invariant) => ({
       id: invariant.id,
       rule: invariant.rule,

@@ -7,7 +7,8 @@ import type { RowReader } from './row-reader.ts'
 // The projection's row comes with version 1, and once is enough.
 const select = `
   select e.message_id, e.version, e.position, e.recorded_at, e.type, e.actor, e.status, e.retry_count, e.due_at, e.attempt,
-    e.outcome, e.duration_ms, e.reason, e.topic, e.partition, e.kafka_offset, e.payload_sha256, e.transaction_id, e.related_message_id,
+    e.outcome, e.duration_ms, e.reason, e.topic, e.partition, e.kafka_offset, e.incarnation,
+    e.payload_sha256, e.transaction_id, e.related_message_id,
     r.payload_state, r.payload_bytes, octet_length(r.payload),
     case when r.payload_state = 'whole' then coalesce(sha256(r.payload) = e.payload_sha256, false) end,
     s.transaction_id, s.version, s.status, s.retry_count, s.attempts, s.due_at, s.claimed_by, s.error_message,
@@ -47,6 +48,7 @@ function readEvent(row: RowReader): LogEvent {
     topic: row.textOrNull(),
     partition: row.integerOrNull(),
     offset: row.integerOrNull(),
+    incarnation: row.integerOrNull(),
     payloadSha256: row.hexOrNull(),
     transactionId: row.textOrNull(),
     relatedMessageId: row.integerOrNull(),

@@ -67,7 +67,7 @@ function checkEvent(message: Message, event: LogEvent, record: StoredRecord | nu
   checkSchedule(message, event, findActor, invariants)
   checks.concurrency.check(message, event)
   checks.records.check(message, event)
-  checks.acknowledgements?.check(message, event)
+  checks.acknowledgements?.check(event)
   checks.rollups.add(message, event)
   fold(message, event)
   checkColumns(message, event, invariants)

@@ -122,7 +122,7 @@ export async function store(
   const from = offsets.get(pool) ?? 0n
   const next = from + BigInt(ids.length)
   const records = ids.map((id, at) => toRecord(id, from + BigInt(at), rejection))
-  const slice = { topic: 'transactions.incoming', partition: 0, from, next, records, holes: [] }
+  const slice = { topic: 'transactions.incoming', partition: 0, incarnation: 1, from, next, records, holes: [] }
   const answer = await ingest(pool, slice, 'instance-1', 'instance-1/fresh', room, 60_000)
   if (answer.kind !== 'stored') throw new Error(answer.kind)
   offsets.set(pool, next)

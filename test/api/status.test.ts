@@ -57,7 +57,7 @@ t.test(
 t.test('a stopped partition is listed with its reason, and the service stays healthy', async (t) => {
   const { pool } = await database(t)
   const { call } = await startService(t, pool)
-  await pool.query(`select stop_partition('transactions.incoming', 3, 'offsets out of range', 'instance-1')`)
+  await pool.query(`select stop_partition('transactions.incoming', 3, 1, 0, null, 'offsets out of range', 'instance-1')`)
   t.match(await call('GET', '/status'), {
     status: 200,
     json: {

@@ -2,6 +2,7 @@ import { gzipSync } from 'node:zlib'
 import kafkajs, { CompressionTypes } from 'kafkajs'
 import t from 'tap'
 import { startBroker as startEmbeddedBroker } from '../support/broker.ts'
+import { decidePartition } from '../../src/log/decide-partition.ts'
 import { database } from '../support/database.ts'
 import { startBroker } from '../support/kafka.ts'
 import {
@@ -53,11 +54,55 @@ t.test('a batch that cannot be decoded stops its partition, and the others go on
       const records = await readRecords(pool, topic.topic)
       t.equal(records.filter((record) => record.partition === 0).length, 5)
       const { rows } = await pool.query('select partition, reason from stopped_partitions')
-      t.match(rows, [{ partition: 0, reason: /batch at offset 5 cannot be decoded/ }])
+      t.match(rows, [
+        { partition: 0, reason: /batch at offsets 5 to 7 cannot be decoded .*--retry.*--accept-gap/ },
+      ])
       t.match(consumer.health(), { state: 'running', up: true })
       t.equal(consumer.lines.filter((line) => line.event === 'consumer crashed').length, 0)
+
+      const decide = (type: 'resumed' | 'gap_accepted') => {
+        const range = { low: 0n, high: 13n }
+        const word = { topic: topic.topic, partition: 0, actor: 'alice', reason: 'it was a test' }
+        return decidePartition(pool, { ...word, type, range })
+      }
+      t.match(await decide('resumed'), { kind: 'decided', goesOnAt: 5n })
+      consumer.decisions.give()
+      await until(async () => (await countStops(pool)) === 2)
+      t.match(await decide('gap_accepted'), { kind: 'decided', stoodAt: 5n, goesOnAt: 8n })
+      consumer.decisions.give()
+      await until(async () => (await countRecords(pool, topic.topic)) === 20)
+      const offsets = (await readRecords(pool, topic.topic)).map((record) => record.offset)
+      t.strictSame(offsets.slice(0, 10), [0, 1, 2, 3, 4, 8, 9, 10, 11, 12], 'nothing else is passed over')
+
+      // The last stored record lies before the gap now and then: what was given up stops nobody again.
+      await consumer.stop()
+      const next = startConsumer(t, topic, pool)
+      await produce(topic, 0, ['last'])
+      await until(async () => (await countRecords(pool, topic.topic)) === 21)
+      t.equal(await countStops(pool), 2)
+      t.equal(next.lines.filter((line) => line.event === 'partition stopped').length, 0)
     })
   }
+})
+
+t.test('a batch that was given up as the last of its partition stops nobody who joins later', async (t) => {
+  const { pool } = await database(t)
+  const topic = await createTopic(t, broker.brokers, 1)
+  const consumer = startConsumer(t, topic, pool)
+  await produce(topic, 0, names('before', 5))
+  await until(async () => (await countRecords(pool, topic.topic)) === 5)
+  await producePoison(topic, CompressionTypes.GZIP, Buffer.from('not gzip at all'))
+  await until(async () => (await countStops(pool)) === 1)
+  const range = { low: 0n, high: 8n }
+  const word = { topic: topic.topic, partition: 0, actor: 'alice', reason: 'it was a test' }
+  await decidePartition(pool, { ...word, type: 'gap_accepted', range })
+  await consumer.stop()
+  // It begins at the last stored record, and the next batch from there is the one that was given up.
+  const next = startConsumer(t, topic, pool)
+  await until(() => next.health().up)
+  await produce(topic, 0, ['behind'])
+  await until(async () => (await countRecords(pool, topic.topic)) === 6)
+  t.equal(await countStops(pool), 1)
 })
 
 t.test('a broker that is killed and comes back is read on, nothing lost and nothing twice', async (t) => {
@@ -92,7 +137,12 @@ t.test('a broker that freezes is read on when it thaws', async (t) => {
   t.strictSame(await findUnaccounted(pool, topic.topic), [])
 })
 
-/** kafkajs sends what the codec makes of a record; the broker stores it without a look. */
+async function countStops(pool: Parameters<typeof countRecords>[0]): Promise<number> {
+  const { rowCount } = await pool.query(`select from partition_decisions where type = 'stopped'`)
+  return rowCount ?? 0
+}
+
+/** kafkajs sends what the codec makes of three records; the broker stores it without a look. */
 async function producePoison(
   { producer, topic }: Parameters<typeof produce>[0],
   type: CompressionTypes.GZIP | CompressionTypes.ZSTD,
@@ -101,7 +151,11 @@ async function producePoison(
   const before = CompressionCodecs[type]
   CompressionCodecs[type] = () => ({ compress: () => Promise.resolve(bytes) })
   try {
-    await producer.send({ topic, compression: type, messages: [{ partition: 0, value: 'poison' }] })
+    await producer.send({
+      topic,
+      compression: type,
+      messages: ['a', 'b', 'c'].map((value) => ({ partition: 0, value })),
+    })
   } finally {
     CompressionCodecs[type] = before
   }

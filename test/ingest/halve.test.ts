@@ -5,6 +5,7 @@ import { halve } from '../../src/ingest/halve.ts'
 const sliceOf = (offsets: number[], from: bigint, next: bigint, holes: Slice['holes']): Slice => ({
   topic: 'topic',
   partition: 0,
+  incarnation: 1,
   from,
   next,
   records: offsets.map((offset) => ({ offset: BigInt(offset) }) as DecodedRecord),

@@ -8,6 +8,7 @@ import { consume, type ConsumeOptions, type Consumer } from '../../src/ingest/co
 import type { FreshLane } from '../../src/ingest/fresh-lane.ts'
 import type { Claim } from '../../src/log/claim.ts'
 import { createMetrics } from '../../src/metrics.ts'
+import { Hint } from '../../src/runtime/hint.ts'
 
 /** A topic of the test's own on a broker, with what produces into it and administers it. */
 export type TestTopic = {
@@ -91,6 +92,8 @@ export class RecordingLane implements FreshLane {
 
 export type TestConsumer = Consumer & {
   lane: RecordingLane
+  /** Given by hand where a test decides: the listener that hears PostgreSQL is not part of the consumer. */
+  decisions: Hint
   lines: LogLine[]
   metrics: ReturnType<typeof createMetrics>
 }
@@ -104,6 +107,7 @@ export function startConsumer(
   level = 'info',
 ): TestConsumer {
   const lane = new RecordingLane()
+  const decisions = new Hint()
   const metrics = createMetrics('test')
   const { logger, lines } = recordLines(level)
   const consumer = consume({
@@ -113,12 +117,13 @@ export function startConsumer(
     leaseMs: 60_000,
     database,
     lane,
+    decisions,
     metrics,
     logger,
     ...options,
   })
   t.teardown(() => consumer.stop())
-  return Object.assign(consumer, { lane, lines, metrics })
+  return Object.assign(consumer, { lane, decisions, lines, metrics })
 }
 
 export function recordLines(level = 'info') {

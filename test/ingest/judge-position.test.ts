@@ -1,6 +1,7 @@
 import t from 'tap'
 import { judgePosition, judgeRange, type Fetched } from '../../src/ingest/judge-position.ts'
 
+const of = { topic: 'a', partition: 3 }
 const batch = (fetched: bigint, first: bigint, next: bigint, highWatermark = 1_000n): Fetched => ({
   fetched,
   first,
@@ -47,7 +48,13 @@ t.test('a partition that ends below the stored next offset is a question for the
 })
 
 t.test('the stored next offset is in range from the first offset to the end', async (t) => {
-  for (const stored of [10n, 15n, 20n]) t.equal(judgeRange(stored, { low: 10n, high: 20n }), null)
-  t.match(judgeRange(9n, { low: 10n, high: 20n }), /next offset is 9, .* first is 10/)
-  t.match(judgeRange(21n, { low: 10n, high: 20n }), /next offset is 21, .* ends at 20/)
+  for (const stored of [10n, 15n, 20n]) t.equal(judgeRange(of, stored, { low: 10n, high: 20n }), null)
+  t.match(judgeRange(of, 9n, { low: 10n, high: 20n }), {
+    reason: /next offset is 9, .* first is 10: .*offset 9 .*--topic a --partition 3 --accept-gap/,
+    resume: 10n,
+  })
+  t.match(judgeRange(of, 21n, { low: 10n, high: 20n }), {
+    reason: /next offset is 21, .* ends at 20: .*--topic a --partition 3 --new-incarnation/,
+    resume: null,
+  })
 })

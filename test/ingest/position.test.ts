@@ -54,7 +54,8 @@ t.test('a group whose offsets were deleted goes on where PostgreSQL stands', asy
   await produce(topic, 0, names('b', 5))
   const second = startConsumer(t, topic, pool)
   await until(async () => (await countRecords(pool, topic.topic)) === 45)
-  t.match(await waitForLine(second, 'batch ingested'), { from: 40, received: 5, skipped: 0 })
+  // The last stored record is read again, to see that it is still the one that was stored.
+  t.match(await waitForLine(second, 'batch ingested'), { from: 39, received: 5, skipped: 1 })
 })
 
 t.test('records deleted before they were stored stop their partition, and the others go on', async (t) => {

@@ -130,6 +130,7 @@ function sliceOf(ids: string[], from = 0): Slice {
   return {
     topic: 'topic',
     partition: 0,
+    incarnation: 1,
     from: BigInt(from),
     next: BigInt(from + ids.length),
     records,

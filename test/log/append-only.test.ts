@@ -22,13 +22,14 @@ t.before(async () => {
   const hole = {
     topic,
     partition: 1,
+    incarnation: 1,
     from: 2n,
     next: 3n,
     records: [record(2, newName())],
     holes: [{ from: 2n, next: 3n }],
   }
   await ingest(pool, { ...hole, from: 2n, next: 4n, records: [record(3, newName())] }, actor, actor, 0, 1)
-  await pool.query(`select stop_partition($1, 1, 'because', 'ingest-1')`, [topic])
+  await pool.query(`select stop_partition($1, 1, 1, 4, null, 'because', 'ingest-1')`, [topic])
   await registerInstance(pool, {
     instance: 'instance-1',
     release: '1.2.3',

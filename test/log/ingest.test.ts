@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import { ingest, type Slice } from '../../src/log/ingest.ts'
+import { decidePartition } from '../../src/log/decide-partition.ts'
+import { stopPartition } from '../../src/log/stop-partition.ts'
 import { database } from '../support/database.ts'
+import { until } from '../support/until.ts'
 import {
   actor,
   fresh,
@@ -18,7 +21,16 @@ import {
 const { pool } = await database(t)
 
 function slice(partition: number, from: number, next: number, changes: Partial<Slice> = {}): Slice {
-  return { topic, partition, from: BigInt(from), next: BigInt(next), records: [], holes: [], ...changes }
+  return {
+    topic,
+    partition,
+    incarnation: 1,
+    from: BigInt(from),
+    next: BigInt(next),
+    records: [],
+    holes: [],
+    ...changes,
+  }
 }
 
 function send(slice: Slice): ReturnType<typeof ingest> {
@@ -309,8 +321,8 @@ t.test('the first slice of a partition may begin anywhere', async (t) => {
 
 t.test('a stopped partition takes nothing until it is resumed', async (t) => {
   await send(slice(712, 0, 1, { records: [record(0, newName())] }))
-  await pool.query(`select stop_partition($1, 712, 'out of range', 'ingest-1')`, [topic])
-  await pool.query(`select stop_partition($1, 712, 'again', 'ingest-2')`, [topic])
+  await pool.query(`select stop_partition($1, 712, 1, 1, null, 'out of range', 'ingest-1')`, [topic])
+  await pool.query(`select stop_partition($1, 712, 1, 1, null, 'again', 'ingest-2')`, [topic])
   const next = slice(712, 1, 2, { records: [record(1, newName())] })
   t.strictSame(await send(next), { kind: 'stopped', reason: 'out of range', nextOffset: 1n })
   await pool.query(
@@ -319,6 +331,40 @@ t.test('a stopped partition takes nothing until it is resumed', async (t) => {
   )
   t.match(await send(next), { kind: 'stored', results: ['received'] })
 })
+
+t.test(
+  'a slice of an incarnation that has ended stores nothing, also if it waited for the word',
+  async (t) => {
+    await send(slice(713, 0, 2, { records: [record(0, newName()), record(1, newName())] }))
+    const stop = { topic, partition: 713, incarnation: 1, next: 2n, resume: null, reason: 'created anew' }
+    t.equal(await stopPartition(pool, stop, actor), true)
+    const deciding = await pool.connect()
+    await deciding.query('begin')
+    const word = { topic, partition: 713, actor: 'alice', reason: 'so it was' }
+    await decidePartition(deciding, { ...word, type: 'incarnation_begun', range: { low: 0n, high: 5n } })
+    const late = slice(713, 2, 3, { records: [record(2, newName())] })
+    const waiting = send(late)
+    await until('it waits', async () => {
+      const { rows } = await pool.query<{ n: number }>(
+        `select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      )
+      return rows[0]!.n > 0
+    })
+    await deciding.query('commit')
+    deciding.release()
+    t.strictSame(await waiting, { kind: 'ended', nextOffset: 2n })
+    t.strictSame(await send(late), { kind: 'ended', nextOffset: 2n })
+
+    const name = newName()
+    const anew = { incarnation: 2, records: [record(0, name), record(1, name, { bytes: 'other' })] }
+    t.match(await send(slice(713, 0, 2, anew)), { kind: 'stored', results: ['received', 'conflict'] })
+    t.ok(await idOf(pool, `record:${topic}:713:1:2`), 'the id names the incarnation')
+    await t.rejects(
+      send(slice(713, 0, 1, { incarnation: 3, records: [record(0, newName())] })),
+      /no incarnation 3/,
+    )
+  },
+)
 
 t.test('the events of a message never go back in time or position', async (t) => {
   const name = newName()

@@ -29,9 +29,12 @@ export type Breakable = TestDatabase & {
 }
 
 /** A history on a database whose ground state can be changed by hand, as only its superuser can. */
-export async function breakable(t: Pick<Test, 'teardown'>): Promise<Breakable> {
+export async function breakable(
+  t: Pick<Test, 'teardown'>,
+  write: (pool: Pool) => Promise<History> = writeHistory,
+): Promise<Breakable> {
   const { url, pool } = await database(t)
-  const history = await writeHistory(pool)
+  const history = await write(pool)
   await pool.query('create schema saved')
   for (const table of tables) {
     await pool.query(`create table saved.${table} as select * from public.${table}`)
@@ -69,7 +72,7 @@ export async function append(
         order by l.version desc limit 1
       ) e
       cross join lateral jsonb_populate_record(null::message_events, to_jsonb(e) || jsonb_build_object('version', e.version + 1, 'attempt', null,
-        'outcome', null, 'reason', null, 'topic', null, 'partition', null, 'kafka_offset', null, 'payload_sha256', null,
+        'outcome', null, 'reason', null, 'topic', null, 'partition', null, 'kafka_offset', null, 'incarnation', null, 'payload_sha256', null,
         'transaction_id', null, 'related_message_id', null, 'due_at', e.recorded_at + $2 * interval '1 ms') || $3) n`,
     [transactionId, dueMs, JSON.stringify(event)],
   )

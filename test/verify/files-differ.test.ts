@@ -45,12 +45,12 @@ const cases: Case[] = [
   {
     broken: 'an acknowledged record with other bytes in the log',
     acks: (lines) => (lines[0]!.sha256 = 'ab'.repeat(32)),
-    found: { S20: /^delivered v1: was acknowledged with other bytes$/ },
+    found: { S20: /^delivered: transactions\.incoming:0:0 was acknowledged with other bytes$/ },
   },
   {
     broken: 'a record acknowledged twice with other bytes',
     acks: (lines) => lines.push({ ...lines[0], sha256: 'ab'.repeat(32) }),
-    found: { S20: /^delivered: transactions\.incoming:0:0 is acknowledged twice, with other bytes$/ },
+    found: { S20: /^delivered: transactions\.incoming:0:0 was acknowledged with other bytes$/ },
   },
   {
     broken: 'more requests than attempts',

@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto'
 import type { Pool } from 'pg'
 import { abandon, findExpired } from '../../src/log/abandon.ts'
 import type { Claim } from '../../src/log/claim.ts'
+import { decidePartition } from '../../src/log/decide-partition.ts'
 import { ingest, type DecodedRecord } from '../../src/log/ingest.ts'
 import { look } from '../../src/log/look.ts'
 import { registerInstance } from '../../src/log/register-instance.ts'
 import { replay } from '../../src/log/replay.ts'
 import { settle, type SettleAnswer } from '../../src/log/settle.ts'
+import { stopPartition } from '../../src/log/stop-partition.ts'
 import { decide, decideAbandoned } from '../../src/message/decide.ts'
 import { idempotencyKey } from '../../src/message/idempotency-key.ts'
 import type { Lane } from '../../src/message/message.ts'
@@ -37,6 +39,7 @@ export class History {
   readonly acks: string[] = []
   readonly #pool: Pool
   readonly #offsets = new Map<number, bigint>()
+  readonly #incarnations = new Map<number, number>()
 
   private constructor(pool: Pool) {
     this.#pool = pool
@@ -66,10 +69,19 @@ export class History {
     const first = from + hole
     const next = first + BigInt(records.length)
     this.#offsets.set(partition, next)
-    const decoded = records.map((each, at) => record(each, partition, first + BigInt(at)))
+    const incarnation = this.#incarnations.get(partition) ?? 1
+    const decoded = records.map((each, at) => record(each, partition, first + BigInt(at), incarnation))
     const answer = await ingest(
       this.#pool,
-      { topic, partition, from, next, records: decoded, holes: hole === 0n ? [] : [{ from, next: first }] },
+      {
+        topic,
+        partition,
+        incarnation,
+        from,
+        next,
+        records: decoded,
+        holes: hole === 0n ? [] : [{ from, next: first }],
+      },
       `${instance}/ingest`,
       `${instance}/fresh`,
       room,
@@ -147,6 +159,41 @@ export class History {
       await abandon(this.#pool, 'steady/retry', [{ expired, decision }], lease('steady'))
       return
     }
+  }
+
+  /** The partition stops, and an operator gives up so many offsets. */
+  async giveUp(partition: number, count: bigint): Promise<void> {
+    const next = await this.#stop(partition, count)
+    const range = { low: next + count, high: next + count }
+    await decidePartition(this.#pool, { ...this.#word(partition), type: 'gap_accepted', range })
+    this.#offsets.set(partition, next + count)
+  }
+
+  /** The partition stops, and an operator says that the topic was created anew; the broker's first offset is `low`. */
+  async beginIncarnation(partition: number, low: bigint): Promise<void> {
+    await this.#stop(partition, null)
+    const range = { low, high: low }
+    await decidePartition(this.#pool, { ...this.#word(partition), type: 'incarnation_begun', range })
+    this.#offsets.set(partition, low)
+    this.#incarnations.set(partition, (this.#incarnations.get(partition) ?? 1) + 1)
+  }
+
+  async #stop(partition: number, count: bigint | null): Promise<bigint> {
+    const next = this.#offsets.get(partition) ?? 0n
+    const stop = {
+      topic,
+      partition,
+      incarnation: this.#incarnations.get(partition) ?? 1,
+      next,
+      resume: count === null ? null : next + count,
+      reason: 'records are missing',
+    }
+    await stopPartition(this.#pool, stop, 'steady/ingest')
+    return next
+  }
+
+  #word(partition: number) {
+    return { topic, partition, actor: 'alice', reason: 'the archive has them' }
   }
 
   async replay(transactionId: string): Promise<void> {
@@ -253,7 +300,12 @@ async function writeRefusedRecords(history: History): Promise<void> {
   ])
 }
 
-function record(given: string | Partial<DecodedRecord>, partition: number, offset: bigint): DecodedRecord {
+function record(
+  given: string | Partial<DecodedRecord>,
+  partition: number,
+  offset: bigint,
+  incarnation: number,
+): DecodedRecord {
   const part: Partial<DecodedRecord> = typeof given === 'string' ? { transactionId: given } : given
   const payload = Buffer.from(JSON.stringify({ transaction_id: part.transactionId, amount: 12.5 }))
   const whole = {
@@ -265,7 +317,7 @@ function record(given: string | Partial<DecodedRecord>, partition: number, offse
     payload,
     payloadState: 'whole' as const,
     isJson: part.rejection === undefined,
-    transactionId: `record:${topic}:${partition}:${offset}`,
+    transactionId: `record:${topic}:${partition}:${offset}${incarnation === 1 ? '' : `:${incarnation}`}`,
     rejection: null,
     ...part,
   }

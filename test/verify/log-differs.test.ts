@@ -52,6 +52,7 @@ const cases: Case[] = [
         topic: 'transactions.incoming',
         partition: 0,
         kafka_offset: 0,
+        incarnation: 1,
         payload_sha256: await hashOf('delivered'),
       })
       await pool.query(`insert into records (message_id, version, payload_state, payload_bytes, is_json)
@@ -498,7 +499,7 @@ const cases: Case[] = [
   },
   {
     broken: 'an operator’s decision without a reason',
-    by: sql(`insert into partition_decisions values (1, 1, 'stopped', 0, now(), 'alice', ' ')`),
+    by: sql(`insert into partition_decisions values (1, 1, 'stopped', 0, null, now(), 'alice', ' ')`),
     found: { S14: /^transactions\.incoming:\d: stopped without an actor or a reason$/ },
   },
   {

@@ -189,7 +189,7 @@ t.test(
     const { pool } = await database(t)
     await store(pool, ['tx-1'])
     await pool.query(
-      `select stop_partition('transactions.incoming', 0, 'offsets are out of range', 'instance-1')`,
+      `select stop_partition('transactions.incoming', 0, 1, 1, null, 'offsets are out of range', 'instance-1')`,
     )
     const service = await startService(t, pool, () => ({ ...well, lanes: [] }))
     const query = '{ metrics { inFlight { lane } consumer { stopped lag highOffset nextOffset } } }'

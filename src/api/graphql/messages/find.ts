@@ -31,6 +31,9 @@ builder.queryField('record', (t) =>
       topic: t.arg.string({ required: true, description: 'The topic.' }),
       partition: t.arg.int({ required: true, description: 'The partition of the topic.' }),
       offset: t.arg({ type: 'BigInt', required: true, description: 'The offset in the partition.' }),
+      incarnation: t.arg.int({
+        description: 'Of the partition; without it, the latest one with such a record.',
+      }),
     },
     resolve: (_, record, { dependencies }) =>
       isStorable(record.topic) ? ask(dependencies.database, (client) => findRecord(client, record)) : null,

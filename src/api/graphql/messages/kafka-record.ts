@@ -9,6 +9,7 @@ import { loadersOf } from './loaders.ts'
 export type KafkaRecordValue = RecordKey & {
   readonly topic: string
   readonly partition: number
+  readonly incarnation: number
   readonly offset: string
 }
 
@@ -30,6 +31,9 @@ export const KafkaRecord = builder.objectRef<KafkaRecordValue>('KafkaRecord').im
   fields: (t) => ({
     topic: t.exposeString('topic', { description: 'The topic it came from.' }),
     partition: t.exposeInt('partition', { description: 'The partition of the topic.' }),
+    incarnation: t.exposeInt('incarnation', {
+      description: 'Counts from 1; the next begins when an operator says that the topic was created anew.',
+    }),
     offset: t.expose('offset', { type: 'BigInt', description: 'Its offset in the partition.' }),
     key: t.string({
       nullable: true,

@@ -6,10 +6,14 @@ import type { MetricsSnapshot } from './snapshot.ts'
 type PartitionValue = PartitionRow & { lag: string | null }
 
 export const PartitionState = builder.objectRef<PartitionValue>('PartitionState').implement({
-  description: 'conserved: consumed = received + duplicates + conflicts + rejected + holes.',
+  description:
+    'conserved: consumed = received + duplicates + conflicts + rejected + holes. Offsets that operators gave up, gaps, are consumed too. Counts are of all incarnations.',
   fields: (t) => ({
     topic: t.exposeString('topic', { description: "Kafka's topic." }),
     partition: t.exposeInt('partition', { description: 'Its partition.' }),
+    incarnation: t.exposeInt('incarnation', {
+      description: 'Counts from 1; the next begins when an operator says that the topic was created anew.',
+    }),
     nextOffset: t.expose('nextOffset', {
       type: 'BigInt',
       description: 'The first offset that is not stored yet.',
@@ -41,8 +45,9 @@ export const PartitionState = builder.objectRef<PartitionValue>('PartitionState'
       description: 'Records that cannot be read or have no identity.',
     }),
     holes: t.expose('holes', { type: 'BigInt', description: 'Offsets that Kafka never handed over.' }),
+    gaps: t.expose('gaps', { type: 'BigInt', description: 'Offsets that operators gave up.' }),
     conserved: t.exposeBoolean('conserved', {
-      description: 'Whether these five add up to the offsets that were consumed.',
+      description: 'Whether these five add up to the offsets that were consumed, but for the gaps.',
     }),
   }),
 })
