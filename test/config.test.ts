@@ -344,7 +344,7 @@ t.test('.env is read from the current folder, and the environment wins over it',
   const folder = t.testdir({ '.env': 'KAFKA_TOPIC=of-the-file\nKAFKA_BROKER="a:1,b:2"\nPOSTGRES_HOST=db\n' })
   const program = `
     const config = await import(${JSON.stringify(join(root, 'src/config.ts'))})
-    console.log(JSON.stringify([config.produceDefaults(), config.databaseUrlForTools(), config.nodeEnvironment()]))`
+    console.log(JSON.stringify([config.produceDefaults(), config.databaseForTools(), config.nodeEnvironment()]))`
   const tsx = import.meta.resolve('tsx')
   const child = spawnSync(process.execPath, ['--import', tsx, '--input-type=module', '--eval', program], {
     cwd: folder,
@@ -354,7 +354,7 @@ t.test('.env is read from the current folder, and the environment wins over it',
   t.equal(child.stderr, '')
   t.strictSame(JSON.parse(child.stdout), [
     { brokers: ['a:1', 'b:2'], topic: 'of-the-environment', security: { tls: null, sasl: null } },
-    'postgresql://postgres@db:5432/transactions',
+    { connectionString: 'postgresql://postgres@db:5432/transactions', ssl: false },
     'test',
   ])
   t.end()
