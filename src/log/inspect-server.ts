@@ -9,7 +9,7 @@ export type Server = {
   readonly warnings: readonly string[]
 }
 
-type Row = {
+export type ServerFacts = {
   role: string
   version: string
   version_number: number
@@ -23,7 +23,7 @@ const oldest = 15
 
 /** Asks the server what the service's promises rest on. Needs no schema of ours. */
 export async function inspectServer(database: Pick<Pool, 'query'>): Promise<Server> {
-  const { rows } = await database.query<Row>(
+  const { rows } = await database.query<ServerFacts>(
     `select current_user as role, current_setting('server_version') as version,
        current_setting('server_version_num')::int as version_number,
        current_setting('server_encoding') as encoding, current_setting('fsync') as fsync,
@@ -32,10 +32,21 @@ export async function inspectServer(database: Pick<Pool, 'query'>): Promise<Serv
   )
   const [row] = rows
   if (row === undefined) throw new Error('what the server says of itself is one row')
-  return { role: row.role, faults: findFaults(row), warnings: findWarnings(row) }
+  return judgeServer(row)
 }
 
-function findFaults({ role, version, version_number, encoding, fsync, synchronous_commit }: Row): string[] {
+export function judgeServer(facts: ServerFacts): Server {
+  return { role: facts.role, faults: findFaults(facts), warnings: findWarnings(facts) }
+}
+
+function findFaults({
+  role,
+  version,
+  version_number,
+  encoding,
+  fsync,
+  synchronous_commit,
+}: ServerFacts): string[] {
   const faults: string[] = []
   if (version_number < oldest * 10_000)
     faults.push(`PostgreSQL is ${version}: upgrade it to ${oldest} or newer.`)
@@ -53,7 +64,7 @@ function findFaults({ role, version, version_number, encoding, fsync, synchronou
 }
 
 /** A file system that never tears a page, such as ZFS, may do without full_page_writes, and nobody can tell from here. */
-function findWarnings({ full_page_writes }: Row): string[] {
+function findWarnings({ full_page_writes }: ServerFacts): string[] {
   if (full_page_writes !== 'off') return []
   return [
     'full_page_writes is off: unless the file system never writes half a page, a crash may damage the log',
