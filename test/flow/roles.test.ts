@@ -74,6 +74,6 @@ t.test('where one role owns the log and works on it, one line warns of it', asyn
   const service = await startReadyService(t, line.settings)
   t.match(
     service.log.filter((each) => String(each.event).includes('MIGRATE_DATABASE_URL')),
-    [{ level: 'warn', role: 'postgres' }],
+    [{ level: 40, role: 'postgres' }],
   )
 })
