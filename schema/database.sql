@@ -400,6 +400,26 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.begin_epoch(in_actor text, in_reason text)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  begun int;
+begin
+  -- Whoever has read the base holds a lock on this table until its transaction ends. So nothing of the old epoch is appended, nor
+  -- read below its watermark, after this: the services of the old epoch may keep running, and go on in the new one.
+  lock table log_epochs in access exclusive mode;
+  insert into log_epochs (epoch, base, actor, reason)
+    select max(epoch) + 1, log_floor(), in_actor, in_reason from log_epochs
+    having rewound_by(log_floor()) > 0
+    returning epoch into begun;
+  return begun;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.claim(in_status text, in_actor text, room integer, bytes_max bigint, in_lease_ms bigint, look_from timestamp with time zone)
  RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision)
  LANGUAGE plpgsql
@@ -506,8 +526,23 @@ CREATE OR REPLACE FUNCTION public.current_position()
  RETURNS bigint
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
 AS $function$
+declare
+  ahead bigint;
 begin
+  -- A delta stands for each statement that appended, and the fold's bound for those that are folded: far fewer rows lie above
+  -- the last one that can be seen than in the log itself.
+  select rewound_by(greatest(f.bound, d.position + 1)) into ahead
+  from (select bound from status_count_folds order by bound desc limit 1) f
+  left join lateral (
+    select c.position from status_count_deltas c where c.position >= f.bound order by c.position desc limit 1
+  ) d on true;
+  if ahead > 0 then
+    raise exception 'the log reaches % positions beyond the transaction ids of this cluster, as after a restore into a younger one', ahead
+      using errcode = 'object_not_in_prerequisite_state', hint = 'npm run epoch -- --reason R';
+  end if;
   return pg_current_xact_id()::text::bigint + (select base from log_epochs order by epoch desc limit 1);
 end
 $function$
@@ -726,6 +761,44 @@ begin
     rejected = f.rejected + excluded.rejected,
     holes = f.holes + excluded.holes,
     gaps = f.gaps + excluded.gaps;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.grant_access(service name)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  owners oid[] := array(select relowner from pg_class where oid = 'message_events'::regclass) || current_user::regrole::oid;
+  is_other boolean := service is not null and service::regrole <> all (owners);
+  losers text := case when is_other then format('public, %I', service) else 'public' end;
+  ours record;
+begin
+  -- Whoever could create a function in our schema could have it called as the owner.
+  execute format('revoke create on schema public from %s', losers);
+  if is_other then
+    execute format('grant usage on schema public to %I', service);
+  end if;
+  for ours in
+    select case c.relkind when 'S' then 'sequence' else 'table' end as kind, c.oid::regclass::text as name,
+      case when c.relkind <> 'S' then 'select' end as needed
+    from pg_class c
+    where c.relnamespace = 'public'::regnamespace and c.relowner = any (owners) and c.relkind in ('r', 'p', 'v', 'm', 'S')
+      and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+    union all
+    select 'routine', p.oid::regprocedure::text, case when p.prosecdef or p.provolatile <> 'v' then 'execute' end
+    from pg_proc p
+    where p.pronamespace = 'public'::regnamespace and p.proowner = any (owners)
+      and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+    order by 1, 2
+  loop
+    execute format('revoke all on %s %s from %s', ours.kind, ours.name, losers);
+    if is_other and ours.needed is not null then
+      execute format('grant %s on %s %s to %I', ours.needed, ours.kind, ours.name, service);
+    end if;
+  end loop;
 end
 $function$
 ;
@@ -1023,6 +1096,26 @@ begin
   select e.position into last from message_events e where e.position < watermark() order by e.position desc limit 1;
   -- Of a new epoch without events too, so that the end is never of an earlier one.
   return greatest(last, (select base from log_epochs order by epoch desc limit 1)) + 1;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.log_floor()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+begin
+  return greatest(
+    (select position + 1 from message_events order by position desc limit 1),
+    (select position + 1 from status_count_deltas order by position desc limit 1),
+    (select position + 1 from failure_deltas order by position desc limit 1),
+    (select bound from status_count_folds order by bound desc limit 1),
+    (select base + 1 from log_epochs order by epoch desc limit 1)
+  );
 end
 $function$
 ;
@@ -1987,6 +2080,17 @@ begin
   from judged j
   order by j.place;
 end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.rewound_by(in_position bigint)
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select in_position
+    - greatest(pg_snapshot_xmax(pg_current_snapshot())::text::bigint, pg_current_xact_id_if_assigned()::text::bigint + 1)
+    - (select base from log_epochs order by epoch desc limit 1)
 $function$
 ;
 

@@ -2,7 +2,14 @@ import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import { findMisnamed } from './config/find-misnamed.ts'
 import { readApi, type ApiConfig } from './config/read-api.ts'
-import { readDatabase, readDatabaseUrl, type DatabaseConfig } from './config/read-database.ts'
+import {
+  readDatabase,
+  readDatabaseTls,
+  readDatabaseUrl,
+  readOtherUrl,
+  type DatabaseConfig,
+  type DatabaseTls,
+} from './config/read-database.ts'
 import { readDownstream, timerMsMax, type DownstreamConfig } from './config/read-downstream.ts'
 import { readFailpoint, type Failpoint } from './config/read-failpoint.ts'
 import { readBrokers, readKafka, type KafkaConfig } from './config/read-kafka.ts'
@@ -48,7 +55,7 @@ export function configure(
 ): { config: Config } | { faults: string[] } {
   const settings = new Settings(environment)
   const config: Config = {
-    database: readDatabase(settings),
+    database: readDatabase(settings, readFile),
     kafka: readKafka(settings, readFile),
     downstream: readDownstream(settings, readFile),
     retry: {
@@ -82,9 +89,22 @@ export function kafkaForTools(): KafkaConfig & { readonly brokers: string[] } {
   return readOrThrow((settings) => ({ ...readKafka(settings, readText), brokers: readBrokers(settings) }))
 }
 
-/** The database of the tools that look at it from outside: the named one, else the embedded one. Throws a sentence. */
-export function databaseUrlForTools(): string {
-  return readOrThrow((settings) => readDatabaseUrl(settings) ?? defaults.DATABASE_URL)
+/**
+ * The database of the tools that look at it from outside: the named one, else the embedded one. As the service's role, or
+ * as the owner where one is named. Throws a sentence.
+ */
+export function databaseForTools(as: 'service' | 'owner' = 'service'): {
+  connectionString: string
+  ssl: DatabaseTls | false
+} {
+  return readOrThrow((settings) => {
+    const url = readDatabaseUrl(settings)
+    const owner = as === 'owner' ? readOtherUrl(settings, 'MIGRATE_DATABASE_URL', url) : null
+    return {
+      connectionString: owner ?? url ?? defaults.DATABASE_URL,
+      ssl: readDatabaseTls(settings, readText),
+    }
+  })
 }
 
 function readText(path: string): string {

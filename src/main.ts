@@ -6,12 +6,16 @@ import { banner } from './banner.ts'
 import { configure, readEnvironment, type Config } from './config.ts'
 import { startEmbedded, type Embedded } from './embedded/start-embedded.ts'
 import { classifyFault } from './log/fault.ts'
+import { inspectLog } from './log/inspect-log.ts'
+import { inspectServer } from './log/inspect-server.ts'
+import { refuseStandby } from './log/refuse-standby.ts'
 import type { InstanceId } from './message/message.ts'
 import { createMetrics } from './metrics.ts'
+import { explainConnection } from './runtime/explain-connection.ts'
 import { createFailpoint } from './runtime/failpoint.ts'
 import { Hint } from './runtime/hint.ts'
 import { createLogger, type Logger } from './runtime/logger.ts'
-import { migrate, SchemaRefused } from './runtime/migrate.ts'
+import { migrate, StartRefused } from './runtime/migrate.ts'
 import { createPool } from './runtime/pool.ts'
 import { readRelease } from './runtime/release.ts'
 import { wait } from './runtime/wait.ts'
@@ -59,7 +63,7 @@ async function live(run: Run, embedded: Embedded, signal: AbortSignal): Promise<
   const api = await serve(
     { host: config.api.host, port: config.api.port },
     {
-      database: createPool(connection, logger, apiPoolMax),
+      database: createPool(connection, logger, apiPoolMax, refuseStandby),
       metrics,
       logger,
       instance,
@@ -98,13 +102,13 @@ async function startParts(config: Config, logger: Logger): Promise<Embedded> {
 function prepare(config: Config, embedded: Embedded, logger: Logger): Run {
   const release = readRelease()
   const connectionString = config.database.url ?? embedded.databaseUrl
-  const connection = { connectionString, ssl: config.database.ssl ? { rejectUnauthorized: true } : false }
+  const connection = { connectionString, ssl: config.database.ssl }
   const options: ServiceOptions = {
     config,
     connection,
     brokers: config.kafka.brokers ?? [embedded.brokers],
     downstreamUrl: new URL(config.downstream.url ?? embedded.downstreamUrl),
-    database: createPool(connection, logger, poolMax),
+    database: createPool(connection, logger, poolMax, refuseStandby),
     instance: ulid() as InstanceId,
     release,
     metrics: createMetrics(release),
@@ -120,24 +124,45 @@ function prepare(config: Config, embedded: Embedded, logger: Logger): Run {
   }
 }
 
-/** Waits for PostgreSQL for ever, one line a try, and brings its schema up to date. Says whether it came to that. */
+/** Waits for PostgreSQL for ever, one line a try, and has it ready for the service. Says whether it came to that. */
 async function bringUp(run: Run, signal: AbortSignal): Promise<boolean> {
-  const { connection, logger } = run.options
+  const { logger } = run.options
   while (!signal.aborted) {
     try {
-      const applied = await migrate({ connectionString: run.migrateUrl, ssl: connection.ssl })
-      if (applied.length > 0) logger.info({ applied }, 'schema brought up to date')
-      await register(run.options)
+      await prepareDatabase(run)
       run.startingUp = null
       return true
     } catch (error) {
-      if (error instanceof SchemaRefused || classifyFault(error) === 'data') throw error
-      const reason = error instanceof Error ? error.message : String(error)
-      logger.warn({ reason }, 'waiting for PostgreSQL')
+      if (error instanceof StartRefused || classifyFault(error) === 'data') throw error
+      logger.warn({ reason: explainConnection(error) }, 'waiting for PostgreSQL')
       await wait(retryStartMs, signal)
     }
   }
   return false
+}
+
+/** Brings the schema and the rights of the service's role up to date, unless the server or the log cannot be worked with. */
+async function prepareDatabase({ options, migrateUrl }: Run): Promise<void> {
+  const { database, connection, logger } = options
+  const server = await inspectServer(database)
+  if (server.faults.length > 0) throw new StartRefused(server.faults.join('\n'))
+  for (const warning of server.warnings) logger.warn(warning)
+  const applied = await migrate({ ...connection, connectionString: migrateUrl }, server.role)
+  if (applied.length > 0) logger.info({ applied }, 'schema brought up to date')
+  const { rewoundBy, mayForge } = await inspectLog(database)
+  if (rewoundBy !== null) {
+    throw new StartRefused(
+      `The log reaches ${rewoundBy} positions beyond the transaction ids of this cluster, as after a restore into a younger ` +
+        'one: run `npm run epoch -- --reason R` once, and start again.',
+    )
+  }
+  if (mayForge) {
+    logger.warn(
+      { role: server.role },
+      'the role of the service can change what is in the log: give DATABASE_URL a role that owns nothing, and the owner to MIGRATE_DATABASE_URL',
+    )
+  }
+  await register(options)
 }
 
 async function stop(run: Run): Promise<void> {

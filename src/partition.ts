@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import pg from 'pg'
 import { pino } from 'pino'
 import { isLine, reasonBytesMax } from './api/is-line.ts'
-import { databaseUrlForTools, kafkaForTools } from './config.ts'
+import { databaseForTools, kafkaForTools } from './config.ts'
 import { createKafka } from './ingest/connect.ts'
 import { readRange, type BrokerRange } from './ingest/read-range.ts'
 import { decidePartition, type DecisionAnswer, type PartitionDecision } from './log/decide-partition.ts'
@@ -46,7 +46,7 @@ async function main(): Promise<number> {
   // Whoever only tries again needs no broker's word.
   const range = wanted.type === 'resumed' ? null : await askBroker(kafka, wanted)
   const database = new pg.Pool({
-    connectionString: databaseUrlForTools(),
+    ...databaseForTools(),
     max: 1,
     connectionTimeoutMillis: 5_000,
     application_name: 'transaction-queue-proxy partition',

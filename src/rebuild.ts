@@ -1,11 +1,11 @@
 import pg from 'pg'
-import { databaseUrlForTools } from './config.ts'
+import { databaseForTools } from './config.ts'
 import { rebuild, type Difference } from './log/rebuild.ts'
 
 /** `npm run rebuild`: 0 nothing differed, 1 differences repaired and named, 2 could not run. */
 async function main(): Promise<number> {
   const database = new pg.Pool({
-    connectionString: databaseUrlForTools(),
+    ...databaseForTools(),
     max: 1,
     connectionTimeoutMillis: 5_000,
     application_name: 'transaction-queue-proxy rebuild',

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import pg from 'pg'
-import { databaseUrlForTools } from './config.ts'
+import { databaseForTools } from './config.ts'
 import { FileFault } from './verify/json-lines.ts'
 import { isClean, printJson, printText } from './verify/print.ts'
 import { verify } from './verify/verify.ts'
@@ -27,8 +27,10 @@ async function main(): Promise<number> {
     process.stdout.write(usage)
     return 0
   }
+  const { connectionString: databaseUrl, ssl: databaseSsl } = databaseForTools()
   const report = await verify({
-    databaseUrl: databaseUrlForTools(),
+    databaseUrl,
+    databaseSsl,
     ledgerPath: flags.ledger ?? null,
     acksPath: flags.acks ?? null,
   })

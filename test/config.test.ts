@@ -353,6 +353,39 @@ t.test('in production each part that is not named is a fault, and so is a failpo
   t.end()
 })
 
+t.test('TLS to the database verifies, by the authority that is named, and no URL can undo it', (t) => {
+  const pem = '-----BEGIN CERTIFICATE-----'
+  const files = { 'ca.pem': pem, 'ca.der': 'binary' }
+  t.strictSame(read({ DATABASE_SSL: 'true' }).database.ssl, { rejectUnauthorized: true })
+  const named = { DATABASE_SSL: 'true', DATABASE_CA: 'ca.pem' }
+  t.strictSame(read(named, files).database.ssl, { rejectUnauthorized: true, ca: pem })
+  refuses(t, faults({ ...named, DATABASE_CA: 'ca.der' }, files), [
+    /^DATABASE_CA names a file that is not PEM/,
+  ])
+  refuses(t, faults({ ...named, DATABASE_CA: 'none' }, files), [
+    /^DATABASE_CA names a file that cannot be read/,
+  ])
+  refuses(t, faults({ DATABASE_CA: 'ca.pem' }, files), [/^DATABASE_CA would be ignored: DATABASE_SSL /])
+
+  const url = 'postgresql://me:secret@db/x'
+  for (const parameter of [
+    'sslmode=disable',
+    'sslmode=require',
+    'sslmode=no-verify',
+    'ssl=0',
+    'sslrootcert=ca.pem',
+  ]) {
+    for (const name of ['DATABASE_URL', 'LISTEN_DATABASE_URL', 'MIGRATE_DATABASE_URL']) {
+      const told = faults({ DATABASE_SSL: 'true', DATABASE_URL: url, [name]: `${url}?${parameter}` })
+      refuses(t, told, [new RegExp(`^${name} has ssl\\w*, which would win .*: take it out`)], parameter)
+      t.notMatch(told[0], 'secret')
+    }
+  }
+  refuses(t, faults({ DATABASE_URL: `${url}?statement_timeout=0` }), [/^DATABASE_URL has statement_timeout/])
+  t.strictSame(faults({ DATABASE_URL: `${url}?sslmode=disable&application_name=x` }), [], 'it says the same')
+  t.end()
+})
+
 t.test('a setting that is set to nothing counts as not set', (t) => {
   t.equal(read({ DATABASE_URL: '', POSTGRES_HOST: '', MAX_RETRIES: '' }).database.url, null)
   t.end()
@@ -362,7 +395,7 @@ t.test('.env is read from the current folder, and the environment wins over it',
   const folder = t.testdir({ '.env': 'KAFKA_TOPIC=of-the-file\nKAFKA_BROKER="a:1,b:2"\nPOSTGRES_HOST=db\n' })
   const program = `
     const config = await import(${JSON.stringify(join(root, 'src/config.ts'))})
-    console.log(JSON.stringify([config.kafkaForTools(), config.databaseUrlForTools(), config.nodeEnvironment()]))`
+    console.log(JSON.stringify([config.kafkaForTools(), config.databaseForTools(), config.nodeEnvironment()]))`
   const tsx = import.meta.resolve('tsx')
   const child = spawnSync(process.execPath, ['--import', tsx, '--input-type=module', '--eval', program], {
     cwd: folder,
@@ -378,7 +411,7 @@ t.test('.env is read from the current folder, and the environment wins over it',
       tls: null,
       sasl: null,
     },
-    'postgresql://postgres@db:5432/transactions',
+    { connectionString: 'postgresql://postgres@db:5432/transactions', ssl: false },
     'test',
   ])
   t.end()

@@ -1,3 +1,4 @@
+import { readPem, type ReadFile } from './read-tls.ts'
 import type { Settings } from './settings.ts'
 
 export type DatabaseConfig = {
@@ -7,13 +8,19 @@ export type DatabaseConfig = {
   readonly listenUrl: string | null
   /** The owner's, for migrations; null where one role does both. */
   readonly migrateUrl: string | null
-  readonly ssl: boolean
+  /** False for no TLS. With it the certificate must be vouched for, by `ca` where one is named, and name the host. */
+  readonly ssl: DatabaseTls | false
 }
+
+export type DatabaseTls = { readonly rejectUnauthorized: true; readonly ca?: string }
 
 const protocols = ['postgresql:', 'postgres:']
 const parts = ['POSTGRES_USER', 'POSTGRES_PASSWORD', 'POSTGRES_DB', 'POSTGRES_HOST', 'POSTGRES_PORT'] as const
+// pg lets what the URL says win over what the service says.
+const overrides =
+  /^(ssl.*|uselibpqcompat|statement_timeout|query_timeout|lock_timeout|idle_in_transaction_session_timeout)$/
 
-export function readDatabase(settings: Settings): DatabaseConfig {
+export function readDatabase(settings: Settings, readFile: ReadFile): DatabaseConfig {
   const url = readDatabaseUrl(settings)
   const listenUrl = readOtherUrl(settings, 'LISTEN_DATABASE_URL', url)
   const migrateUrl = readOtherUrl(settings, 'MIGRATE_DATABASE_URL', url)
@@ -23,13 +30,13 @@ export function readDatabase(settings: Settings): DatabaseConfig {
       `${listens} names a connection pooler, which drops LISTEN: name a direct one in LISTEN_DATABASE_URL.`,
     )
   }
-  return { url, listenUrl, migrateUrl, ssl: settings.flag('DATABASE_SSL') }
+  return { url, listenUrl, migrateUrl, ssl: readDatabaseTls(settings, readFile) }
 }
 
 /** DATABASE_URL, else one made of the POSTGRES_ settings, else null. */
 export function readDatabaseUrl(settings: Settings): string | null {
   if (settings.given('DATABASE_URL') !== null) {
-    settings.url('DATABASE_URL', protocols)
+    readUrl(settings, 'DATABASE_URL')
     return settings.given('DATABASE_URL')
   }
   if (parts.every((part) => settings.given(part) === null)) return null
@@ -44,16 +51,38 @@ export function readDatabaseUrl(settings: Settings): string | null {
   return `postgresql://${credentials}@${authority}:${settings.integer('POSTGRES_PORT', 1, 65_535)}/${name}`
 }
 
-function readOtherUrl(
+/** How each of the URLs is spoken to. */
+export function readDatabaseTls(settings: Settings, readFile: ReadFile): DatabaseTls | false {
+  const ca = readPem(settings, 'DATABASE_CA', readFile)
+  if (settings.flag('DATABASE_SSL')) return { rejectUnauthorized: true, ...(ca !== null && { ca }) }
+  if (settings.given('DATABASE_CA') !== null) {
+    settings.fault('DATABASE_CA would be ignored: DATABASE_SSL is not true.')
+  }
+  return false
+}
+
+/** LISTEN_DATABASE_URL or MIGRATE_DATABASE_URL; null where DATABASE_URL, which is `url`, will do. */
+export function readOtherUrl(
   settings: Settings,
   name: 'LISTEN_DATABASE_URL' | 'MIGRATE_DATABASE_URL',
   url: string | null,
 ): string | null {
   if (settings.given(name) === null) return null
-  settings.url(name, protocols)
+  readUrl(settings, name)
   if (url === null)
     settings.fault(`${name} is set but DATABASE_URL is not: name the database that it belongs to.`)
   return settings.given(name)
+}
+
+function readUrl(settings: Settings, name: 'DATABASE_URL' | 'LISTEN_DATABASE_URL' | 'MIGRATE_DATABASE_URL') {
+  const url = settings.url(name, protocols)
+  for (const [key, value] of url?.searchParams ?? []) {
+    if (!overrides.test(key)) continue
+    // It says what DATABASE_SSL says.
+    if (key === 'sslmode' && value === 'disable' && settings.given('DATABASE_SSL') !== 'true') continue
+    const instead = key.endsWith('_timeout') ? '' : ', and say it with DATABASE_SSL and DATABASE_CA'
+    settings.fault(`${name} has ${key}, which would win over what the service sets: take it out${instead}.`)
+  }
 }
 
 /** Only what says so itself: the mark that clients of PgBouncer carry, and the host names that hosted poolers use. */

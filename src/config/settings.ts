@@ -20,6 +20,7 @@ export const defaults = {
   POSTGRES_HOST: 'localhost',
   POSTGRES_PORT: '5432',
   DATABASE_SSL: 'false',
+  DATABASE_CA: '',
   LISTEN_DATABASE_URL: '',
   MIGRATE_DATABASE_URL: '',
   DOWNSTREAM_URL: 'http://localhost:8001/process',

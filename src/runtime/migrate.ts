@@ -9,8 +9,8 @@ const functionsFolder = new URL('functions/', migrationsFolder)
 // Any fixed number: it only has to be the same for every instance that starts.
 const advisoryLock = 7_233_841_902
 
-/** The schema and this release do not go together; the message is the sentence for the operator. Trying again will not help. */
-export class SchemaRefused extends Error {}
+/** What is there and this release do not go together; the message is for the operator. Trying again will not help. */
+export class StartRefused extends Error {}
 
 type Source = { name: string; sql: string; checksum: string }
 type Context = { client: pg.Client; sources: ReadonlyMap<string, Source> }
@@ -20,9 +20,10 @@ type Context = { client: pg.Client; sources: ReadonlyMap<string, Source> }
  * transaction; then each file of migrations/functions/ whose text has changed. Forward only. Safe when several instances
  * start at once: the others wait. An edited applied file, or a schema newer than this release, refuses with a sentence.
  *
+ * @param service the role to grant what the service needs to, and nothing else; null if there is no such role
  * @returns the names of what was applied
  */
-export async function migrate(connection: pg.ClientConfig): Promise<string[]> {
+export async function migrate(connection: pg.ClientConfig, service: string | null = null): Promise<string[]> {
   const client = new pg.Client({ ...connection, application_name: 'transaction-queue-proxy migrate' })
   // An idle client that loses its connection emits an error; the query in hand rejects with it anyway.
   client.on('error', () => undefined)
@@ -31,7 +32,10 @@ export async function migrate(connection: pg.ClientConfig): Promise<string[]> {
     await client.query('select pg_advisory_lock($1)', [advisoryLock])
     const migrations = await readSources(migrationsFolder)
     const applied = await applyMigrations(client, migrations)
-    return [...applied, ...(await applyFunctions(client, await readSources(functionsFolder)))]
+    applied.push(...(await applyFunctions(client, await readSources(functionsFolder))))
+    // At every start, because the role may be another, and because PUBLIC may execute whatever function is new.
+    await client.query('select grant_access($1)', [service])
+    return applied
   } finally {
     await client.end()
   }
@@ -85,12 +89,12 @@ async function refuseOtherHistory(client: pg.Client, sources: ReadonlyMap<string
   for (const row of rows) {
     const source = sources.get(row.name)
     if (source === undefined) {
-      throw new SchemaRefused(
+      throw new StartRefused(
         `The database's schema is newer than this release: it has ${row.name}, which is not in migrations/.`,
       )
     }
     if (source.checksum !== row.checksum) {
-      throw new SchemaRefused(
+      throw new StartRefused(
         `migrations/${row.name} was edited after it had been applied: put it back and add a new file instead.`,
       )
     }

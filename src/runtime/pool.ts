@@ -7,10 +7,18 @@ export const statementTimeoutMs = 30_000
 /**
  * The pool of connections. Every wait has an end: to connect, on the server, and on this side a little later, so that a
  * frozen server or a dead line is a failed statement and not a hung service.
+ *
+ * @param verify is shown each new connection before its first use, and may refuse it
  */
-export function createPool(connection: pg.PoolConfig, logger: Logger, connectionsMax: number): pg.Pool {
+export function createPool(
+  connection: pg.PoolConfig,
+  logger: Logger,
+  connectionsMax: number,
+  verify: NonNullable<pg.PoolConfig['verify']>,
+): pg.Pool {
   const pool = new pg.Pool({
     ...connection,
+    verify,
     max: connectionsMax,
     application_name: 'transaction-queue-proxy',
     connectionTimeoutMillis: 5_000,

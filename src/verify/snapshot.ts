@@ -5,11 +5,11 @@ import pg from 'pg'
  * that no mistake here can change what is checked.
  */
 export async function inSnapshot<Result>(
-  databaseUrl: string,
+  connection: { connectionString: string; ssl?: pg.ClientConfig['ssl'] },
   act: (client: pg.Client) => Promise<Result>,
 ): Promise<Result> {
   const client = new pg.Client({
-    connectionString: databaseUrl,
+    ...connection,
     application_name: 'transaction-queue-proxy verify',
     connectionTimeoutMillis: 5_000,
     keepAlive: true,

@@ -18,6 +18,8 @@ import { walkLog } from './walk-log.ts'
 
 export type Evidence = {
   readonly databaseUrl: string
+  /** No TLS if it is left out. */
+  readonly databaseSsl?: pg.ClientConfig['ssl']
   /** The mock processor's ledger; null if there is none. */
   readonly ledgerPath: string | null
   /** The test producer's acknowledgements; null if there are none. */
@@ -59,7 +61,8 @@ export async function verify(evidence: Evidence): Promise<Report> {
   ledger?.read()
   acknowledgements?.read()
   nameLimits(invariants, ledger !== null, acknowledgements !== null)
-  return inSnapshot(evidence.databaseUrl, async (client) => {
+  const { databaseUrl: connectionString, databaseSsl: ssl = false } = evidence
+  return inSnapshot({ connectionString, ssl }, async (client) => {
     ledger?.readOn()
     const snapshotAt = await readClock(client)
     const findActor = await readActors(client)

@@ -1,6 +1,6 @@
 import t from 'tap'
 import pg from 'pg'
-import { migrate, SchemaRefused } from '../../src/runtime/migrate.ts'
+import { migrate, StartRefused } from '../../src/runtime/migrate.ts'
 import { database } from '../support/database.ts'
 
 async function applied(pool: pg.Pool): Promise<string[]> {
@@ -9,10 +9,10 @@ async function applied(pool: pg.Pool): Promise<string[]> {
 }
 
 /** Null if it was not refused, or failed otherwise. */
-async function refusal(url: string): Promise<SchemaRefused | null> {
+async function refusal(url: string): Promise<StartRefused | null> {
   return migrate({ connectionString: url }).then(
     () => null,
-    (error: unknown) => (error instanceof SchemaRefused ? error : null),
+    (error: unknown) => (error instanceof StartRefused ? error : null),
   )
 }
 

@@ -1,0 +1,42 @@
+-- Lets the service's role read all that is ours and execute the functions of the API, and takes every other right from it and
+-- from PUBLIC, whom PostgreSQL lets execute whatever is new. Of our functions, those that run as their owner are the write API
+-- (each has a fixed search_path), those that do not write serve reading, and the others are parts of the first. Without a role
+-- (null), or for the owner itself, only PUBLIC is dealt with. Ours is what the log's owner has, or who calls this.
+--
+-- Objects of a later release that runs beside this one are treated the same, and other roles are left as they are, so that two
+-- releases, and two services, may take turns at this.
+create or replace function grant_access(service name) returns void
+language plpgsql volatile
+set search_path = public, pg_temp
+as $$
+declare
+  owners oid[] := array(select relowner from pg_class where oid = 'message_events'::regclass) || current_user::regrole::oid;
+  is_other boolean := service is not null and service::regrole <> all (owners);
+  losers text := case when is_other then format('public, %I', service) else 'public' end;
+  ours record;
+begin
+  -- Whoever could create a function in our schema could have it called as the owner.
+  execute format('revoke create on schema public from %s', losers);
+  if is_other then
+    execute format('grant usage on schema public to %I', service);
+  end if;
+  for ours in
+    select case c.relkind when 'S' then 'sequence' else 'table' end as kind, c.oid::regclass::text as name,
+      case when c.relkind <> 'S' then 'select' end as needed
+    from pg_class c
+    where c.relnamespace = 'public'::regnamespace and c.relowner = any (owners) and c.relkind in ('r', 'p', 'v', 'm', 'S')
+      and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+    union all
+    select 'routine', p.oid::regprocedure::text, case when p.prosecdef or p.provolatile <> 'v' then 'execute' end
+    from pg_proc p
+    where p.pronamespace = 'public'::regnamespace and p.proowner = any (owners)
+      and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+    order by 1, 2
+  loop
+    execute format('revoke all on %s %s from %s', ours.kind, ours.name, losers);
+    if is_other and ours.needed is not null then
+      execute format('grant %s on %s %s to %I', ours.needed, ours.kind, ours.name, service);
+    end if;
+  end loop;
+end
+$$;

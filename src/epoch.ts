@@ -1,0 +1,108 @@
+import { userInfo } from 'node:os'
+import { parseArgs } from 'node:util'
+import pg from 'pg'
+import { isLine, reasonBytesMax } from './api/is-line.ts'
+import { databaseForTools } from './config.ts'
+import { beginEpoch } from './log/begin-epoch.ts'
+import { explainConnection } from './runtime/explain-connection.ts'
+
+const usage = `Usage: npm run epoch -- --reason R [--operator O]
+
+After the database was restored from a dump into a younger cluster, whose transaction ids lie below those in the log: begins a new
+epoch, so that the log's positions go on rising. Until then nothing can be appended. Services may be running; readers resume by
+the cursors they have. Works as the owner (MIGRATE_DATABASE_URL, where that is set).
+
+  --reason R    why, for the log
+  --operator O  who decides (default: the user of this shell)
+  --help        this text
+
+Ends with 0 if an epoch has begun, 1 if there is no need for one, 2 if it could not run.
+`
+
+// What the log keeps of a name.
+const operatorBytesMax = 128
+// Whoever reads the log holds it for a statement, and a dump or the checker until they have finished.
+const lockTimeoutMs = 10_000
+const lockNotAvailable = '55P03'
+
+async function main(): Promise<number> {
+  const flags = readFlags()
+  if (flags.help) {
+    process.stdout.write(usage)
+    return 0
+  }
+  const { operator, reason } = readDecision(flags)
+  const epoch = await begin(operator, reason)
+  process.stdout.write(
+    epoch === null
+      ? "The log's positions lie below the transaction ids of this cluster: no new epoch is needed, and none has begun.\n"
+      : `Epoch ${epoch} has begun. Recorded as decided by ${operator}: ${reason}\n`,
+  )
+  return epoch === null ? 1 : 0
+}
+
+function readFlags() {
+  try {
+    return parseArgs({
+      options: {
+        reason: { type: 'string' },
+        operator: { type: 'string' },
+        help: { type: 'boolean', default: false },
+      },
+    }).values
+  } catch (cause) {
+    const [what] = (cause as Error).message.split('. ')
+    throw new Error(`${what ?? ''}; --help lists what there is.`, { cause })
+  }
+}
+
+function readDecision(flags: ReturnType<typeof readFlags>): { operator: string; reason: string } {
+  const { reason = '', operator = findUser() } = flags
+  if (!isLine(reason, reasonBytesMax))
+    throw new Error(`--reason must be one line of 1 to ${reasonBytesMax} bytes: the log keeps it.`)
+  if (!isLine(operator, operatorBytesMax))
+    throw new Error(`--operator must be one line of 1 to ${operatorBytesMax} bytes that say who decides.`)
+  return { operator: operator.trim(), reason: reason.trim() }
+}
+
+/** The user of this shell; none where the system does not know its number, as in a container. */
+function findUser(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return ''
+  }
+}
+
+async function begin(operator: string, reason: string): Promise<number | null> {
+  const client = new pg.Client({
+    ...databaseForTools('owner'),
+    connectionTimeoutMillis: 5_000,
+    lock_timeout: lockTimeoutMs,
+    application_name: 'transaction-queue-proxy epoch',
+  })
+  // An idle client that loses its connection emits an error; the query in hand rejects with it anyway.
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    return await beginEpoch(client, operator, reason)
+  } catch (cause) {
+    throw new Error(explain(cause), { cause })
+  } finally {
+    await client.end()
+  }
+}
+
+function explain(fault: unknown): string {
+  if (fault instanceof pg.DatabaseError && fault.code === lockNotAvailable)
+    return 'Somebody has been reading the log for long, perhaps a dump: try again when that is over.'
+  return `The database did not begin an epoch: ${explainConnection(fault)}.`
+}
+
+main().then(
+  (code) => (process.exitCode = code),
+  (error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+    process.exitCode = 2
+  },
+)

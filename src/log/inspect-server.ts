@@ -1,0 +1,72 @@
+import type { Pool } from 'pg'
+
+export type Server = {
+  /** The role that the service works as. */
+  readonly role: string
+  /** A sentence for each thing for which the log cannot be entrusted to it; an operator has to mend them. */
+  readonly faults: readonly string[]
+  /** What an operator should know and may want. */
+  readonly warnings: readonly string[]
+}
+
+export type ServerFacts = {
+  role: string
+  version: string
+  version_number: number
+  encoding: string
+  fsync: string
+  full_page_writes: string
+  synchronous_commit: string
+}
+
+const oldest = 15
+
+/** Asks the server what the service's promises rest on. Needs no schema of ours. */
+export async function inspectServer(database: Pick<Pool, 'query'>): Promise<Server> {
+  const { rows } = await database.query<ServerFacts>(
+    `select current_user as role, current_setting('server_version') as version,
+       current_setting('server_version_num')::int as version_number,
+       current_setting('server_encoding') as encoding, current_setting('fsync') as fsync,
+       current_setting('full_page_writes') as full_page_writes,
+       current_setting('synchronous_commit') as synchronous_commit`,
+  )
+  const [row] = rows
+  if (row === undefined) throw new Error('what the server says of itself is one row')
+  return judgeServer(row)
+}
+
+export function judgeServer(facts: ServerFacts): Server {
+  return { role: facts.role, faults: findFaults(facts), warnings: findWarnings(facts) }
+}
+
+function findFaults({
+  role,
+  version,
+  version_number,
+  encoding,
+  fsync,
+  synchronous_commit,
+}: ServerFacts): string[] {
+  const faults: string[] = []
+  if (version_number < oldest * 10_000)
+    faults.push(`PostgreSQL is ${version}: upgrade it to ${oldest} or newer.`)
+  if (encoding !== 'UTF8')
+    faults.push(`The database's encoding is ${encoding}: create it anew with encoding UTF8.`)
+  if (fsync === 'off')
+    faults.push(`PostgreSQL runs with fsync off and may lose what it has acknowledged: set fsync to on.`)
+  // An attempt would be sent whose start a crash takes back, and an outcome be forgotten, so that it is sent once more.
+  if (synchronous_commit === 'off') {
+    faults.push(
+      `synchronous_commit is off for the role ${role}, and a crash would take back what was committed: set it to on.`,
+    )
+  }
+  return faults
+}
+
+/** A file system that never tears a page, such as ZFS, may do without full_page_writes, and nobody can tell from here. */
+function findWarnings({ full_page_writes }: ServerFacts): string[] {
+  if (full_page_writes !== 'off') return []
+  return [
+    'full_page_writes is off: unless the file system never writes half a page, a crash may damage the log',
+  ]
+}
