@@ -13,6 +13,7 @@ import { Hint } from './runtime/hint.ts'
 import { createLogger, type Logger } from './runtime/logger.ts'
 import { migrate, SchemaRefused } from './runtime/migrate.ts'
 import { createPool } from './runtime/pool.ts'
+import { leadsToPooler } from './runtime/pooler.ts'
 import { readRelease } from './runtime/release.ts'
 import { wait } from './runtime/wait.ts'
 import { register, startService, type Service, type ServiceOptions } from './service.ts'
@@ -114,10 +115,16 @@ function prepare(config: Config, embedded: Embedded, logger: Logger): Run {
   }
   return {
     options,
-    migrateUrl: config.database.migrateUrl ?? connectionString,
+    migrateUrl: config.database.migrateUrl ?? directUrl(config.database.listenUrl, connectionString),
     service: null,
     startingUp: 'PostgreSQL',
   }
+}
+
+/** Where there is a direct connection of the same role beside a pooler, it is the one to migrate by. */
+function directUrl(listenUrl: string | null, connectionString: string): string {
+  const isSameRole = listenUrl !== null && new URL(listenUrl).username === new URL(connectionString).username
+  return isSameRole ? listenUrl : connectionString
 }
 
 /** Waits for PostgreSQL for ever, one line a try, and brings its schema up to date. Says whether it came to that. */
@@ -125,6 +132,7 @@ async function bringUp(run: Run, signal: AbortSignal): Promise<boolean> {
   const { connection, logger } = run.options
   while (!signal.aborted) {
     try {
+      await refusePooler(run)
       const applied = await migrate({ connectionString: run.migrateUrl, ssl: connection.ssl })
       if (applied.length > 0) logger.info({ applied }, 'schema brought up to date')
       await register(run.options)
@@ -138,6 +146,17 @@ async function bringUp(run: Run, signal: AbortSignal): Promise<boolean> {
     }
   }
   return false
+}
+
+/** A transaction pooler takes LISTEN and then keeps the session's notifications, or gives them to another. */
+async function refusePooler({ options: { config, connection } }: Run): Promise<void> {
+  const { listenUrl } = config.database
+  const connectionString = listenUrl ?? connection.connectionString
+  if (!(await leadsToPooler({ ...connection, connectionString }))) return
+  throw new SchemaRefused(
+    `${listenUrl === null ? 'DATABASE_URL' : 'LISTEN_DATABASE_URL'} leads to a connection pooler, which drops LISTEN: ` +
+      'name a direct connection in LISTEN_DATABASE_URL.',
+  )
 }
 
 async function stop(run: Run): Promise<void> {

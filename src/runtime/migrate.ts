@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import pg from 'pg'
 import { MigrationError, Umzug, type UmzugStorage } from 'umzug'
+import { isPooled } from './pooler.ts'
 
 const migrationsFolder = new URL('../../migrations/', import.meta.url)
 const functionsFolder = new URL('functions/', migrationsFolder)
@@ -11,6 +12,10 @@ const advisoryLock = 7_233_841_902
 
 /** The schema and this release do not go together; the message is the sentence for the operator. Trying again will not help. */
 export class SchemaRefused extends Error {}
+
+// Where sessions are handed out by the transaction, nobody can say who holds a session's lock.
+const poolerRefusal =
+  'Migrations hold a lock of their session and were led to a connection pooler: name a direct one in MIGRATE_DATABASE_URL.'
 
 type Source = { name: string; sql: string; checksum: string }
 type Context = { client: pg.Client; sources: ReadonlyMap<string, Source> }
@@ -28,6 +33,7 @@ export async function migrate(connection: pg.ClientConfig): Promise<string[]> {
   client.on('error', () => undefined)
   await client.connect()
   try {
+    if (await isPooled(client)) throw new SchemaRefused(poolerRefusal)
     await client.query('select pg_advisory_lock($1)', [advisoryLock])
     const migrations = await readSources(migrationsFolder)
     const applied = await applyMigrations(client, migrations)

@@ -1,5 +1,6 @@
 import pg from 'pg'
 import type { Logger } from './logger.ts'
+import { prepareSession } from './pooler.ts'
 
 /** The server ends a statement after this long. The bound that looks start from (SQL function look) rests on it. */
 export const statementTimeoutMs = 30_000
@@ -14,8 +15,8 @@ export function createPool(connection: pg.PoolConfig, logger: Logger, connection
     max: connectionsMax,
     application_name: 'transaction-queue-proxy',
     connectionTimeoutMillis: 5_000,
-    statement_timeout: statementTimeoutMs,
-    idle_in_transaction_session_timeout: statementTimeoutMs,
+    // Limits on the server are set here and not as the connection starts, because a pooler refuses a start that names them.
+    onConnect: (client) => prepareSession(client, statementTimeoutMs) as unknown as undefined,
     query_timeout: statementTimeoutMs + 5_000,
     keepAlive: true,
     // Connections are kept: a new one costs the first statement its plans.
