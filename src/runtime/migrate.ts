@@ -17,6 +17,8 @@ export class SchemaRefused extends Error {}
 const poolerRefusal =
   'Migrations hold a lock of their session and were led to a connection pooler: name a direct one in MIGRATE_DATABASE_URL.'
 
+const lockTimeoutMs = 2_000
+
 type Source = { name: string; sql: string; checksum: string }
 type Context = { client: pg.Client; sources: ReadonlyMap<string, Source> }
 
@@ -35,6 +37,9 @@ export async function migrate(connection: pg.ClientConfig): Promise<string[]> {
   try {
     if (await isPooled(client)) throw new SchemaRefused(poolerRefusal)
     await client.query('select pg_advisory_lock($1)', [advisoryLock])
+    // Whatever waits for a lock of a table has everybody else wait behind it: an operator's open transaction would stop the
+    // other instances too. So this gives up soon, lets them through, and is tried again.
+    await client.query('select set_config($1, $2, false)', ['lock_timeout', String(lockTimeoutMs)])
     const migrations = await readSources(migrationsFolder)
     const applied = await applyMigrations(client, migrations)
     return [...applied, ...(await applyFunctions(client, await readSources(functionsFolder)))]

@@ -6,6 +6,12 @@ import { prepareSession } from './pooler.ts'
 export const statementTimeoutMs = 30_000
 
 /**
+ * Longer than any lock of ours is held, and well below what a slice may take: an operator's open transaction must show as what
+ * it is, and what waits for it must not hold on to what it has locked itself.
+ */
+export const lockTimeoutMs = 3_000
+
+/**
  * The pool of connections. Every wait has an end: to connect, on the server, and on this side a little later, so that a
  * frozen server or a dead line is a failed statement and not a hung service.
  */
@@ -16,7 +22,7 @@ export function createPool(connection: pg.PoolConfig, logger: Logger, connection
     application_name: 'transaction-queue-proxy',
     connectionTimeoutMillis: 5_000,
     // Limits on the server are set here and not as the connection starts, because a pooler refuses a start that names them.
-    onConnect: (client) => prepareSession(client, statementTimeoutMs) as unknown as undefined,
+    onConnect: (client) => prepareSession(client, statementTimeoutMs, lockTimeoutMs) as unknown as undefined,
     query_timeout: statementTimeoutMs + 5_000,
     keepAlive: true,
     // Connections are kept: a new one costs the first statement its plans.

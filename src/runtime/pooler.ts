@@ -28,21 +28,27 @@ export async function leadsToPooler(connection: pg.ClientConfig): Promise<boolea
 }
 
 /**
- * Makes a new connection ready for statements that are each a transaction. A direct one gets its time limits. Behind a pooler the
+ * Makes a new connection ready for statements that are each a transaction. A direct one gets its time limits: of a statement (and
+ * of an idle transaction, which we have none of), and of its waits for locks. Behind a pooler the
  * session is another's at once: nothing is set on it, nothing is prepared by name on it (PgBouncer before 1.21 loses names,
  * and a name costs a parse of one short call), and the time limit must come from the pooler or the role.
  *
  * @throws Error with a sentence, if a pooler hands out sessions without a limit: a bound of ours rests on it
  */
-export async function prepareSession(client: pg.ClientBase, timeoutMs: number): Promise<void> {
+export async function prepareSession(
+  client: pg.ClientBase,
+  timeoutMs: number,
+  lockTimeoutMs: number,
+): Promise<void> {
   const asked = {
     text: `with session as materialized (select pg_backend_pid() is distinct from $1::int as is_pooled)
       select is_pooled,
         case when not is_pooled then set_config('statement_timeout', $2, false) end,
         case when not is_pooled then set_config('idle_in_transaction_session_timeout', $2, false) end,
+        case when not is_pooled then set_config('lock_timeout', $3, false) end,
         (select setting::int from pg_settings where name = 'statement_timeout') as timeout_ms
       from session`,
-    values: [(client as pg.ClientBase & Served).processID, String(timeoutMs)],
+    values: [(client as pg.ClientBase & Served).processID, String(timeoutMs), String(lockTimeoutMs)],
     query_timeout: askMsMax,
   }
   const { rows } = await client.query<{ is_pooled: boolean; timeout_ms: number }>(asked)

@@ -18,8 +18,8 @@ export const well: Health = {
   listener: { up: true, ageMs: 1_500, lastError: null },
   consumer: { state: 'running', up: true, lastError: null, assigned: [0, 1] },
   lanes: [
-    { lane: 'fresh', inFlight: 3, limit: 50 },
-    { lane: 'retry', inFlight: 0, limit: 5 },
+    { lane: 'fresh', inFlight: 3, limit: 50, lastError: null },
+    { lane: 'retry', inFlight: 0, limit: 5, lastError: null },
   ],
   draining: false,
   starting: null,

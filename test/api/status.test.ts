@@ -19,8 +19,8 @@ t.test('a service at work is healthy, ready and alive, and says what its parts d
     listener: { up: true, age_ms: 1_500, last_error: null },
     consumer: { up: true, state: 'running', assigned: [0, 1], last_error: null },
     lanes: [
-      { lane: 'fresh', in_flight: 3, limit: 50 },
-      { lane: 'retry', in_flight: 0, limit: 5 },
+      { lane: 'fresh', in_flight: 3, limit: 50, last_error: null },
+      { lane: 'retry', in_flight: 0, limit: 5, last_error: null },
     ],
     draining: false,
     starting: null,
