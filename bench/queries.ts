@@ -56,8 +56,8 @@ function dependencies(database: pg.Pool): Parameters<typeof serve>[1] {
       listener: { up: true, ageMs: 0, lastError: null },
       consumer: { state: 'running', up: true, lastError: null, assigned: [] },
       lanes: [
-        { lane: 'fresh', inFlight: 0, limit: 500 },
-        { lane: 'retry', inFlight: 0, limit: 5 },
+        { lane: 'fresh', inFlight: 0, limit: 500, lastError: null },
+        { lane: 'retry', inFlight: 0, limit: 5, lastError: null },
       ],
       draining: false,
       starting: null,

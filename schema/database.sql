@@ -2232,6 +2232,27 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.unlocked_of(message_ids bigint[])
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  return (
+    with free as materialized (
+      select s.message_id from message_states s where s.message_id = any (message_ids)
+      order by s.message_id for no key update skip locked
+    )
+    select coalesce(array_agg(f.message_id), '{}') from free f
+  );
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.watermark()
  RETURNS bigint
  LANGUAGE plpgsql

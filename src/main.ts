@@ -6,8 +6,6 @@ import { banner } from './banner.ts'
 import { configure, readEnvironment, type Config } from './config.ts'
 import { startEmbedded, type Embedded } from './embedded/start-embedded.ts'
 import { classifyFault } from './log/fault.ts'
-import { inspectLog } from './log/inspect-log.ts'
-import { inspectServer } from './log/inspect-server.ts'
 import { refuseStandby } from './log/refuse-standby.ts'
 import type { InstanceId } from './message/message.ts'
 import { createMetrics } from './metrics.ts'
@@ -15,11 +13,11 @@ import { explainConnection } from './runtime/explain-connection.ts'
 import { createFailpoint } from './runtime/failpoint.ts'
 import { Hint } from './runtime/hint.ts'
 import { createLogger, type Logger } from './runtime/logger.ts'
-import { migrate, StartRefused } from './runtime/migrate.ts'
+import { StartRefused } from './runtime/migrate.ts'
 import { createPool } from './runtime/pool.ts'
 import { readRelease } from './runtime/release.ts'
 import { wait } from './runtime/wait.ts'
-import { register, startService, type Service, type ServiceOptions } from './service.ts'
+import { startService, type Service, type ServiceOptions } from './service.ts'
 
 // Open requests are left this long on SIGTERM; all else has to fit in the two seconds that remain of ten.
 const drainGraceMs = 8_000
@@ -32,7 +30,6 @@ const apiPoolMax = 4
 /** One run of the process, from its first line to its last. */
 type Run = {
   options: ServiceOptions
-  migrateUrl: string
   service: Service | null
   /** What start-up waits for; null once the service is at work. */
   startingUp: string | null
@@ -118,7 +115,6 @@ function prepare(config: Config, embedded: Embedded, logger: Logger): Run {
   }
   return {
     options,
-    migrateUrl: config.database.migrateUrl ?? connectionString,
     service: null,
     startingUp: 'PostgreSQL',
   }
@@ -129,7 +125,7 @@ async function bringUp(run: Run, signal: AbortSignal): Promise<boolean> {
   const { logger } = run.options
   while (!signal.aborted) {
     try {
-      await prepareDatabase(run)
+      await prepareDatabase(run.options)
       run.startingUp = null
       return true
     } catch (error) {
@@ -139,30 +135,6 @@ async function bringUp(run: Run, signal: AbortSignal): Promise<boolean> {
     }
   }
   return false
-}
-
-/** Brings the schema and the rights of the service's role up to date, unless the server or the log cannot be worked with. */
-async function prepareDatabase({ options, migrateUrl }: Run): Promise<void> {
-  const { database, connection, logger } = options
-  const server = await inspectServer(database)
-  if (server.faults.length > 0) throw new StartRefused(server.faults.join('\n'))
-  for (const warning of server.warnings) logger.warn(warning)
-  const applied = await migrate({ ...connection, connectionString: migrateUrl }, server.role)
-  if (applied.length > 0) logger.info({ applied }, 'schema brought up to date')
-  const { rewoundBy, mayForge } = await inspectLog(database)
-  if (rewoundBy !== null) {
-    throw new StartRefused(
-      `The log reaches ${rewoundBy} positions beyond the transaction ids of this cluster, as after a restore into a younger ` +
-        'one: run `npm run epoch -- --reason R` once, and start again.',
-    )
-  }
-  if (mayForge) {
-    logger.warn(
-      { role: server.role },
-      'the role of the service can change what is in the log: give DATABASE_URL a role that owns nothing, and the owner to MIGRATE_DATABASE_URL',
-    )
-  }
-  await register(options)
 }
 
 async function stop(run: Run): Promise<void> {

@@ -14,7 +14,13 @@ export type Health = {
     readonly lastError: string | null
     readonly assigned: readonly number[]
   }
-  readonly lanes: readonly { readonly lane: string; readonly inFlight: number; readonly limit: number }[]
+  readonly lanes: readonly {
+    readonly lane: string
+    readonly inFlight: number
+    readonly limit: number
+    /** Why the lane waits for the database; null while it does not. */
+    readonly lastError: string | null
+  }[]
   readonly draining: boolean
   /** What start-up waits for; null once the process is at work. */
   readonly starting: string | null

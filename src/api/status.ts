@@ -73,7 +73,12 @@ function describe({ listener, consumer, lanes, draining, starting }: Health) {
       assigned: consumer.assigned,
       last_error: mask(consumer.lastError),
     },
-    lanes: lanes.map(({ lane, inFlight, limit }) => ({ lane, in_flight: inFlight, limit })),
+    lanes: lanes.map(({ lane, inFlight, limit, lastError }) => ({
+      lane,
+      in_flight: inFlight,
+      limit,
+      last_error: mask(lastError),
+    })),
     draining,
     starting: mask(starting),
   }

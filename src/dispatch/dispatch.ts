@@ -35,7 +35,8 @@ export type Dispatcher = {
   wake(cause: WakeCause): void
   /** Room for messages that ingest stores, so that their first attempt starts in the same transaction. */
   reserveFresh(max: number): Promise<Reservation>
-  lanes(): { lane: LaneName; inFlight: number; limit: number }[]
+  /** `lastError`: why the lane waits for the database; null while it does not. */
+  lanes(): { lane: LaneName; inFlight: number; limit: number; lastError: string | null }[]
   /** Takes no more, finishes what is open, and after `graceMs` ends that too as unknown. Resolves within about `graceMs` + 1.5 s. */
   drain(graceMs: number): Promise<void>
 }
@@ -69,7 +70,13 @@ export function dispatch(options: DispatchOptions): Dispatcher {
   return {
     wake: (cause) => lines.forEach((line) => line.waker.wake(cause)),
     reserveFresh: (max) => reserveFresh(fresh, max, stop.signal),
-    lanes: () => lines.map(({ lane }) => ({ lane: lane.name, inFlight: lane.open, limit: lane.limit })),
+    lanes: () =>
+      lines.map(({ lane, settler }) => ({
+        lane: lane.name,
+        inFlight: lane.open,
+        limit: lane.limit,
+        lastError: lane.lastError ?? settler.lastError,
+      })),
     drain: async (graceMs) => {
       const drainedAt = performance.now()
       stop.abort()

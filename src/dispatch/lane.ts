@@ -26,6 +26,8 @@ export class Lane {
   /** Who the events of this lane name: instance/lane. */
   readonly actor: string
   readonly limit: number
+  /** Why the last look failed; null if it did not. */
+  lastError: string | null = null
   readonly #begin: (claim: Claim, deadlineAt: number) => void
   readonly #timeoutMs: number
   readonly #open = new Set<string>()

@@ -52,6 +52,7 @@ export async function runLane(
       const lookedAt = performance.now()
       const found = await lookOnce(lane, dependencies, view)
       view = found.view
+      lane.lastError = null
       pauseMs = pauseFirstMs
       if (found.more) continue
       const cause = await sleep(lane, dependencies, found.dueInMs, lookedAt, signal)
@@ -59,7 +60,8 @@ export async function runLane(
       if (cause === 'sweep' || cause === 'reconnect') view = { lookFrom: {}, leasesAt: 0 }
     } catch (error) {
       outage.begin()
-      if (pauseMs === pauseFirstMs) logger.warn({ lane: lane.name, reason: messageOf(error) }, 'lane waits')
+      lane.lastError = messageOf(error)
+      if (pauseMs === pauseFirstMs) logger.warn({ lane: lane.name, reason: lane.lastError }, 'lane waits')
       await wait(pauseMs, signal)
       pauseMs = Math.min(2 * pauseMs, pauseMaxMs)
     }

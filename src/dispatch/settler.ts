@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
 import { classifyFault } from '../log/fault.ts'
+import { findUnlocked } from '../log/find-unlocked.ts'
 import { settle, type SettleAnswer, type Settlement } from '../log/settle.ts'
 import type { Claim } from '../log/claim.ts'
 import type { Logger } from '../runtime/logger.ts'
@@ -13,10 +14,13 @@ const batchMax = 500
 const lingerMs = 1
 const pauseFirstMs = 100
 const pauseMaxMs = 2_000
+// How often it is asked whether messages that an operator's session has locked are free again.
+const lockedEveryMs = 1_000
 
 /**
  * Brings the outcomes of one lane into the log, in batches: what finishes while one batch is being stored makes the next.
- * Over an outage of the database it keeps them (the lane's limit bounds how many) and tries for ever.
+ * Over an outage of the database it keeps them (the lane's limit bounds how many) and tries for ever. Those of messages that
+ * another session has locked it keeps aside, so that they do not hold up the others.
  */
 export class Settler {
   readonly #database: Pool
@@ -28,6 +32,8 @@ export class Settler {
   readonly #beforeStore: () => void
   readonly #stopped = new AbortController()
   #finished: Finished[] = []
+  #locked: Finished[] = []
+  #lastError: string | null = null
   #storing = 0
   #running: Promise<void> | null = null
   #failing = false
@@ -68,12 +74,19 @@ export class Settler {
     return this.#failing
   }
 
+  /** Why outcomes wait; null while none does. */
+  get lastError(): string | null {
+    return this.#lastError
+  }
+
   /** Resolves when everything is stored, or after `ms` with what is not: how many. */
   async end(ms: number): Promise<number> {
     const timer = setTimeout(() => this.#stopped.abort(), ms)
-    while (this.#running !== null) await this.#running
+    while (this.#running !== null || (this.#locked.length > 0 && !this.#stopped.signal.aborted)) {
+      await (this.#running ?? wait(lockedEveryMs / 10, this.#stopped.signal))
+    }
     clearTimeout(timer)
-    return this.#finished.length
+    return this.#finished.length + this.#locked.length
   }
 
   async #run(): Promise<void> {
@@ -89,7 +102,9 @@ export class Settler {
 
   /** Whether there is nothing to wait for: the batch is full, or no open attempt is still without its outcome. */
   #isComplete(): boolean {
-    return this.#finished.length >= Math.min(batchMax, this.#openCount() - this.#storing)
+    return (
+      this.#finished.length >= Math.min(batchMax, this.#openCount() - this.#storing - this.#locked.length)
+    )
   }
 
   async #linger(): Promise<void> {
@@ -108,7 +123,8 @@ export class Settler {
     for (let pauseMs = pauseFirstMs; ; pauseMs = Math.min(2 * pauseMs, pauseMaxMs)) {
       const stored = await this.#tryOnce(batch)
       if (stored === 'refused') return this.#bisect(batch)
-      if (stored !== 'away') {
+      if (stored === 'locked' && (await this.#setAsideLocked(batch))) return
+      if (typeof stored !== 'string') {
         this.#onSettled(batch, stored)
         return
       }
@@ -119,15 +135,20 @@ export class Settler {
     }
   }
 
-  async #tryOnce(batch: Finished[]): Promise<SettleAnswer[] | 'refused' | 'away'> {
+  async #tryOnce(batch: Finished[]): Promise<SettleAnswer[] | 'refused' | 'locked' | 'away'> {
     try {
       this.#beforeStore()
       const answers = await settle(this.#database, this.#actor, batch)
       this.#failing = false
+      if (this.#locked.length === 0) this.#lastError = null
       return answers
     } catch (error) {
       const fault = classifyFault(error)
       if (fault === 'lost') this.#noteOutage(error, batch.length)
+      if (fault === 'locked') {
+        this.#noteLocked(error, batch.length)
+        return 'locked'
+      }
       if (fault !== 'data') return 'away'
       this.#logger.error(
         { actor: this.#actor, outcomes: batch.length, err: error },
@@ -148,11 +169,53 @@ export class Settler {
     await this.#store(batch.slice(half))
   }
 
+  /** Stores what is free; says false where that is nothing less, or where nobody can tell. */
+  async #setAsideLocked(batch: Finished[]): Promise<boolean> {
+    const free = await this.#findFree(batch)
+    if (free === null || free.length === batch.length) return false
+    const isWatched = this.#locked.length > 0
+    this.#locked.push(...batch.filter((each) => !free.includes(each)))
+    if (!isWatched) void this.#watchLocked()
+    if (free.length > 0) await this.#store(free)
+    return true
+  }
+
+  /** Brings back what was locked as soon as it is free. */
+  async #watchLocked(): Promise<void> {
+    while (this.#locked.length > 0 && (await wait(lockedEveryMs, this.#stopped.signal))) {
+      const free = (await this.#findFree(this.#locked)) ?? []
+      this.#locked = this.#locked.filter((each) => !free.includes(each))
+      for (const each of free) this.add(each)
+    }
+  }
+
+  /** Null if the database does not say. */
+  async #findFree(finished: readonly Finished[]): Promise<Finished[] | null> {
+    try {
+      const free = await findUnlocked(
+        this.#database,
+        finished.map(({ messageId }) => messageId),
+      )
+      return finished.filter(({ messageId }) => free.has(messageId))
+    } catch {
+      return null
+    }
+  }
+
+  #noteLocked(error: unknown, outcomes: number): void {
+    if (this.#lastError === null) {
+      const reason = error instanceof Error ? error.message : String(error)
+      this.#logger.warn({ actor: this.#actor, outcomes, reason }, 'outcomes wait for a lock')
+    }
+    this.#lastError = error instanceof Error ? error.message : String(error)
+  }
+
   #noteOutage(error: unknown, outcomes: number): void {
     this.#onOutage()
+    const reason = error instanceof Error ? error.message : String(error)
+    this.#lastError = reason
     if (this.#failing) return
     this.#failing = true
-    const reason = error instanceof Error ? error.message : String(error)
     this.#logger.warn({ actor: this.#actor, outcomes, reason }, 'outcomes wait for the database')
   }
 }

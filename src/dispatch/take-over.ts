@@ -1,6 +1,9 @@
 import type { Pool } from 'pg'
-import { abandon, findExpired } from '../log/abandon.ts'
-import { decideAbandoned, type RetryPolicy } from '../message/decide.ts'
+import { abandon, findExpired, type Expired } from '../log/abandon.ts'
+import { classifyFault } from '../log/fault.ts'
+import { findUnlocked } from '../log/find-unlocked.ts'
+import { decideAbandoned, type Decision, type RetryPolicy } from '../message/decide.ts'
+import type { Lease } from '../log/lease.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Lane } from './lane.ts'
@@ -31,9 +34,8 @@ export async function takeOver(options: {
     .filter((expired) => !options.isHeld(expired))
     .map((expired) => ({ expired, decision: decideAbandoned(expired.retries, expired.inARow, policy) }))
   if (abandonments.length === 0) return 0
-  const ended = await abandon(database, lane.actor, abandonments, lease)
-  abandonments.forEach(({ expired, decision }, at) => {
-    if (ended[at] !== true) return
+  const ended = await abandonUnlocked(database, lane.actor, abandonments, lease)
+  for (const { expired, decision } of ended) {
     metrics.attempts.inc({ lane: lane.name, outcome: 'abandoned' })
     const line = { transaction_id: expired.transactionId, attempt: expired.attempt, outcome: 'unknown' }
     if (decision.then === 'retry') {
@@ -44,6 +46,31 @@ export async function takeOver(options: {
     } else {
       logger.warn({ ...line, reason: 'retries exhausted' }, 'dead letter')
     }
-  })
-  return ended.filter(Boolean).length
+  }
+  return ended.length
+}
+
+type Abandonment = { expired: Expired; decision: Decision }
+
+/** What an operator's session has locked is left for later, so that it does not keep the others. */
+async function abandonUnlocked(
+  database: Pool,
+  actor: string,
+  abandonments: readonly Abandonment[],
+  lease: Lease,
+): Promise<Abandonment[]> {
+  const end = async (some: readonly Abandonment[]): Promise<Abandonment[]> => {
+    const ended = await abandon(database, actor, some, lease)
+    return some.filter((_, at) => ended[at] === true)
+  }
+  try {
+    return await end(abandonments)
+  } catch (error) {
+    if (classifyFault(error) !== 'locked') throw error
+    const free = await findUnlocked(
+      database,
+      abandonments.map(({ expired }) => expired.messageId),
+    )
+    return end(abandonments.filter(({ expired }) => free.has(expired.messageId)))
+  }
 }

@@ -18,6 +18,8 @@ export interface PostgresOptions extends Access {
   database: string
   /** Server settings that win over ours. */
   settings?: Record<string, string>
+  /** In place of the ones that npm installed beside us. */
+  binaries?: Binaries
 }
 
 export interface RunningPostgres {
@@ -38,7 +40,7 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   const dataDir = resolve(options.dataDir)
   const cluster = join(dataDir, 'postgres')
   await mkdir(dataDir, { recursive: true })
-  const binaries = await findBinaries()
+  const binaries = options.binaries ?? (await findBinaries())
   const user = await chooseUser(binaries, dataDir)
   await refuseOtherOwner(cluster, user)
   const live = await findLive(cluster, options)

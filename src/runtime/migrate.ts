@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import pg from 'pg'
 import { MigrationError, Umzug, type UmzugStorage } from 'umzug'
+import { isPooled } from './pooler.ts'
 
 const migrationsFolder = new URL('../../migrations/', import.meta.url)
 const functionsFolder = new URL('functions/', migrationsFolder)
@@ -11,6 +12,12 @@ const advisoryLock = 7_233_841_902
 
 /** What is there and this release do not go together; the message is for the operator. Trying again will not help. */
 export class StartRefused extends Error {}
+
+// Where sessions are handed out by the transaction, nobody can say who holds a session's lock.
+const poolerRefusal =
+  'Migrations hold a lock of their session and were led to a connection pooler: name a direct one in MIGRATE_DATABASE_URL.'
+
+const lockTimeoutMs = 2_000
 
 type Source = { name: string; sql: string; checksum: string }
 type Context = { client: pg.Client; sources: ReadonlyMap<string, Source> }
@@ -29,7 +36,11 @@ export async function migrate(connection: pg.ClientConfig, service: string | nul
   client.on('error', () => undefined)
   await client.connect()
   try {
+    if (await isPooled(client)) throw new StartRefused(poolerRefusal)
     await client.query('select pg_advisory_lock($1)', [advisoryLock])
+    // Whatever waits for a lock of a table has everybody else wait behind it: an operator's open transaction would stop the
+    // other instances too. So this gives up soon, lets them through, and is tried again.
+    await client.query('select set_config($1, $2, false)', ['lock_timeout', String(lockTimeoutMs)])
     const migrations = await readSources(migrationsFolder)
     const applied = await applyMigrations(client, migrations)
     applied.push(...(await applyFunctions(client, await readSources(functionsFolder))))

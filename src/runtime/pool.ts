@@ -1,8 +1,15 @@
 import pg from 'pg'
 import type { Logger } from './logger.ts'
+import { prepareSession } from './pooler.ts'
 
 /** The server ends a statement after this long. The bound that looks start from (SQL function look) rests on it. */
 export const statementTimeoutMs = 30_000
+
+/**
+ * Longer than any lock of ours is held, and well below what a slice may take: an operator's open transaction must show as what
+ * it is, and what waits for it must not hold on to what it has locked itself.
+ */
+export const lockTimeoutMs = 3_000
 
 /**
  * The pool of connections. Every wait has an end: to connect, on the server, and on this side a little later, so that a
@@ -22,8 +29,8 @@ export function createPool(
     max: connectionsMax,
     application_name: 'transaction-queue-proxy',
     connectionTimeoutMillis: 5_000,
-    statement_timeout: statementTimeoutMs,
-    idle_in_transaction_session_timeout: statementTimeoutMs,
+    // Limits on the server are set here and not as the connection starts, because a pooler refuses a start that names them.
+    onConnect: (client) => prepareSession(client, statementTimeoutMs, lockTimeoutMs) as unknown as undefined,
     query_timeout: statementTimeoutMs + 5_000,
     keepAlive: true,
     // Connections are kept: a new one costs the first statement its plans.

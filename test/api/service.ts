@@ -18,8 +18,8 @@ export const well: Health = {
   listener: { up: true, ageMs: 1_500, lastError: null },
   consumer: { state: 'running', up: true, lastError: null, assigned: [0, 1] },
   lanes: [
-    { lane: 'fresh', inFlight: 3, limit: 50 },
-    { lane: 'retry', inFlight: 0, limit: 5 },
+    { lane: 'fresh', inFlight: 3, limit: 50, lastError: null },
+    { lane: 'retry', inFlight: 0, limit: 5, lastError: null },
   ],
   draining: false,
   starting: null,
@@ -122,7 +122,15 @@ export async function store(
   const from = offsets.get(pool) ?? 0n
   const next = from + BigInt(ids.length)
   const records = ids.map((id, at) => toRecord(id, from + BigInt(at), rejection))
-  const slice = { topic: 'transactions.incoming', partition: 0, incarnation: 1, from, next, records, holes: [] }
+  const slice = {
+    topic: 'transactions.incoming',
+    partition: 0,
+    incarnation: 1,
+    from,
+    next,
+    records,
+    holes: [],
+  }
   const answer = await ingest(pool, slice, 'instance-1', 'instance-1/fresh', room, 60_000)
   if (answer.kind !== 'stored') throw new Error(answer.kind)
   offsets.set(pool, next)

@@ -19,8 +19,8 @@ t.test('a service at work is healthy, ready and alive, and says what its parts d
     listener: { up: true, age_ms: 1_500, last_error: null },
     consumer: { up: true, state: 'running', assigned: [0, 1], last_error: null },
     lanes: [
-      { lane: 'fresh', in_flight: 3, limit: 50 },
-      { lane: 'retry', in_flight: 0, limit: 5 },
+      { lane: 'fresh', in_flight: 3, limit: 50, last_error: null },
+      { lane: 'retry', in_flight: 0, limit: 5, last_error: null },
     ],
     draining: false,
     starting: null,
@@ -57,7 +57,9 @@ t.test(
 t.test('a stopped partition is listed with its reason, and the service stays healthy', async (t) => {
   const { pool } = await database(t)
   const { call } = await startService(t, pool)
-  await pool.query(`select stop_partition('transactions.incoming', 3, 1, 0, null, 'offsets out of range', 'instance-1')`)
+  await pool.query(
+    `select stop_partition('transactions.incoming', 3, 1, 0, null, 'offsets out of range', 'instance-1')`,
+  )
   t.match(await call('GET', '/status'), {
     status: 200,
     json: {

@@ -1,49 +1,14 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
-import t, { type Test } from 'tap'
-import { startPostgres } from '../../src/embedded/postgres.ts'
+import t from 'tap'
 import { setUpLine } from '../support/line.ts'
-import { findFreePort } from '../support/free-port.ts'
+import { startOwnPostgres } from '../support/own-postgres.ts'
 import { readMetric, startReadyService } from '../support/service.ts'
 import { until } from '../support/until.ts'
-
-/** A server of the test's own, because nobody else's sessions may be ended. */
-async function ownPostgres(t: Test) {
-  const dataDir = await mkdtemp(join(tmpdir(), 'tqp-crash-'))
-  const options = {
-    dataDir,
-    port: await findFreePort(),
-    user: 'postgres',
-    password: 'postgres',
-    database: 'transactions',
-    settings: { shared_buffers: '32MB' },
-  }
-  let server = await startPostgres(options)
-  const pool = new pg.Pool({ connectionString: server.url })
-  pool.on('error', () => undefined)
-  t.teardown(async () => {
-    await pool.end()
-    await server.stop()
-    await rm(dataDir, { recursive: true, force: true })
-  })
-  return {
-    url: server.url,
-    pool,
-    /** As `pg_ctl stop -m immediate` does: every session is cut, nothing is written back. */
-    crash: () => process.kill(server.pid, 'SIGQUIT'),
-    restart: async () => {
-      server = await startPostgres(options)
-    },
-  }
-}
 
 t.test(
   'a crash of PostgreSQL under load is survived without a restart, and nothing paid is sent again',
   async (t) => {
-    const postgres = await ownPostgres(t)
+    const postgres = await startOwnPostgres(t)
     const line = await setUpLine(t, ['--success', '1', '--latency', '30'], { database: postgres })
     const service = await startReadyService(t, { ...line.settings, MAX_CONCURRENT: '50' })
     const producing = line.produce(4_000, 500)

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { makeCertificates, type Pair } from '../support/certificates.ts'
 import { setUpLine } from '../support/line.ts'
-import { ownPostgres } from '../support/own-postgres.ts'
+import { startOwnPostgres } from '../support/own-postgres.ts'
 import { createRole } from '../support/roles.ts'
 import { startReadyService, startService, type Service } from '../support/service.ts'
 import { until } from '../support/until.ts'
@@ -16,10 +16,10 @@ const folder = t.testdir({ 'ca.pem': certificates.ca, 'stranger.pem': certificat
 const trusted = { DATABASE_SSL: 'true', DATABASE_CA: join(folder, 'ca.pem') }
 const nowhere = { KAFKA_BROKER: '127.0.0.1:1', DOWNSTREAM_URL: 'http://127.0.0.1:1/' }
 
-const postgres = await ownPostgres(t)
+const postgres = await startOwnPostgres(t)
 await present(certificates.server)
 await postgres.stop()
-await postgres.start({ ssl: 'on' })
+await postgres.restart({ ssl: 'on' })
 
 /** PostgreSQL takes a key only if it is its user's, and nobody else's to read. */
 async function present({ cert, key }: Pair): Promise<void> {

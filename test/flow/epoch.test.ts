@@ -13,7 +13,7 @@ import { verify } from '../../src/verify/verify.ts'
 import { newName, record, session, store, waitsFor } from '../log/support.ts'
 import { database } from '../support/database.ts'
 import { setUpLine } from '../support/line.ts'
-import { ownPostgres } from '../support/own-postgres.ts'
+import { startOwnPostgres } from '../support/own-postgres.ts'
 import { restore } from '../support/restore.ts'
 import { createRole } from '../support/roles.ts'
 import { startReadyService, startService } from '../support/service.ts'
@@ -63,7 +63,7 @@ t.test(
     await until('the log to be readable', async () => (known = await readAll(old.pool, null)).length === 60)
     const place = known[30]!.cursor
 
-    const young = await ownPostgres(t)
+    const young = await startOwnPostgres(t)
     await migrate({ connectionString: young.url })
     await restore(old.pool, young.pool)
     const settings = { ...line.settings, DATABASE_URL: young.url }
@@ -119,7 +119,7 @@ t.test(
     await store(old.pool, [record(0, newName()), record(1, newName())], { partition: 1 })
     await old.pool.query('select fold_counts()')
     await store(old.pool, [record(2, newName())], { partition: 1 })
-    const young = await ownPostgres(t)
+    const young = await startOwnPostgres(t)
     await migrate({ connectionString: young.url })
     await restore(old.pool, young.pool)
 

@@ -3,17 +3,15 @@ import { join } from 'node:path'
 import t from 'tap'
 import { inspectServer, judgeServer } from '../../src/log/inspect-server.ts'
 import { setUpLine } from '../support/line.ts'
-import { ownPostgres } from '../support/own-postgres.ts'
+import { startOwnPostgres } from '../support/own-postgres.ts'
 import { isReady, startService } from '../support/service.ts'
 import { until } from '../support/until.ts'
 
 t.test(
   'a server that may lose what it acknowledged is refused, with a sentence for each reason',
   async (t) => {
-    const postgres = await ownPostgres(t, {
-      fsync: 'off',
-      full_page_writes: 'off',
-      synchronous_commit: 'off',
+    const postgres = await startOwnPostgres(t, {
+      settings: { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' },
     })
     await postgres.pool.query(`create database latin encoding 'LATIN1' locale 'C' template template0`)
     const latin = new URL(postgres.url)
@@ -55,12 +53,12 @@ t.test('a server older than 15 is refused, and one that loses nothing is not', (
 t.test(
   'a standby is waited for at the start and while it runs, and the service works once it is the primary',
   async (t) => {
-    const postgres = await ownPostgres(t)
+    const postgres = await startOwnPostgres(t)
     const line = await setUpLine(t, ['--success', '1'], { database: postgres })
     const demote = async () => {
       await postgres.stop()
       await writeFile(join(postgres.cluster, 'standby.signal'), '')
-      await postgres.start()
+      await postgres.restart()
     }
     const promote = async () => {
       await until('the promotion', async () => {

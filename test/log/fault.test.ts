@@ -36,6 +36,19 @@ t.test('a race that was lost may be sent again', async (t) => {
   await Promise.all([one, other].map(({ database }) => database.query('rollback')))
 })
 
+t.test('a lock that another session keeps is neither lost nor to be tried again at once', async (t) => {
+  const one = await session(t, url)
+  const other = await session(t, url)
+  await one.database.query('begin')
+  await one.database.query('select pg_advisory_xact_lock(3)')
+  await other.database.query(`set lock_timeout = '10ms'`)
+  t.equal(
+    await other.database.query('select pg_advisory_xact_lock(3)').then(() => 'none', classifyFault),
+    'locked',
+  )
+  await one.database.query('rollback')
+})
+
 t.test('a database that lacks what it should have is no fault of the data', async (t) => {
   t.equal(await faultOf('select * from no_such_table'), 'lost')
   t.equal(await faultOf('select no_such_function()'), 'lost')

@@ -82,7 +82,15 @@ export async function store(
   { partition = ++partitions, room = 0, lane = fresh, leaseMs = 60_000 } = {},
 ): Promise<Extract<IngestAnswer, { kind: 'stored' }>> {
   const from = records[0]!.offset
-  const slice = { topic, partition, incarnation: 1, from, next: from + BigInt(records.length), records, holes: [] }
+  const slice = {
+    topic,
+    partition,
+    incarnation: 1,
+    from,
+    next: from + BigInt(records.length),
+    records,
+    holes: [],
+  }
   const answer = await ingest(database, slice, actor, lane, room, leaseMs)
   if (answer.kind !== 'stored') throw new Error(`ingest answered ${answer.kind}`)
   return answer

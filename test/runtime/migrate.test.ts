@@ -36,6 +36,18 @@ t.test('several instances that start at once apply each file once', async (t) =>
   t.equal(rows.length, 1)
 })
 
+t.test('what an operator has locked is given up soon, so that nobody queues behind it', async (t) => {
+  const { url, pool } = await database(t, { empty: true })
+  await migrate({ connectionString: url })
+  const operator = await pool.connect()
+  await operator.query('begin')
+  await operator.query('lock table schema_functions in access exclusive mode')
+  await t.rejects(migrate({ connectionString: url }), { code: '55P03' })
+  await operator.query('rollback')
+  operator.release()
+  t.strictSame(await migrate({ connectionString: url }), [])
+})
+
 t.test('an instance that starts while another one migrates waits for it', async (t) => {
   const { pool, url } = await database(t, { empty: true })
   const other = new pg.Client({ connectionString: url })

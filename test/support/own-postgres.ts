@@ -4,47 +4,71 @@ import { join } from 'node:path'
 import pg from 'pg'
 import type { Test } from 'tap'
 import { startPostgres } from '../../src/embedded/postgres.ts'
+import { isAlive, signal, waitForEnd } from '../../src/embedded/postgres/process.ts'
 import type { TestDatabase } from './database.ts'
 import { findFreePort } from './free-port.ts'
+import { testBinaries } from './postgres.ts'
 
 export interface OwnPostgres extends TestDatabase {
+  port: number
   /** Where the server's files are. */
   cluster: string
+  /** Of the server's main process, which outlives a crash of a backend, but not a failed recovery. */
+  pid(): number
+  isAlive(): boolean
+  /** As `pg_ctl stop -m immediate` does: every session is cut, nothing is written back. */
+  crash(): void
+  /** Fast, and whole. */
   stop(): Promise<void>
-  /** Starts it again on the same port, with other settings if some are given. */
-  start(settings?: Record<string, string>): Promise<void>
+  /**
+   * Starts the server anew on the same folder and port, with other settings if some are given; one that still runs, or is
+   * recovering, is taken as it is.
+   */
+  restart(settings?: Record<string, string>): Promise<void>
 }
 
-/** A server of the test's own, with an empty database on it, for what must not happen to the tests' common one. */
-export async function ownPostgres(
+/**
+ * A server of the test's own, whose sessions may be ended, whose settings may be any, and which may crash. It holds one empty
+ * database, and it ends with the test.
+ *
+ * @param given its folder, in place of a new one, and settings beside ours
+ */
+export async function startOwnPostgres(
   t: Pick<Test, 'teardown'>,
-  settings: Record<string, string> = {},
+  given: { dataDir?: string; settings?: Record<string, string> } = {},
 ): Promise<OwnPostgres> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'tqp-own-'))
+  const dataDir = given.dataDir ?? (await mkdtemp(join(tmpdir(), 'tqp-postgres-')))
   const options = {
     dataDir,
     port: await findFreePort(),
     user: 'postgres',
     password: 'postgres',
     database: 'transactions',
+    ...(await testBinaries()),
   }
-  const start = (changed: Record<string, string>) =>
-    startPostgres({ ...options, settings: { shared_buffers: '32MB', ...changed } })
-  let server = await start(settings)
+  const start = (settings = given.settings) =>
+    startPostgres({ ...options, settings: { shared_buffers: '32MB', ...settings } })
+  let server = await start()
   const pool = new pg.Pool({ connectionString: server.url })
   pool.on('error', () => undefined)
   t.teardown(async () => {
     await pool.end()
-    await server.stop()
-    await rm(dataDir, { recursive: true, force: true })
+    // What it held is thrown away: it need not be written back first.
+    signal(server.pid, 'SIGQUIT')
+    await waitForEnd(server.pid, 60_000)
+    if (given.dataDir === undefined) await rm(dataDir, { recursive: true, force: true })
   })
   return {
     url: server.url,
     pool,
+    port: options.port,
     cluster: join(dataDir, 'postgres'),
+    pid: () => server.pid,
+    isAlive: () => isAlive(server.pid),
+    crash: () => signal(server.pid, 'SIGQUIT'),
     stop: () => server.stop(),
-    start: async (changed = settings) => {
-      server = await start(changed)
+    restart: async (settings) => {
+      server = await start(settings)
     },
   }
 }

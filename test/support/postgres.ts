@@ -3,12 +3,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { startPostgres, type RunningPostgres } from '../../src/embedded/postgres.ts'
+import type { Binaries } from '../../src/embedded/postgres/find-binaries.ts'
 import { isErrno } from '../../src/embedded/postgres/process.ts'
+import { fetchPostgres, otherMajor } from './fetch-postgres.ts'
 import { findFreePort } from './free-port.ts'
 import { withLock } from './lock.ts'
 
-// One server for every test file of this user, in a place that outlives a run: starting one costs more than most files.
-const folder = join(tmpdir(), `tqp-test-postgres-${process.getuid?.() ?? 'user'}`)
+// One server for every test file of this user, in a place that outlives a run: starting one costs more than most files. Another
+// major than the embedded one has a place of its own.
+const folder = join(
+  tmpdir(),
+  ['tqp-test-postgres', process.getuid?.() ?? 'user', otherMajor ?? []].flat().join('-'),
+)
 const portFile = join(folder, 'port')
 const lockFile = `${folder}.lock`
 
@@ -51,7 +57,13 @@ async function startOn(port: number): Promise<RunningPostgres> {
     database: 'postgres',
     // Two files at once with pools of their own, and tests that leave a prepared transaction open.
     settings: { max_connections: '300', max_prepared_transactions: '20' },
+    ...(await testBinaries()),
   })
+}
+
+/** Goes to startPostgres wherever a test starts a server: nothing, or the binaries of the major that TEST_POSTGRES names. */
+export async function testBinaries(): Promise<{ binaries?: Binaries }> {
+  return otherMajor === null ? {} : { binaries: await fetchPostgres(otherMajor) }
 }
 
 async function readPort(): Promise<number | undefined> {

@@ -15,7 +15,11 @@ export interface Binaries {
  * user to be created when root, neither of which suits a service that is to be killed and find its data again.
  */
 export async function findBinaries(): Promise<Binaries> {
-  const root = findPackage()
+  return readyBinaries(findPackage())
+}
+
+/** Makes the programs of an unpacked platform package ready to run. */
+export async function readyBinaries(root: string): Promise<Binaries> {
   await linkLibraries(root)
   const binaries = { initdb: join(root, 'native/bin/initdb'), postgres: join(root, 'native/bin/postgres') }
   for (const path of Object.values(binaries)) await makeExecutable(path)

@@ -49,14 +49,10 @@ async function isEmpty(cluster: string): Promise<boolean> {
   }
 }
 
-/**
- * Built beside its place and renamed when complete, so that a kill during initdb leaves no half of a cluster behind. The
- * built-in C.UTF-8 locale sorts by code point on every machine alike; a locale of the system's could change its order with
- * an upgrade of the C library and silently break indexes.
- */
+/** Built beside its place and renamed when complete, so that a kill during initdb leaves no half of a cluster behind. */
 async function createCluster(
   cluster: string,
-  { initdb }: Binaries,
+  binaries: Binaries,
   user: User,
   account: { user: string; password: string },
 ): Promise<void> {
@@ -78,18 +74,14 @@ async function createCluster(
     '--auth',
     'scram-sha-256',
   ]
-  const locale = [
-    '--encoding',
-    'UTF8',
-    '--locale',
-    'C',
-    '--locale-provider',
-    'builtin',
-    '--builtin-locale',
-    'C.UTF-8',
-  ]
   try {
-    const [program, all] = user.command(initdb, [...args, ...locale, '--no-instructions'])
+    const [program, all] = user.command(binaries.initdb, [
+      ...args,
+      '--encoding',
+      'UTF8',
+      ...localeOf(await readMajor(binaries)),
+      '--no-instructions',
+    ])
     await run(program, all, { ...user.spawnAs, env: programEnvironment, cwd: '/' })
     await rename(building, cluster)
     await syncFolder(dirname(cluster))
@@ -107,15 +99,30 @@ async function createCluster(
   }
 }
 
-async function refuseOtherVersion(cluster: string, { postgres }: Binaries): Promise<void> {
+/**
+ * The built-in C.UTF-8 locale sorts by code point on every machine alike; a locale of the system's could change its order
+ * with an upgrade of the C library and silently break indexes. Before PostgreSQL 17 there is plain C, which sorts the same.
+ */
+function localeOf(major: string): string[] {
+  const plain = ['--locale', 'C']
+  return Number(major) < 17
+    ? plain
+    : [...plain, '--locale-provider', 'builtin', '--builtin-locale', 'C.UTF-8']
+}
+
+async function refuseOtherVersion(cluster: string, binaries: Binaries): Promise<void> {
   const made = await readVersion(cluster)
-  const { stdout } = await run(postgres, ['--version'], { env: programEnvironment })
-  const ours = /\b(\d+)[.\w]*\s*$/.exec(stdout)?.[1]
+  const ours = await readMajor(binaries)
   if (made !== ours)
     throw new Error(
-      `${cluster} was made by PostgreSQL ${made} and the embedded one is ${ours ?? stdout.trim()}: dump it with PostgreSQL ` +
+      `${cluster} was made by PostgreSQL ${made} and the embedded one is ${ours}: dump it with PostgreSQL ` +
         `${made} and restore it, or move the folder away to start with an empty log`,
     )
+}
+
+async function readMajor({ postgres }: Binaries): Promise<string> {
+  const { stdout } = await run(postgres, ['--version'], { env: programEnvironment })
+  return /\b(\d+)[.\w]*\s*$/.exec(stdout)?.[1] ?? stdout.trim()
 }
 
 async function readVersion(cluster: string): Promise<string> {
