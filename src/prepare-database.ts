@@ -1,4 +1,5 @@
-import { inspectLog, inspectServer } from './log/inspect-server.ts'
+import { inspectLog } from './log/inspect-log.ts'
+import { inspectServer } from './log/inspect-server.ts'
 import { migrate, StartRefused } from './runtime/migrate.ts'
 import { leadsToPooler } from './runtime/pooler.ts'
 import { register, type ServiceOptions } from './service.ts'
