@@ -95,7 +95,10 @@ export function produceDefaults(): { brokers: string[]; topic: string; security:
 
 /** Kafka, for the tools that ask it from outside: the named one, else the embedded one. Throws a sentence. */
 export function kafkaForTools(): KafkaConfig & { readonly brokers: string[] } {
-  return readOrThrow((settings) => ({ ...readKafka(settings), brokers: readBrokers(settings) }))
+  return readOrThrow((settings) => ({
+    ...readKafka(settings, (path) => readFileSync(path, 'utf8')),
+    brokers: readBrokers(settings),
+  }))
 }
 
 /** The database of the tools that look at it from outside: the named one, else the embedded one. Throws a sentence. */
