@@ -130,7 +130,25 @@ t.test('a number of retries that is negative, huge, not whole, or not a number i
 t.test('seconds may have a fraction, and end where a timer of Node would fire at once', (t) => {
   t.equal(read({ BASE_DELAY: '0.25' }).retry.baseDelayMs, 250)
   t.equal(read({ MAX_DELAY: '2147483.647' }).retry.maxDelayMs, 2 ** 31 - 1)
-  refuses(t, faults({ MAX_DELAY: '2147483.648' }), [/^MAX_DELAY .* from 0 to 2147483.647\.$/])
+  for (const name of ['BASE_DELAY', 'MAX_DELAY', 'LEASE', 'DOWNSTREAM_TIMEOUT']) {
+    for (const value of [
+      '2147483.648',
+      '1e400',
+      '9'.repeat(400),
+      '-1',
+      'NaN',
+      'Infinity',
+      '10s',
+      '1,5',
+      ' 1',
+    ])
+      refuses(
+        t,
+        faults({ [name]: value }),
+        [new RegExp(`^${name} .* from 0(\\.001)? to 2147483.647\\.$`)],
+        value,
+      )
+  }
   refuses(t, faults({ DOWNSTREAM_TIMEOUT: '0' }), [/^DOWNSTREAM_TIMEOUT /])
   t.end()
 })

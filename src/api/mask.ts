@@ -12,6 +12,6 @@ export function mask(text: string | null): string | null {
     .replace(/\/\/[^\s/@]*@/g, '//…@')
     .replace(/"[^"]*"/g, '"…"')
     .replace(/\b(password|secret|token)=[^\s&]*/gi, '$1=…')
-    .replace(/\p{Cc}+/gu, ' ')
+    .replace(/[\p{Cc}\p{Bidi_Control}]+/gu, ' ')
     .slice(0, lengthMax)
 }

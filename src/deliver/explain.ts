@@ -50,6 +50,8 @@ export function explainBroken(error: Error, statusCode: number | null): string {
     case 'UND_ERR_SOCKET':
       return explainSocket(error, where)
     case 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH':
+      // undici says this of any fault in the headers, too, once it has read a content-length among them.
+      if (statusCode === null) return `the headers of the answer are not HTTP/1.1, broken ${where}`
       return `the answer does not keep to its content-length, broken ${where}`
     case 'UND_ERR_HEADERS_OVERFLOW':
       return 'the headers of the answer are too long'

@@ -1,7 +1,7 @@
 import { wait } from '../runtime/wait.ts'
 import { reasonOf, type ConsumerState, type Health } from './health.ts'
-import { limitGzip } from './limit-gzip.ts'
 import { runSession, type ConsumeOptions } from './run-session.ts'
+import { registerCodecs } from './unpack/register-codecs.ts'
 
 export type { ConsumeOptions }
 
@@ -27,7 +27,7 @@ const unpackedBytesMin = 64 * 1024 * 1024
  * crashed again for ever: each time with a client of its own, since kafkajs' restart forgets pauses and seeks.
  */
 export function consume(options: ConsumeOptions): Consumer {
-  limitGzip(Math.max(unpackedBytesMin, 4 * options.maxRecordBytes))
+  registerCodecs(Math.max(unpackedBytesMin, 4 * options.maxRecordBytes))
   const stopping = new AbortController()
   const health: Health = { state: 'starting', lastError: null, assigned: [] }
   const running = supervise(options, health, stopping.signal)

@@ -11,7 +11,7 @@ export const sliceBytesMax = 4 * 1024 * 1024
  * Cuts [from, next) of a partition into parts of at most 250 records and 4 MiB; a larger record comes alone. Offsets between
  * the records are holes: Kafka handed over what lies on both sides, so control batches or compaction left nothing there.
  *
- * @param items at least one, in the order of their offsets, all within [from, next)
+ * @param items in the order of their offsets, all within [from, next); with none, all of it is a hole
  * @param bytesOf how much an item adds to a statement
  */
 export function* cutSlices<Item extends { offset: string }>(

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { hash } from 'node:crypto'
-import type { KafkaMessage } from 'kafkajs'
 import type { DecodedRecord } from '../log/ingest.ts'
+import type { FetchedRecord } from './answer/read-records.ts'
 import { readHeaders } from './read-headers.ts'
 import { identityKey, readIdentity, recordId } from './read-identity.ts'
 import { scanJson } from './scan-json.ts'
@@ -21,7 +21,7 @@ const noBytes = Buffer.alloc(0)
  * @param valueBytesMax values above it are rejected, and only their first 64 KiB kept
  */
 export function decode(
-  record: KafkaMessage,
+  record: FetchedRecord,
   topic: string,
   partition: number,
   valueBytesMax: number,

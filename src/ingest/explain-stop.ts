@@ -1,4 +1,4 @@
-import type { Undecodable } from './isolate-undecodable.ts'
+import type { Undecodable } from './answer/replace-decoder.ts'
 import type { BrokerRange } from './read-range.ts'
 
 /** Why a partition must not be read on, for an operator. */

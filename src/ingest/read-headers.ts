@@ -1,7 +1,8 @@
-import type { IHeaders } from 'kafkajs'
+import type { KafkaMessage } from 'kafkajs'
+import type { FetchedRecord, HeaderPair } from './answer/read-records.ts'
 
 export type RecordHeaders = {
-  /** JSON text of [[name, base64 | null], …] as far as kafkajs keeps the order; null if there are none. */
+  /** JSON text of [[name, base64 | null], …] in the record's order; null if there are none. */
   json: string | null
   traceparent: string | null
 }
@@ -12,10 +13,9 @@ const none: RecordHeaders = { json: null, traceparent: null }
 const cleanTraceparent = /^[\x21-\x7e]{1,255}$/
 
 /** The headers of a record in a form that keeps every byte of their values, and the one that is passed on. */
-export function readHeaders(headers: IHeaders | undefined): RecordHeaders {
-  const entries = Object.entries(headers ?? {})
-  if (entries.length === 0) return none
-  const pairs = entries.flatMap(([name, value]) => valuesOf(value).map((each) => [name, each] as const))
+export function readHeaders(headers: FetchedRecord['headers']): RecordHeaders {
+  const pairs = pairHeaders(headers)
+  if (pairs.length === 0) return none
   const first = pairs.find(([name]) => name === 'traceparent')?.[1]?.toString('latin1')
   return {
     json: JSON.stringify(pairs.map(([name, value]) => [name, value?.toString('base64') ?? null])),
@@ -23,8 +23,22 @@ export function readHeaders(headers: IHeaders | undefined): RecordHeaders {
   }
 }
 
-/** kafkajs gives one value, or an array where a name is repeated; its types leave out that a value may be null. */
-function valuesOf(value: IHeaders[string] | null): (Buffer | null)[] {
+/** Also of kafkajs' own reader, which gathers them by name. */
+export function pairHeaders(headers: FetchedRecord['headers']): readonly HeaderPair[] {
+  if (isPaired(headers)) return headers
+  return Object.entries(headers ?? {}).flatMap(([name, value]) =>
+    valuesOf(value).map((each) => [name, each] as const),
+  )
+}
+
+function isPaired(headers: FetchedRecord['headers']): headers is readonly HeaderPair[] {
+  return Array.isArray(headers)
+}
+
+type GatheredValue = NonNullable<KafkaMessage['headers']>[string]
+
+/** One value, or an array where a name is repeated; kafkajs' types leave out that a value may be null. */
+function valuesOf(value: GatheredValue | null): (Buffer | null)[] {
   if (Array.isArray(value)) return value.flatMap(valuesOf)
   if (value === undefined || value === null) return [null]
   return [typeof value === 'string' ? Buffer.from(value) : value]

@@ -1,7 +1,8 @@
-import type { Batch, EachBatchPayload, KafkaMessage } from 'kafkajs'
+import type { Batch, EachBatchPayload } from 'kafkajs'
 import type { Slice } from '../log/ingest.ts'
 import type { Metrics } from '../metrics.ts'
 import { wait } from '../runtime/wait.ts'
+import type { FetchedRecord } from './answer/read-records.ts'
 import type { Assignment, Place } from './assignment.ts'
 import { cutSlices, type Cut } from './cut-slices.ts'
 import { decode } from './decode.ts'
@@ -29,13 +30,14 @@ export async function storeSlices(
   options: SliceOptions,
   payload: EachBatchPayload,
   place: Place,
+  records: readonly FetchedRecord[],
   next: bigint,
   tally: Tally,
 ): Promise<void> {
   const { batch } = payload
   place.sought = null
-  const bytesOf = (record: KafkaMessage): number => weigh(record, options.maxRecordBytes)
-  for (const cut of cutSlices(batch.messages, tally.from, next, bytesOf)) {
+  const bytesOf = (record: FetchedRecord): number => weigh(record, options.maxRecordBytes)
+  for (const cut of cutSlices(records, tally.from, next, bytesOf)) {
     const slice = decodeCut(cut, batch, place.incarnation, options.maxRecordBytes)
     const answer = await storeInTime(options, place, slice)
     if (answer === null || !settle(options, payload, place, slice, answer, tally)) return
@@ -45,7 +47,7 @@ export async function storeSlices(
 }
 
 function decodeCut(
-  cut: Cut<KafkaMessage>,
+  cut: Cut<FetchedRecord>,
   { topic, partition }: Batch,
   incarnation: number,
   maxRecordBytes: number,

@@ -1,15 +1,17 @@
-import type { KafkaMessage } from 'kafkajs'
+import type { FetchedRecord } from './answer/read-records.ts'
 import { cutBytes } from './decode.ts'
+import { pairHeaders } from './read-headers.ts'
+
+// Brackets, quotes, commas, null.
+const headerFrameBytes = 10
 
 /** About how many bytes a record adds to the statement that stores it. */
-export function weigh(record: KafkaMessage, valueBytesMax: number): number {
+export function weigh(record: FetchedRecord, valueBytesMax: number): number {
   const valueBytes = record.value?.length ?? 0
   let bytes = (valueBytes > valueBytesMax ? cutBytes : valueBytes) + (record.key?.length ?? 0)
-  for (const [name, value] of Object.entries(record.headers ?? {})) {
-    const values = Array.isArray(value) ? value : [value]
-    // kafkajs' types leave out that a header's value may be null. Base64 makes four bytes of three.
-    for (const each of values)
-      bytes += name.length + ((each as Buffer | null | undefined)?.length ?? 0) * (4 / 3)
+  for (const [name, value] of pairHeaders(record.headers)) {
+    // Base64 makes four bytes of three.
+    bytes += headerFrameBytes + name.length + (value?.length ?? 0) * (4 / 3)
   }
   return bytes
 }

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Pool } from 'pg'
+import { accepted, settleOne } from '../log/support.ts'
 import { database } from '../support/database.ts'
 import { connectThroughProxy, startService, store, storeDeadLetters } from './service.ts'
 
@@ -87,9 +88,12 @@ t.test('a body that is not as it should be is refused, and nothing is replayed',
 t.test('what is unknown is 404, and what is not a dead letter is 409 with its status', async (t) => {
   const { pool } = await database(t)
   const { call } = await startService(t, pool)
-  await store(pool, ['open'], { room: 1 })
+  const [delivered] = await store(pool, ['delivered', 'open'], { room: 2 })
+  await settleOne(pool, 'instance-1/fresh', delivered!.messageId, 1, accepted)
   await store(pool, ['waiting'])
   await store(pool, ['record:transactions.incoming:0:2'], { rejection: 'not JSON' })
+  t.match(await call('POST', '/replay/delivered'), { status: 409, json: { detail: /is success/ } })
+  t.strictSame(await readReplays(pool, 'delivered'), [])
   t.match(await call('POST', '/replay/nobody'), {
     status: 404,
     json: { detail: 'Transaction nobody is unknown.' },

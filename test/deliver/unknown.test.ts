@@ -64,19 +64,25 @@ const broken: [name: string, behave: Behaviour, statusCode: number | null, reaso
     'a content-length that is no number',
     stayOpen(`${head200}Content-Length: 4111111111111111x\r\n\r\n{}`),
     null,
-    'the answer does not keep to its content-length, broken before the answer',
+    'the headers of the answer are not HTTP/1.1, broken before the answer',
   ],
   [
     'two content-lengths',
     stayOpen(`${head200}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}`),
     null,
-    'the answer does not keep to its content-length, broken before the answer',
+    'the headers of the answer are not HTTP/1.1, broken before the answer',
   ],
   [
     'content-length beside chunks',
     stayOpen(`${head200}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`),
     null,
-    'the answer does not keep to its content-length, broken before the answer',
+    'the headers of the answer are not HTTP/1.1, broken before the answer',
+  ],
+  [
+    'a control character in a header behind the content-length',
+    stayOpen(answer('200 OK', '{}', 'X-A: \u001b[31mred\r\n')),
+    null,
+    'the headers of the answer are not HTTP/1.1, broken before the answer',
   ],
   [
     'another protocol',

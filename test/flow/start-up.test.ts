@@ -79,3 +79,48 @@ t.test(
     }
   },
 )
+
+t.test(
+  'each faulty setting ends the start in a sentence that names it, all at once and without a secret',
+  { buffered: true },
+  async (t) => {
+    const settings = {
+      DOWNSTREAM_TIMEOUT: '60',
+      LEASE: '60',
+      MAX_RETRIES: '-1',
+      MAX_CONCURRENT: '1e9',
+      MAX_CONCURRENT_RETRIES: 'NaN',
+      BASE_DELAY: '10s',
+      MAX_DELAY: '2147483.648',
+      DOWNSTREAM_URL: 'processor:8001/process',
+      DATABASE_URL: 'postgresql://alice:hunter2@db-pooler.example.org/t',
+      KAFKA_BROKER: 'kafka',
+      KAFKA_SASL_PASSWORD: 'hunter2',
+      MAX_RETRY: '3',
+    }
+    const service = await startService(t, settings)
+    t.equal(await service.ended, 1)
+    const sentences = service.errors().trimEnd().split('\n')
+    const expected = [
+      /^LEASE must be at least DOWNSTREAM_TIMEOUT \+ 1 second/,
+      /^MAX_RETRIES is "-1": it must be a whole number from 0 to 1000\.$/,
+      /^MAX_CONCURRENT is "1e9": it must be a whole number/,
+      /^MAX_CONCURRENT_RETRIES is "NaN": it must be a whole number/,
+      /^BASE_DELAY is "10s": it must be a number of seconds/,
+      /^MAX_DELAY is "2147483.648": it must be a number of seconds from 0 to 2147483.647\.$/,
+      /^DOWNSTREAM_URL is not a URL that starts with http:\/\/ or https:\/\/\.$/,
+      /^DATABASE_URL names a connection pooler, which drops LISTEN/,
+      /^KAFKA_BROKER must be a list/,
+      /^KAFKA_SASL_MECHANISM and KAFKA_SASL_USERNAME must be set too/,
+      /^MAX_RETRY is not a setting: did you mean MAX_RETRIES\?$/,
+    ]
+    t.equal(sentences.length, expected.length, service.errors())
+    for (const sentence of expected)
+      t.ok(
+        sentences.some((each) => sentence.test(each)),
+        String(sentence),
+      )
+    t.notMatch(service.errors() + service.output(), 'hunter2')
+    t.equal(service.output(), '', 'nothing was started')
+  },
+)

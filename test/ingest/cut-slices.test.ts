@@ -82,3 +82,10 @@ t.test(
     )
   },
 )
+
+t.test('a part without a record is one hole', async (t) => {
+  t.strictSame(
+    [...cutSlices([], 5n, 9n, () => 1)],
+    [{ from: 5n, next: 9n, items: [], holes: [{ from: 5n, next: 9n }] }],
+  )
+})

@@ -42,7 +42,7 @@ export function createClient(brokers: string[]): Kafka {
 
 /** Values become `{"transaction_id":"…"}`; a Buffer or null is sent as it is. */
 export async function produce(
-  { producer, topic }: TestTopic,
+  { producer, topic }: { producer: Pick<Producer, 'send'>; topic: string },
   partition: number,
   values: (string | Buffer | null)[],
   fields: Partial<Message> = {},

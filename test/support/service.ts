@@ -10,6 +10,8 @@ export interface Service {
   pid: number
   /** The lines of its log so far, parsed. */
   log: Record<string, unknown>[]
+  /** What it wrote to standard output: that log as it stands. */
+  output: () => string
   /** What it wrote to standard error: the banner and sentences. */
   errors: () => string
   /** Resolves with the exit code, or the signal that ended it. */
@@ -32,6 +34,8 @@ export async function startService(
     await ended
   })
   const log = readLog(child)
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
   let errors = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
   const banner = /Transaction Queue Proxy {3}(http:\/\/\S+)/
@@ -40,6 +44,7 @@ export async function startService(
     url: banner.exec(errors)?.[1] ?? '',
     pid: child.pid ?? 0,
     log,
+    output: () => output,
     errors: () => errors,
     ended,
     kill: (signal) => child.kill(signal),

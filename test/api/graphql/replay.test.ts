@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import type { Pool } from 'pg'
+import { accepted, settleOne } from '../../log/support.ts'
 import { database } from '../../support/database.ts'
 import { connectThroughProxy, startService, store, storeDeadLetters, type Service } from '../service.ts'
 import { dataOf, graphql, refusalOf } from './graphql.ts'
@@ -66,10 +67,12 @@ t.test('a dead letter is pending again, and who and why is in its log', async (t
 t.test('each refusal has its type, and leaves no trace in the log', async (t) => {
   const { pool } = await database(t)
   const service = await startService(t, pool)
-  await store(pool, ['open'], { room: 1 })
+  const [delivered] = await store(pool, ['delivered', 'open'], { room: 2 })
+  await settleOne(pool, 'instance-1/fresh', delivered!.messageId, 1, accepted)
   await store(pool, ['waiting'])
-  await store(pool, ['record:transactions.incoming:0:2'], { rejection: 'not JSON' })
+  await store(pool, ['record:transactions.incoming:0:3'], { rejection: 'not JSON' })
   const { rows } = await pool.query<{ events: string }>('select count(*) as events from message_events')
+  t.match(await replay(service, 'delivered'), { __typename: 'NotReplayable', status: 'SUCCESS' })
   t.match(await replay(service, 'open'), {
     __typename: 'NotReplayable',
     status: 'PROCESSING',
@@ -81,7 +84,7 @@ t.test('each refusal has its type, and leaves no trace in the log', async (t) =>
     status: 'PENDING',
     text: /only a dead letter/,
   })
-  t.match(await replay(service, 'record:transactions.incoming:0:2'), {
+  t.match(await replay(service, 'record:transactions.incoming:0:3'), {
     __typename: 'NotReplayable',
     status: 'DEAD_LETTER',
     deadLetterCause: 'REJECTED_RECORD',

@@ -112,6 +112,25 @@ t.test(
   },
 )
 
+t.test('a thousand subscribers each get every event from one reader', async (t) => {
+  const given = await database(t)
+  let statements = 0
+  given.pool.on('acquire', () => (statements += 1))
+  const streams = await startStreams(t, given)
+  const all = Array.from({ length: 1_000 }, () => follow(streams, { after: logStart }))
+  const first = all.map((stream) => take(stream, 2))
+  await openAttempts(given.pool, 1)
+  await Promise.all(first)
+  const before = statements
+  const next = all.map((stream) => take(stream, 20))
+  await openAttempts(given.pool, 10)
+  const seen = new Set(
+    (await Promise.all(next)).map((taken) => taken.map(({ event }) => nameOf(event)).join()),
+  )
+  t.equal(seen.size, 1, 'the same events in the same order')
+  t.ok(statements - before < 1_000, `they share a reader: ${statements - before} statements`)
+})
+
 t.test(
   'while a foreign transaction is open events wait, and come when it ends, although nothing NOTIFYs then',
   async (t) => {
