@@ -146,7 +146,10 @@ t.test(
     await storeThenStop(t, topic, pool, 10)
     for (const type of ['resumed', 'gap_accepted', 'incarnation_begun'] as const)
       t.strictSame(await decide(topic, pool, type), { kind: 'not_stopped' })
-    t.strictSame(await decide({ ...topic, topic: 'unknown' }, pool, 'resumed'), { kind: 'not_stopped' })
+    const unknown = { topic: 'unknown', partition: 0, actor: 'alice', reason: 'a slip' }
+    t.strictSame(await decidePartition(pool, { ...unknown, type: 'resumed', range: null }), {
+      kind: 'not_stopped',
+    })
     await pool.query(`select stop_partition($1, 0, 1, 10, null, 'by hand', 'test')`, [topic.topic])
     t.strictSame(await decide(topic, pool, 'gap_accepted'), {
       kind: 'no_gap',
