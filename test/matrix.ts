@@ -11,14 +11,25 @@ type Row = {
   readonly node: string
   /** What else is different in this row, as the tests' own variables. */
   readonly environment: Readonly<Record<string, string>>
+  /** The test files; all of the gate where none are named. */
+  readonly files?: readonly string[]
 }
 
 type Sum = { passed: number; failed: number; skipped: number }
 
+/** What asks PostgreSQL for anything that one of its majors may do in another way. */
+const databaseSuites = [
+  'test/log/*.test.ts',
+  'test/runtime/*.test.ts',
+  'test/verify/*.test.ts',
+  'test/schema.test.ts',
+]
+
 const rows: readonly Row[] = [
   { node: '20.20.2', environment: {} },
-  { node: '22.23.3', environment: {} },
-  { node: '24.21.0', environment: {} },
+  { node: '22.23.3', environment: { TEST_POSTGRES: '15' } },
+  { node: '24.21.0', environment: { TEST_POSTGRES: '16' } },
+  { node: '24.21.0', environment: { TEST_POSTGRES: '17' }, files: databaseSuites },
 ]
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -33,7 +44,8 @@ async function runRow(row: Row, isFirst: boolean): Promise<Sum> {
   const startedAt = performance.now()
   say(name)
   const node = findNode(row.node)
-  const sum = node === null ? null : await runGate(node, row.environment, isFirst ? [] : ['--tests-only'])
+  const args = [...(isFirst ? [] : ['--tests-only']), ...(row.files ?? [])]
+  const sum = node === null ? null : await runGate(node, row.environment, args)
   const minutes = ((performance.now() - startedAt) / 60_000).toFixed(1)
   say(sum === null ? `${name}: did not come to a sum` : `${name}: ${describe(sum)}, in ${minutes} minutes`)
   return sum ?? { passed: 0, failed: 1, skipped: 0 }
@@ -55,9 +67,9 @@ function findNode(version: string): string | null {
 }
 
 /** By PATH too, so that npm and whatever else a test starts by name runs on that Node. */
-async function runGate(node: string, environment: Row['environment'], flags: string[]): Promise<Sum | null> {
+async function runGate(node: string, environment: Row['environment'], args: string[]): Promise<Sum | null> {
   const path = [dirname(node), process.env.PATH].join(delimiter)
-  const child = spawn(node, ['--import', import.meta.resolve('tsx'), 'test/gate.ts', ...flags], {
+  const child = spawn(node, ['--import', import.meta.resolve('tsx'), 'test/gate.ts', ...args], {
     cwd: root,
     env: { ...process.env, ...environment, PATH: path },
     stdio: ['ignore', 'pipe', 'inherit'],
