@@ -1,8 +1,7 @@
-import { userInfo } from 'node:os'
-import { parseArgs } from 'node:util'
 import pg from 'pg'
-import { isLine, reasonBytesMax } from './api/is-line.ts'
 import { databaseForTools } from './config.ts'
+import { readAuthor } from './config/read-author.ts'
+import { readFlags } from './config/read-flags.ts'
 import { beginEpoch } from './log/begin-epoch.ts'
 import { explainConnection } from './runtime/explain-connection.ts'
 
@@ -19,19 +18,21 @@ the cursors they have. Works as the owner (MIGRATE_DATABASE_URL, where that is s
 Ends with 0 if an epoch has begun, 1 if there is no need for one, 2 if it could not run.
 `
 
-// What the log keeps of a name.
-const operatorBytesMax = 128
 // Whoever reads the log holds it for a statement, and a dump or the checker until they have finished.
 const lockTimeoutMs = 10_000
 const lockNotAvailable = '55P03'
 
 async function main(): Promise<number> {
-  const flags = readFlags()
+  const flags = readFlags({
+    reason: { type: 'string' },
+    operator: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  })
   if (flags.help) {
     process.stdout.write(usage)
     return 0
   }
-  const { operator, reason } = readDecision(flags)
+  const { operator, reason } = readAuthor(flags)
   const epoch = await begin(operator, reason)
   process.stdout.write(
     epoch === null
@@ -39,39 +40,6 @@ async function main(): Promise<number> {
       : `Epoch ${epoch} has begun. Recorded as decided by ${operator}: ${reason}\n`,
   )
   return epoch === null ? 1 : 0
-}
-
-function readFlags() {
-  try {
-    return parseArgs({
-      options: {
-        reason: { type: 'string' },
-        operator: { type: 'string' },
-        help: { type: 'boolean', default: false },
-      },
-    }).values
-  } catch (cause) {
-    const [what] = (cause as Error).message.split('. ')
-    throw new Error(`${what ?? ''}; --help lists what there is.`, { cause })
-  }
-}
-
-function readDecision(flags: ReturnType<typeof readFlags>): { operator: string; reason: string } {
-  const { reason = '', operator = findUser() } = flags
-  if (!isLine(reason, reasonBytesMax))
-    throw new Error(`--reason must be one line of 1 to ${reasonBytesMax} bytes: the log keeps it.`)
-  if (!isLine(operator, operatorBytesMax))
-    throw new Error(`--operator must be one line of 1 to ${operatorBytesMax} bytes that say who decides.`)
-  return { operator: operator.trim(), reason: reason.trim() }
-}
-
-/** The user of this shell; none where the system does not know its number, as in a container. */
-function findUser(): string {
-  try {
-    return userInfo().username
-  } catch {
-    return ''
-  }
 }
 
 async function begin(operator: string, reason: string): Promise<number | null> {

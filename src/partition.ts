@@ -1,9 +1,8 @@
-import { userInfo } from 'node:os'
-import { parseArgs } from 'node:util'
 import pg from 'pg'
 import { pino } from 'pino'
-import { isLine, reasonBytesMax } from './api/is-line.ts'
 import { databaseForTools, kafkaForTools } from './config.ts'
+import { readAuthor } from './config/read-author.ts'
+import { readFlags } from './config/read-flags.ts'
 import { createKafka } from './ingest/connect.ts'
 import { readRange, type BrokerRange } from './ingest/read-range.ts'
 import { decidePartition, type DecisionAnswer, type PartitionDecision } from './log/decide-partition.ts'
@@ -26,17 +25,25 @@ it and why, and the service, if it runs, goes on at once.
 Ends with 0 if it is decided, 1 if there is nothing to decide, 2 if it could not run.
 `
 
-// What the log keeps of a name.
-const operatorBytesMax = 128
-
 const types = {
   'accept-gap': 'gap_accepted',
   'new-incarnation': 'incarnation_begun',
   retry: 'resumed',
 } as const satisfies Record<string, PartitionDecision['type']>
 
+const options = {
+  topic: { type: 'string' },
+  partition: { type: 'string' },
+  'accept-gap': { type: 'boolean', default: false },
+  'new-incarnation': { type: 'boolean', default: false },
+  retry: { type: 'boolean', default: false },
+  reason: { type: 'string' },
+  operator: { type: 'string' },
+  help: { type: 'boolean', default: false },
+} as const
+
 async function main(): Promise<number> {
-  const flags = readFlags()
+  const flags = readFlags(options)
   if (flags.help) {
     process.stdout.write(usage)
     return 0
@@ -62,60 +69,17 @@ async function main(): Promise<number> {
   }
 }
 
-function readFlags() {
-  try {
-    return parseArgs({
-      options: {
-        topic: { type: 'string' },
-        partition: { type: 'string' },
-        'accept-gap': { type: 'boolean', default: false },
-        'new-incarnation': { type: 'boolean', default: false },
-        retry: { type: 'boolean', default: false },
-        reason: { type: 'string' },
-        operator: { type: 'string' },
-        help: { type: 'boolean', default: false },
-      },
-    }).values
-  } catch (cause) {
-    const [what] = (cause as Error).message.split('. ')
-    throw new Error(`${what ?? ''}; --help lists what there is.`, { cause })
-  }
-}
-
 function readDecision(
-  flags: ReturnType<typeof readFlags>,
+  flags: ReturnType<typeof readFlags<typeof options>>,
   topicByDefault: string,
 ): Omit<PartitionDecision, 'range'> {
-  const { topic = topicByDefault, partition = '', reason = '' } = flags
+  const { topic = topicByDefault, partition = '' } = flags
   const [type, ...more] = (['accept-gap', 'new-incarnation', 'retry'] as const).filter((each) => flags[each])
   if (!/^\d{1,9}$/.test(partition)) throw new Error('--partition must be the number of the partition.')
   if (type === undefined || more.length > 0)
     throw new Error('Exactly one of --accept-gap, --new-incarnation and --retry says what to do.')
-  if (!isLine(reason, reasonBytesMax))
-    throw new Error(`--reason must be one line of 1 to ${reasonBytesMax} bytes: the log keeps it.`)
-  return {
-    topic,
-    partition: Number(partition),
-    type: types[type],
-    actor: readOperator(flags.operator),
-    reason: reason.trim(),
-  }
-}
-
-function readOperator(given: string | undefined): string {
-  const operator = (given ?? findUser()).trim()
-  if (!isLine(operator, operatorBytesMax))
-    throw new Error(`--operator must be one line of 1 to ${operatorBytesMax} bytes that say who decides.`)
-  return operator
-}
-
-/** The user of this shell; none where the system does not know its number, as in a container. */
-function findUser(): string {
-  try {
-    return userInfo().username
-  } catch {
-    return ''
-  }
+  const { operator, reason } = readAuthor(flags)
+  return { topic, partition: Number(partition), type: types[type], actor: operator, reason }
 }
 
 async function askBroker(

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, realpathSync, writeSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { Kafka, logLevel, Partitioners, type PartitionMetadata, type Producer } from 'kafkajs'
 import { ulid } from 'ulid'
 import { kafkaForTools } from './config.ts'
+import { readFlags } from './config/read-flags.ts'
 import { testTransaction } from './embedded/test-transaction.ts'
 import { calmKafkajs } from './runtime/calm-kafkajs.ts'
 import { secureKafka, type KafkaSecurity } from './runtime/secure-kafka.ts'
@@ -163,7 +163,15 @@ async function main(): Promise<void> {
 }
 
 function readOptions(): ProduceOptions | 'help' {
-  const values = readFlags()
+  const values = readFlags({
+    count: { type: 'string', default: '100' },
+    rate: { type: 'string' },
+    brokers: { type: 'string' },
+    topic: { type: 'string' },
+    prefix: { type: 'string' },
+    acks: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  })
   if (values.help) return 'help'
   const count = Number(values.count)
   if (!Number.isSafeInteger(count) || count < 1)
@@ -180,26 +188,6 @@ function readOptions(): ProduceOptions | 'help' {
     rate,
     prefix: values.prefix ?? null,
     acksPath: values.acks ?? null,
-  }
-}
-
-function readFlags() {
-  try {
-    return parseArgs({
-      options: {
-        count: { type: 'string', default: '100' },
-        rate: { type: 'string' },
-        brokers: { type: 'string' },
-        topic: { type: 'string' },
-        prefix: { type: 'string' },
-        acks: { type: 'string' },
-        help: { type: 'boolean', default: false },
-      },
-    }).values
-  } catch (cause) {
-    // Node explains further how to pass such a word as a positional, which this command has none of.
-    const [what] = (cause as Error).message.split('. ')
-    throw new Error(`${what ?? ''}; --help lists what there is.`, { cause })
   }
 }
 

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { parseArgs } from 'node:util'
 import { apiRoles, apiTokenName } from './config/read-api.ts'
+import { readFlags } from './config/read-flags.ts'
 
 const usage = `Usage: npm run token -- --name alice --role operator
 
@@ -15,7 +15,11 @@ Makes a token for the API and prints it once, with the entry to configure. Nothi
 const tokenBytes = 32
 
 function main(): string {
-  const { name, role, help } = readFlags()
+  const { name, role, help } = readFlags({
+    name: { type: 'string' },
+    role: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  })
   if (help) return usage
   if (name === undefined || !apiTokenName.test(name))
     throw new Error('--name must be 1 to 64 letters, digits or ._@- that name the holder.')
@@ -28,22 +32,6 @@ function main(): string {
 The entry for API_TOKENS; entries are separated by commas:
   ${name}:${role}:${hash}
 `
-}
-
-function readFlags() {
-  try {
-    const { values } = parseArgs({
-      options: {
-        name: { type: 'string' },
-        role: { type: 'string' },
-        help: { type: 'boolean', default: false },
-      },
-    })
-    return values
-  } catch (cause) {
-    const [what] = (cause as Error).message.split('. ')
-    throw new Error(`${what ?? ''}; --help lists what there is.`, { cause })
-  }
 }
 
 try {

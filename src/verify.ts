@@ -1,6 +1,6 @@
-import { parseArgs } from 'node:util'
 import pg from 'pg'
 import { databaseForTools } from './config.ts'
+import { readFlags } from './config/read-flags.ts'
 import { FileFault } from './verify/json-lines.ts'
 import { isClean, printJson, printText } from './verify/print.ts'
 import { verify } from './verify/verify.ts'
@@ -22,7 +22,12 @@ Ends with 0 if nothing differs, 1 if something does, 2 if it could not run.
 const noSchema = new Set(['42P01', '42703', '3F000'])
 
 async function main(): Promise<number> {
-  const flags = readFlags()
+  const flags = readFlags({
+    ledger: { type: 'string' },
+    acks: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  })
   if (flags.help) {
     process.stdout.write(usage)
     return 0
@@ -36,23 +41,6 @@ async function main(): Promise<number> {
   })
   process.stdout.write(flags.json ? printJson(report) : printText(report))
   return isClean(report) ? 0 : 1
-}
-
-function readFlags() {
-  try {
-    return parseArgs({
-      options: {
-        ledger: { type: 'string' },
-        acks: { type: 'string' },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    }).values
-  } catch (cause) {
-    // Node explains further how to pass such a word as a positional, which this command has none of.
-    const [what] = (cause as Error).message.split('. ')
-    throw new Error(`${what ?? ''}; --help lists what there is.`, { cause })
-  }
 }
 
 /** Why the checker could not run, as one sentence. */

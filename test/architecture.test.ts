@@ -38,7 +38,7 @@ const mayTakeTypes = ['config', 'log', 'deliver', 'wake', 'ingest', 'dispatch', 
 // They meet in the log and nowhere else, not even by their types.
 const meetInTheLog = ['ingest', 'dispatch', 'api']
 // Files at the top of src/ that put the parts together, and the command lines. Nobody imports main or a command line.
-const wiring = ['main', 'service', 'banner']
+const wiring = ['main', 'prepare-database', 'service', 'banner']
 const tools = ['produce', 'mock', 'verify', 'rebuild', 'partition', 'token', 'epoch']
 
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' })

@@ -1,6 +1,6 @@
 import { replay as replayInLog, type ReplayAnswer } from '../log/replay.ts'
 import { anonymous } from './access.ts'
-import { isLine, reasonBytesMax, requestKeyBytesMax } from './is-line.ts'
+import { isLine, reasonBytesMax, requestKeyBytesMax } from '../message/is-line.ts'
 import { ask, DatabaseUnavailable } from './ask.ts'
 import type { ApiDependencies } from './dependencies.ts'
 import { readBody } from './read-body.ts'

@@ -1,7 +1,7 @@
 import { replayMany, type ReplayAnswer } from '../../../log/replay.ts'
 import { may } from '../../access.ts'
 import { ask, DatabaseUnavailable } from '../../ask.ts'
-import { isLine, reasonBytesMax, requestKeyBytesMax } from '../../is-line.ts'
+import { isLine, reasonBytesMax, requestKeyBytesMax } from '../../../message/is-line.ts'
 import { builder } from '../builder.ts'
 import type { GraphContext } from '../context.ts'
 import { refuse } from '../errors.ts'

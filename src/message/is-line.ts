@@ -1,5 +1,6 @@
-/** How long a replay's reason may be, and the name that its caller gives the request. */
+/** How long an operator's reason and name may be, and the name that a caller gives a request. */
 export const reasonBytesMax = 2_048
+export const operatorBytesMax = 128
 export const requestKeyBytesMax = 128
 
 /** Text that can stand in the log and be shown on one line: no control characters, and no halves of surrogate pairs. */

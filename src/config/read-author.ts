@@ -1,0 +1,24 @@
+import { userInfo } from 'node:os'
+import { isLine, operatorBytesMax, reasonBytesMax } from '../message/is-line.ts'
+
+/** Who decides and why, of `--operator` (else the user of this shell) and `--reason`. Throws a sentence. */
+export function readAuthor(flags: { operator?: string | undefined; reason?: string | undefined }): {
+  operator: string
+  reason: string
+} {
+  const { reason = '', operator = findUser() } = flags
+  if (!isLine(reason, reasonBytesMax))
+    throw new Error(`--reason must be one line of 1 to ${reasonBytesMax} bytes: the log keeps it.`)
+  if (!isLine(operator, operatorBytesMax))
+    throw new Error(`--operator must be one line of 1 to ${operatorBytesMax} bytes that say who decides.`)
+  return { operator: operator.trim(), reason: reason.trim() }
+}
+
+/** None where the system does not know the user's number, as in a container. */
+function findUser(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return ''
+  }
+}
