@@ -53,8 +53,8 @@ export type AssignmentOptions = {
 /**
  * The partitions this member of the group holds, and the one way in which each comes to be read: paused at once, its next
  * offset read from PostgreSQL for as long as that takes, sought, resumed. A join goes this way, and so does a partition whose
- * slice the database failed, whose offset the broker refused, or of which an operator decided. Nobody waits for PostgreSQL inside kafkajs' loop, so the loop keeps up the heartbeat, and an
- * outage of any length costs no membership.
+ * slice the database failed, whose offset the broker refused, or of which an operator decided. Nobody waits for PostgreSQL
+ * inside kafkajs' loop, so the loop keeps up the heartbeat, and an outage of any length costs no membership.
  *
  * A join replaces all places; whatever still runs for an earlier one changes nothing any more.
  */
