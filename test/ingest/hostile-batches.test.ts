@@ -83,7 +83,7 @@ t.test(
     const bomb = encodeRecord({ value: Buffer.alloc(unpackedMax) }, 0)
     await producePacked(topic, 0, CompressionTypes.GZIP, 1, gzipSync(bomb))
     await produce(topic, 0, ['behind'])
-    await stopsAlone(t, topic, pool, `unpacks to more than ${unpackedMax} bytes`)
+    await stopsAlone(t, topic, pool, `it unpacks to more than ${unpackedMax} bytes`)
   },
 )
 
