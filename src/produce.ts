@@ -77,7 +77,8 @@ export async function produce(options: ProduceOptions): Promise<Produced> {
   let fault: Error | null = null
   const startedAt = performance.now()
   try {
-    const partitions = await findPartitions(new Kafka({ ...client, retry: impatience }), options.topic)
+    await greet(new Kafka({ ...client, retry: impatience }))
+    const partitions = await findPartitions(new Kafka({ ...client, retry: patience }), options.topic)
     await producer.connect()
     while (acknowledged < options.count) {
       const size = await nextSize(options, acknowledged, performance.now() - startedAt)
@@ -94,6 +95,17 @@ export async function produce(options: ProduceOptions): Promise<Produced> {
   return { acknowledged, elapsedMs: performance.now() - startedAt, fault }
 }
 
+/** Throws if no broker is there. */
+async function greet(kafka: Kafka): Promise<void> {
+  const admin = kafka.admin()
+  try {
+    await admin.connect()
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+/** A topic that was made a moment ago, by us or somebody else, is not known to every broker yet. */
 async function findPartitions(kafka: Kafka, topic: string): Promise<PartitionMetadata[]> {
   const admin = kafka.admin()
   try {

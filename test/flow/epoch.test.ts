@@ -162,7 +162,8 @@ t.test(
     await writer.database.query('commit')
     t.equal(await beginning, 2)
     const after = await writer.database.query<{ watermark: string }>('select watermark()')
-    t.ok(BigInt(after.rows[0]!.watermark) > BigInt(rows[0]!.watermark) + 1_000_000_000n)
+    // Another test may hold the cluster's oldest transaction where it was.
+    t.ok(BigInt(after.rows[0]!.watermark) >= BigInt(rows[0]!.watermark) + 1_000_000_000n)
     t.equal(await beginEpoch(operator.database, 'alice', 'again'), null)
     await store(pool, [record(0, newName())])
   },

@@ -1,6 +1,7 @@
 import t from 'tap'
 import pg from 'pg'
 import { inspectLog } from '../../src/log/inspect-log.ts'
+import { stopPartition } from '../../src/log/stop-partition.ts'
 import { migrate } from '../../src/runtime/migrate.ts'
 import { database } from '../support/database.ts'
 import { createRole } from '../support/roles.ts'
@@ -13,7 +14,11 @@ await migrate({ connectionString: url }, role.name)
 const service = new pg.Pool({ connectionString: role.url, max: 1 })
 t.before(async () => {
   await store(pool, [record(0, newName())])
-  await pool.query(`select stop_partition($1, 1, 'because', 'ingest-1')`, [topic])
+  await stopPartition(
+    pool,
+    { topic, partition: 1, incarnation: 1, next: 0n, reason: 'because', resume: null },
+    'ingest-1',
+  )
 })
 t.teardown(() => service.end())
 
