@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, realpathSync, writeSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { Kafka, logLevel, Partitioners, type PartitionMetadata, type Producer } from 'kafkajs'
+import kafkajs, {
+  Kafka,
+  logLevel,
+  Partitioners,
+  type Admin,
+  type PartitionMetadata,
+  type Producer,
+} from 'kafkajs'
 import { ulid } from 'ulid'
 import { kafkaForTools } from './config.ts'
 import { readFlags } from './config/read-flags.ts'
@@ -33,6 +40,9 @@ export interface Produced {
   fault: Error | null
 }
 
+// Node does not find this one by name in a CommonJS package.
+const { KafkaJSError } = kafkajs
+
 /** One send a turn, of so many records at most. */
 const batchRecords = 500
 /** With a rate, a send is due this often, so that the records come in an even stream. */
@@ -42,6 +52,10 @@ const pacedSendsPerSecond = 20
 const impatience = { retries: 3 }
 /** A broker that is restarted under the run is waited for, about half a minute. */
 const patience = { initialRetryTime: 100, maxRetryTime: 2000, retries: 20 }
+
+/** A topic that is new is known to all brokers within a moment; ten seconds are generous. */
+const newTopicTriesMax = 100
+const newTopicWaitMs = 100
 
 const usage = `Usage: npm run produce -- [--count N] [--rate R] [--brokers B] [--topic T] [--prefix P] [--acks F]
 
@@ -77,8 +91,7 @@ export async function produce(options: ProduceOptions): Promise<Produced> {
   let fault: Error | null = null
   const startedAt = performance.now()
   try {
-    await greet(new Kafka({ ...client, retry: impatience }))
-    const partitions = await findPartitions(new Kafka({ ...client, retry: patience }), options.topic)
+    const partitions = await findPartitions(new Kafka({ ...client, retry: impatience }), options.topic)
     await producer.connect()
     while (acknowledged < options.count) {
       const size = await nextSize(options, acknowledged, performance.now() - startedAt)
@@ -95,27 +108,29 @@ export async function produce(options: ProduceOptions): Promise<Produced> {
   return { acknowledged, elapsedMs: performance.now() - startedAt, fault }
 }
 
-/** Throws if no broker is there. */
-async function greet(kafka: Kafka): Promise<void> {
-  const admin = kafka.admin()
-  try {
-    await admin.connect()
-  } finally {
-    await admin.disconnect()
-  }
-}
-
-/** A topic that was made a moment ago, by us or somebody else, is not known to every broker yet. */
 async function findPartitions(kafka: Kafka, topic: string): Promise<PartitionMetadata[]> {
   const admin = kafka.admin()
   try {
     await admin.connect()
     const known = await admin.listTopics()
-    if (!known.includes(topic)) await admin.createTopics({ topics: [{ topic }], waitForLeaders: true })
-    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
-    return topics.flatMap((each) => each.partitions)
+    if (!known.includes(topic)) await admin.createTopics({ topics: [{ topic }], waitForLeaders: false })
+    return await readPartitions(admin, topic)
   } finally {
     await admin.disconnect()
+  }
+}
+
+/** Of a topic that was made a moment ago the brokers do not know at once, and kafkajs' own wait for it gives up at the first no. */
+async function readPartitions(admin: Admin, topic: string): Promise<PartitionMetadata[]> {
+  for (let triesLeft = newTopicTriesMax; ; triesLeft--) {
+    try {
+      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+      return topics.flatMap((each) => each.partitions)
+    } catch (error) {
+      const isNew = error instanceof KafkaJSError && error.retriable
+      if (!isNew || triesLeft === 0) throw error
+      await wait(newTopicWaitMs, never)
+    }
   }
 }
 

@@ -36,7 +36,11 @@ for (const [where, places] of Object.entries(chains)) {
       const line = await setUpLine(t, ['--success', '0.5'])
       // Kafka gives up a killed member after ten seconds; a group of its own spares each start the wait. Where the partition
       // stands is in PostgreSQL.
-      const settings = (start: string) => ({ ...line.settings, MAX_CONCURRENT: '10', KAFKA_GROUP_ID: start })
+      const settings = (start: string) => ({
+        ...line.settings,
+        MAX_CONCURRENT: '10',
+        KAFKA_GROUP_ID: `${line.topic}-${start}`,
+      })
       for (const place of places) {
         await line.produce(40)
         const doomed = await startService(t, { ...settings(place), FAILPOINT: `${place}:1` })
