@@ -100,12 +100,11 @@ t.test(
     await until('the lane to tell', async () =>
       noRoom.test((await statusOf(service)).lanes[0]?.last_error ?? ''),
     )
-    t.match(await statusOf(service), {
-      status: 'unhealthy',
-      database_error: null,
-      listener: { up: true },
-      consumer: { state: 'waiting for the database' },
-    })
+    const { status, database_error, listener, consumer } = await statusOf(service)
+    t.equal(status, 'unhealthy')
+    t.equal(database_error, null, 'PostgreSQL still answers')
+    t.equal(listener.up, true)
+    t.equal(consumer.state, 'waiting for the database')
     for (const event of ['partition held', 'outcomes wait for the database']) {
       await until(`the log to say: ${event}`, () =>
         service.log.some((line) => line.event === event && noRoom.test(String(line.reason))),
