@@ -57,9 +57,10 @@ async function startOnTwoDisks(t: Test, disk: SmallDisk, small: 'data' | 'wal'):
 async function setUp(t: Test, small: 'data' | 'wal'): Promise<Parts> {
   const disk = mountSmallDisk(t, small === 'data' ? 160 : 80)
   const postgres = await startOnTwoDisks(t, disk, small)
-  const line = await setUpLine(t, ['--success', '1', '--latency', '30'], { database: postgres })
+  // Several hundred attempts are open at each moment: their outcomes need more room than the log's last pages have left.
+  const line = await setUpLine(t, ['--success', '1', '--latency', '1500'], { database: postgres })
   // An answer that takes long on a busy machine is no outcome unknown; a lease ends during the outage all the same.
-  const unhurried = { DOWNSTREAM_TIMEOUT: '5', LEASE: '6' }
+  const unhurried = { MAX_CONCURRENT: '500', DOWNSTREAM_TIMEOUT: '10', LEASE: '12' }
   const service = await startReadyService(t, { ...line.settings, ...unhurried })
   const producing = line.produce(total, 300)
   await until('work to be under way', async () => (await line.counts()).success > 100)
