@@ -75,7 +75,8 @@ export function dispatch(options: DispatchOptions): Dispatcher {
         lane: lane.name,
         inFlight: lane.open,
         limit: lane.limit,
-        lastError: lane.lastError ?? settler.lastError,
+        // That the lane waits for the settler says less than what the settler waits for.
+        lastError: settler.lastError ?? lane.lastError,
       })),
     drain: async (graceMs) => {
       const drainedAt = performance.now()
