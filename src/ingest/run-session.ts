@@ -30,7 +30,7 @@ export type ConsumeOptions = {
   readonly failpoint?: (name: string) => void
 }
 
-// Two, so that one partition's slice is decoded while another's is stored, and a slow one does not hold up all.
+// So that one partition's slice is decoded while others' are stored, and a slow one does not hold up all.
 const partitionsAtOnce = 4
 // Above what a join takes by itself. kafkajs asks a frozen broker eleven times, 15 s each, before it gives up.
 const silenceMs = 30_000

@@ -11,8 +11,8 @@ t.test('a service at work is healthy, ready and alive, and says what its parts d
   const { timestamp, ...rest } = json as Record<string, unknown>
   t.match(timestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
   t.strictSame(rest, {
-    status: 'healthy',
-    database: 'connected',
+    status: /^healthy$/,
+    database: /^connected$/,
     instance: 'instance-1',
     release: '1.2.3',
     database_error: null,
@@ -46,7 +46,7 @@ t.test(
       health = each
       t.match(await call('GET', '/status'), {
         status: 503,
-        json: { status: 'unhealthy', database: 'connected', detail },
+        json: { status: 'unhealthy', database: /^connected$/, detail },
       })
       t.match(await call('GET', '/readyz'), { status: 503, json: { status: 'not ready', detail } })
       t.equal((await call('GET', '/healthz')).status, 200)
@@ -63,7 +63,7 @@ t.test('a stopped partition is listed with its reason, and the service stays hea
   t.match(await call('GET', '/status'), {
     status: 200,
     json: {
-      status: 'healthy',
+      status: /^healthy$/,
       stopped: [
         {
           topic: 'transactions.incoming',
@@ -124,7 +124,7 @@ t.test(
 t.test('before the schema is there, the database is connected and nothing else is claimed', async (t) => {
   const { pool } = await database(t, { empty: true })
   const { call } = await startService(t, pool, () => ({ ...well, starting: 'migrations' }))
-  t.match(await call('GET', '/status'), { status: 503, json: { database: 'connected', stopped: null } })
+  t.match(await call('GET', '/status'), { status: 503, json: { database: /^connected$/, stopped: null } })
   t.equal((await call('GET', '/metrics')).status, 503)
   t.equal((await call('GET', '/transactions')).status, 503)
 })

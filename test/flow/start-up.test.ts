@@ -36,7 +36,7 @@ t.test(
     await until('lines about Kafka', () => says('waiting for Kafka') >= 2)
     t.match(await (await fetch(`${service.url}/status`)).json(), {
       status: 'unhealthy',
-      database: 'connected',
+      database: /^connected$/,
     })
 
     await broker.restart()
