@@ -1,6 +1,6 @@
 import type { Consumer } from 'kafkajs'
 import type { Pool } from 'pg'
-import { readNextOffsets, type LastRecord } from '../log/next-offsets.ts'
+import { readNextOffsets } from '../log/next-offsets.ts'
 import { stopPartition } from '../log/stop-partition.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
@@ -9,30 +9,12 @@ import { askUntilAnswered, retryDelayMs } from './ask-until-answered.ts'
 import type { Fault } from './explain-stop.ts'
 import { reasonOf, type Health } from './health.ts'
 import { judgeRange } from './judge-position.ts'
+import { newPlace, type Place } from './place.ts'
 import type { BrokerRange } from './read-range.ts'
 
 const warnEveryMs = 5_000
 // Between two questions to a broker that refuses an offset and says that it has it, or cannot say what it has.
 const doubtMs = 250
-
-/** Where a partition that this member holds stands. */
-export type Place = {
-  readonly partition: number
-  /** Which life of the topic its offsets count in. */
-  incarnation: number
-  /** The next offset in PostgreSQL as last heard; null while nothing is stored. */
-  next: bigint | null
-  /** The last stored record, from which the client begins, until it has shown that the topic is still the one it was. */
-  proof: LastRecord | null
-  /** What the client was sent back to when it stood above; null once it came from there. */
-  sought: bigint | null
-  /** Paused, because the next offset must be read first. */
-  held: boolean
-  /** Paused until an operator has decided. */
-  stopped: boolean
-  /** Slices in a row that the database failed. */
-  failures: number
-}
 
 export type AssignmentOptions = {
   readonly consumer: Pick<Consumer, 'pause' | 'resume' | 'seek'>
@@ -299,18 +281,5 @@ export class Assignment {
   #pause(partitions: readonly number[]): void {
     const { consumer, topic } = this.#options
     consumer.pause([{ topic, partitions: [...partitions] }])
-  }
-}
-
-function newPlace(partition: number): Place {
-  return {
-    partition,
-    incarnation: 1,
-    next: null,
-    proof: null,
-    sought: null,
-    held: true,
-    stopped: false,
-    failures: 0,
   }
 }
