@@ -69,19 +69,28 @@ async function rebalance(line: Line, signal: AbortSignal): Promise<number> {
   let rebalances = 0
   while (!signal.aborted) {
     const startedAt = performance.now()
-    const stranger = kafka.consumer({ groupId: line.settings.KAFKA_GROUP_ID!, sessionTimeout: 10_000 })
+    const stranger = kafka.consumer({
+      groupId: line.settings.KAFKA_GROUP_ID!,
+      sessionTimeout: 10_000,
+      // One that starts again by itself after it was sent away would keep a partition for ever.
+      retry: { restartOnFailure: () => Promise.resolve(false) },
+    })
     try {
       await stranger.connect()
       await stranger.subscribe({ topic: line.topic, fromBeginning: true })
-      const joined = new Promise<void>((resolve) => stranger.on(stranger.events.GROUP_JOIN, () => resolve()))
+      const { GROUP_JOIN, CRASH } = stranger.events
+      const joined = new Promise<boolean>((resolve) => {
+        stranger.on(GROUP_JOIN, () => resolve(true))
+        stranger.on(CRASH, () => resolve(false))
+      })
       // It reads and commits nothing: what it is given it leaves to those who come after it.
       await stranger.run({
         autoCommit: false,
         eachBatchAutoResolve: false,
         eachBatch: () => Promise.resolve(),
       })
-      await Promise.race([joined, sleep(rebalanceEveryMs * 5)])
-      rebalances++
+      // Not sent away before: who leaves in the middle of a join may come back.
+      if (await joined) rebalances++
     } catch {
       // The broker is down; the next one may find it up.
     } finally {
