@@ -203,11 +203,10 @@ export class Settler {
   }
 
   #noteLocked(error: unknown, outcomes: number): void {
-    if (this.#lastError === null) {
-      const reason = error instanceof Error ? error.message : String(error)
+    const reason = error instanceof Error ? error.message : String(error)
+    if (this.#lastError === null)
       this.#logger.warn({ actor: this.#actor, outcomes, reason }, 'outcomes wait for a lock')
-    }
-    this.#lastError = error instanceof Error ? error.message : String(error)
+    this.#lastError = reason
   }
 
   #noteOutage(error: unknown, outcomes: number): void {

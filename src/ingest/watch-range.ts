@@ -1,11 +1,8 @@
-import { createRequire } from 'node:module'
+import { wrapDecoder } from './answer/wrap-decoder.ts'
 
 type Answer = { responses: { topicName: string; partitions: { partition: number; errorCode: number }[] }[] }
-type Decode = (raw: Buffer) => Promise<Answer>
 type Listener = (topic: string, partition: number) => boolean
 
-// The versions of Fetch that kafkajs 2.2.4 speaks and that brokers of today still answer.
-const versions = [4, 5, 6, 7, 8, 9, 10, 11]
 // Source: Errors.java in Kafka's clients/src/main/java/org/apache/kafka/common/protocol.
 const none = 0
 const offsetOutOfRange = 1
@@ -22,20 +19,10 @@ let isWatched = false
  * @returns stops listening
  */
 export function onOutOfRange(listener: Listener): () => void {
-  if (!isWatched) watch()
+  if (!isWatched) wrapDecoder<Answer>((decode) => async (raw) => tell(await decode(raw)))
   isWatched = true
   listeners.add(listener)
   return () => listeners.delete(listener)
-}
-
-function watch(): void {
-  const load = createRequire(import.meta.url)
-  for (const version of versions) {
-    // kafkajs looks `decode` up on this object at every answer.
-    const response = load(`kafkajs/src/protocol/requests/fetch/v${version}/response.js`) as { decode: Decode }
-    const { decode } = response
-    response.decode = async (raw) => tell(await decode(raw))
-  }
 }
 
 function tell(answer: Answer): Answer {

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { findKafkaJars } from './apache-kafka/jars.ts'
 import type { TestBroker } from './broker.ts'
+import { endProcess } from './end-process.ts'
 import { findFreePort } from './free-port.ts'
 
 export interface ApacheKafkaOptions {
@@ -37,7 +38,7 @@ export async function startApacheKafka(
   const node = await formatNode(dataDir, options)
   let child = await startNode(node)
   t.teardown(async () => {
-    await end(child, 'SIGKILL')
+    await endProcess(child, 'SIGKILL')
     await rm(dataDir, { recursive: true, force: true })
   })
   return {
@@ -50,12 +51,12 @@ export async function startApacheKafka(
     errors: '',
     addressOf: (listener) => `localhost:${node.ports.get(listener)}`,
     kill: async (signal) => {
-      if (endingSignals.has(signal)) return end(child, signal)
+      if (endingSignals.has(signal)) return endProcess(child, signal)
       child.kill(signal)
       return null
     },
     restart: async () => {
-      await end(child, 'SIGKILL')
+      await endProcess(child, 'SIGKILL')
       child = await startNode(node)
     },
   }
@@ -165,14 +166,4 @@ export async function accepts(port: number): Promise<boolean> {
   } finally {
     socket.destroy()
   }
-}
-
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
-  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode
-  const exited = once(child, 'exit')
-  child.kill(signal)
-  // A stopped process takes any other signal only once it goes on.
-  if (signal !== 'SIGKILL') child.kill('SIGCONT')
-  await exited
-  return child.exitCode
 }

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { endProcess } from './end-process.ts'
 import { program } from './program.ts'
 
 /** The part of tap's test that a helper needs. */
@@ -37,7 +38,7 @@ export async function startBroker(t: Teardown, options: { dataDir?: string } = {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'broker-')))
   let running = await start(dataDir, 0)
   t.teardown(async () => {
-    await end(running.child, 'SIGKILL')
+    await endProcess(running.child, 'SIGKILL')
     if (options.dataDir === undefined) await rm(dataDir, { recursive: true, force: true })
   })
   return {
@@ -55,12 +56,12 @@ export async function startBroker(t: Teardown, options: { dataDir?: string } = {
       return running.errors.join('')
     },
     kill: async (signal) => {
-      if (endingSignals.has(signal)) return end(running.child, signal)
+      if (endingSignals.has(signal)) return endProcess(running.child, signal)
       running.child.kill(signal)
       return null
     },
     restart: async () => {
-      await end(running.child, 'SIGKILL')
+      await endProcess(running.child, 'SIGKILL')
       running = await start(dataDir, running.port)
     },
   }
@@ -100,14 +101,4 @@ async function start(dataDir: string, port: number): Promise<Running> {
     return { child, port: Number(found[1]), errors }
   }
   throw new Error(`the broker ended before it listened: ${errors.join('')}`)
-}
-
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
-  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode
-  const exited = once(child, 'exit')
-  child.kill(signal)
-  // A stopped process takes any other signal only once it goes on.
-  if (signal !== 'SIGKILL') child.kill('SIGCONT')
-  await exited
-  return child.exitCode
 }

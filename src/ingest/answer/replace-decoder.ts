@@ -1,8 +1,8 @@
-import { createRequire } from 'node:module'
 import { decodePartition, type Budget, type DecodeOld, type Failure } from './decode-partition.ts'
 import { DamagedBatch } from './read-batch.ts'
 import type { FetchedRecord } from './read-records.ts'
 import { splitAnswer, type FetchedPartition } from './split-answer.ts'
+import { wrapDecoder } from './wrap-decoder.ts'
 
 /** A record batch that cannot be decoded: damaged, too large when unpacked, or of a codec that is not there. */
 export type Undecodable = {
@@ -17,9 +17,6 @@ export type Undecodable = {
 type AnsweredPartition = { partition: number; abortedTransactions: unknown[]; messages: FetchedRecord[] }
 type Answer = { responses: { topicName: string; partitions: AnsweredPartition[] }[] }
 type Decode = (raw: Buffer) => Promise<Answer>
-
-// The versions of Fetch that kafkajs 2.2.4 speaks and whose answer carries record batches as Kafka 0.11 and later write them.
-const versions = [4, 5, 6, 7, 8, 9, 10, 11]
 
 // What one answer unpacks to, beside the batch with which it comes to that: a mebibyte of zeros takes a kilobyte on its way.
 const answerLimit: Budget = { bytes: 64 * 1024 * 1024, records: 250_000 }
@@ -41,20 +38,10 @@ let turns = 0
  * @returns stops listening
  */
 export function onUndecodable(listener: (found: Undecodable) => void): () => void {
-  if (!replaced) replaceDecoder()
+  if (!replaced) wrapDecoder<Answer>((decode, version) => (raw) => decodeAnswer(decode, raw, version))
   replaced = true
   listeners.add(listener)
   return () => listeners.delete(listener)
-}
-
-function replaceDecoder(): void {
-  const load = createRequire(import.meta.url)
-  for (const version of versions) {
-    // kafkajs looks `decode` up on this object at every answer.
-    const response = load(`kafkajs/src/protocol/requests/fetch/v${version}/response.js`) as { decode: Decode }
-    const { decode } = response
-    response.decode = (raw) => decodeAnswer(decode, raw, version)
-  }
 }
 
 async function decodeAnswer(decode: Decode, raw: Buffer, version: number): Promise<Answer> {
