@@ -215,13 +215,15 @@ t.test('refused connections and bad certificates are retried until the processor
     DOWNSTREAM_CA: `${t.testdir({ 'ca.pem': ca })}/ca.pem`,
     MAX_RETRIES: '1000',
   })
+  let produced = 0
   const reasonIs = async (reason: string) => {
     await produce(line, [`during ${reason.slice(0, 40)}`])
+    produced += 1
     await until(`each to fail with ${reason}`, async () => {
       const { rows } = await line.pool.query<{ error_message: string | null; status: string }>(
         'select error_message from messages',
       )
-      return rows.every(({ error_message }) => error_message === reason)
+      return rows.length === produced && rows.every(({ error_message }) => error_message === reason)
     })
   }
   await reasonIs(`connection refused (localhost:${port})`)
