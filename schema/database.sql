@@ -817,6 +817,7 @@ AS $function$
 declare
   held_partition int;
   stored bigint;
+  is_ended boolean;
   minted bigint[];
   known boolean := false;
   written_at timestamptz;
@@ -834,38 +835,31 @@ begin
     end if;
     insert into partitions (topic, partition) values (in_topic, in_partition) on conflict do nothing;
   end loop;
-  -- In statements of their own: one that locks and reads returns the value from before its wait (measured).
+  -- In a statement of its own: one that locks and reads returns the value from before its wait (measured).
   select coalesce((
-      select a.next_offset from partition_advances a
-      where a.partition_id = p.partition_id order by a.next_offset desc limit 1
-    ), p.begins_at)
-    into stored from partitions p where p.partition_id = held_partition;
-  if exists (
-    select from partitions p
-    where p.topic = in_topic and p.partition = in_partition and p.incarnation = in_incarnation + 1
-  ) then
-    answer := 'ended';
-    next_offset := coalesce(stored, in_first);
+        select a.next_offset from partition_advances a
+        where a.partition_id = p.partition_id order by a.next_offset desc limit 1
+      ), p.begins_at, in_first),
+      exists (
+        select from partitions l
+        where l.topic = in_topic and l.partition = in_partition and l.incarnation = in_incarnation + 1
+      ),
+      (select case when d.type = 'stopped' then d.reason end from partition_decisions d
+        where d.partition_id = p.partition_id order by d.decision desc limit 1)
+    into stored, is_ended, reason
+    from partitions p where p.partition_id = held_partition;
+  next_offset := stored;
+  if is_ended or reason is not null then
+    answer := case when is_ended then 'ended' else 'stopped' end;
     return next;
     return;
   end if;
-  select d.reason into reason from partition_decisions d
-    where d.partition_id = held_partition and d.type = 'stopped'
-      and d.decision = (select max(l.decision) from partition_decisions l where l.partition_id = held_partition);
-  if found then
-    answer := 'stopped';
-    next_offset := coalesce(stored, in_first);
-    return next;
-    return;
-  end if;
-  stored := coalesce(stored, in_first);
-  next_offset := greatest(stored, in_next);
   if in_first > stored then
     answer := 'ahead';
-    next_offset := stored;
     return next;
     return;
   end if;
+  next_offset := greatest(stored, in_next);
   answer := 'stored';
   claimed := 0;
   if in_next <= stored then
@@ -980,10 +974,12 @@ begin
     end loop;
   end if;
 
-  insert into partition_holes (partition_id, first_offset, next_offset, recorded_at, actor)
-    select held_partition, greatest(h.first_offset, stored), h.next_offset, written_at, in_actor
-    from unnest(hole_firsts, hole_nexts) as h(first_offset, next_offset)
-    where h.next_offset > stored;
+  if cardinality(hole_firsts) > 0 then
+    insert into partition_holes (partition_id, first_offset, next_offset, recorded_at, actor)
+      select held_partition, greatest(h.first_offset, stored), h.next_offset, written_at, in_actor
+      from unnest(hole_firsts, hole_nexts) as h(first_offset, next_offset)
+      where h.next_offset > stored;
+  end if;
   insert into partition_advances (partition_id, first_offset, next_offset, received, duplicates, conflicts, rejected, holes,
       first_message_id, last_message_id, recorded_at, actor)
     select held_partition, stored, in_next, c.received, c.duplicates, c.conflicts, c.rejected,
@@ -1248,239 +1244,241 @@ CREATE OR REPLACE FUNCTION public.project()
  SET enable_mergejoin TO 'off'
 AS $function$
 declare
-  folded record;
+  given record;
+  applied record;
+  events_left bigint;
 begin
-  with chain as (
-    select
-      e.message_id, e.version, e.position, e.recorded_at, e.type, e.actor, e.status, e.retry_count, e.due_at, e.attempt,
-      e.outcome, e.duration_ms, e.reason, e.transaction_id,
-      lag(e.version) over events as before_version,
-      lag(e.status) over events as before_status,
-      lag(e.retry_count) over events as before_retry_count,
-      lag(e.recorded_at) over events as before_recorded_at,
-      lag(e.transaction_id) over events as before_transaction_id,
-      lead(e.version) over events is null as is_last,
-      e.version = 1 and lead(e.type) over events = 'attempt_started' and lead(e.version, 2) over events is null as is_fused
-    from new_events e
-    window events as (partition by e.message_id order by e.version)
-  ),
-  link as materialized (
-    select
-      c.message_id, c.version, c.position, c.recorded_at, c.type, c.actor, c.status, c.retry_count, c.due_at, c.attempt,
-      c.outcome, c.duration_ms, c.reason, c.transaction_id, c.is_last, c.before_recorded_at, c.before_transaction_id,
-      c.is_fused or (c.is_last and c.type = 'attempt_started' and c.before_version = 1) as is_fused,
-      date_bin('1 minute', c.recorded_at, 'epoch') as minute,
-      c.before_version is null as is_first,
-      p.version as prior_version, p.status as prior_status, p.retry_count as prior_retry_count, s.created_at,
-      s.outcome_unknown as prior_unknown,
-      c.status <> p.status or c.retry_count <> p.retry_count or c.type = 'attempt_started' as updates,
-      c.status = 'success' and p.status <> 'success' as succeeds,
-      c.type in ('received', 'succeeded', 'attempt_failed', 'attempt_abandoned', 'replayed', 'rejected')
-        or (c.type = 'conflict_received' and c.version = 1)
-        or (c.type = 'late_result_observed' and c.status = 'success') as sets_error
-    from chain c
-    -- Only the first event of an older message in the statement needs what is stored.
-    left join lateral (
-      select m.version, m.status, m.retry_count, m.created_at, m.outcome_unknown from message_states m
-      where m.message_id = c.message_id and c.before_version is null and c.version > 1 limit 1
-    ) s on true
-    cross join lateral (
-      select coalesce(c.before_version, s.version, 0) as version, coalesce(c.before_status, s.status, 'none') as status,
-        coalesce(c.before_retry_count, s.retry_count, 0) as retry_count
-    ) p
-  ),
-  -- A statement has many events of few kinds: what is the same for all of a kind is done once.
-  kind as materialized (
-    select l.prior_status, l.type, l.status, l.version - l.prior_version as step, l.outcome, l.minute,
-      min(l.message_id) as example, count(*) as events
-    from link l group by 1, 2, 3, 4, 5, 6
-  ),
-  illegal as (
-    select k.example, k.type, k.prior_status, k.step, k.status
-    from kind k
-    left join legal_transitions t
-      on t.from_status = k.prior_status and t.type = k.type and t.to_status = k.status
-    where t.type is null or k.step <> 1
-    limit 1
-  ),
-  fold as materialized (
-    -- Nearly every message has one event in a statement, and nothing to aggregate: 3 µs a message cheaper than below.
-    select
-      l.message_id,
-      l.version as first_version,
-      l.version,
-      l.prior_status,
-      l.prior_retry_count,
-      coalesce(l.prior_unknown, false) as prior_unknown,
-      l.status,
-      l.retry_count,
-      l.due_at,
-      l.attempt as attempts,
-      case when l.type = 'attempt_started' then l.actor end as claimed_by,
-      l.sets_error,
-      case when l.sets_error and l.status in ('failed', 'dead_letter') then l.reason end as error_message,
-      coalesce(l.outcome = 'unknown', false) as outcome_unknown,
-      l.position,
-      l.recorded_at,
-      case when l.updates then l.recorded_at end as updated_at,
-      coalesce(l.created_at, l.recorded_at) as created_at,
-      case when l.succeeds then l.recorded_at end as succeeded_at,
-      l.transaction_id
-    from link l
-    where l.is_first and l.is_last
-    union all
-    -- And nearly every other is new and started at once: its second event knows the rest.
-    select
-      l.message_id, 1, 2, 'none', 0, false, l.status, l.retry_count, l.due_at, l.attempt, l.actor, true, null, false, l.position,
-      l.recorded_at, l.recorded_at, l.before_recorded_at, null, l.before_transaction_id
-    from link l
-    where l.is_fused and l.is_last
-    union all
-    select
-      message_id,
-      min(version),
-      max(version),
-      max(prior_status) filter (where is_first),
-      max(prior_retry_count) filter (where is_first),
-      coalesce(bool_or(prior_unknown), false),
-      max(status) filter (where is_last),
-      max(retry_count) filter (where is_last),
-      max(due_at) filter (where is_last),
-      max(attempt),
-      (array_agg(actor order by version desc) filter (where type = 'attempt_started'))[1],
-      bool_or(sets_error),
-      (array_agg(case when status in ('failed', 'dead_letter') then reason end order by version desc)
-        filter (where sets_error))[1],
-      coalesce(bool_or(outcome = 'unknown'), false),
-      max(position),
-      max(recorded_at),
-      max(recorded_at) filter (where updates),
-      min(coalesce(created_at, recorded_at)),
-      max(recorded_at) filter (where succeeds),
-      max(transaction_id)
-    from link
-    where not (is_first and is_last or is_fused)
-    group by message_id
-  ),
-  born as (
-    insert into message_states (message_id, transaction_id, version, status, retry_count, attempts, due_at, claimed_by,
-      error_message, outcome_unknown, position, created_at, updated_at, recorded_at)
-    select message_id, transaction_id, version, status, retry_count, coalesce(attempts, 0), due_at,
-      case when status = 'processing' then claimed_by end, error_message, outcome_unknown, position, created_at, updated_at,
-      recorded_at
-    from fold where first_version = 1
-  ),
-  moved as (
-    update message_states s set
-      version = f.version,
-      status = f.status,
-      retry_count = f.retry_count,
-      -- A late result names an attempt before the last one.
-      attempts = greatest(s.attempts, f.attempts),
-      due_at = f.due_at,
-      claimed_by = case when f.status = 'processing' then coalesce(f.claimed_by, s.claimed_by) end,
-      error_message = case when f.sets_error then f.error_message else s.error_message end,
-      outcome_unknown = s.outcome_unknown or f.outcome_unknown,
-      position = f.position,
-      updated_at = coalesce(f.updated_at, s.updated_at),
-      recorded_at = f.recorded_at
-    from fold f
-    where f.first_version > 1 and s.message_id = f.message_id
-  ),
-  duration as materialized (
-    select t.minute, t.measure, latency_bucket(t.micros) as bucket, count(*) as n, max(t.micros)::bigint as longest
-    from (
-      select date_bin('1 minute', f.succeeded_at, 'epoch') as minute, 'end_to_end' as measure,
-        round(date_part('epoch', f.succeeded_at - f.created_at) * 1e6) as micros
-      from fold f where f.succeeded_at is not null
-      union all
-      select l.minute, 'attempt', l.duration_ms * 1000::double precision
-      from link l where l.duration_ms is not null and l.type in ('succeeded', 'attempt_failed')
-    ) t
-    group by 1, 2, 3
-  ),
-  rollup as (
-    select k.minute, m.measure, 0 as bucket, sum(k.events)::bigint as n
-    from kind k
-    cross join lateral (
-      select event_measure(k.type, k.outcome, k.prior_status = 'none', k.status = 'success' and k.prior_status <> 'success')
-        as measure
-    ) m
-    where m.measure is not null
-    group by 1, 2
-    union all
-    select d.minute, d.measure, d.bucket, d.n from duration d
-    union all
-    select d.minute, d.measure || '_max', 0, max(d.longest) from duration d group by 1, 2
-    union all
-    select '-infinity', 'retries', r.retry_count, sum(r.n)::bigint
-    from (
-      select 0 as retry_count, k.events as n from kind k where k.prior_status = 'none'
-      union all
-      select m.retry_count, m.n
-      from link l
-      cross join lateral (values (l.retry_count, 1), (l.prior_retry_count, -1)) as m(retry_count, n)
-      where l.retry_count <> l.prior_retry_count
-    ) r
-    group by 3 having sum(r.n) <> 0
-    union all
-    select '-infinity', unknown_measure(u.status), 0, sum(u.n)::bigint
-    from fold f
-    cross join lateral (
-      select f.status, 1 as n
-      union all
-      select f.prior_status, -1 where f.prior_unknown
-    ) u
-    where f.outcome_unknown or f.prior_unknown
-    group by 2 having sum(u.n) <> 0
-  )
-  select
-    k.*,
-    r.*,
-    exists (select from fold f where f.status in ('pending', 'processing', 'failed')) as leaves_open,
-    (select format('message %s: from %s by %s to %s, %s version(s) on', i.example, i.prior_status, i.type, i.status, i.step)
-      from illegal i) as illegal
-  into folded
-  from (
-    -- What each event moved adds up to what its message moved.
-    select
-      coalesce(sum(events), 0) as events,
-      sum(events) filter (where type in ('attempt_failed', 'attempt_abandoned', 'rejected')) as failures,
-      coalesce(sum(events) filter (where status = 'pending'), 0)
-        - coalesce(sum(events) filter (where prior_status = 'pending'), 0) as pending,
-      coalesce(sum(events) filter (where status = 'processing'), 0)
-        - coalesce(sum(events) filter (where prior_status = 'processing'), 0) as processing,
-      coalesce(sum(events) filter (where status = 'success'), 0)
-        - coalesce(sum(events) filter (where prior_status = 'success'), 0) as success,
-      coalesce(sum(events) filter (where status = 'failed'), 0)
-        - coalesce(sum(events) filter (where prior_status = 'failed'), 0) as failed,
-      coalesce(sum(events) filter (where status = 'dead_letter'), 0)
-        - coalesce(sum(events) filter (where prior_status = 'dead_letter'), 0) as dead_letter
-    from kind
-  ) k
-  cross join (
-    select array_agg(minute) as minutes, array_agg(measure) as measures, array_agg(bucket) as buckets, array_agg(n) as counts
-    from rollup
-  ) r;
-
-  if folded.illegal is not null then
-    raise exception 'illegal transition: %', folded.illegal using errcode = 'integrity_constraint_violation';
-  end if;
+  select count(*) as events,
+    count(*) filter (where e.version = 1) as first_ones,
+    count(*) filter (where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected')) as failures,
+    coalesce(bool_or(e.due_at is not null), false) as leaves_open,
+    -- At least the transaction's own, and so behind the watermark no sooner than the transaction is.
+    max(e.position) as position
+    into given from new_events e;
   -- A statement that appended nothing wakes nobody: an empty claim that notifies wakes itself (11,476 looks in 3 s measured).
-  if folded.events = 0 then
+  if given.events = 0 then
     return null;
   end if;
-  insert into status_count_deltas (position, pending, processing, success, failed, dead_letter, minutes, measures, buckets,
-      counts)
-    values (current_position(), folded.pending, folded.processing, folded.success, folded.failed, folded.dead_letter,
-      folded.minutes, folded.measures, folded.buckets, folded.counts);
+  events_left := given.events;
+
+  if given.first_ones > 0 then
+    with chain as (
+      select e.*,
+        lag(e.type) over events as first_type,
+        lag(e.status) over events as first_status,
+        lag(e.transaction_id) over events as first_transaction_id,
+        lag(e.recorded_at) over events as first_recorded_at,
+        lead(e.type) over events as next_type
+      from new_events e where e.version <= 2
+      window events as (partition by e.message_id order by e.version)
+    ),
+    born as materialized (
+      select c.message_id, c.version, c.position, c.recorded_at, c.type, c.actor, c.status, c.retry_count, c.due_at, c.attempt,
+        c.reason, c.version = 2 as is_started,
+        coalesce(c.first_type, c.type) as first_type,
+        coalesce(c.first_status, c.status) as first_status,
+        coalesce(c.first_transaction_id, c.transaction_id) as transaction_id,
+        coalesce(c.first_recorded_at, c.recorded_at) as created_at
+      from chain c
+      where (c.version = 1 and c.next_type is distinct from 'attempt_started')
+        or (c.version = 2 and c.type = 'attempt_started' and c.first_type is not null)
+    ),
+    stored as (
+      insert into message_states (message_id, transaction_id, version, status, retry_count, attempts, due_at, claimed_by,
+        error_message, outcome_unknown, position, created_at, updated_at, recorded_at)
+      select b.message_id, b.transaction_id, b.version, b.status, b.retry_count, coalesce(b.attempt, 0), b.due_at,
+        case when b.is_started then b.actor end,
+        case when b.status in ('failed', 'dead_letter') then b.reason end, false, b.position, b.created_at, b.recorded_at,
+        b.recorded_at
+      from born b
+    ),
+    -- A statement has many messages of few kinds: what is the same for all of a kind is done once.
+    kind as materialized (
+      select b.first_type, b.first_status, b.is_started, b.status, b.retry_count,
+        date_bin('1 minute', b.created_at, 'epoch') as created_minute,
+        date_bin('1 minute', b.recorded_at, 'epoch') as minute,
+        min(b.message_id) as example, count(*) as messages
+      from born b group by 1, 2, 3, 4, 5, 6, 7
+    ),
+    step as materialized (
+      select 'none' as from_status, k.first_type as type, k.first_status as status, k.created_minute as minute, k.example,
+        k.messages
+      from kind k
+      union all
+      select k.first_status, 'attempt_started', k.status, k.minute, k.example, k.messages from kind k where k.is_started
+    ),
+    rollup as (
+      select s.minute, event_measure(s.type, null, s.from_status = 'none', false) as measure, 0 as bucket,
+        sum(s.messages)::bigint as n
+      from step s group by 1, 2
+      union all
+      select '-infinity', 'retries', k.retry_count, sum(k.messages)::bigint from kind k group by 3
+    ),
+    counted as (
+      insert into status_count_deltas (position, pending, processing, success, failed, dead_letter, minutes, measures, buckets,
+          counts)
+        select given.position, k.pending, k.processing, k.success, k.failed, k.dead_letter, r.minutes, r.measures, r.buckets,
+          r.counts
+        from (
+          select
+            coalesce(sum(messages) filter (where status = 'pending'), 0) as pending,
+            coalesce(sum(messages) filter (where status = 'processing'), 0) as processing,
+            coalesce(sum(messages) filter (where status = 'success'), 0) as success,
+            coalesce(sum(messages) filter (where status = 'failed'), 0) as failed,
+            coalesce(sum(messages) filter (where status = 'dead_letter'), 0) as dead_letter
+          from kind
+        ) k
+        cross join (
+          select array_agg(minute) as minutes, array_agg(measure) as measures, array_agg(bucket) as buckets,
+            array_agg(n) as counts
+          from rollup
+        ) r
+    )
+    select sum(s.messages) as events, (
+        select format('message %s: from %s by %s to %s', i.example, i.from_status, i.type, i.status)
+        from step i
+        left join legal_transitions l on l.from_status = i.from_status and l.type = i.type and l.to_status = i.status
+        where l.type is null limit 1
+      ) as illegal
+      into applied
+      from step s;
+    if applied.illegal is not null then
+      raise exception 'illegal transition: %', applied.illegal using errcode = 'integrity_constraint_violation';
+    end if;
+    events_left := events_left - applied.events;
+  end if;
+
+  while events_left > 0 loop
+    with step as materialized (
+      select e.message_id, e.version, e.position, e.recorded_at, e.type, e.actor, e.status, e.retry_count, e.due_at, e.attempt,
+        e.outcome, e.duration_ms, e.reason, s.status as prior_status, s.retry_count as prior_retry_count,
+        s.outcome_unknown as prior_unknown, s.outcome_unknown or coalesce(e.outcome = 'unknown', false) as outcome_unknown,
+        s.created_at, date_bin('1 minute', e.recorded_at, 'epoch') as minute
+      from new_events e
+      cross join lateral (
+        select m.status, m.retry_count, m.outcome_unknown, m.created_at from message_states m
+        where m.message_id = e.message_id and m.version = e.version - 1 limit 1
+      ) s
+    ),
+    moved as (
+      update message_states s set
+        version = f.version,
+        status = f.status,
+        retry_count = f.retry_count,
+        -- A late result names an attempt before the last one.
+        attempts = greatest(s.attempts, f.attempt),
+        due_at = f.due_at,
+        claimed_by = case when f.type = 'attempt_started' then f.actor when f.status = 'processing' then s.claimed_by end,
+        error_message = case
+          when f.type in ('succeeded', 'attempt_failed', 'attempt_abandoned', 'replayed')
+              or (f.type = 'late_result_observed' and f.status = 'success')
+            then case when f.status in ('failed', 'dead_letter') then f.reason end
+          else s.error_message end,
+        outcome_unknown = f.outcome_unknown,
+        position = f.position,
+        updated_at = case
+          when f.status <> f.prior_status or f.retry_count <> f.prior_retry_count or f.type = 'attempt_started'
+            then f.recorded_at
+          else s.updated_at end,
+        recorded_at = f.recorded_at
+      from step f
+      where s.message_id = f.message_id
+    ),
+    kind as materialized (
+      select f.prior_status, f.type, f.status, f.outcome, f.minute, min(f.message_id) as example, count(*) as events
+      from step f group by 1, 2, 3, 4, 5
+    ),
+    duration as materialized (
+      select d.minute, d.measure, latency_bucket(d.micros) as bucket, count(*) as n, max(d.micros)::bigint as longest
+      from (
+        select f.minute, 'end_to_end' as measure,
+          round(date_part('epoch', f.recorded_at - f.created_at) * 1e6) as micros
+        from step f where f.status = 'success' and f.prior_status <> 'success'
+        union all
+        select f.minute, 'attempt', f.duration_ms * 1000::double precision
+        from step f where f.duration_ms is not null and f.type in ('succeeded', 'attempt_failed')
+      ) d
+      group by 1, 2, 3
+    ),
+    rollup as (
+      select k.minute, m.measure, 0 as bucket, sum(k.events)::bigint as n
+      from kind k
+      cross join lateral (
+        select event_measure(k.type, k.outcome, false, k.status = 'success' and k.prior_status <> 'success') as measure
+      ) m
+      where m.measure is not null
+      group by 1, 2
+      union all
+      select d.minute, d.measure, d.bucket, d.n from duration d
+      union all
+      select d.minute, d.measure || '_max', 0, max(d.longest) from duration d group by 1, 2
+      union all
+      select '-infinity', 'retries', m.retry_count, sum(m.n)::bigint
+      from step f
+      cross join lateral (values (f.retry_count, 1), (f.prior_retry_count, -1)) as m(retry_count, n)
+      where f.retry_count <> f.prior_retry_count
+      group by 3 having sum(m.n) <> 0
+      union all
+      select '-infinity', unknown_measure(u.status), 0, sum(u.n)::bigint
+      from step f
+      cross join lateral (
+        select f.status, 1 as n
+        union all
+        select f.prior_status, -1 where f.prior_unknown
+      ) u
+      where f.outcome_unknown
+      group by 2 having sum(u.n) <> 0
+    ),
+    counted as (
+      insert into status_count_deltas (position, pending, processing, success, failed, dead_letter, minutes, measures, buckets,
+          counts)
+        select given.position, k.pending, k.processing, k.success, k.failed, k.dead_letter, r.minutes, r.measures, r.buckets,
+          r.counts
+        from (
+          select
+            coalesce(sum(k.events) filter (where k.status = 'pending'), 0)
+              - coalesce(sum(k.events) filter (where k.prior_status = 'pending'), 0) as pending,
+            coalesce(sum(k.events) filter (where k.status = 'processing'), 0)
+              - coalesce(sum(k.events) filter (where k.prior_status = 'processing'), 0) as processing,
+            coalesce(sum(k.events) filter (where k.status = 'success'), 0)
+              - coalesce(sum(k.events) filter (where k.prior_status = 'success'), 0) as success,
+            coalesce(sum(k.events) filter (where k.status = 'failed'), 0)
+              - coalesce(sum(k.events) filter (where k.prior_status = 'failed'), 0) as failed,
+            coalesce(sum(k.events) filter (where k.status = 'dead_letter'), 0)
+              - coalesce(sum(k.events) filter (where k.prior_status = 'dead_letter'), 0) as dead_letter
+          from kind k
+        ) k
+        cross join (
+          select array_agg(minute) as minutes, array_agg(measure) as measures, array_agg(bucket) as buckets,
+            array_agg(n) as counts
+          from rollup
+        ) r
+    )
+    select coalesce(sum(k.events), 0) as events, (
+        select format('message %s: from %s by %s to %s', i.example, i.prior_status, i.type, i.status)
+        from kind i
+        left join legal_transitions l on l.from_status = i.prior_status and l.type = i.type and l.to_status = i.status
+        where l.type is null limit 1
+      ) as illegal
+      into applied
+      from kind k;
+    if applied.illegal is not null then
+      raise exception 'illegal transition: %', applied.illegal using errcode = 'integrity_constraint_violation';
+    end if;
+    if applied.events = 0 then
+      raise exception 'illegal transition: % event(s) of this statement follow no version that there is', events_left
+        using errcode = 'integrity_constraint_violation';
+    end if;
+    events_left := events_left - applied.events;
+  end loop;
+
   -- Apart, so that only what failed pays for its pattern.
-  if folded.failures > 0 then
+  if given.failures > 0 then
     perform count_failures(array_agg(e.message_id), array_agg(e.recorded_at), array_agg(e.reason))
       from new_events e where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null;
   end if;
   perform pg_notify('message_events', '');
-  if folded.leaves_open then
+  if given.leaves_open then
     perform pg_notify('message_due', '');
   end if;
   return null;

@@ -43,6 +43,7 @@ as $$
 declare
   held_partition int;
   stored bigint;
+  is_ended boolean;
   minted bigint[];
   known boolean := false;
   written_at timestamptz;
@@ -60,38 +61,31 @@ begin
     end if;
     insert into partitions (topic, partition) values (in_topic, in_partition) on conflict do nothing;
   end loop;
-  -- In statements of their own: one that locks and reads returns the value from before its wait (measured).
+  -- In a statement of its own: one that locks and reads returns the value from before its wait (measured).
   select coalesce((
-      select a.next_offset from partition_advances a
-      where a.partition_id = p.partition_id order by a.next_offset desc limit 1
-    ), p.begins_at)
-    into stored from partitions p where p.partition_id = held_partition;
-  if exists (
-    select from partitions p
-    where p.topic = in_topic and p.partition = in_partition and p.incarnation = in_incarnation + 1
-  ) then
-    answer := 'ended';
-    next_offset := coalesce(stored, in_first);
+        select a.next_offset from partition_advances a
+        where a.partition_id = p.partition_id order by a.next_offset desc limit 1
+      ), p.begins_at, in_first),
+      exists (
+        select from partitions l
+        where l.topic = in_topic and l.partition = in_partition and l.incarnation = in_incarnation + 1
+      ),
+      (select case when d.type = 'stopped' then d.reason end from partition_decisions d
+        where d.partition_id = p.partition_id order by d.decision desc limit 1)
+    into stored, is_ended, reason
+    from partitions p where p.partition_id = held_partition;
+  next_offset := stored;
+  if is_ended or reason is not null then
+    answer := case when is_ended then 'ended' else 'stopped' end;
     return next;
     return;
   end if;
-  select d.reason into reason from partition_decisions d
-    where d.partition_id = held_partition and d.type = 'stopped'
-      and d.decision = (select max(l.decision) from partition_decisions l where l.partition_id = held_partition);
-  if found then
-    answer := 'stopped';
-    next_offset := coalesce(stored, in_first);
-    return next;
-    return;
-  end if;
-  stored := coalesce(stored, in_first);
-  next_offset := greatest(stored, in_next);
   if in_first > stored then
     answer := 'ahead';
-    next_offset := stored;
     return next;
     return;
   end if;
+  next_offset := greatest(stored, in_next);
   answer := 'stored';
   claimed := 0;
   if in_next <= stored then
@@ -206,10 +200,12 @@ begin
     end loop;
   end if;
 
-  insert into partition_holes (partition_id, first_offset, next_offset, recorded_at, actor)
-    select held_partition, greatest(h.first_offset, stored), h.next_offset, written_at, in_actor
-    from unnest(hole_firsts, hole_nexts) as h(first_offset, next_offset)
-    where h.next_offset > stored;
+  if cardinality(hole_firsts) > 0 then
+    insert into partition_holes (partition_id, first_offset, next_offset, recorded_at, actor)
+      select held_partition, greatest(h.first_offset, stored), h.next_offset, written_at, in_actor
+      from unnest(hole_firsts, hole_nexts) as h(first_offset, next_offset)
+      where h.next_offset > stored;
+  end if;
   insert into partition_advances (partition_id, first_offset, next_offset, received, duplicates, conflicts, rejected, holes,
       first_message_id, last_message_id, recorded_at, actor)
     select held_partition, stored, in_next, c.received, c.duplicates, c.conflicts, c.rejected,

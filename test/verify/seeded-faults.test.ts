@@ -28,8 +28,8 @@ const faults = [
   },
   {
     function: 'project',
-    right: 'greatest(s.attempts, f.attempts)',
-    wrong: 'coalesce(f.attempts, s.attempts)',
+    right: 'greatest(s.attempts, f.attempt)',
+    wrong: 'coalesce(f.attempt, s.attempts)',
     found: { S4: /^superseded v6: message_states\.attempts is 1, folding gives 2$/ },
   },
   {
