@@ -12,6 +12,10 @@ const batchMax = 500
 // Long enough for outcomes of one turn to gather. 5 ms made batches of 160 instead of 110 and 8 % fewer messages a second: the
 // lane's limit is better spent on open requests than on outcomes that wait. None when all open attempts have finished.
 const lingerMs = 1
+// While one batch waits for its commit another is made of what has finished meanwhile; but not of little, because a batch costs
+// PostgreSQL as much as 25 outcomes do.
+const runsMax = 2
+const besideMin = 150
 const pauseFirstMs = 100
 const pauseMaxMs = 2_000
 // How often it is asked whether messages that an operator's session has locked are free again.
@@ -35,8 +39,10 @@ export class Settler {
   #locked: Finished[] = []
   #lastError: string | null = null
   #storing = 0
-  #running: Promise<void> | null = null
-  #failing = false
+  #running = 0
+  readonly #runs = new Set<Promise<void>>()
+  /** Batches that an outage holds up. */
+  readonly #held = new Set<Finished[]>()
   #endLinger: (() => void) | null = null
 
   /**
@@ -65,13 +71,14 @@ export class Settler {
 
   add(finished: Finished): void {
     this.#finished.push(finished)
-    this.#running ??= this.#run()
     if (this.#isComplete()) this.#endLinger?.()
+    if (this.#running < runsMax && this.#endLinger === null && this.#isWorthOf(this.#running + 1))
+      this.#begin()
   }
 
   /** Whether outcomes are held over an outage of the database. They go into the log before anything new is claimed. */
   get behind(): boolean {
-    return this.#failing
+    return this.#held.size > 0
   }
 
   /** Why outcomes wait; null while none does. */
@@ -82,22 +89,34 @@ export class Settler {
   /** Resolves when everything is stored, or after `ms` with what is not: how many. */
   async end(ms: number): Promise<number> {
     const timer = setTimeout(() => this.#stopped.abort(), ms)
-    while (this.#running !== null || (this.#locked.length > 0 && !this.#stopped.signal.aborted)) {
-      await (this.#running ?? wait(lockedEveryMs / 10, this.#stopped.signal))
+    while (this.#runs.size > 0 || (this.#locked.length > 0 && !this.#stopped.signal.aborted)) {
+      await (this.#runs.size > 0 ? Promise.all(this.#runs) : wait(lockedEveryMs / 10, this.#stopped.signal))
     }
     clearTimeout(timer)
     return this.#finished.length + this.#locked.length
   }
 
+  #begin(): void {
+    this.#running += 1
+    const run = this.#run().finally(() => this.#runs.delete(run))
+    this.#runs.add(run)
+  }
+
   async #run(): Promise<void> {
-    while (this.#finished.length > 0 && !this.#stopped.signal.aborted) {
+    while (this.#isWorthOf(this.#running) && !this.#stopped.signal.aborted) {
       await this.#linger()
       const batch = this.#finished.splice(0, batchMax)
-      this.#storing = batch.length
-      await this.#store(batch)
-      this.#storing = 0
+      this.#storing += batch.length
+      if (batch.length > 0) await this.#store(batch)
+      this.#storing -= batch.length
     }
-    this.#running = null
+    // Here and not once the promise has ended: the other run must not count on this one.
+    this.#running -= 1
+  }
+
+  /** Whether so many runs have enough to do: each batch costs what it costs, however small it is. */
+  #isWorthOf(runs: number): boolean {
+    return this.#finished.length >= (runs > 1 ? besideMin : 1)
   }
 
   /** Whether there is nothing to wait for: the batch is full, or no open attempt is still without its outcome. */
@@ -108,7 +127,7 @@ export class Settler {
   }
 
   async #linger(): Promise<void> {
-    if (this.#isComplete()) return
+    if (this.#isComplete() || this.#endLinger !== null) return
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, lingerMs)
       this.#endLinger = () => {
@@ -139,12 +158,14 @@ export class Settler {
     try {
       this.#beforeStore()
       const answers = await settle(this.#database, this.#actor, batch)
-      this.#failing = false
-      if (this.#locked.length === 0) this.#lastError = null
+      this.#held.delete(batch)
+      if (this.#held.size + this.#locked.length === 0) this.#lastError = null
       return answers
     } catch (error) {
       const fault = classifyFault(error)
-      if (fault === 'lost') this.#noteOutage(error, batch.length)
+      if (fault === 'lost') this.#noteOutage(error, batch)
+      // Whatever else it says, the database has answered.
+      else this.#held.delete(batch)
       if (fault === 'locked') {
         this.#noteLocked(error, batch.length)
         return 'locked'
@@ -209,12 +230,15 @@ export class Settler {
     this.#lastError = reason
   }
 
-  #noteOutage(error: unknown, outcomes: number): void {
+  #noteOutage(error: unknown, batch: Finished[]): void {
     this.#onOutage()
     const reason = error instanceof Error ? error.message : String(error)
     this.#lastError = reason
-    if (this.#failing) return
-    this.#failing = true
-    this.#logger.warn({ actor: this.#actor, outcomes, reason }, 'outcomes wait for the database')
+    if (this.#held.size === 0)
+      this.#logger.warn(
+        { actor: this.#actor, outcomes: batch.length, reason },
+        'outcomes wait for the database',
+      )
+    this.#held.add(batch)
   }
 }

@@ -1,0 +1,101 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pino } from 'pino'
+import t, { type Test } from 'tap'
+import type pg from 'pg'
+import { Settler, type Finished } from '../../src/dispatch/settler.ts'
+import type { MessageId, TransactionId } from '../../src/message/message.ts'
+import { accepted, fresh, openAttempts, session } from '../log/support.ts'
+import { database } from '../support/database.ts'
+import { until } from '../support/until.ts'
+
+/** A settler with 400 attempts open in the log; the row of the first one's message is locked by another session. */
+async function setUp(t: Test) {
+  const { pool, url } = await database(t)
+  const finished = (await openAttempts(pool, 400)).map(finish)
+  const settled = new Set<MessageId>()
+  const batches: number[] = []
+  const settler = new Settler({
+    database: pool,
+    actor: fresh,
+    logger: pino({ level: 'silent' }),
+    openCount: () => finished.length - settled.size,
+    onSettled: (batch, answers) => {
+      batches.push(batch.length)
+      for (const [at, { messageId }] of batch.entries()) {
+        t.equal(answers[at], 'appended')
+        settled.add(messageId)
+      }
+    },
+    onOutage: () => undefined,
+    beforeStore: () => undefined,
+  })
+  const operator = await session(t, url)
+  await operator.database.query('begin')
+  await operator.database.query('select from message_states where message_id = $1 for update', [
+    finished[0]!.messageId,
+  ])
+  return { pool, settler, settled, finished, batches, operator: operator.database }
+}
+
+function finish(messageId: MessageId): Finished {
+  return {
+    messageId,
+    attempt: 1,
+    outcome: accepted,
+    durationMs: 1,
+    decision: { then: 'success' },
+    claim: {
+      messageId,
+      transactionId: messageId as string as TransactionId,
+      attempt: 1,
+      retries: 0,
+      payload: Buffer.alloc(0),
+      traceparent: null,
+      ageMs: 0,
+    },
+  }
+}
+
+/** The session that waits for a lock. */
+async function findWaiting(pool: pg.Pool): Promise<number | undefined> {
+  const { rows } = await pool.query<{ pid: number }>(
+    `select pid from pg_stat_activity where wait_event_type = 'Lock' and query like '%settle(%' and datname = current_database()`,
+  )
+  return rows[0]?.pid
+}
+
+t.test('while one batch waits another is made of what has finished, if that is worth a batch', async (t) => {
+  const { pool, settler, settled, batches, finished, operator } = await setUp(t)
+  for (const each of finished.slice(0, 10)) settler.add(each)
+  await until('the first batch to wait', async () => (await findWaiting(pool)) !== undefined)
+  for (const each of finished.slice(10, 200)) settler.add(each)
+  await until('the second to be stored', () => settled.size === 190)
+  for (const each of finished.slice(200, 300)) settler.add(each)
+  await sleep(50)
+  for (const each of finished.slice(300)) settler.add(each)
+  await until('all but the first batch', () => settled.size === 390)
+  t.strictSame(batches, [190, 200], 'a hundred were too little for a batch beside another')
+  await operator.query('commit')
+  await until('the rest', () => settled.size === finished.length)
+  t.equal(await settler.end(10_000), 0)
+})
+
+t.test(
+  'outcomes are behind for as long as one batch of an outage is held, whatever is stored beside it',
+  async (t) => {
+    const { pool, settler, settled, finished, operator } = await setUp(t)
+    for (const each of finished.slice(0, 10)) settler.add(each)
+    await until('the first batch to wait', async () => (await findWaiting(pool)) !== undefined)
+    t.notOk(settler.behind)
+    await pool.query('select pg_terminate_backend($1)', [await findWaiting(pool)])
+    await until('its session to be missed', () => settler.behind)
+    for (const each of finished.slice(10)) settler.add(each)
+    await until('another batch to be stored', () => settled.size >= 150)
+    t.ok(settler.behind)
+    t.ok(settler.lastError)
+    await operator.query('commit')
+    await until('the rest', () => settled.size === finished.length)
+    t.notOk(settler.behind)
+    t.equal(settler.lastError, null)
+  },
+)
