@@ -28,6 +28,23 @@ t.test('no more connections are open than set', async (t) => {
   t.equal(processor.connections, 3)
 })
 
+t.test('of many requests at once each has its outcome, also those that undici does not take', async (t) => {
+  const processor = await startProcessor(t, (socket) => setImmediate(() => socket.write(answer('200 OK'))))
+  const deliverer = startDeliverer(t, processor.url, { connections: 40 })
+  // More than begin in one turn of the event loop, and more than there are connections.
+  const keys = Array.from({ length: 200 }, (_, at) => (at % 3 === 0 ? `illegal\n${at}` : `key-${at}`))
+  const outcomes = await Promise.all(keys.map((key) => send(deliverer, key)))
+  t.strictSame(
+    outcomes.map((outcome) => outcome.kind),
+    keys.map((key) => (key.startsWith('key') ? 'accepted' : 'not_sent')),
+  )
+  t.strictSame(
+    processor.requests.map((request) => request.key).sort(),
+    keys.filter((key) => key.startsWith('key')).sort(),
+    'each once',
+  )
+})
+
 t.test('a connection that the processor closed while idle costs nothing', async (t) => {
   const processor = await startProcessor(t, (socket) => socket.write(answer('200 OK')))
   const deliverer = startDeliverer(t, processor.url, { connections: 1 })
