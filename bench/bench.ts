@@ -9,7 +9,7 @@ import { produce } from '../src/produce.ts'
 import { generateMessages } from './generate-messages.ts'
 import { readCpu, readPeakMemory, type Cpu } from './measure.ts'
 import { onlyDelivered } from './message-scripts.ts'
-import { startParts, startService, type Parts } from './parts.ts'
+import { startParts, startService, type Parts, type RunningService } from './parts.ts'
 
 const usage = `Usage: npm run bench -- [--count N] [--concurrent N] [--rates R,R,…] [--seconds S] [--finished N] [--json F]
 
@@ -107,7 +107,7 @@ async function measureThroughput(
   const walBefore = await ask(client, walPosition)
   const before = readCpu(parts, 0)
   const service = await startService(parts, settings)
-  await settled(client, finished + count)
+  await settled(client, finished + count, service)
   const used = subtract(readCpu(parts, service.pid), before)
   const seconds = await ask(
     client,
@@ -142,7 +142,7 @@ async function measureLatency(
   const from = await ask(client, 'select last_value as value from message_ids')
   const before = await ask(client, 'select success as value from status_counts()')
   await fill(parts, rate * seconds, rate)
-  await settled(client, before + rate * seconds)
+  await settled(client, before + rate * seconds, service)
   const { rows } = await client.query<{ p50: number; p99: number; max: number; to_store: number }>(
     `select percentile_disc(0.5) within group (order by ms) as p50, percentile_disc(0.99) within group (order by ms) as p99, max(ms) as max,
        percentile_disc(0.5) within group (order by to_store_ms) as to_store
@@ -212,9 +212,10 @@ async function ask(client: pg.Client, query: string): Promise<number> {
 }
 
 /** Asks the counts ten times a second, which costs far under a thousandth of the line. */
-async function settled(client: pg.Client, total: number): Promise<void> {
+async function settled(client: pg.Client, total: number, service: RunningService): Promise<void> {
   const schemaless = '42883'
   for (;;) {
+    service.insistOnLife()
     try {
       if ((await ask(client, 'select success + dead_letter as value from status_counts()')) >= total) return
     } catch (error) {

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, open, rm } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -18,8 +19,8 @@ export type Parts = {
   stop(): Promise<void>
 }
 
-/** PostgreSQL, the development broker and a lean processor, each a process of its own, on a new folder. */
-export async function startParts(): Promise<Parts> {
+/** PostgreSQL alone, on a new folder. */
+export async function startDatabase() {
   const folder = await mkdtemp(join(tmpdir(), 'tqp-bench-'))
   const postgres = await startPostgres({
     dataDir: folder,
@@ -28,6 +29,21 @@ export async function startParts(): Promise<Parts> {
     password: 'postgres',
     database: 'transactions',
   })
+  return {
+    url: postgres.url,
+    pid: postgres.pid,
+    folder,
+    async stop() {
+      await postgres.stop()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** PostgreSQL, the development broker and a lean processor, each a process of its own, on a new folder. */
+export async function startParts(): Promise<Parts> {
+  const postgres = await startDatabase()
+  const { folder } = postgres
   const broker = await startListening('broker', ['--data', join(folder, 'broker'), '--port', '0'])
   const processor = await startListening('mock', ['--lean', '--port', '0'])
   return {
@@ -41,17 +57,23 @@ export async function startParts(): Promise<Parts> {
     async stop() {
       await Promise.all([end(broker.child), end(processor.child)])
       await postgres.stop()
-      await rm(folder, { recursive: true, force: true })
     },
   }
 }
 
-export type RunningService = { url: string; pid: number; stop(): Promise<void> }
+export type RunningService = {
+  url: string
+  pid: number
+  /** Throws the end of its log if it has ended by itself. */
+  insistOnLife(): void
+  stop(): Promise<void>
+}
 
 /** The service as it ships: built, with its own logger, on these parts. Its log goes to a file, as a container's would. */
 export async function startService(parts: Parts, settings: Record<string, string>): Promise<RunningService> {
   const port = await freePort()
-  const log = await open(join(parts.folder, 'service.log'), 'a')
+  const logPath = join(parts.folder, 'service.log')
+  const log = await open(logPath, 'a')
   // The flags of `npm start`.
   const flags = ['--enable-source-maps', '--max-semi-space-size=64']
   const child = spawn(process.execPath, [...flags, script('main')], {
@@ -66,7 +88,15 @@ export async function startService(parts: Parts, settings: Record<string, string
     stdio: ['ignore', log.fd, log.fd],
   })
   await log.close()
-  return { url: `http://127.0.0.1:${port}`, pid: child.pid ?? 0, stop: () => end(child) }
+  return {
+    url: `http://127.0.0.1:${port}`,
+    pid: child.pid ?? 0,
+    insistOnLife() {
+      if (hasEnded(child))
+        throw new Error(`the service has ended: ${readFileSync(logPath, 'utf8').slice(-2_000)}`)
+    },
+    stop: () => end(child),
+  }
 }
 
 function script(name: string): string {
@@ -86,8 +116,12 @@ async function startListening(name: string, args: string[]): Promise<{ child: Ch
   throw new Error(`${name} ended before it listened`)
 }
 
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null
+}
+
 async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
+  if (hasEnded(child)) return
   const exited = once(child, 'exit')
   child.kill('SIGTERM')
   await exited

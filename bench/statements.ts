@@ -1,0 +1,183 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import pg from 'pg'
+import type { Claim } from '../src/log/claim.ts'
+import { ingest, type DecodedRecord } from '../src/log/ingest.ts'
+import { settle, type Settlement } from '../src/log/settle.ts'
+import { migrate } from '../src/runtime/migrate.ts'
+import { startDatabase } from './parts.ts'
+
+const usage = `Usage: npm run bench:statements -- [--rounds N] [--slice N] [--batch N] [--runs N] [--nested]
+
+What a message costs the one session of PostgreSQL that stores it, starts its attempt and appends its success: CPU
+microseconds (of the session's process, as Linux tells them) and bytes of WAL. The least of the runs is the one to compare.
+
+  --rounds N   slices of each run (default 200)
+  --slice N    records of a slice (default 250)
+  --batch N    outcomes of a batch (default 125)
+  --runs N     after one that warms up (default 5)
+  --nested     what the statements inside of the functions take too, by the server's clock
+`
+
+const ingestActor = 'bench/ingest'
+const freshLane = 'bench/fresh'
+
+type Sizes = { rounds: number; slice: number; batch: number }
+type Cost = { ingest: number; settle: number; walBytes: number }
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      rounds: { type: 'string', default: '200' },
+      slice: { type: 'string', default: '250' },
+      batch: { type: 'string', default: '125' },
+      runs: { type: 'string', default: '5' },
+      nested: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) {
+    process.stdout.write(usage)
+    return
+  }
+  const sizes = { rounds: Number(values.rounds), slice: Number(values.slice), batch: Number(values.batch) }
+  const postgres = await startDatabase()
+  const session = new pg.Pool({ connectionString: postgres.url, max: 1 })
+  try {
+    await migrate({ connectionString: postgres.url })
+    await measure(session, sizes, 0)
+    if (values.nested) await watchNested(session)
+    const runs = Number(values.runs)
+    for (let run = 1; run <= runs; run++) tell(await measure(session, sizes, run))
+    if (values.nested) await tellNested(session, runs * sizes.rounds * sizes.slice)
+  } finally {
+    await session.end()
+    await postgres.stop()
+  }
+}
+
+async function measure(session: pg.Pool, { rounds, slice, batch }: Sizes, run: number): Promise<Cost> {
+  const messages = rounds * slice
+  const pid = await ask(session, 'select pg_backend_pid() as value')
+  const walBefore = await ask(session, walPosition)
+  let ingestNs = 0
+  let settleNs = 0
+  for (let round = 0; round < rounds; round++) {
+    const from = run * messages + round * slice
+    const records = Array.from({ length: slice }, (_, at) => makeRecord(from + at))
+    const before = readCpuNs(pid)
+    const claims = await store(session, from, records)
+    const between = readCpuNs(pid)
+    const settlements = shuffle(claims.map(succeed))
+    for (let at = 0; at < slice; at += batch)
+      await settle(session, freshLane, settlements.slice(at, at + batch))
+    ingestNs += between - before
+    settleNs += readCpuNs(pid) - between
+  }
+  return {
+    ingest: ingestNs / messages / 1_000,
+    settle: settleNs / messages / 1_000,
+    walBytes: ((await ask(session, walPosition)) - walBefore) / messages,
+  }
+}
+
+async function store(session: pg.Pool, from: number, records: DecodedRecord[]): Promise<Claim[]> {
+  const slice = {
+    topic: 'transactions.incoming',
+    partition: 0,
+    incarnation: 1,
+    from: BigInt(from),
+    next: BigInt(from + records.length),
+    records,
+    holes: [],
+  }
+  const answer = await ingest(session, slice, ingestActor, freshLane, records.length, 60_000)
+  if (answer.kind !== 'stored' || answer.claims.length !== records.length)
+    throw new Error('the slice was not stored')
+  return answer.claims
+}
+
+function succeed({ messageId, attempt }: Claim): Settlement {
+  return {
+    messageId,
+    attempt,
+    outcome: { kind: 'accepted', statusCode: 200 },
+    durationMs: 3 + 20 * Math.random(),
+    decision: { then: 'success' },
+  }
+}
+
+/** Outcomes come in no order. */
+function shuffle<Item>(items: Item[]): Item[] {
+  return items
+    .map((item) => ({ item, place: Math.random() }))
+    .sort((one, other) => one.place - other.place)
+    .map(({ item }) => item)
+}
+
+/** The founding load test's shape. */
+function makeRecord(offset: number): DecodedRecord {
+  const transactionId = createHash('md5').update(String(offset)).digest('hex')
+  const payload = Buffer.from(
+    JSON.stringify({
+      transaction_id: transactionId,
+      user_id: `user-${offset % 1_000}`,
+      amount: 123.45,
+      currency: 'USD',
+      timestamp: new Date().toISOString(),
+      source: 'bench',
+    }),
+  )
+  return {
+    offset: BigInt(offset),
+    timestampMs: BigInt(Date.now()),
+    key: Buffer.from(transactionId),
+    headers: null,
+    traceparent: null,
+    payload,
+    payloadState: 'whole',
+    payloadBytes: payload.length,
+    sha256: createHash('sha256').update(payload).digest(),
+    isJson: true,
+    transactionId,
+    rejection: null,
+  }
+}
+
+const walPosition = `select pg_current_wal_lsn() - '0/0'::pg_lsn as value`
+
+async function ask(session: pg.Pool, query: string): Promise<number> {
+  const { rows } = await session.query<{ value: string | number }>(query)
+  return Number(rows[0]?.value)
+}
+
+/** Time on a CPU (proc(5), /proc/PID/schedstat): what others take of the machine in between does not count. */
+function readCpuNs(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0])
+}
+
+async function watchNested(session: pg.Pool): Promise<void> {
+  await session.query('create extension if not exists pg_stat_statements')
+  await session.query(`select set_config('pg_stat_statements.track', 'all', false)`)
+  await session.query('select pg_stat_statements_reset()')
+}
+
+async function tellNested(session: pg.Pool, messages: number): Promise<void> {
+  const { rows } = await session.query<{ calls: string; micros: number; text: string }>(
+    `select calls, total_exec_time * 1000 / $1::float8 as micros,
+       left(regexp_replace(query, '\\s+', ' ', 'g'), 100) as text
+     from pg_stat_statements order by total_exec_time desc limit 20`,
+    [messages],
+  )
+  for (const { calls, micros, text } of rows)
+    process.stdout.write(`${micros.toFixed(2).padStart(8)} µs ${calls.padStart(7)} calls  ${text}\n`)
+}
+
+function tell({ ingest, settle, walBytes }: Cost): void {
+  process.stdout.write(
+    `${(ingest + settle).toFixed(1)} µs a message: ingest ${ingest.toFixed(1)}, settle ${settle.toFixed(1)}; WAL ${walBytes.toFixed(0)} bytes\n`,
+  )
+}
+
+await main()
