@@ -43,11 +43,12 @@ t.test('attempts on a processor that is down leave nothing in memory', async (t)
     for (let round = 0; round < rounds; round++)
       await Promise.all(Array.from({ length: 50 }, () => send(deliverer)))
   }
-  await sendMany(10)
-  const before = usedBytes()
   await sendMany(40)
-  // A listener left behind by each, as there once was, is seven times as much.
-  t.ok(usedBytes() - before < 1_000_000)
+  const before = usedBytes()
+  await sendMany(80)
+  // What the last attempts hold until the next turns of the event loop, and V8's own ups and downs, come to under 2 MB. A listener
+  // left behind by each, as there once was, is 14 MB.
+  t.ok(usedBytes() - before < 5_000_000)
 })
 
 t.test('localhost that nobody listens on is one refused connection, whatever its addresses', async (t) => {
