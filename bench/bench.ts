@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import pg from 'pg'
 import { produce } from '../src/produce.ts'
 import { generateMessages } from './generate-messages.ts'
-import { readCpu, readPeakMemory, type Cpu } from './measure.ts'
+import { ask, readCpu, readPeakMemory, walPosition, type Cpu } from './measure.ts'
 import { onlyDelivered } from './message-scripts.ts'
 import { startParts, startService, type Parts, type RunningService } from './parts.ts'
 
@@ -202,13 +202,6 @@ async function connect(parts: Parts): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: parts.databaseUrl })
   await client.connect()
   return client
-}
-
-const walPosition = `select pg_current_wal_lsn() - '0/0'::pg_lsn as value`
-
-async function ask(client: pg.Client, query: string): Promise<number> {
-  const { rows } = await client.query<{ value: string | number }>(query)
-  return Number(rows[0]?.value)
 }
 
 /** Asks the counts ten times a second, which costs far under a thousandth of the line. */

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import type pg from 'pg'
 import type { Parts } from './parts.ts'
 
 const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
@@ -17,6 +18,20 @@ export function readCpu(parts: Parts, servicePid: number): Cpu {
     broker: ticksOf(parts.brokerPid) / ticksPerSecond,
     processor: ticksOf(parts.processorPid) / ticksPerSecond,
   }
+}
+
+/** Time on a CPU (proc(5), /proc/PID/schedstat): what others take of the machine in between does not count. */
+export function readCpuNs(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0])
+}
+
+/** For `ask`: bytes of WAL written so far. */
+export const walPosition = `select pg_current_wal_lsn() - '0/0'::pg_lsn as value`
+
+/** The one number that a query answers as `value`. */
+export async function ask(database: pg.Client | pg.Pool, query: string): Promise<number> {
+  const { rows } = await database.query<{ value: string | number }>(query)
+  return Number(rows[0]?.value)
 }
 
 /** The resident memory of a process at its highest, in MiB. */

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import pg from 'pg'
 import type { Claim } from '../src/log/claim.ts'
 import { ingest, type DecodedRecord } from '../src/log/ingest.ts'
 import { settle, type Settlement } from '../src/log/settle.ts'
 import { migrate } from '../src/runtime/migrate.ts'
+import { ask, readCpuNs, walPosition } from './measure.ts'
 import { startDatabase } from './parts.ts'
 
 const usage = `Usage: npm run bench:statements -- [--rounds N] [--slice N] [--batch N] [--runs N] [--nested]
@@ -143,18 +143,6 @@ function makeRecord(offset: number): DecodedRecord {
     transactionId,
     rejection: null,
   }
-}
-
-const walPosition = `select pg_current_wal_lsn() - '0/0'::pg_lsn as value`
-
-async function ask(session: pg.Pool, query: string): Promise<number> {
-  const { rows } = await session.query<{ value: string | number }>(query)
-  return Number(rows[0]?.value)
-}
-
-/** Time on a CPU (proc(5), /proc/PID/schedstat): what others take of the machine in between does not count. */
-function readCpuNs(pid: number): number {
-  return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0])
 }
 
 async function watchNested(session: pg.Pool): Promise<void> {
