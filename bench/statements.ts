@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import pg from 'pg'
+import { testTransaction } from '../src/embedded/test-transaction.ts'
+import { decode } from '../src/ingest/decode.ts'
 import type { Claim } from '../src/log/claim.ts'
 import { ingest, type DecodedRecord } from '../src/log/ingest.ts'
 import { settle, type Settlement } from '../src/log/settle.ts'
@@ -20,6 +22,7 @@ microseconds (of the session's process, as Linux tells them) and bytes of WAL. T
   --nested     what the statements inside of the functions take too, by the server's clock
 `
 
+const topic = 'transactions.incoming'
 const ingestActor = 'bench/ingest'
 const freshLane = 'bench/fresh'
 
@@ -84,7 +87,7 @@ async function measure(session: pg.Pool, { rounds, slice, batch }: Sizes, run: n
 
 async function store(session: pg.Pool, from: number, records: DecodedRecord[]): Promise<Claim[]> {
   const slice = {
-    topic: 'transactions.incoming',
+    topic,
     partition: 0,
     incarnation: 1,
     from: BigInt(from),
@@ -116,33 +119,17 @@ function shuffle<Item>(items: Item[]): Item[] {
     .map(({ item }) => item)
 }
 
-/** The founding load test's shape. */
+/** What ingest makes of a record that `npm run produce` would send. */
 function makeRecord(offset: number): DecodedRecord {
-  const transactionId = createHash('md5').update(String(offset)).digest('hex')
-  const payload = Buffer.from(
-    JSON.stringify({
-      transaction_id: transactionId,
-      user_id: `user-${offset % 1_000}`,
-      amount: 123.45,
-      currency: 'USD',
-      timestamp: new Date().toISOString(),
-      source: 'bench',
-    }),
-  )
-  return {
-    offset: BigInt(offset),
-    timestampMs: BigInt(Date.now()),
-    key: Buffer.from(transactionId),
-    headers: null,
-    traceparent: null,
-    payload,
-    payloadState: 'whole',
-    payloadBytes: payload.length,
-    sha256: createHash('sha256').update(payload).digest(),
-    isJson: true,
-    transactionId,
-    rejection: null,
+  const id = createHash('md5').update(String(offset)).digest('hex')
+  const record = {
+    key: Buffer.from(id),
+    value: testTransaction(id),
+    timestamp: String(Date.now()),
+    attributes: 0,
+    offset: String(offset),
   }
+  return decode(record, topic, 0, 1024 * 1024)
 }
 
 async function watchNested(session: pg.Pool): Promise<void> {
