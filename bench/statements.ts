@@ -101,10 +101,9 @@ async function store(session: pg.Pool, from: number, records: DecodedRecord[]): 
   return answer.claims
 }
 
-function succeed({ messageId, attempt }: Claim): Settlement {
+function succeed(claim: Claim): Settlement {
   return {
-    messageId,
-    attempt,
+    ...claim,
     outcome: { kind: 'accepted', statusCode: 200 },
     durationMs: 3 + 20 * Math.random(),
     decision: { then: 'success' },

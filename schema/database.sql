@@ -214,6 +214,22 @@ create table schema_migrations (
   constraint schema_migrations_pkey PRIMARY KEY (name)
 );
 
+create table server_changes (
+  epoch integer not null,
+  recorded_at timestamp with time zone not null default clock_timestamp(),
+  actor text not null,
+  system_identifier text not null,
+  timeline integer not null,
+  "position" bigint not null,
+  from_system_identifier text,
+  from_timeline integer,
+  from_position bigint,
+  lost_after timestamp with time zone,
+  constraint server_changes_actor_check CHECK ((actor <> ''::text)),
+  constraint server_changes_epoch_fkey FOREIGN KEY (epoch) REFERENCES log_epochs(epoch),
+  constraint server_changes_pkey PRIMARY KEY (epoch)
+);
+
 create table status_count_deltas (
   "position" bigint not null,
   pending integer not null,
@@ -236,6 +252,22 @@ create table status_count_folds (
   failed bigint not null,
   dead_letter bigint not null,
   constraint status_count_folds_pkey PRIMARY KEY (bound)
+);
+
+create table stray_outcomes (
+  actor text not null,
+  transaction_id text collate "C" not null,
+  payload_sha256 bytea not null,
+  attempt integer not null,
+  lease_ends_at timestamp with time zone not null,
+  outcome text not null,
+  status_code integer,
+  duration_ms integer,
+  reason text,
+  recorded_at timestamp with time zone not null default clock_timestamp(),
+  constraint stray_outcomes_actor_check CHECK ((actor <> ''::text)),
+  constraint stray_outcomes_outcome_check CHECK ((outcome = ANY (ARRAY['accepted'::text, 'refused'::text, 'unavailable'::text, 'not_sent'::text, 'unknown'::text]))),
+  constraint stray_outcomes_pkey PRIMARY KEY (transaction_id, attempt, lease_ends_at, actor)
 );
 
 create sequence message_ids as bigint start 1 increment 1;
@@ -305,7 +337,10 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.partiti
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.records FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 -- enabled: always
 
-CREATE OR REPLACE FUNCTION public.abandon(in_actor text, message_ids bigint[], attempts integer[], delays_ms bigint[], reconnected_at timestamp with time zone, grace_ms bigint)
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.server_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+-- enabled: always
+
+CREATE OR REPLACE FUNCTION public.abandon(in_actor text, message_ids bigint[], attempts integer[], leases timestamp with time zone[], delays_ms bigint[], reconnected_at timestamp with time zone, grace_ms bigint)
  RETURNS text[]
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -322,10 +357,11 @@ declare
 begin
   with input as materialized (
     select i.*, m.version, m.retry_count, m.position, m.recorded_at,
-      coalesce(m.status = 'processing' and m.attempts = i.attempt
+      coalesce(m.status = 'processing' and m.attempts = i.attempt and m.due_at = i.lease_ends_at
         and lease_ends_at(m.due_at, reconnected_at, grace_ms) <= abandoned_at, false) as is_expired
     from (
-      select * from unnest(message_ids, attempts, delays_ms) with ordinality as u(message_id, attempt, delay_ms, place)
+      select * from unnest(message_ids, attempts, leases, delays_ms) with ordinality
+        as u(message_id, attempt, lease_ends_at, delay_ms, place)
       order by u.message_id
     ) i
     left join lateral (
@@ -370,6 +406,38 @@ begin
       and (e.type = 'replayed' or (e.attempt = in_attempt - 1 and e.type in ('succeeded', 'attempt_failed', 'attempt_abandoned')))
     order by e.version desc limit 1
   ), false);
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.append_late(in_actor text, in_message_id bigint, in_attempt integer, attempt_name text, in_outcome text, in_status_code integer, in_duration_ms integer, in_reason text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  held message_states;
+  written_at timestamptz;
+begin
+  select * into strict held from message_states where message_id = in_message_id;
+  written_at := greatest(clock_timestamp(), held.recorded_at);
+  if in_outcome = 'accepted' and held.status = 'processing' then
+    insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, attempt, outcome,
+        reason)
+      values (in_message_id, held.version + 1, greatest(current_position(), held.position), written_at, 'attempt_abandoned',
+        in_actor, 'failed', held.retry_count, held.attempts, 'unknown', format('superseded: %s was accepted late', attempt_name));
+    held.version := held.version + 1;
+    held.status := 'failed';
+    held.due_at := null;
+  end if;
+  insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
+      outcome, status_code, duration_ms, reason)
+    values (in_message_id, held.version + 1, greatest(current_position(), held.position), written_at, 'late_result_observed',
+      in_actor,
+      case when in_outcome = 'accepted' then 'success' else held.status end,
+      held.retry_count,
+      case when in_outcome = 'accepted' then null else held.due_at end,
+      in_attempt, in_outcome, in_status_code, in_duration_ms, in_reason);
 end
 $function$
 ;
@@ -421,7 +489,7 @@ $function$
 ;
 
 CREATE OR REPLACE FUNCTION public.claim(in_status text, in_actor text, room integer, bytes_max bigint, in_lease_ms bigint, look_from timestamp with time zone)
- RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision)
+ RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -462,18 +530,18 @@ begin
     ) r
   ),
   chosen as materialized (
-    select * from measured where bytes_before < bytes_max
+    select m.*, greatest(looked_at, m.recorded_at) + in_lease_ms * interval '1 millisecond' as lease_end
+    from measured m where m.bytes_before < bytes_max
   ),
   started as (
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt)
     select c.message_id, c.version + 1, greatest((select current_position()), c.position), greatest(looked_at, c.recorded_at),
-      'attempt_started', in_actor, 'processing', c.retry_count,
-      greatest(looked_at, c.recorded_at) + in_lease_ms * interval '1 millisecond', c.attempts + 1
+      'attempt_started', in_actor, 'processing', c.retry_count, c.lease_end, c.attempts + 1
     from chosen c
     order by c.message_id
   )
   select c.message_id, c.attempts + 1, c.retry_count, c.transaction_id::text, c.payload, c.traceparent,
-    (extract(epoch from looked_at - c.created_at) * 1000)::double precision
+    (extract(epoch from looked_at - c.created_at) * 1000)::double precision, lease_micros(c.lease_end)
   from chosen c
   order by c.due_at, c.message_id;
 end
@@ -624,7 +692,7 @@ $function$
 ;
 
 CREATE OR REPLACE FUNCTION public.expired(reconnected_at timestamp with time zone, grace_ms bigint, look_from timestamp with time zone, rows_max integer)
- RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, in_a_row boolean, transaction_id text)
+ RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, in_a_row boolean, transaction_id text, lease_ends_at bigint, claimed_by text, overdue_ms double precision)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -640,7 +708,8 @@ begin
     return;
   end if;
   return query
-  select s.message_id, s.attempts, s.retry_count, abandoned_before(s.message_id, s.attempts), s.transaction_id::text
+  select s.message_id, s.attempts, s.retry_count, abandoned_before(s.message_id, s.attempts), s.transaction_id::text,
+    lease_micros(s.due_at), s.claimed_by, (extract(epoch from looked_at - s.due_at) * 1000)::double precision
   from message_states s
   where s.status = 'processing' and s.due_at is not null and s.due_at <= looked_at and s.due_at >= look_from
   order by s.due_at, s.message_id
@@ -804,7 +873,7 @@ $function$
 ;
 
 CREATE OR REPLACE FUNCTION public.ingest(in_topic text, in_partition integer, in_incarnation integer, in_first bigint, in_next bigint, in_actor text, in_room integer, in_lane text, in_lease_ms bigint, offsets bigint[], transaction_ids text[], rejections text[], payload_hashes bytea[], payloads bytea[], payload_states text[], payload_sizes integer[], are_json boolean[], keys bytea[], all_headers text[], traceparents text[], timestamps_ms bigint[], hole_firsts bigint[], hole_nexts bigint[])
- RETURNS TABLE(answer text, next_offset bigint, reason text, results text, message_ids bigint[], claimed integer)
+ RETURNS TABLE(answer text, next_offset bigint, reason text, results text, message_ids bigint[], claimed integer, lease_ends_at bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -993,6 +1062,7 @@ begin
     ) c;
   message_ids := minted;
   claimed := least(in_room, length(results) - length(replace(results, 'r', '')));
+  lease_ends_at := lease_micros(written_at + in_lease_ms * interval '1 millisecond');
   return next;
 end
 $function$
@@ -1004,6 +1074,42 @@ CREATE OR REPLACE FUNCTION public.is_maximum(measure text)
  IMMUTABLE PARALLEL SAFE
 AS $function$
   select right(measure, 4) = '_max'
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.keep_stray(in_actor text, in_transaction_id text, in_payload_sha256 bytea, in_attempt integer, in_lease_ends_at timestamp with time zone, in_outcome text, in_status_code integer, in_duration_ms integer, in_reason text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  insert into stray_outcomes (actor, transaction_id, payload_sha256, attempt, lease_ends_at, outcome, status_code, duration_ms,
+      reason)
+    values (in_actor, in_transaction_id, in_payload_sha256, in_attempt, in_lease_ends_at, in_outcome, in_status_code,
+      in_duration_ms, in_reason)
+    on conflict do nothing;
+  perform place_strays(in_transaction_id);
+  return not exists (
+    select from stray_outcomes s
+    where s.transaction_id = in_transaction_id and s.attempt = in_attempt and s.lease_ends_at = in_lease_ends_at
+      and s.actor = in_actor
+  );
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.last_position()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+begin
+  return coalesce((select e.position from message_events e order by e.position desc limit 1), 0);
+end
 $function$
 ;
 
@@ -1074,7 +1180,18 @@ CREATE OR REPLACE FUNCTION public.lease_ends_at(due_at timestamp with time zone,
  LANGUAGE sql
  STABLE STRICT
 AS $function$
-  select greatest(due_at, greatest(pg_postmaster_start_time(), reconnected_at) + grace_ms * interval '1 millisecond')
+  select greatest(due_at, greatest(pg_postmaster_start_time(), reconnected_at, (
+      select c.recorded_at from server_changes c where c.from_timeline is not null order by c.epoch desc limit 1
+    )) + grace_ms * interval '1 millisecond')
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.lease_micros(lease_ends_at timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+AS $function$
+  select (extract(epoch from lease_ends_at) * 1000000)::bigint
 $function$
 ;
 
@@ -1117,7 +1234,7 @@ $function$
 ;
 
 CREATE OR REPLACE FUNCTION public.look(in_status text, in_actor text, room integer, bytes_max bigint, in_lease_ms bigint, statuses text[], look_from timestamp with time zone[], reconnected_at timestamp with time zone, grace_ms bigint)
- RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, status text, due_in_ms double precision, next_look_from text)
+ RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint, status text, due_in_ms double precision, next_look_from text, last_position bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -1131,8 +1248,8 @@ declare
   earliest timestamptz;
 begin
   return query
-    select c.message_id, c.attempt, c.retry_count, c.transaction_id, c.payload, c.traceparent, c.age_ms, null::text,
-      null::double precision, null::text
+    select c.message_id, c.attempt, c.retry_count, c.transaction_id, c.payload, c.traceparent, c.age_ms, c.lease_ends_at,
+      null::text, null::double precision, null::text, null::bigint
     from claim(in_status, in_actor, room, bytes_max, in_lease_ms, look_from[1]) c;
   for place in 1 .. cardinality(statuses) loop
     select s.due_at into earliest from message_states s
@@ -1140,11 +1257,12 @@ begin
       order by s.due_at limit 1;
     looked_at := clock_timestamp();
     return query select null::bigint, null::int, null::int, null::text, null::bytea, null::text, null::double precision,
-      statuses[place],
+      null::bigint, statuses[place],
       extract(epoch from case statuses[place] when 'processing' then lease_ends_at(earliest, reconnected_at, grace_ms)
         else earliest end - looked_at)::double precision * 1000,
       least(earliest, looked_at - interval '35 seconds' + case statuses[place] when 'processing'
-        then coalesce((select min(lease_ms) from instances), 0) else 0 end * interval '1 millisecond')::text;
+        then coalesce((select min(lease_ms) from instances), 0) else 0 end * interval '1 millisecond')::text,
+      last_position();
   end loop;
 end
 $function$
@@ -1159,51 +1277,37 @@ AS $function$
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.observe_late(in_actor text, in_message_id bigint, in_attempt integer, in_outcome text, in_status_code integer, in_duration_ms integer, in_reason text)
+CREATE OR REPLACE FUNCTION public.observe_late(in_actor text, in_message_id bigint, in_transaction_id text, in_attempt integer, in_lease_ends_at timestamp with time zone, in_outcome text, in_status_code integer, in_duration_ms integer, in_reason text)
  RETURNS text
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
 AS $function$
-declare
-  held message_states;
-  written_at timestamptz;
 begin
-  select * into held from message_states where message_id = in_message_id for no key update;
-  if not found or in_attempt is null or in_attempt > held.attempts or in_attempt < 1 then
-    return 'stale';
+  perform from message_states where message_id = in_message_id and transaction_id = in_transaction_id for no key update;
+  if not found then
+    return 'stray';
   end if;
-  perform 1 from message_events e
+  perform from message_events e
+    where e.message_id = in_message_id and e.type = 'attempt_started' and e.attempt = in_attempt and e.actor = in_actor
+      and e.due_at = in_lease_ends_at;
+  if not found then
+    return 'stray';
+  end if;
+  perform from message_events e
     where e.message_id = in_message_id and e.attempt = in_attempt and e.actor = in_actor and e.outcome = in_outcome
       and e.type in ('succeeded', 'attempt_failed', 'late_result_observed');
   if found then
     return 'already';
   end if;
-  written_at := greatest(clock_timestamp(), held.recorded_at);
-  if in_outcome = 'accepted' and held.status = 'processing' then
-    insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, attempt, outcome,
-        reason)
-      values (in_message_id, held.version + 1, greatest(current_position(), held.position), written_at, 'attempt_abandoned',
-        in_actor, 'failed', held.retry_count, held.attempts, 'unknown',
-        format('superseded: attempt %s was accepted late', in_attempt));
-    held.version := held.version + 1;
-    held.status := 'failed';
-    held.due_at := null;
-  end if;
-  insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
-      outcome, status_code, duration_ms, reason)
-    values (in_message_id, held.version + 1, greatest(current_position(), held.position), written_at, 'late_result_observed',
-      in_actor,
-      case when in_outcome = 'accepted' then 'success' else held.status end,
-      held.retry_count,
-      case when in_outcome = 'accepted' then null else held.due_at end,
-      in_attempt, in_outcome, in_status_code, in_duration_ms, in_reason);
+  perform append_late(in_actor, in_message_id, in_attempt, format('attempt %s', in_attempt), in_outcome, in_status_code,
+    in_duration_ms, in_reason);
   return 'late';
 end
 $function$
 ;
 
 CREATE OR REPLACE FUNCTION public.open_attempts(in_actor text)
- RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, started_ms_ago double precision)
+ RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint, started_ms_ago double precision)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -1219,7 +1323,7 @@ declare
 begin
   return query
   select s.message_id, s.attempts, s.retry_count, s.transaction_id::text, r.payload, r.traceparent,
-    (extract(epoch from looked_at - s.created_at) * 1000)::double precision,
+    (extract(epoch from looked_at - s.created_at) * 1000)::double precision, lease_micros(s.due_at),
     (extract(epoch from looked_at - e.recorded_at) * 1000)::double precision
   from message_states s
   join records r on r.message_id = s.message_id and r.version = 1
@@ -1228,7 +1332,48 @@ begin
     where b.message_id = s.message_id and b.type = 'attempt_started' order by b.version desc limit 1
   ) e
   where s.status = 'processing' and s.due_at is not null and s.claimed_by = in_actor
+    and e.recorded_at > coalesce((select max(c.recorded_at) from server_changes c where c.from_timeline is not null), '-infinity')
   order by s.message_id;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.place_strays(in_transaction_id text DEFAULT NULL::text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+declare
+  stray record;
+  told text;
+begin
+  -- In the order of messages, as everywhere.
+  for stray in
+    select s.*, i.message_id
+    from stray_outcomes s
+    join inbox i on i.transaction_id = s.transaction_id and i.payload_sha256 = s.payload_sha256
+    where in_transaction_id is null or s.transaction_id = in_transaction_id
+    order by i.message_id, s.attempt, s.lease_ends_at
+    limit 1000
+  loop
+    perform from message_states where message_id = stray.message_id for no key update;
+    delete from stray_outcomes s
+      where s.transaction_id = stray.transaction_id and s.attempt = stray.attempt and s.lease_ends_at = stray.lease_ends_at
+        and s.actor = stray.actor;
+    -- Somebody else was faster.
+    continue when not found;
+    told := format('attempt %s of %s, which a failover took out of the log%s', stray.attempt, stray.actor, ': ' || stray.reason);
+    -- A COMMIT whose answer was lost had it kept, and placed, before.
+    perform from message_events e
+      where e.message_id = stray.message_id and e.type = 'late_result_observed' and e.attempt is null and e.actor = stray.actor
+        and e.reason = told;
+    if not found then
+      perform append_late(stray.actor, stray.message_id, null, told, stray.outcome, stray.status_code, stray.duration_ms, told);
+    end if;
+  end loop;
+  return (select count(*) from stray_outcomes);
 end
 $function$
 ;
@@ -1968,6 +2113,71 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.recognize_server(in_actor text, in_change text, in_seen bigint)
+ RETURNS TABLE(change text, recorded_at timestamp with time zone, epoch integer, timeline integer, from_timeline integer, lost_positions bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  -- More than can be lost unseen: of positions, and of the ids that they may have given out (a slice has 500 at most).
+  margin constant bigint := 1000000;
+  ids_each constant bigint := 500;
+  here_system text := (select system_identifier::text from pg_control_system());
+  here_timeline int := ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int;
+  here_position bigint;
+  known server_changes;
+  lost bigint;
+  is_rewound boolean;
+  begun int;
+begin
+  for attempt in 1 .. 2 loop
+    here_position := last_position();
+    lost := greatest(in_seen - here_position, 0);
+    known := null;
+    select c.* into known from server_changes c order by c.epoch desc limit 1;
+    -- What was seen before a change that the caller has not heard of says nothing about this log; unless it has heard of one that
+    -- this log does not know.
+    is_rewound := lost > 0 and (in_change = server_change(known) or not exists (
+      select from server_changes c where server_change(c) = in_change
+    ));
+    exit when known.system_identifier = here_system and known.timeline = here_timeline and is_rewound is not true;
+    -- A log from an older cluster is first given an epoch by an operator, because nothing can be appended before.
+    exit when rewound_by(log_floor()) > 0;
+    if attempt = 1 then
+      -- Whoever appends holds a lock on this table: nothing is under way while the change is recorded. Then look once more, since
+      -- another instance may have recorded it.
+      lock table log_epochs in access exclusive mode;
+      continue;
+    end if;
+    if known.epoch is null then
+      insert into server_changes (epoch, actor, system_identifier, timeline, position)
+        select max(l.epoch), in_actor, here_system, here_timeline, here_position from log_epochs l;
+    else
+      insert into log_epochs as l (epoch, base, actor, reason)
+        select max(o.epoch) + 1, max(o.base) + margin + coalesce(lost, 0), in_actor,
+          format('the server changed: system %s, timeline %s, last position %s', here_system, here_timeline, here_position)
+        from log_epochs o
+        returning l.epoch into begun;
+      perform setval('message_ids', greatest(nextval('message_ids'), (select max(s.message_id) from message_states s))
+        + margin + coalesce(lost, 0) * ids_each);
+      insert into server_changes (epoch, actor, system_identifier, timeline, position, from_system_identifier, from_timeline,
+          from_position, lost_after)
+        select begun, in_actor, here_system, here_timeline, here_position, known.system_identifier, known.timeline, in_seen,
+          least(pg_last_xact_replay_timestamp(),
+            (select e.recorded_at from message_events e order by e.position desc limit 1));
+    end if;
+    select c.* into strict known from server_changes c order by c.epoch desc limit 1;
+  end loop;
+  return query
+    select server_change(known), known.recorded_at, known.epoch, known.timeline,
+      known.from_timeline, greatest(known.from_position - known.position, 0)
+    where known.epoch is not null;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.record_id(topic text, partition integer, incarnation integer, kafka_offset bigint)
  RETURNS text
  LANGUAGE sql
@@ -2092,7 +2302,16 @@ AS $function$
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.settle(in_actor text, message_ids bigint[], attempts integer[], outcomes text[], status_codes integer[], durations_ms integer[], reasons text[], delays_ms bigint[])
+CREATE OR REPLACE FUNCTION public.server_change(of server_changes)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select of.epoch || '@' || lease_micros(of.recorded_at)
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.settle(in_actor text, message_ids bigint[], transaction_ids text[], attempts integer[], leases timestamp with time zone[], outcomes text[], status_codes integer[], durations_ms integer[], reasons text[], delays_ms bigint[])
  RETURNS text[]
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2110,14 +2329,17 @@ declare
 begin
   with input as materialized (
     select i.*, m.version, m.retry_count, m.position, m.recorded_at,
-      m.status = 'processing' and m.attempts = i.attempt and m.claimed_by = in_actor as is_open
+      m.status = 'processing' and m.attempts = i.attempt and m.claimed_by = in_actor and m.due_at = i.lease_ends_at
+        and m.transaction_id = i.transaction_id as is_open
     from (
-      select * from unnest(message_ids, attempts, outcomes, status_codes, durations_ms, reasons, delays_ms) with ordinality
-        as u(message_id, attempt, outcome, status_code, duration_ms, reason, delay_ms, place)
+      select * from unnest(message_ids, transaction_ids, attempts, leases, outcomes, status_codes, durations_ms, reasons, delays_ms)
+        with ordinality as u(message_id, transaction_id, attempt, lease_ends_at, outcome, status_code, duration_ms, reason, delay_ms,
+          place)
       order by u.message_id
     ) i
     left join lateral (
-      select s.version, s.retry_count, s.position, s.recorded_at, s.status, s.attempts, s.claimed_by
+      select s.version, s.retry_count, s.position, s.recorded_at, s.status, s.attempts, s.claimed_by, s.due_at,
+        s.transaction_id
       from message_states s where s.message_id = i.message_id limit 1 for no key update
     ) m on true
   ),
@@ -2149,8 +2371,8 @@ begin
   for late in select place from unnest(answers) with ordinality as a(answer, place) where answer is null
     order by message_ids[place]
   loop
-    answers[late] := observe_late(in_actor, message_ids[late], attempts[late], outcomes[late], status_codes[late],
-      durations_ms[late], reasons[late]);
+    answers[late] := observe_late(in_actor, message_ids[late], transaction_ids[late], attempts[late], leases[late],
+      outcomes[late], status_codes[late], durations_ms[late], reasons[late]);
   end loop;
   return answers;
 end

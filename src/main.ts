@@ -6,7 +6,7 @@ import { banner } from './banner.ts'
 import { configure, readEnvironment, type Config } from './config.ts'
 import { startEmbedded, type Embedded } from './embedded/start-embedded.ts'
 import { classifyFault } from './log/fault.ts'
-import { refuseStandby } from './log/refuse-standby.ts'
+import { ServerWatch } from './log/server-watch.ts'
 import type { InstanceId } from './message/message.ts'
 import { createMetrics } from './metrics.ts'
 import { prepareDatabase } from './prepare-database.ts'
@@ -57,11 +57,11 @@ async function main(): Promise<void> {
 
 /** Serves, starts, and drains when the signal aborts. */
 async function live(run: Run, embedded: Embedded, signal: AbortSignal): Promise<void> {
-  const { config, connection, instance, release, metrics, logger } = run.options
+  const { config, connection, server, instance, release, metrics, logger } = run.options
   const api = await serve(
     { host: config.api.host, port: config.api.port },
     {
-      database: createPool(connection, logger, apiPoolMax, refuseStandby),
+      database: createPool(connection, logger, apiPoolMax, server.verify),
       metrics,
       logger,
       instance,
@@ -101,13 +101,18 @@ function prepare(config: Config, embedded: Embedded, logger: Logger): Run {
   const release = readRelease()
   const connectionString = config.database.url ?? embedded.databaseUrl
   const connection = { connectionString, ssl: config.database.ssl }
+  const instance = ulid() as InstanceId
+  const serverChanges = new Hint()
+  const server = new ServerWatch(instance, logger, () => serverChanges.give())
   const options: ServiceOptions = {
     config,
     connection,
     brokers: config.kafka.brokers ?? [embedded.brokers],
     downstreamUrl: new URL(config.downstream.url ?? embedded.downstreamUrl),
-    database: createPool(connection, logger, poolMax, refuseStandby),
-    instance: ulid() as InstanceId,
+    database: createPool(connection, logger, poolMax, server.verify),
+    server,
+    serverChanges,
+    instance,
     release,
     metrics: createMetrics(release),
     logger,

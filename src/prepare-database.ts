@@ -21,6 +21,7 @@ export async function prepareDatabase(options: ServiceOptions): Promise<void> {
   )
   if (applied.length > 0) logger.info({ applied }, 'schema brought up to date')
   await refuseRewound(options, server.role)
+  await options.server.begin(database)
   await register(options)
 }
 

@@ -4,6 +4,7 @@ import { createDeliverer } from './deliver/deliver.ts'
 import { dispatch } from './dispatch/dispatch.ts'
 import { consume } from './ingest/consume.ts'
 import { registerInstance } from './log/register-instance.ts'
+import type { ServerWatch } from './log/server-watch.ts'
 import type { InstanceId } from './message/message.ts'
 import type { Metrics } from './metrics.ts'
 import type { Failpoint } from './runtime/failpoint.ts'
@@ -19,6 +20,9 @@ export type ServiceOptions = {
   brokers: string[]
   downstreamUrl: URL
   database: pg.Pool
+  server: ServerWatch
+  /** Given when the log is on another server than before, or is an older copy: what is known of it is to be judged anew. */
+  serverChanges: Hint
   instance: InstanceId
   release: string
   metrics: Metrics
@@ -33,7 +37,7 @@ export type ServiceOptions = {
  * the one shortcut is the room of the fresh lane, handed to the consumer here.
  */
 export function startService(options: ServiceOptions) {
-  const { config, database, instance, metrics, logger, failpoint, events } = options
+  const { config, database, server, instance, metrics, logger, failpoint, events } = options
   const { lanes, downstream } = config
   const deliverer = createDeliverer({
     url: options.downstreamUrl,
@@ -44,6 +48,10 @@ export function startService(options: ServiceOptions) {
     tls: downstream.tls,
   })
   const decisions = new Hint()
+  options.serverChanges.on(() => {
+    dispatcher.wake('reconnect')
+    events.give()
+  })
   const listener = listen({
     connectionString: config.database.listenUrl ?? options.connection.connectionString,
     ssl: options.connection.ssl,
@@ -55,6 +63,8 @@ export function startService(options: ServiceOptions) {
       else events.give()
     },
     onUp: (reconnect) => {
+      // Whatever became of the server broke this session. If nothing answers now, whoever needs an answer asks again.
+      if (reconnect) void server.recognize(database).catch(() => undefined)
       dispatcher.wake(reconnect ? 'reconnect' : 'start')
       decisions.give()
       events.give()
@@ -63,6 +73,7 @@ export function startService(options: ServiceOptions) {
   })
   const dispatcher = dispatch({
     database,
+    server,
     instance,
     limits: lanes,
     leaseMs: lanes.leaseMs,
@@ -83,6 +94,7 @@ export function startService(options: ServiceOptions) {
     database,
     lane: { reserve: (max) => dispatcher.reserveFresh(max) },
     decisions,
+    serverChanges: options.serverChanges,
     metrics,
     logger,
     failpoint,

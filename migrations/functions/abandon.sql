@@ -4,6 +4,7 @@ create or replace function abandon(
   in_actor text,
   message_ids bigint[],
   attempts int[],
+  leases timestamptz[],
   delays_ms bigint[],
   reconnected_at timestamptz,
   grace_ms bigint
@@ -22,10 +23,11 @@ declare
 begin
   with input as materialized (
     select i.*, m.version, m.retry_count, m.position, m.recorded_at,
-      coalesce(m.status = 'processing' and m.attempts = i.attempt
+      coalesce(m.status = 'processing' and m.attempts = i.attempt and m.due_at = i.lease_ends_at
         and lease_ends_at(m.due_at, reconnected_at, grace_ms) <= abandoned_at, false) as is_expired
     from (
-      select * from unnest(message_ids, attempts, delays_ms) with ordinality as u(message_id, attempt, delay_ms, place)
+      select * from unnest(message_ids, attempts, leases, delays_ms) with ordinality
+        as u(message_id, attempt, lease_ends_at, delay_ms, place)
       order by u.message_id
     ) i
     left join lateral (

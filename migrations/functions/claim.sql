@@ -9,7 +9,7 @@ create or replace function claim(
   in_lease_ms bigint,
   look_from timestamptz
 ) returns table (message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea, traceparent text,
-  age_ms double precision)
+  age_ms double precision, lease_ends_at bigint)
 language plpgsql volatile security definer
 set search_path = public, pg_temp
 set jit = off
@@ -49,18 +49,18 @@ begin
     ) r
   ),
   chosen as materialized (
-    select * from measured where bytes_before < bytes_max
+    select m.*, greatest(looked_at, m.recorded_at) + in_lease_ms * interval '1 millisecond' as lease_end
+    from measured m where m.bytes_before < bytes_max
   ),
   started as (
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt)
     select c.message_id, c.version + 1, greatest((select current_position()), c.position), greatest(looked_at, c.recorded_at),
-      'attempt_started', in_actor, 'processing', c.retry_count,
-      greatest(looked_at, c.recorded_at) + in_lease_ms * interval '1 millisecond', c.attempts + 1
+      'attempt_started', in_actor, 'processing', c.retry_count, c.lease_end, c.attempts + 1
     from chosen c
     order by c.message_id
   )
   select c.message_id, c.attempts + 1, c.retry_count, c.transaction_id::text, c.payload, c.traceparent,
-    (extract(epoch from looked_at - c.created_at) * 1000)::double precision
+    (extract(epoch from looked_at - c.created_at) * 1000)::double precision, lease_micros(c.lease_end)
   from chosen c
   order by c.due_at, c.message_id;
 end

@@ -1,6 +1,7 @@
--- Attempts whose lease has ended with no outcome, oldest first. `in_a_row`: the attempt before was abandoned too.
+-- Attempts whose lease has ended with no outcome, oldest first, and since when. `in_a_row`: the attempt before was abandoned too.
 create or replace function expired(reconnected_at timestamptz, grace_ms bigint, look_from timestamptz, rows_max int)
-returns table (message_id bigint, attempt int, retry_count int, in_a_row boolean, transaction_id text)
+returns table (message_id bigint, attempt int, retry_count int, in_a_row boolean, transaction_id text, lease_ends_at bigint,
+  claimed_by text, overdue_ms double precision)
 language plpgsql volatile security definer
 set search_path = public, pg_temp
 set jit = off
@@ -15,7 +16,8 @@ begin
     return;
   end if;
   return query
-  select s.message_id, s.attempts, s.retry_count, abandoned_before(s.message_id, s.attempts), s.transaction_id::text
+  select s.message_id, s.attempts, s.retry_count, abandoned_before(s.message_id, s.attempts), s.transaction_id::text,
+    lease_micros(s.due_at), s.claimed_by, (extract(epoch from looked_at - s.due_at) * 1000)::double precision
   from message_states s
   where s.status = 'processing' and s.due_at is not null and s.due_at <= looked_at and s.due_at >= look_from
   order by s.due_at, s.message_id

@@ -31,7 +31,8 @@ create or replace function ingest(
   timestamps_ms bigint[],
   hole_firsts bigint[],
   hole_nexts bigint[]
-) returns table (answer text, next_offset bigint, reason text, results text, message_ids bigint[], claimed int)
+) returns table (answer text, next_offset bigint, reason text, results text, message_ids bigint[], claimed int,
+  lease_ends_at bigint)
 language plpgsql volatile security definer
 set search_path = public, pg_temp
 set jit = off
@@ -219,6 +220,7 @@ begin
     ) c;
   message_ids := minted;
   claimed := least(in_room, length(results) - length(replace(results, 'r', '')));
+  lease_ends_at := lease_micros(written_at + in_lease_ms * interval '1 millisecond');
   return next;
 end
 $$;

@@ -1,6 +1,7 @@
 -- One look of a lane, in one round trip: starts what is due and fits in `room`, then says when to look next. The claimed rows
 -- come first, then a row with a null message_id for each status the lane waits on: in how many milliseconds, by the
--- database's clock, its earliest row is due (0 or less: now; null: nothing waits), and the bound to look from next time.
+-- database's clock, its earliest row is due (0 or less: now; null: nothing waits), and the bound to look from next time; with
+-- how far the log reaches, so that the caller knows if ever it ends below that.
 --
 -- That bound is the earliest waiting row, or if that is earlier the lowest due_at that a row still uncommitted may have: it was
 -- written at most 35 s ago (statement_timeout is 30 s), and a lease ends no sooner than the shortest one allows.
@@ -15,7 +16,8 @@ create or replace function look(
   reconnected_at timestamptz,
   grace_ms bigint
 ) returns table (message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea, traceparent text,
-  age_ms double precision, status text, due_in_ms double precision, next_look_from text)
+  age_ms double precision, lease_ends_at bigint, status text, due_in_ms double precision, next_look_from text,
+  last_position bigint)
 language plpgsql volatile security definer
 set search_path = public, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -28,8 +30,8 @@ declare
   earliest timestamptz;
 begin
   return query
-    select c.message_id, c.attempt, c.retry_count, c.transaction_id, c.payload, c.traceparent, c.age_ms, null::text,
-      null::double precision, null::text
+    select c.message_id, c.attempt, c.retry_count, c.transaction_id, c.payload, c.traceparent, c.age_ms, c.lease_ends_at,
+      null::text, null::double precision, null::text, null::bigint
     from claim(in_status, in_actor, room, bytes_max, in_lease_ms, look_from[1]) c;
   for place in 1 .. cardinality(statuses) loop
     select s.due_at into earliest from message_states s
@@ -37,11 +39,12 @@ begin
       order by s.due_at limit 1;
     looked_at := clock_timestamp();
     return query select null::bigint, null::int, null::int, null::text, null::bytea, null::text, null::double precision,
-      statuses[place],
+      null::bigint, statuses[place],
       extract(epoch from case statuses[place] when 'processing' then lease_ends_at(earliest, reconnected_at, grace_ms)
         else earliest end - looked_at)::double precision * 1000,
       least(earliest, looked_at - interval '35 seconds' + case statuses[place] when 'processing'
-        then coalesce((select min(lease_ms) from instances), 0) else 0 end * interval '1 millisecond')::text;
+        then coalesce((select min(lease_ms) from instances), 0) else 0 end * interval '1 millisecond')::text,
+      last_position();
   end loop;
 end
 $$;

@@ -1,10 +1,11 @@
--- An outcome whose attempt is not open for the caller. The same outcome again is `already`. An accepted one is the truth: the
--- message becomes `success` from any state, and an attempt open meanwhile is abandoned as superseded in the same
--- transaction. A failure is recorded and changes nothing.
+-- An outcome whose attempt is not open for the caller, but was: the log knows that this caller started it, on this payment and with
+-- this lease. The same outcome again is `already`; otherwise it is recorded, `late`. `stray` if the log knows no such attempt.
 create or replace function observe_late(
   in_actor text,
   in_message_id bigint,
+  in_transaction_id text,
   in_attempt int,
+  in_lease_ends_at timestamptz,
   in_outcome text,
   in_status_code int,
   in_duration_ms int,
@@ -13,39 +14,25 @@ create or replace function observe_late(
 language plpgsql volatile
 set search_path = public, pg_temp
 as $$
-declare
-  held message_states;
-  written_at timestamptz;
 begin
-  select * into held from message_states where message_id = in_message_id for no key update;
-  if not found or in_attempt is null or in_attempt > held.attempts or in_attempt < 1 then
-    return 'stale';
+  perform from message_states where message_id = in_message_id and transaction_id = in_transaction_id for no key update;
+  if not found then
+    return 'stray';
   end if;
-  perform 1 from message_events e
+  perform from message_events e
+    where e.message_id = in_message_id and e.type = 'attempt_started' and e.attempt = in_attempt and e.actor = in_actor
+      and e.due_at = in_lease_ends_at;
+  if not found then
+    return 'stray';
+  end if;
+  perform from message_events e
     where e.message_id = in_message_id and e.attempt = in_attempt and e.actor = in_actor and e.outcome = in_outcome
       and e.type in ('succeeded', 'attempt_failed', 'late_result_observed');
   if found then
     return 'already';
   end if;
-  written_at := greatest(clock_timestamp(), held.recorded_at);
-  if in_outcome = 'accepted' and held.status = 'processing' then
-    insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, attempt, outcome,
-        reason)
-      values (in_message_id, held.version + 1, greatest(current_position(), held.position), written_at, 'attempt_abandoned',
-        in_actor, 'failed', held.retry_count, held.attempts, 'unknown',
-        format('superseded: attempt %s was accepted late', in_attempt));
-    held.version := held.version + 1;
-    held.status := 'failed';
-    held.due_at := null;
-  end if;
-  insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
-      outcome, status_code, duration_ms, reason)
-    values (in_message_id, held.version + 1, greatest(current_position(), held.position), written_at, 'late_result_observed',
-      in_actor,
-      case when in_outcome = 'accepted' then 'success' else held.status end,
-      held.retry_count,
-      case when in_outcome = 'accepted' then null else held.due_at end,
-      in_attempt, in_outcome, in_status_code, in_duration_ms, in_reason);
+  perform append_late(in_actor, in_message_id, in_attempt, format('attempt %s', in_attempt), in_outcome, in_status_code,
+    in_duration_ms, in_reason);
   return 'late';
 end
 $$;

@@ -1,8 +1,9 @@
 -- The attempts that a lane holds according to the log, with what is needed to send them: what a lost COMMIT answer leaves
--- behind. Reads the open attempts of all instances, which their concurrency bounds.
+-- behind. Reads the open attempts of all instances, which their concurrency bounds. Those from before the last change of the server
+-- are left to their leases: the lane may have sent them and stored an outcome that was lost.
 create or replace function open_attempts(in_actor text)
 returns table (message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea, traceparent text,
-  age_ms double precision, started_ms_ago double precision)
+  age_ms double precision, lease_ends_at bigint, started_ms_ago double precision)
 language plpgsql volatile security definer
 set search_path = public, pg_temp
 set jit = off
@@ -17,7 +18,7 @@ declare
 begin
   return query
   select s.message_id, s.attempts, s.retry_count, s.transaction_id::text, r.payload, r.traceparent,
-    (extract(epoch from looked_at - s.created_at) * 1000)::double precision,
+    (extract(epoch from looked_at - s.created_at) * 1000)::double precision, lease_micros(s.due_at),
     (extract(epoch from looked_at - e.recorded_at) * 1000)::double precision
   from message_states s
   join records r on r.message_id = s.message_id and r.version = 1
@@ -26,6 +27,7 @@ begin
     where b.message_id = s.message_id and b.type = 'attempt_started' order by b.version desc limit 1
   ) e
   where s.status = 'processing' and s.due_at is not null and s.claimed_by = in_actor
+    and e.recorded_at > coalesce((select max(c.recorded_at) from server_changes c where c.from_timeline is not null), '-infinity')
   order by s.message_id;
 end
 $$;

@@ -12,7 +12,7 @@ declare
   ground text;
 begin
   foreach ground in array array['message_events', 'inbox', 'records', 'partition_advances', 'partition_holes',
-    'partition_decisions', 'instances', 'log_epochs']
+    'partition_decisions', 'instances', 'log_epochs', 'server_changes']
   loop
     execute format('create or replace trigger append_only before update or delete or truncate on %I
       for each statement execute function refuse_change()', ground);

@@ -1,11 +1,15 @@
 -- Appends the outcomes of attempts, a batch at a time. The fence is the attempt: an outcome counts while its attempt is open
--- and held by the caller. Each input has an answer of its own, so that one stale row never fails its batch: `appended`;
+-- and held by the caller. An attempt is named by its payment, its number and its lease, because a failover with loss gives message
+-- ids and numbers out again. Each input has an answer of its own, so that one stale row never fails its batch: `appended`;
 -- `already` (the same outcome again, after a COMMIT whose answer was lost); `late` (recorded as observed after the attempt had
--- ended otherwise); `stale` (no such attempt). `delays_ms` is the delay before the retry; null makes a failure a dead letter.
+-- ended otherwise); `stray` (the log knows no such attempt; nothing was recorded, see keep_stray). `delays_ms` is the delay before
+-- the retry; null makes a failure a dead letter.
 create or replace function settle(
   in_actor text,
   message_ids bigint[],
+  transaction_ids text[],
   attempts int[],
+  leases timestamptz[],
   outcomes text[],
   status_codes int[],
   durations_ms int[],
@@ -27,14 +31,17 @@ declare
 begin
   with input as materialized (
     select i.*, m.version, m.retry_count, m.position, m.recorded_at,
-      m.status = 'processing' and m.attempts = i.attempt and m.claimed_by = in_actor as is_open
+      m.status = 'processing' and m.attempts = i.attempt and m.claimed_by = in_actor and m.due_at = i.lease_ends_at
+        and m.transaction_id = i.transaction_id as is_open
     from (
-      select * from unnest(message_ids, attempts, outcomes, status_codes, durations_ms, reasons, delays_ms) with ordinality
-        as u(message_id, attempt, outcome, status_code, duration_ms, reason, delay_ms, place)
+      select * from unnest(message_ids, transaction_ids, attempts, leases, outcomes, status_codes, durations_ms, reasons, delays_ms)
+        with ordinality as u(message_id, transaction_id, attempt, lease_ends_at, outcome, status_code, duration_ms, reason, delay_ms,
+          place)
       order by u.message_id
     ) i
     left join lateral (
-      select s.version, s.retry_count, s.position, s.recorded_at, s.status, s.attempts, s.claimed_by
+      select s.version, s.retry_count, s.position, s.recorded_at, s.status, s.attempts, s.claimed_by, s.due_at,
+        s.transaction_id
       from message_states s where s.message_id = i.message_id limit 1 for no key update
     ) m on true
   ),
@@ -66,8 +73,8 @@ begin
   for late in select place from unnest(answers) with ordinality as a(answer, place) where answer is null
     order by message_ids[place]
   loop
-    answers[late] := observe_late(in_actor, message_ids[late], attempts[late], outcomes[late], status_codes[late],
-      durations_ms[late], reasons[late]);
+    answers[late] := observe_late(in_actor, message_ids[late], transaction_ids[late], attempts[late], leases[late],
+      outcomes[late], status_codes[late], durations_ms[late], reasons[late]);
   end loop;
   return answers;
 end

@@ -34,7 +34,9 @@ export async function attempt(
   return {
     claim,
     messageId: claim.messageId,
+    transactionId: claim.transactionId,
     attempt: claim.attempt,
+    leaseEndsAt: claim.leaseEndsAt,
     outcome,
     durationMs: performance.now() - startedAt,
     decision: decide(outcome, claim.retries, policy),
@@ -60,6 +62,10 @@ export function reportAttempt(
     outcome: outcome.kind,
     status_code: 'statusCode' in outcome ? outcome.statusCode : null,
     ms: Math.round(durationMs * 10) / 10,
+  }
+  if (answer === 'stray') {
+    logger.warn({ ...line, answer }, 'outcome kept of an attempt that a failover took out of the log')
+    return
   }
   if (answer === 'late' || answer === 'stale') {
     logger.warn({ ...line, answer }, 'outcome came after its attempt had ended')

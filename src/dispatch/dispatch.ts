@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import { lanes as laneNames, type Lane as LaneName } from '../message/message.ts'
 import type { RetryPolicy } from '../message/decide.ts'
+import type { ServerWatch } from '../log/server-watch.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { wait } from '../runtime/wait.ts'
@@ -16,6 +17,7 @@ import { sweep } from './sweep.ts'
 export type DispatchOptions = {
   database: Pool
   instance: string
+  server: Pick<ServerWatch, 'change' | 'see' | 'recognize'>
   limits: Readonly<Record<LaneName, number>>
   leaseMs: number
   timeoutMs: number
@@ -58,7 +60,7 @@ type Line = {
 /** Starts the two lanes, fresh work and retries: one code path, room of their own, so that neither starves the other. */
 export function dispatch(options: DispatchOptions): Dispatcher {
   const stop = new AbortController()
-  const outage = new Outage(options.leaseMs, options.timeoutMs)
+  const outage = new Outage(options.leaseMs, options.timeoutMs, options.server)
   const lines = laneNames.map((name) => createLine(name, options, outage))
   const isBehind = (): boolean => lines.some((line) => line.settler.behind)
   const isHeld: Lane['holds'] = (attempt) => lines.some((line) => line.lane.holds(attempt))

@@ -1,5 +1,5 @@
-import type { Claim } from '../log/claim.ts'
-import type { Lane as LaneName, MessageId } from '../message/message.ts'
+import type { AttemptName, Claim } from '../log/claim.ts'
+import type { Lane as LaneName } from '../message/message.ts'
 
 /** How long a doubtful transaction can still come to be committed: the server ends every statement before. */
 const doubtMaxMs = 35_000
@@ -197,9 +197,10 @@ export class Lane {
 
 const never = new AbortController().signal
 
-/** One attempt of one message: after a freeze a lane may hold an earlier attempt beside the open one. */
-type AttemptName = { readonly messageId: MessageId; readonly attempt: number }
-
-function keyOf({ messageId, attempt }: AttemptName): string {
-  return `${messageId}/${attempt}`
+/**
+ * After a freeze a lane may hold an earlier attempt beside the open one, and after a failover one of another payment under the same
+ * id and number.
+ */
+function keyOf({ messageId, attempt, leaseEndsAt }: AttemptName): string {
+  return `${messageId}/${attempt}/${leaseEndsAt}`
 }

@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import type { Lease } from '../log/lease.ts'
 import { readClock } from '../log/read-clock.ts'
+import type { ServerWatch } from '../log/server-watch.ts'
 
 /**
  * Whether the database is away from this instance, and since when, by its own clock, it is back. Until a grace after that
@@ -9,10 +10,12 @@ import { readClock } from '../log/read-clock.ts'
 export class Outage {
   readonly #leaseMs: number
   readonly #graceMs: number
+  readonly #server: Pick<ServerWatch, 'recognize'>
   #reconnectedAt = '-infinity'
   #away = false
 
-  constructor(leaseMs: number, timeoutMs: number) {
+  constructor(leaseMs: number, timeoutMs: number, server: Pick<ServerWatch, 'recognize'>) {
+    this.#server = server
     this.#leaseMs = leaseMs
     this.#graceMs = timeoutMs + 5_000
   }
@@ -24,6 +27,8 @@ export class Outage {
   /** Asks the database for its time if it was away; throws what pg throws while it still is. */
   async end(database: Pool): Promise<void> {
     if (!this.#away) return
+    // Behind a pooler no connection of ours need have broken.
+    await this.#server.recognize(database)
     this.#reconnectedAt = await readClock(database)
     this.#away = false
   }

@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
 import { look, type LookFrom } from '../log/look.ts'
+import type { ServerWatch } from '../log/server-watch.ts'
 import type { RetryPolicy } from '../message/decide.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
@@ -12,6 +13,8 @@ import { takeOver } from './take-over.ts'
 
 export type LaneDependencies = {
   database: Pool
+  /** Is told how far the log was seen to reach. */
+  server: Pick<ServerWatch, 'change' | 'see'>
   outage: Outage
   waker: Waker
   policy: RetryPolicy
@@ -41,7 +44,7 @@ export async function runLane(
   signal: AbortSignal,
 ): Promise<void> {
   const { database, outage, waker, logger } = dependencies
-  let view: View = { lookFrom: {}, leasesAt: 0 }
+  let view = blank(dependencies)
   let pauseMs = pauseFirstMs
   while (!signal.aborted) {
     try {
@@ -57,7 +60,7 @@ export async function runLane(
       if (found.more) continue
       const cause = await sleep(lane, dependencies, found.dueInMs, lookedAt, signal)
       // The bound is right as long as the database's clock is; whoever says that something was missed has it looked for anew.
-      if (cause === 'sweep' || cause === 'reconnect') view = { lookFrom: {}, leasesAt: 0 }
+      if (cause === 'sweep' || cause === 'reconnect') view = blank(dependencies)
     } catch (error) {
       outage.begin()
       lane.lastError = messageOf(error)
@@ -74,10 +77,20 @@ type View = {
   lookFrom: LookFrom
   /** On performance.now()'s clock: no lease can have ended unseen before. */
   leasesAt: number
+  /** The change of the server since when that holds. */
+  change: string | null
 }
+
+/** After a change of the server nothing that was seen before says where to look. */
+function blank({ server }: LaneDependencies): View {
+  return { lookFrom: {}, leasesAt: 0, change: server.change }
+}
+
 type Found = { more: boolean; dueInMs: number | null; view: View }
 
-async function lookOnce(lane: Lane, dependencies: LaneDependencies, view: View): Promise<Found> {
+async function lookOnce(lane: Lane, dependencies: LaneDependencies, known: View): Promise<Found> {
+  const { change } = dependencies.server
+  const view = known.change === change ? known : blank(dependencies)
   const lookedAt = performance.now()
   // The retry lane takes over for both lanes. Under load the index is full of leases that were settled long before their end:
   // finding the earliest cost 11 µs a message when every look did it.
@@ -101,6 +114,7 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, view: View):
     reservation.doubt()
     throw error
   }
+  dependencies.server.see(found.lastPosition, change)
   lane.idle = found.dueInMs === null || found.dueInMs > 0
   if (found.claims.length > 0) dependencies.failpoint(`${lane.name}.after_claim`)
   reservation.start(found.claims)
@@ -108,7 +122,7 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, view: View):
   if (found.expired) {
     const taken = await takeOver({ lane, ...dependencies, lookFrom: lookFrom.processing ?? '-infinity' })
     // What is left is held by this instance and about to be settled.
-    return { more: taken > 0, dueInMs: 1_000, view: { lookFrom, leasesAt: 0 } }
+    return { more: taken > 0, dueInMs: 1_000, view: { lookFrom, leasesAt: 0, change } }
   }
   const leasesAt = withLeases ? nextLeases(lookedAt, found.leaseEndsInMs, dependencies) : view.leasesAt
   // What is due and did not come although there was room is locked by another instance, or above the bytes of one look.
@@ -116,7 +130,7 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, view: View):
   return {
     more,
     dueInMs: withLeases ? found.dueInMs : sooner(found.dueInMs, leasesAt),
-    view: { lookFrom, leasesAt },
+    view: { lookFrom, leasesAt, change },
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import { classifyFault } from '../log/fault.ts'
 import { findUnlocked } from '../log/find-unlocked.ts'
+import { keepStray } from '../log/keep-stray.ts'
 import { settle, type SettleAnswer, type Settlement } from '../log/settle.ts'
 import type { Claim } from '../log/claim.ts'
 import type { Logger } from '../runtime/logger.ts'
@@ -158,6 +159,8 @@ export class Settler {
     try {
       this.#beforeStore()
       const answers = await settle(this.#database, this.#actor, batch)
+      for (const [at, each] of batch.entries())
+        if (answers[at] === 'stray') await keepStray(this.#database, this.#actor, each, each.claim.payload)
       this.#held.delete(batch)
       if (this.#held.size + this.#locked.length === 0) this.#lastError = null
       return answers

@@ -120,6 +120,11 @@ export class Assignment {
     this.follow(this.#position(current))
   }
 
+  /** The log may end elsewhere than it was seen to: what it has lost is fetched again, also where Kafka has nothing new. */
+  repositionAll(): void {
+    this.reposition([...this.#places.values()])
+  }
+
   /** An operator may have decided. */
   reconsider(): void {
     this.reposition([...this.#places.values()].filter((place) => place.stopped))

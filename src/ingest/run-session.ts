@@ -25,6 +25,8 @@ export type ConsumeOptions = {
   readonly lane: FreshLane
   /** Given whenever an operator may have decided about a stopped partition. */
   readonly decisions: Pick<Hint, 'on'>
+  /** Given when the log may end elsewhere than it was seen to. */
+  readonly serverChanges: Pick<Hint, 'on'>
   readonly metrics: Metrics
   readonly logger: Logger
   readonly failpoint?: (name: string) => void
@@ -71,6 +73,7 @@ export async function runSession(
     }),
     onOutOfRange((of, partition) => of === topic && assignment.doubt(partition)),
     options.decisions.on(() => assignment.reconsider()),
+    options.serverChanges.on(() => assignment.repositionAll()),
   ]
   const batches = { ...options, kafka, assignment, failpoint: options.failpoint ?? (() => undefined) }
   try {

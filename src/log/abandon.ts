@@ -1,15 +1,16 @@
 import type { Pool } from 'pg'
 import type { Decision } from '../message/decide.ts'
 import type { MessageId, TransactionId } from '../message/message.ts'
-import { int4Array, int8Array } from './binary-array.ts'
+import { int4Array, int8Array, timestamptzArray } from './binary-array.ts'
+import type { AttemptName } from './claim.ts'
 import type { Lease } from './lease.ts'
 import { delayOf } from './settle.ts'
 
 /** An attempt whose lease has ended with no outcome. */
-export type Expired = {
-  messageId: MessageId
-  transactionId: TransactionId
-  attempt: number
+export type Expired = AttemptName & {
+  /** The instance and lane that hold it. */
+  holder: string
+  overdueMs: number
   retries: number
   /** Whether the attempt before it was abandoned too. */
   inARow: boolean
@@ -28,15 +29,22 @@ export async function findExpired(
     attempt: number
     retry_count: number
     in_a_row: boolean
+    lease_ends_at: string
+    claimed_by: string
+    overdue_ms: number
   }>({
     name: 'expired',
-    text: 'select message_id, transaction_id, attempt, retry_count, in_a_row from expired($1, $2, $3, $4)',
+    text: `select message_id, transaction_id, attempt, retry_count, in_a_row, lease_ends_at, claimed_by, overdue_ms
+      from expired($1, $2, $3, $4)`,
     values: [lease.reconnectedAt, lease.graceMs, lookFrom, rowsMax],
   })
   return rows.map((row) => ({
     messageId: row.message_id as MessageId,
     transactionId: row.transaction_id as TransactionId,
     attempt: row.attempt,
+    leaseEndsAt: BigInt(row.lease_ends_at),
+    holder: row.claimed_by,
+    overdueMs: row.overdue_ms,
     retries: row.retry_count,
     inARow: row.in_a_row,
   }))
@@ -51,11 +59,12 @@ export async function abandon(
 ): Promise<boolean[]> {
   const { rows } = await database.query<{ answers: string[] }>({
     name: 'abandon',
-    text: 'select abandon($1, $2, $3, $4, $5, $6) as answers',
+    text: 'select abandon($1, $2, $3, $4, $5, $6, $7) as answers',
     values: [
       actor,
       int8Array(abandonments.map((each) => BigInt(each.expired.messageId))),
       int4Array(abandonments.map((each) => each.expired.attempt)),
+      timestamptzArray(abandonments.map((each) => each.expired.leaseEndsAt)),
       int8Array(abandonments.map((each) => delayOf(each.decision))),
       lease.reconnectedAt,
       lease.graceMs,

@@ -6,12 +6,22 @@
  * dimension, then for each element an int32 byte length (-1 for null) and its bytes; all big-endian.
  * Source: `array_recv` in PostgreSQL's src/backend/utils/adt/arrayfuncs.c.
  */
-const oids = { boolean: 16, bytea: 17, int8: 20, int4: 23, text: 25 } as const
+const oids = { boolean: 16, bytea: 17, int8: 20, int4: 23, text: 25, timestamptz: 1184 } as const
 
 const headerBytes = 20
 
 export function int8Array(values: readonly (bigint | null)[]): Buffer {
   return fixed(oids.int8, values, 8, (buffer, value, at) => buffer.writeBigInt64BE(value, at))
+}
+
+// PostgreSQL counts microseconds from the year 2000.
+const epochMicros = 946_684_800_000_000n
+
+/** Of times in microseconds since 1970. */
+export function timestamptzArray(micros: readonly bigint[]): Buffer {
+  return fixed(oids.timestamptz, micros, 8, (buffer, value, at) =>
+    buffer.writeBigInt64BE(value - epochMicros, at),
+  )
 }
 
 export function int4Array(values: readonly (number | null)[]): Buffer {

@@ -8,7 +8,8 @@ export async function findOpenAttempts(
 ): Promise<{ claim: Claim; startedMsAgo: number }[]> {
   const { rows } = await database.query<ClaimRow & { started_ms_ago: number }>({
     name: 'open_attempts',
-    text: `select message_id, attempt, retry_count, transaction_id, payload, traceparent, age_ms, started_ms_ago
+    text: `select message_id, attempt, retry_count, transaction_id, payload, traceparent, age_ms, lease_ends_at,
+        started_ms_ago
       from open_attempts($1)`,
     values: [actor],
   })

@@ -52,7 +52,7 @@ export type IngestAnswer =
 
 const statement = {
   name: 'ingest',
-  text: `select answer, next_offset, reason, results, message_ids, claimed
+  text: `select answer, next_offset, reason, results, message_ids, claimed, lease_ends_at
     from ingest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)`,
 }
 
@@ -118,6 +118,7 @@ type IngestRow = {
   results: string | null
   message_ids: string[] | null
   claimed: number | null
+  lease_ends_at: string | null
 }
 
 function encodeRecords(records: readonly DecodedRecord[]): Buffer[] {
@@ -145,24 +146,26 @@ function readResults(
   const results: RecordResult[] = []
   const claims: Claim[] = []
   const claimed = row.claimed ?? 0
+  const leaseEndsAt = BigInt(row.lease_ends_at ?? 0)
   records.forEach((record, at) => {
     const result = resultsByLetter[letters.charAt(at)]
     if (result === undefined) throw new Error(`ingest() answered ${letters} for ${records.length} records`)
     results.push(result)
     const messageId = row.message_ids?.[at]
     if (result === 'received' && claims.length < claimed && messageId !== undefined) {
-      claims.push(firstAttempt(messageId as MessageId, record))
+      claims.push(firstAttempt(messageId as MessageId, record, leaseEndsAt))
     }
   })
   return { results, claims }
 }
 
-function firstAttempt(messageId: MessageId, record: DecodedRecord): Claim {
+function firstAttempt(messageId: MessageId, record: DecodedRecord, leaseEndsAt: bigint): Claim {
   if (record.payload === null) throw new Error(`message ${messageId} was received without a payload`)
   return {
     messageId,
     transactionId: record.transactionId as TransactionId,
     attempt: 1,
+    leaseEndsAt,
     retries: 0,
     payload: record.payload,
     traceparent: record.traceparent,

@@ -14,6 +14,8 @@ export type Look = {
   expired: boolean
   /** Where to look from next time, by status. */
   lookFrom: LookFrom
+  /** The position of the last event that can be seen. */
+  lastPosition: bigint
 }
 
 /** A lower bound of due_at for each status a lane waits on: nothing waits below it. It spares re-reading dead index entries. */
@@ -24,8 +26,8 @@ const bytesMax = 4 * 1024 * 1024
 
 const statement = {
   name: 'look',
-  text: `select message_id, attempt, retry_count, transaction_id, payload, traceparent, age_ms, status, due_in_ms,
-      next_look_from
+  text: `select message_id, attempt, retry_count, transaction_id, payload, traceparent, age_ms, lease_ends_at, status,
+      due_in_ms, next_look_from, last_position
     from look($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 }
 
@@ -69,8 +71,15 @@ export async function look(
     leaseEndsInMs,
     expired: leaseEndsInMs !== null && leaseEndsInMs <= 0,
     lookFrom: { ...lookFrom, ...Object.fromEntries(waiting.map((row) => [row.status, row.next_look_from])) },
+    lastPosition: BigInt(waiting.at(-1)?.last_position ?? 0),
   }
 }
 
-type WaitingRow = { message_id: null; status: Status; due_in_ms: number | null; next_look_from: string }
+type WaitingRow = {
+  message_id: null
+  status: Status
+  due_in_ms: number | null
+  next_look_from: string
+  last_position: string
+}
 type LookRow = ClaimRow | WaitingRow

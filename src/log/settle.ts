@@ -1,14 +1,12 @@
 import type { Pool } from 'pg'
 import type { Decision } from '../message/decide.ts'
-import type { MessageId } from '../message/message.ts'
 import type { Outcome } from '../message/outcome.ts'
-import { int4Array, int8Array, textArray } from './binary-array.ts'
+import { int4Array, int8Array, textArray, timestamptzArray } from './binary-array.ts'
+import type { AttemptName } from './claim.ts'
 import { cleanText } from './clean-text.ts'
 
 /** The end of one attempt: what came back, and what is to follow. */
-export type Settlement = {
-  messageId: MessageId
-  attempt: number
+export type Settlement = AttemptName & {
   outcome: Outcome
   durationMs: number
   decision: Decision
@@ -16,11 +14,14 @@ export type Settlement = {
 
 /**
  * What the log made of a settlement. `already`: the same outcome stood there, as after a COMMIT whose answer was lost.
- * `late`: the attempt had ended otherwise; recorded as observed. `stale`: there is no such attempt.
+ * `late`: the attempt had ended otherwise; recorded as observed. `stray`: the log knows no such attempt, and nothing was recorded.
  */
-export type SettleAnswer = 'appended' | 'already' | 'late' | 'stale'
+export type SettleAnswer = 'appended' | 'already' | 'late' | 'stray' | 'stale'
 
-const statement = { name: 'settle', text: 'select settle($1, $2, $3, $4, $5, $6, $7, $8) as answers' }
+const statement = {
+  name: 'settle',
+  text: 'select settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) as answers',
+}
 
 /**
  * Appends the outcomes of attempts held by `actor`, each with its own answer, in one transaction.
@@ -37,7 +38,9 @@ export async function settle(
     values: [
       actor,
       int8Array(settlements.map((each) => BigInt(each.messageId))),
+      textArray(settlements.map((each) => each.transactionId)),
       int4Array(settlements.map((each) => each.attempt)),
+      timestamptzArray(settlements.map((each) => each.leaseEndsAt)),
       textArray(settlements.map((each) => each.outcome.kind)),
       int4Array(settlements.map((each) => ('statusCode' in each.outcome ? each.outcome.statusCode : null))),
       int4Array(settlements.map((each) => Math.round(each.durationMs))),

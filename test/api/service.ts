@@ -144,8 +144,7 @@ export async function storeDeadLetters(pool: Pool, ids: readonly string[]): Prom
     pool,
     'instance-1/fresh',
     claims.map((claim) => ({
-      messageId: claim.messageId,
-      attempt: claim.attempt,
+      ...claim,
       outcome: { kind: 'refused', statusCode: 422, reason: 'HTTP 422' },
       durationMs: 1,
       decision: { then: 'dead_letter' },

@@ -3,6 +3,7 @@ import t from 'tap'
 import { dispatch } from '../../src/dispatch/dispatch.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { database } from '../support/database.ts'
+import { sameServer } from '../log/support.ts'
 import { until } from '../support/until.ts'
 
 t.test(
@@ -12,6 +13,7 @@ t.test(
     const dispatcher = dispatch({
       database: pool,
       instance: 'instance-1',
+      server: sameServer,
       limits: { fresh: 10, retry: 5 },
       leaseMs: 60_000,
       timeoutMs: 30_000,

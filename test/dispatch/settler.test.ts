@@ -3,15 +3,16 @@ import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import type pg from 'pg'
 import { Settler, type Finished } from '../../src/dispatch/settler.ts'
-import type { MessageId, TransactionId } from '../../src/message/message.ts'
-import { accepted, fresh, openAttempts, session } from '../log/support.ts'
+import type { MessageId } from '../../src/message/message.ts'
+import type { Claim } from '../../src/log/claim.ts'
+import { accepted, fresh, openClaims, session } from '../log/support.ts'
 import { database } from '../support/database.ts'
 import { until } from '../support/until.ts'
 
 /** A settler with 400 attempts open in the log; the row of the first one's message is locked by another session. */
 async function setUp(t: Test) {
   const { pool, url } = await database(t)
-  const finished = (await openAttempts(pool, 400)).map(finish)
+  const finished = (await openClaims(pool, 400)).map(finish)
   const settled = new Set<MessageId>()
   const batches: number[] = []
   const settler = new Settler({
@@ -37,23 +38,8 @@ async function setUp(t: Test) {
   return { pool, settler, settled, finished, batches, operator: operator.database }
 }
 
-function finish(messageId: MessageId): Finished {
-  return {
-    messageId,
-    attempt: 1,
-    outcome: accepted,
-    durationMs: 1,
-    decision: { then: 'success' },
-    claim: {
-      messageId,
-      transactionId: messageId as string as TransactionId,
-      attempt: 1,
-      retries: 0,
-      payload: Buffer.alloc(0),
-      traceparent: null,
-      ageMs: 0,
-    },
-  }
+function finish(claim: Claim): Finished {
+  return { ...claim, outcome: accepted, durationMs: 1, decision: { then: 'success' }, claim }
 }
 
 /** The session that waits for a lock. */

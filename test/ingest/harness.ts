@@ -118,6 +118,7 @@ export function startConsumer(
     database,
     lane,
     decisions,
+    serverChanges: new Hint(),
     metrics,
     logger,
     ...options,

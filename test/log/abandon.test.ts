@@ -4,7 +4,6 @@ import { abandon, findExpired, type Expired } from '../../src/log/abandon.ts'
 import { countMissed } from '../../src/log/count-missed.ts'
 import type { Lease } from '../../src/log/lease.ts'
 import { readClock } from '../../src/log/read-clock.ts'
-import { settle } from '../../src/log/settle.ts'
 import type { Decision } from '../../src/message/decide.ts'
 import { database } from '../support/database.ts'
 import { until } from '../support/until.ts'
@@ -20,8 +19,9 @@ import {
   retry,
   retryAtOnce,
   session,
-  settlement,
+  settle,
   settleOne,
+  settlement,
   stateOf,
   typesOf,
   unavailable,

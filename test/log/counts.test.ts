@@ -2,7 +2,6 @@ import t from 'tap'
 import type pg from 'pg'
 import { countByStatus } from '../../src/log/count-by-status.ts'
 import { foldCounts } from '../../src/log/fold-counts.ts'
-import { settle } from '../../src/log/settle.ts'
 import { database } from '../support/database.ts'
 import { until } from '../support/until.ts'
 import {
@@ -16,8 +15,9 @@ import {
   refused,
   rejectedRecord,
   session,
-  settlement,
+  settle,
   settleOne,
+  settlement,
   store,
   unavailable,
 } from './support.ts'

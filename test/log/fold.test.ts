@@ -5,7 +5,6 @@ import { countByStatus } from '../../src/log/count-by-status.ts'
 import type { DecodedRecord } from '../../src/log/ingest.ts'
 import { rebuild } from '../../src/log/rebuild.ts'
 import { replay } from '../../src/log/replay.ts'
-import { settle } from '../../src/log/settle.ts'
 import type { Decision } from '../../src/message/decide.ts'
 import type { MessageId } from '../../src/message/message.ts'
 import type { Outcome } from '../../src/message/outcome.ts'
@@ -21,6 +20,7 @@ import {
   refused,
   rejectedRecord,
   retryAtOnce,
+  settle,
   settlement,
   store,
   unavailable,

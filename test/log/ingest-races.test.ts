@@ -1,5 +1,4 @@
 import t from 'tap'
-import { settle } from '../../src/log/settle.ts'
 import type { DecodedRecord } from '../../src/log/ingest.ts'
 import { database } from '../support/database.ts'
 import {
@@ -10,8 +9,9 @@ import {
   openAttempts,
   record,
   session,
-  settlement,
+  settle,
   settleOne,
+  settlement,
   stateOf,
   store,
   topic,

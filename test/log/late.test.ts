@@ -1,7 +1,7 @@
 import t from 'tap'
-import { abandon } from '../../src/log/abandon.ts'
+import { abandon, findExpired } from '../../src/log/abandon.ts'
 import type { Decision } from '../../src/message/decide.ts'
-import type { MessageId, TransactionId } from '../../src/message/message.ts'
+import type { MessageId } from '../../src/message/message.ts'
 import { database } from '../support/database.ts'
 import {
   accepted,
@@ -25,7 +25,10 @@ const { pool } = await database(t)
 /** A message whose first attempt was abandoned by another instance. */
 async function abandoned(decision: Decision = retryAtOnce): Promise<MessageId> {
   const messageId = await openAttempt(pool, 0)
-  const expired = { messageId, transactionId: 'any' as TransactionId, attempt: 1, retries: 0, inARow: false }
+  const expired = (await findExpired(pool, noGrace, '-infinity', 100)).find(
+    (each) => each.messageId === messageId,
+  )
+  if (expired === undefined) throw new Error('its lease has not ended')
   const answers = await abandon(pool, 'instance-2/retry', [{ expired, decision }], noGrace)
   if (answers[0] !== true) throw new Error('the attempt was not abandoned')
   return messageId

@@ -5,7 +5,6 @@ import type pg from 'pg'
 import { countByStatus } from '../../src/log/count-by-status.ts'
 import { foldCounts } from '../../src/log/fold-counts.ts'
 import { rebuild, type Difference } from '../../src/log/rebuild.ts'
-import { settle } from '../../src/log/settle.ts'
 import { database } from '../support/database.ts'
 import { program } from '../support/program.ts'
 import {
@@ -21,8 +20,9 @@ import {
   refused,
   rejectedRecord,
   session,
-  settlement,
+  settle,
   settleOne,
+  settlement,
   startAttempt,
   stateOf,
   store,

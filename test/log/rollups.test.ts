@@ -9,7 +9,6 @@ import { errorBound, readLatency } from '../../src/log/rollups/read-latency.ts'
 import { readMinutes } from '../../src/log/rollups/read-minutes.ts'
 import { countByRetries, countUnknown } from '../../src/log/rollups/read-standing.ts'
 import { readThroughput } from '../../src/log/rollups/read-throughput.ts'
-import { settle } from '../../src/log/settle.ts'
 import { database } from '../support/database.ts'
 import { until } from '../support/until.ts'
 import {
@@ -22,8 +21,9 @@ import {
   refused,
   rejectedRecord,
   session,
-  settlement,
+  settle,
   settleOne,
+  settlement,
   startAttempt,
   stateOf,
   store,

@@ -1,19 +1,22 @@
 import t from 'tap'
-import { settle } from '../../src/log/settle.ts'
-import type { MessageId } from '../../src/message/message.ts'
+import { settle as settleNamed } from '../../src/log/settle.ts'
+import type { MessageId, TransactionId } from '../../src/message/message.ts'
 import { database } from '../support/database.ts'
 import {
   accepted,
   deadLetter,
   fresh,
+  newName,
+  openClaims,
   openAttempt,
   openAttempts,
   pendingMessage,
   refused,
   retry,
   session,
-  settlement,
+  settle,
   settleOne,
+  settlement,
   startAttempt,
   stateOf,
   typesOf,
@@ -121,7 +124,7 @@ t.test('the same settlement again is there already after the next attempt has st
   t.match(await stateOf(pool, messageId), { status: 'processing', attempts: 2, claimed_by: retry })
 })
 
-t.test('a stale row does not fail its batch', async (t) => {
+t.test('an attempt that the log does not know does not fail its batch', async (t) => {
   const messageId = await openAttempt(pool)
   const pending = await pendingMessage(pool)
   const answers = await settle(pool, fresh, [
@@ -130,9 +133,9 @@ t.test('a stale row does not fail its batch', async (t) => {
     settlement(messageId, 2, accepted),
     settlement(messageId, 0, accepted),
   ])
-  t.strictSame(answers, ['stale', 'stale', 'stale', 'stale'])
+  t.strictSame(answers, ['stray', 'stray', 'stray', 'stray'])
   const mixed = [settlement(pending, 1, accepted), settlement(messageId, 1, accepted)]
-  t.strictSame(await settle(pool, fresh, mixed), ['stale', 'appended'])
+  t.strictSame(await settle(pool, fresh, mixed), ['stray', 'appended'])
   t.match(await stateOf(pool, pending), { status: 'pending', version: 1 })
 })
 
@@ -141,7 +144,7 @@ t.test('each settlement has the answer at its own place, whatever the order of t
   const c = await pendingMessage(pool)
   await settleOne(pool, fresh, b!, 1, accepted)
   const batch = [settlement(c, 1, accepted), settlement(b!, 1, accepted), settlement(a!, 1, accepted)]
-  t.strictSame(await settle(pool, fresh, batch), ['stale', 'already', 'appended'])
+  t.strictSame(await settle(pool, fresh, batch), ['stray', 'already', 'appended'])
 })
 
 t.test('text that PostgreSQL refuses is cleaned before it comes to the batch', async (t) => {
@@ -186,15 +189,40 @@ t.test('a batch locks its messages in the order of their ids, whatever its own o
   t.strictSame(await settled, ['appended', 'appended'])
 })
 
-t.test('an outcome of another lane than the one that holds the attempt does not close it', async (t) => {
-  const messageId = await openAttempt(pool)
-  t.equal(await settleOne(pool, 'instance-2/fresh', messageId, 1, unavailable), 'late')
-  t.match(await stateOf(pool, messageId), { status: 'processing', claimed_by: fresh, retry_count: 0 })
-  t.equal(await settleOne(pool, fresh, messageId, 1, accepted), 'appended')
-  t.strictSame(await typesOf(pool, messageId), [
-    'received',
-    'attempt_started',
-    'late_result_observed',
-    'succeeded',
-  ])
-})
+t.test(
+  'an outcome of another lane than the one that started the attempt is not recorded as its',
+  async (t) => {
+    const messageId = await openAttempt(pool)
+    t.equal(await settleOne(pool, 'instance-2/fresh', messageId, 1, accepted), 'stray')
+    t.match(await stateOf(pool, messageId), { status: 'processing', claimed_by: fresh, retry_count: 0 })
+    t.equal(await settleOne(pool, fresh, messageId, 1, accepted), 'appended')
+    t.strictSame(await typesOf(pool, messageId), ['received', 'attempt_started', 'succeeded'])
+  },
+)
+
+t.test(
+  "an outcome never reaches another payment's message, though a failover gave it the same id, attempt and lane",
+  async (t) => {
+    const [claim] = await openClaims(pool)
+    const other = { ...settlement(claim!.messageId, 1, accepted), leaseEndsAt: claim!.leaseEndsAt }
+    const answers = await settleNamed(pool, fresh, [{ ...other, transactionId: newName() as TransactionId }])
+    t.strictSame(answers, ['stray'])
+    t.match(await stateOf(pool, claim!.messageId), { status: 'processing', version: 2 })
+    t.strictSame(await settleNamed(pool, fresh, [{ ...other, transactionId: claim!.transactionId }]), [
+      'appended',
+    ])
+  },
+)
+
+t.test(
+  'an outcome of an attempt that a failover took out of the log does not end the one that has its number now',
+  async (t) => {
+    const [claim] = await openClaims(pool)
+    const lost = { ...settlement(claim!.messageId, 1, accepted), transactionId: claim!.transactionId }
+    t.strictSame(await settleNamed(pool, fresh, [{ ...lost, leaseEndsAt: claim!.leaseEndsAt - 1n }]), [
+      'stray',
+    ])
+    t.match(await stateOf(pool, claim!.messageId), { status: 'processing', version: 2 })
+    t.strictSame(await settleNamed(pool, fresh, [{ ...lost, leaseEndsAt: claim!.leaseEndsAt }]), ['appended'])
+  },
+)

@@ -4,9 +4,11 @@ import type { Test } from 'tap'
 import { ingest, type DecodedRecord, type IngestAnswer } from '../../src/log/ingest.ts'
 import type { Lease } from '../../src/log/lease.ts'
 import { look, type Look, type LookFrom } from '../../src/log/look.ts'
-import { settle, type SettleAnswer, type Settlement } from '../../src/log/settle.ts'
+import { settle as settleNamed, type SettleAnswer, type Settlement } from '../../src/log/settle.ts'
+import type { AttemptName, Claim } from '../../src/log/claim.ts'
+import type { ServerWatch } from '../../src/log/server-watch.ts'
 import type { Decision } from '../../src/message/decide.ts'
-import type { Lane, MessageId } from '../../src/message/message.ts'
+import type { Lane, MessageId, TransactionId } from '../../src/message/message.ts'
 import type { Outcome } from '../../src/message/outcome.ts'
 
 export const topic = 'incoming'
@@ -98,9 +100,13 @@ export async function store(
 
 /** New messages with their first attempt open for `fresh`, in the order of their ids. A lease of 0 has ended already. */
 export async function openAttempts(database: pg.Pool, count = 1, leaseMs = 60_000): Promise<MessageId[]> {
+  return (await openClaims(database, count, leaseMs)).map((claim) => claim.messageId)
+}
+
+/** The same, as their lane holds them. */
+export async function openClaims(database: pg.Pool, count = 1, leaseMs = 60_000): Promise<Claim[]> {
   const records = Array.from({ length: count }, (_, at) => record(at, newName()))
-  const { claims } = await store(database, records, { room: count, leaseMs })
-  return claims.map((claim) => claim.messageId)
+  return (await store(database, records, { room: count, leaseMs })).claims
 }
 
 /** One new message with its first attempt open for `fresh`. */
@@ -140,13 +146,48 @@ export async function lookOnce(
   return look(database, lane, as, room, lease, lookFrom, lane === 'retry')
 }
 
+/** A settlement whose attempt is named by its number alone; `settle` asks the log for the rest. */
+export type ShortSettlement = Omit<Settlement, 'transactionId' | 'leaseEndsAt'>
+
 export function settlement(
   messageId: MessageId,
   attempt: number,
   outcome: Outcome,
   decision: Decision = outcome.kind === 'accepted' ? { then: 'success' } : retryAtOnce,
-): Settlement {
+): ShortSettlement {
   return { messageId, attempt, outcome, durationMs: 12, decision }
+}
+
+/** Settles attempts as the log names them; of one that it does not know, payment and lease are made up. */
+export async function settle(
+  database: pg.Pool,
+  as: string,
+  settlements: readonly ShortSettlement[],
+): Promise<SettleAnswer[]> {
+  const named: Settlement[] = []
+  for (const each of settlements) named.push({ ...each, ...(await nameAttempt(database, each)) })
+  return settleNamed(database, as, named)
+}
+
+export async function nameAttempt(
+  database: pg.Pool,
+  { messageId, attempt }: Pick<AttemptName, 'messageId' | 'attempt'>,
+): Promise<AttemptName> {
+  const { rows } = await database.query<{ transaction_id: string; lease: string }>(
+    `select f.transaction_id, lease_micros(e.due_at) as lease
+     from message_events e join message_events f on f.message_id = e.message_id and f.version = 1
+     where e.message_id = $1 and e.attempt = $2 and e.type = 'attempt_started'`,
+    [messageId, attempt],
+  )
+  const transactionId = (rows[0]?.transaction_id ?? 'unknown') as TransactionId
+  return { messageId, transactionId, attempt, leaseEndsAt: BigInt(rows[0]?.lease ?? 0) }
+}
+
+/** A server that is never another one. */
+export const sameServer: Pick<ServerWatch, 'change' | 'see' | 'recognize'> = {
+  change: null,
+  see: () => undefined,
+  recognize: () => Promise.resolve(),
 }
 
 export async function settleOne(

@@ -140,8 +140,7 @@ export class History {
   ): Promise<SettleAnswer | undefined> {
     const decision = decide(outcome, claim.retries, policy)
     const settlement = {
-      messageId: claim.messageId,
-      attempt: claim.attempt,
+      ...claim,
       outcome,
       durationMs: 3,
       decision,

@@ -27,15 +27,13 @@ async function fill(pool: Pool): Promise<void> {
   const claims = await store(pool, ['tx-1', 'tx-2', 'tx-3', 'tx-4'], { room: 3 })
   await settle(pool, 'instance-1/fresh', [
     {
-      messageId: claims[0]!.messageId,
-      attempt: 1,
+      ...claims[0]!,
       outcome: { kind: 'accepted', statusCode: 200 },
       durationMs: 20,
       decision: { then: 'success' },
     },
     {
-      messageId: claims[1]!.messageId,
-      attempt: 1,
+      ...claims[1]!,
       outcome: { kind: 'unknown', statusCode: null, reason: 'no answer to 4711 in time' },
       durationMs: 300,
       decision: { then: 'retry', delayMs: 600_000 },

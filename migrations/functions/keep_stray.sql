@@ -1,0 +1,31 @@
+-- Keeps the outcome of an attempt that the log does not know: a failover took it out. It is evidence of what became of its payment,
+-- and moves into the payment's log at once if that is there, or as soon as Kafka has handed the payment over again. Answers whether
+-- it has. The same outcome again is the same.
+create or replace function keep_stray(
+  in_actor text,
+  in_transaction_id text,
+  in_payload_sha256 bytea,
+  in_attempt int,
+  in_lease_ends_at timestamptz,
+  in_outcome text,
+  in_status_code int,
+  in_duration_ms int,
+  in_reason text
+) returns boolean
+language plpgsql volatile security definer
+set search_path = public, pg_temp
+as $$
+begin
+  insert into stray_outcomes (actor, transaction_id, payload_sha256, attempt, lease_ends_at, outcome, status_code, duration_ms,
+      reason)
+    values (in_actor, in_transaction_id, in_payload_sha256, in_attempt, in_lease_ends_at, in_outcome, in_status_code,
+      in_duration_ms, in_reason)
+    on conflict do nothing;
+  perform place_strays(in_transaction_id);
+  return not exists (
+    select from stray_outcomes s
+    where s.transaction_id = in_transaction_id and s.attempt = in_attempt and s.lease_ends_at = in_lease_ends_at
+      and s.actor = in_actor
+  );
+end
+$$;

@@ -1,0 +1,69 @@
+-- Which server the log is on, for an instance that may have come to another one: a promoted standby, a restored copy. Answers the
+-- latest change, which names it; a caller who knows another one has come to another server, and has to judge anew whatever it
+-- remembers. Records a change that nobody has recorded yet, and sees to it that no position and no message id of the part that may
+-- be lost is given out again.
+--
+-- `in_change` is the change that the caller knows, and `in_seen` the highest position that it has seen since (both null: none). A
+-- log that ends below it was put back to an older copy, though the server calls itself the same.
+create or replace function recognize_server(in_actor text, in_change text, in_seen bigint)
+returns table (change text, recorded_at timestamptz, epoch int, timeline int, from_timeline int, lost_positions bigint)
+language plpgsql volatile security definer
+set search_path = public, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  -- More than can be lost unseen: of positions, and of the ids that they may have given out (a slice has 500 at most).
+  margin constant bigint := 1000000;
+  ids_each constant bigint := 500;
+  here_system text := (select system_identifier::text from pg_control_system());
+  here_timeline int := ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int;
+  here_position bigint;
+  known server_changes;
+  lost bigint;
+  is_rewound boolean;
+  begun int;
+begin
+  for attempt in 1 .. 2 loop
+    here_position := last_position();
+    lost := greatest(in_seen - here_position, 0);
+    known := null;
+    select c.* into known from server_changes c order by c.epoch desc limit 1;
+    -- What was seen before a change that the caller has not heard of says nothing about this log; unless it has heard of one that
+    -- this log does not know.
+    is_rewound := lost > 0 and (in_change = server_change(known) or not exists (
+      select from server_changes c where server_change(c) = in_change
+    ));
+    exit when known.system_identifier = here_system and known.timeline = here_timeline and is_rewound is not true;
+    -- A log from an older cluster is first given an epoch by an operator, because nothing can be appended before.
+    exit when rewound_by(log_floor()) > 0;
+    if attempt = 1 then
+      -- Whoever appends holds a lock on this table: nothing is under way while the change is recorded. Then look once more, since
+      -- another instance may have recorded it.
+      lock table log_epochs in access exclusive mode;
+      continue;
+    end if;
+    if known.epoch is null then
+      insert into server_changes (epoch, actor, system_identifier, timeline, position)
+        select max(l.epoch), in_actor, here_system, here_timeline, here_position from log_epochs l;
+    else
+      insert into log_epochs as l (epoch, base, actor, reason)
+        select max(o.epoch) + 1, max(o.base) + margin + coalesce(lost, 0), in_actor,
+          format('the server changed: system %s, timeline %s, last position %s', here_system, here_timeline, here_position)
+        from log_epochs o
+        returning l.epoch into begun;
+      perform setval('message_ids', greatest(nextval('message_ids'), (select max(s.message_id) from message_states s))
+        + margin + coalesce(lost, 0) * ids_each);
+      insert into server_changes (epoch, actor, system_identifier, timeline, position, from_system_identifier, from_timeline,
+          from_position, lost_after)
+        select begun, in_actor, here_system, here_timeline, here_position, known.system_identifier, known.timeline, in_seen,
+          least(pg_last_xact_replay_timestamp(),
+            (select e.recorded_at from message_events e order by e.position desc limit 1));
+    end if;
+    select c.* into strict known from server_changes c order by c.epoch desc limit 1;
+  end loop;
+  return query
+    select server_change(known), known.recorded_at, known.epoch, known.timeline,
+      known.from_timeline, greatest(known.from_position - known.position, 0)
+    where known.epoch is not null;
+end
+$$;

@@ -1,0 +1,35 @@
+import { createHash } from 'node:crypto'
+import type { Pool } from 'pg'
+import { timestamptzArray } from './binary-array.ts'
+import { cleanText } from './clean-text.ts'
+import type { Settlement } from './settle.ts'
+
+/**
+ * Keeps the outcome of an attempt that the log does not know, as evidence for the payment with this id and these bytes. May be
+ * called again with the same.
+ *
+ * @returns whether it stands in that payment's log now; if not, it waits until Kafka has handed the payment over again
+ */
+export async function keepStray(
+  database: Pool,
+  actor: string,
+  settlement: Settlement,
+  payload: Buffer,
+): Promise<boolean> {
+  const { outcome } = settlement
+  const { rows } = await database.query<{ placed: boolean }>(
+    'select keep_stray($1, $2, $3, $4, ($5::timestamptz[])[1], $6, $7, $8, $9) as placed',
+    [
+      actor,
+      settlement.transactionId,
+      createHash('sha256').update(payload).digest(),
+      settlement.attempt,
+      timestamptzArray([settlement.leaseEndsAt]),
+      outcome.kind,
+      'statusCode' in outcome ? outcome.statusCode : null,
+      Math.round(settlement.durationMs),
+      'reason' in outcome ? cleanText(outcome.reason) : null,
+    ],
+  )
+  return rows[0]?.placed === true
+}
