@@ -1,5 +1,6 @@
 import type { LogEvent } from './event.ts'
 import type { Invariants } from './invariants.ts'
+import type { LostWindows } from './lost-windows.ts'
 import { nameOf, type Message } from './message.ts'
 
 const outcomesOf: Readonly<Record<string, readonly string[]>> = {
@@ -10,7 +11,12 @@ const outcomesOf: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** S5 and S6: an event that starts, ends or reports on an attempt, before it is folded into its message. */
-export function checkAttempts(message: Message, event: LogEvent, invariants: Invariants): void {
+export function checkAttempts(
+  message: Message,
+  event: LogEvent,
+  windows: LostWindows,
+  invariants: Invariants,
+): void {
   if (message.unretried !== null) checkWhatFollows(message, event, invariants)
   switch (event.type) {
     case 'attempt_started':
@@ -27,7 +33,8 @@ export function checkAttempts(message: Message, event: LogEvent, invariants: Inv
       return
     case 'late_result_observed':
       checkOutcome(message, event, invariants)
-      checkLate(message, event, invariants)
+      if (event.attempt === null) checkStray(message, event, windows, invariants)
+      else checkLate(message, event.attempt, event, invariants)
       return
     case 'received':
     case 'rejected':
@@ -105,9 +112,15 @@ function checkDeadLetter(message: Message, event: LogEvent, { S5 }: Invariants):
     S5.differ(nameOf(message), event.version, 'dead_lettered does not directly follow the end of an attempt')
 }
 
-function checkLate(message: Message, event: LogEvent, { S6 }: Invariants): void {
+/** An answer to an attempt that the log has lost names none; before the server has ever changed there is no such answer. */
+function checkStray(message: Message, event: LogEvent, windows: LostWindows, { S6 }: Invariants): void {
+  S6.checked++
+  if (!windows.hasChangedBy(event.recordedAt))
+    S6.differ(nameOf(message), event.version, 'late result of no attempt, and the server never changed')
+}
+
+function checkLate(message: Message, attempt: number, event: LogEvent, { S6 }: Invariants): void {
   const name = nameOf(message)
-  const attempt = event.attempt ?? 0
   const startedBy = message.startedBy.get(attempt)
   S6.checked++
   if (startedBy === undefined) {

@@ -2,6 +2,7 @@ import type pg from 'pg'
 import { doubled } from './doubled.ts'
 import type { LogEvent } from './event.ts'
 import { namedMax, type Invariants } from './invariants.ts'
+import type { LostWindows } from './lost-windows.ts'
 import { nameOf, type Message } from './message.ts'
 import type { FindActor } from './settings.ts'
 
@@ -9,15 +10,18 @@ type Excess = { actor: string; position: number; open: number; limit: number }
 
 /**
  * S17: how many attempts of an instance's lane are open at once, in the order of positions. An attempt that another instance
- * abandons is closed there. Holds the position of each start and end: 16 bytes an attempt.
+ * abandons is closed there. One that was open when the server changed is closed by that, because its end may have been lost. Holds
+ * the position of each start and end: 16 bytes an attempt.
  */
 export class Concurrency {
   readonly #invariants: Invariants
   readonly #findActor: FindActor
+  readonly #windows: LostWindows
   readonly #lanes = new Map<string, Moments>()
 
-  constructor(findActor: FindActor, invariants: Invariants) {
+  constructor(findActor: FindActor, windows: LostWindows, invariants: Invariants) {
     this.#findActor = findActor
+    this.#windows = windows
     this.#invariants = invariants
   }
 
@@ -31,7 +35,7 @@ export class Concurrency {
       case 'succeeded':
       case 'attempt_failed':
       case 'attempt_abandoned':
-        if (message.open !== null) this.#lane(message.open.actor).add(event.position, false)
+        this.#end(message, event.position)
         return
       case 'received':
       case 'rejected':
@@ -42,6 +46,11 @@ export class Concurrency {
       case 'late_result_observed':
         return
     }
+  }
+
+  /** Call it for every message when its log is read to its end. */
+  leave(message: Message): void {
+    this.#end(message, Infinity)
   }
 
   /** Call it when the log is read to its end. */
@@ -57,6 +66,12 @@ export class Concurrency {
       }
     }
     for (const excess of found) await this.#name(client, excess)
+  }
+
+  #end({ open }: Message, position: number): void {
+    if (open === null) return
+    const end = this.#windows.findBetween(open.position, position) ?? position
+    if (end !== Infinity) this.#lane(open.actor).add(end, false)
   }
 
   #lane(actor: string): Moments {

@@ -1,6 +1,7 @@
 import { decodeKey, digest, encodeKey } from './idempotency-key.ts'
 import { namedMax, type Invariants } from './invariants.ts'
 import { readJsonLines, readLineAt } from './json-lines.ts'
+import { LostWindows } from './lost-windows.ts'
 import { nameOf, type Message } from './message.ts'
 import { RequestTable, type Requests } from './request-table.ts'
 
@@ -16,8 +17,10 @@ export class Ledger {
   readonly #path: string
   readonly #invariants: Invariants
   readonly #table = new RequestTable()
+  #windows = new LostWindows([])
   #end = 0
   #openEffects = 0
+  #lostRequests = 0
 
   constructor(path: string, invariants: Invariants) {
     this.#path = path
@@ -35,6 +38,11 @@ export class Ledger {
       const identity = identityOf(line)
       if (line.effect && identity !== null) this.#table.addLaterEffect(identity)
     })
+  }
+
+  /** What the log has lost: call it before any message is checked. */
+  explainBy(windows: LostWindows): void {
+    this.#windows = windows
   }
 
   /** Call it for every message when its log is read to its end. */
@@ -60,13 +68,15 @@ export class Ledger {
   /**
    * Call it when the log is read to its end.
    *
-   * @returns how many effects are of attempts that are still open
+   * @returns how many effects are of attempts that are still open, and how many requests of attempts that the log has lost
    */
-  finish(): number {
+  finish(): { openEffects: number; lostRequests: number } {
     const { S21 } = this.#invariants
     S21.checked += this.#table.requests
     for (const entry of this.#table.strays()) {
-      if (S21.named.length === namedMax) S21.differMore(1)
+      const { times } = this.#table.read(entry)
+      if (times.every((at) => this.#windows.contain(at))) this.#lostRequests += times.length
+      else if (S21.named.length === namedMax) S21.differMore(1)
       else
         S21.differ(
           this.#nameLine(this.#table.read(entry).line),
@@ -74,7 +84,7 @@ export class Ledger {
           'was requested, and the log has no such message',
         )
     }
-    return this.#openEffects
+    return { openEffects: this.#openEffects, lostRequests: this.#lostRequests }
   }
 
   #add(line: Line, at: number): void {
@@ -98,6 +108,9 @@ export class Ledger {
     if (requests?.hasEffects === true) S21.differ(name, null, 'has more than one effect')
     if (!hasEffect || message.status === 'success' || message.doubtful) return
     if (message.open !== null) this.#openEffects++
+    // The effect may be of an attempt that the log has lost. The payment is about to be sent again, under the same key.
+    else if (message.status !== 'dead_letter' && requests.times.some((at) => this.#windows.contain(at)))
+      return
     else
       S21.differ(
         name,
@@ -107,6 +120,15 @@ export class Ledger {
   }
 
   #checkRequests(message: Message, { times }: Requests): void {
+    if (haveAttempts(times, message.startedAt)) return
+    // Some are of attempts that the log has lost; the others must have theirs all the same.
+    const kept = times.filter((at) => !this.#windows.contain(at))
+    if (kept.length < times.length && haveAttempts(kept, message.startedAt))
+      this.#lostRequests += times.length - kept.length
+    else this.#differ(message, times)
+  }
+
+  #differ(message: Message, times: readonly number[]): void {
     const { S21 } = this.#invariants
     const { startedAt } = message
     const name = nameOf(message)
@@ -114,15 +136,23 @@ export class Ledger {
       S21.differ(name, null, `${times.length} requests, and ${startedAt.length} attempts were started`)
       return
     }
-    const early = times.findIndex((at, nth) => at + clockToleranceMicros < (startedAt[nth] ?? Infinity))
-    if (early >= 0)
-      S21.differ(name, null, `request ${early + 1} came before attempt ${early + 1} was started`)
+    const early = findEarly(times, startedAt)
+    S21.differ(name, null, `request ${early + 1} came before attempt ${early + 1} was started`)
   }
 
   #nameLine(at: number): string {
     const line = parseLine(JSON.parse(readLineAt(this.#path, file, at)))
     return line?.transactionId ?? `key ${line?.key}`
   }
+}
+
+function haveAttempts(times: readonly number[], startedAt: readonly number[]): boolean {
+  return times.length <= startedAt.length && findEarly(times, startedAt) < 0
+}
+
+/** The first request that came before the attempt of its place was started; -1 if none did. */
+function findEarly(times: readonly number[], startedAt: readonly number[]): number {
+  return times.findIndex((at, nth) => at + clockToleranceMicros < (startedAt[nth] ?? Infinity))
 }
 
 /** By the body's own transaction id, so that a wrong key is told as that; else by the key. */

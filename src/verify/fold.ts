@@ -86,7 +86,12 @@ function start(message: Message, event: LogEvent): void {
   message.attempts = attempt
   message.dueAt = event.dueAt
   message.claimedBy = event.actor
-  message.open = { attempt, actor: event.actor, leaseEndsAt: event.dueAt ?? Infinity }
+  message.open = {
+    attempt,
+    actor: event.actor,
+    leaseEndsAt: event.dueAt ?? Infinity,
+    position: event.position,
+  }
   message.startedBy.set(attempt, event.actor)
   message.startedAt.push(event.recordedAt)
 }

@@ -39,7 +39,13 @@ export type Message = {
   doubtful: boolean
 }
 
-export type OpenAttempt = { readonly attempt: number; readonly actor: string; readonly leaseEndsAt: number }
+export type OpenAttempt = {
+  readonly attempt: number
+  readonly actor: string
+  readonly leaseEndsAt: number
+  /** Of the event that started it. */
+  readonly position: number
+}
 
 export type UnretriedEnd = { readonly event: LogEvent; readonly attempt: OpenAttempt | null }
 

@@ -25,6 +25,7 @@ export function printText(report: Report): string {
     )
   if (report.openEffects !== null)
     lines.push(`${group(report.openEffects)} effects are of attempts still open: no difference`)
+  lines.push(...printChanges(report))
   lines.push(
     `${differences === 0 ? 'clean' : `${group(differences)} differences`}: ` +
       `${group(report.messages)} messages, ${group(report.events)} events, as of ${report.snapshotAt}`,
@@ -50,6 +51,17 @@ export function printJson(report: Report): string {
       actor,
       reason,
     })),
+    server_changes: report.serverChanges.map((change) => ({
+      noticed_at: change.noticedAt,
+      actor: change.actor,
+      from_timeline: change.fromTimeline,
+      timeline: change.timeline,
+      lost_after: change.lostAfter,
+      from_position: change.fromPosition,
+      position: change.position,
+    })),
+    lost_requests: report.lostRequests,
+    stray_outcomes: report.strayOutcomes,
     invariants: report.invariants.map((invariant) => ({
       id: invariant.id,
       rule: invariant.rule,
@@ -61,6 +73,23 @@ export function printJson(report: Report): string {
       more: invariant.differences - invariant.named.length,
     })),
   })}\n`
+}
+
+/** What a failover or a restore explains. */
+function printChanges({ serverChanges, lostRequests, strayOutcomes }: Report): string[] {
+  const lines = serverChanges.map(({ noticedAt, actor, fromTimeline, timeline, lostAfter }) =>
+    printable(
+      `the database server changed (timeline ${fromTimeline} to ${timeline}, noticed at ${noticedAt} by ${actor}): ` +
+        `what was committed after ${lostAfter} may be missing: no difference`,
+    ),
+  )
+  if (lostRequests !== null && lostRequests > 0)
+    lines.push(`${group(lostRequests)} requests are of attempts that this took out of the log: no difference`)
+  if (strayOutcomes > 0)
+    lines.push(
+      `${group(strayOutcomes)} outcomes of such attempts wait until Kafka hands their payments over again: no difference`,
+    )
+  return lines
 }
 
 function printInvariant(invariant: Invariant): string[] {

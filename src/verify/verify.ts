@@ -12,6 +12,7 @@ import { checkFailures, checkPartitionFolds } from './check-rolled-up.ts'
 import { Rollups } from './check-rollups.ts'
 import { nameTransition } from './check-sequence.ts'
 import { createInvariants, type Invariant, type Invariants } from './invariants.ts'
+import { countStrays, readLostWindows, type ServerChange } from './lost-windows.ts'
 import { readActors } from './settings.ts'
 import { inSnapshot } from './snapshot.ts'
 import { walkLog } from './walk-log.ts'
@@ -40,6 +41,12 @@ export type Report = {
   readonly givenUp: readonly GivenUp[]
   /** Effects of attempts that are still open; null without a ledger. */
   readonly openEffects: number | null
+  /** Changes of the server below the log, of which each may have cost it its end. */
+  readonly serverChanges: readonly ServerChange[]
+  /** Requests of attempts that are not in the log because of that; null without a ledger. */
+  readonly lostRequests: number | null
+  /** Outcomes of such attempts that wait for their payment to be handed over again. */
+  readonly strayOutcomes: number
 }
 
 /**
@@ -66,13 +73,16 @@ export async function verify(evidence: Evidence): Promise<Report> {
     ledger?.readOn()
     const snapshotAt = await readClock(client)
     const findActor = await readActors(client)
+    const windows = await readLostWindows(client)
+    ledger?.explainBy(windows)
     const records = new Records(invariants)
     const identities = new Identities(invariants)
-    const concurrency = new Concurrency(findActor, invariants)
+    const concurrency = new Concurrency(findActor, windows, invariants)
     const rollups = new Rollups(invariants)
     const walked = await walkLog(client, {
       invariants,
       findActor,
+      windows,
       legal: await readTransitions(client),
       records,
       identities,
@@ -93,6 +103,7 @@ export async function verify(evidence: Evidence): Promise<Report> {
     await checkDecisions(client, invariants)
     const standing = await checkPartitions(client, records.partitions, invariants)
     const acknowledged = acknowledgements?.finish(standing)
+    const requested = ledger?.finish()
     return {
       snapshotAt,
       events: walked.events,
@@ -101,7 +112,10 @@ export async function verify(evidence: Evidence): Promise<Report> {
       notYetConsumed: acknowledged?.notYetConsumed ?? null,
       acknowledgedGivenUp: acknowledged?.givenUp ?? null,
       givenUp: standing.givenUp,
-      openEffects: ledger?.finish() ?? null,
+      openEffects: requested?.openEffects ?? null,
+      serverChanges: windows.changes,
+      lostRequests: requested?.lostRequests ?? null,
+      strayOutcomes: await countStrays(client),
     }
   })
 }

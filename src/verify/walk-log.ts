@@ -14,6 +14,7 @@ import { checkSequence } from './check-sequence.ts'
 import type { LogEvent, Status, StoredRecord, StoredState } from './event.ts'
 import { fold } from './fold.ts'
 import type { Invariants } from './invariants.ts'
+import type { LostWindows } from './lost-windows.ts'
 import { newMessage, type Message } from './message.ts'
 import { readLog } from './read-log.ts'
 import type { FindActor } from './settings.ts'
@@ -23,6 +24,7 @@ import { inKeyOrder } from './snapshot.ts'
 export type Checks = {
   readonly invariants: Invariants
   readonly findActor: FindActor
+  readonly windows: LostWindows
   readonly legal: ReadonlySet<string>
   readonly records: Records
   readonly identities: Identities
@@ -63,7 +65,7 @@ function checkEvent(message: Message, event: LogEvent, record: StoredRecord | nu
   const { invariants, findActor } = checks
   checkSequence(message, event, checks.legal, invariants)
   checkActors(message, event, findActor, invariants)
-  checkAttempts(message, event, invariants)
+  checkAttempts(message, event, checks.windows, invariants)
   checkSchedule(message, event, findActor, invariants)
   checks.concurrency.check(message, event)
   checks.records.check(message, event)
@@ -80,6 +82,7 @@ function endMessage(message: Message, state: StoredState | null, checks: Checks,
   checkLastAttempt(message, checks.invariants)
   checkState(message, state, checks.invariants)
   checks.rollups.addMessage(message)
+  checks.concurrency.leave(message)
   const identity = checks.identities.add(message)
   if (identity !== null) checks.ledger?.check(message, identity)
 }

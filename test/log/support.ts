@@ -175,7 +175,7 @@ export async function nameAttempt(
 ): Promise<AttemptName> {
   const { rows } = await database.query<{ transaction_id: string; lease: string }>(
     `select f.transaction_id, lease_micros(e.due_at) as lease
-     from message_events e join message_events f on f.message_id = e.message_id and f.version = 1
+     from public.message_events e join public.message_events f on f.message_id = e.message_id and f.version = 1
      where e.message_id = $1 and e.attempt = $2 and e.type = 'attempt_started'`,
     [messageId, attempt],
   )

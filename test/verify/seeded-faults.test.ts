@@ -30,7 +30,7 @@ const faults = [
     function: 'project',
     right: 'greatest(s.attempts, f.attempt)',
     wrong: 'coalesce(f.attempt, s.attempts)',
-    found: { S4: /^superseded v6: message_states\.attempts is 1, folding gives 2$/ },
+    found: { S4: /^late from the grave v7: message_states\.attempts is 1, folding gives 2$/ },
   },
   {
     function: 'project',
