@@ -1,6 +1,7 @@
 import { Gauge, Registry } from 'prom-client'
 import { countByStatus } from '../log/count-by-status.ts'
 import { listStopped } from '../log/list-stopped.ts'
+import { readServerChanges } from '../log/read-server-changes.ts'
 import { readPulse } from '../log/read-pulse.ts'
 import { ask } from './ask.ts'
 import type { ApiDependencies } from './dependencies.ts'
@@ -23,6 +24,10 @@ export async function exposeMetrics({ database, metrics, health, logger }: ApiDe
       setCounts(registry, await countByStatus(client))
       const pulse = await readPulse(client)
       const stopped = await listStopped(client)
+      const server = await readServerChanges(client)
+      set(registry, 'tqp_server_changes', changesHelp, server.changes)
+      set(registry, 'tqp_server_losses', lossesHelp, server.losses)
+      set(registry, 'tqp_stray_outcomes', straysHelp, server.strays)
       set(registry, 'tqp_oldest_due_age_seconds', oldestDueHelp, pulse.oldestDueAgeSeconds)
       set(registry, 'tqp_watermark_age_seconds', watermarkHelp, pulse.watermarkAgeSeconds)
       set(registry, 'tqp_stopped_partitions', 'Partitions that wait for an operator.', stopped.length)
@@ -40,6 +45,11 @@ export async function exposeMetrics({ database, metrics, health, logger }: ApiDe
 }
 
 const oldestDueHelp = 'How long the message that is longest overdue has waited; 0 if none waits.'
+const changesHelp =
+  'Times that the log came to another database server (a failover) or was put back to a copy.'
+const lossesHelp = 'Those of them after which the log ended below what had been seen in it.'
+const straysHelp =
+  'Outcomes of attempts that such a loss took, whose payment Kafka has not handed over again yet.'
 const watermarkHelp = 'How long an open writing transaction has held back readers of the log; 0 if none does.'
 
 function setHealth(registry: Registry, { listener, consumer }: Health): void {

@@ -1,5 +1,6 @@
 import { listStopped, type StoppedPartition } from '../log/list-stopped.ts'
 import { ping } from '../log/ping.ts'
+import { readServerChanges } from '../log/read-server-changes.ts'
 import { ask } from './ask.ts'
 import type { ApiDependencies } from './dependencies.ts'
 import type { Health } from './health.ts'
@@ -12,8 +13,9 @@ const checkMsMax = 2_000
 export async function status(dependencies: ApiDependencies): Promise<Answer> {
   const { database, instance, release } = dependencies
   // Asked together, so that a database that hangs costs one bound and not two.
-  const [databaseFault, stopped] = await Promise.all([
+  const [databaseFault, server, stopped] = await Promise.all([
     findDatabaseFault(dependencies),
+    ask(database, readServerChanges, checkMsMax).catch(() => null),
     ask(database, listStopped, checkMsMax).catch((): StoppedPartition[] | null => null),
   ])
   const health = dependencies.health()
@@ -27,6 +29,9 @@ export async function status(dependencies: ApiDependencies): Promise<Answer> {
     release,
     database_error: databaseFault,
     ...describe(health),
+    // Null where nobody can say, or where the server never changed.
+    server_change: server?.last ?? null,
+    stray_outcomes: server?.strays ?? null,
     // Null where nobody can say. A stopped partition waits for an operator; the service as a whole is well.
     stopped,
   })

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Health } from '../../src/api/health.ts'
+import { recognizeServer } from '../../src/log/recognize-server.ts'
 import { database } from '../support/database.ts'
 import { connectThroughProxy, startService, well } from './service.ts'
 
@@ -24,6 +25,8 @@ t.test('a service at work is healthy, ready and alive, and says what its parts d
     ],
     draining: false,
     starting: null,
+    server_change: null,
+    stray_outcomes: 0,
     stopped: [],
   })
   t.match(await call('GET', '/readyz'), { status: 200, json: { status: 'ready' } })
@@ -53,6 +56,29 @@ t.test(
     }
   },
 )
+
+t.test('a change of the database server is told, with what may be missing', async (t) => {
+  const { pool } = await database(t)
+  const { call } = await startService(t, pool)
+  await recognizeServer(pool, 'instance-1', null, null)
+  await pool.query('alter table server_changes disable trigger append_only')
+  await pool.query('update server_changes set timeline = 7')
+  const found = await recognizeServer(pool, 'instance-2', null, null)
+  t.equal(found?.epoch, 2)
+  t.match(await call('GET', '/status'), {
+    status: 200,
+    json: {
+      server_change: {
+        actor: 'instance-2',
+        from_timeline: 7,
+        timeline: 1,
+        noticed_at: /^20.*\.\d{6}Z$/,
+        position: '0',
+      },
+      stray_outcomes: 0,
+    },
+  })
+})
 
 t.test('a stopped partition is listed with its reason, and the service stays healthy', async (t) => {
   const { pool } = await database(t)
