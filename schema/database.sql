@@ -570,20 +570,26 @@ $function$
 CREATE OR REPLACE FUNCTION public.count_missed(in_status text, reconnected_at timestamp with time zone, grace_ms bigint)
  RETURNS integer
  LANGUAGE plpgsql
- STABLE SECURITY DEFINER
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
 AS $function$
 declare
   long_ago timestamptz := clock_timestamp() - interval '10 seconds';
+  listening text[];
 begin
   if in_status = 'processing' and lease_ends_at('-infinity', reconnected_at, grace_ms) > long_ago then
     return 0;
   end if;
+  if in_status = 'processing' then
+    listening := listening_instances();
+  end if;
   return (
     select count(*) from (
-      select 1 from message_states s where s.status = in_status and s.due_at is not null and s.due_at <= long_ago limit 1000
+      select 1 from message_states s where s.status = in_status and s.due_at is not null and s.due_at <= long_ago
+        and (listening is null or split_part(s.claimed_by, '/', 1) <> all (listening))
+      limit 1000
     ) missed
   );
 end
@@ -692,7 +698,7 @@ $function$
 ;
 
 CREATE OR REPLACE FUNCTION public.expired(reconnected_at timestamp with time zone, grace_ms bigint, look_from timestamp with time zone, rows_max integer)
- RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, in_a_row boolean, transaction_id text, lease_ends_at bigint, claimed_by text, overdue_ms double precision)
+ RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, in_a_row boolean, transaction_id text, lease_ends_at bigint, claimed_by text, is_listening boolean)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -703,13 +709,15 @@ AS $function$
 #variable_conflict use_column
 declare
   looked_at timestamptz := clock_timestamp();
+  listening text[];
 begin
   if lease_ends_at('-infinity', reconnected_at, grace_ms) > looked_at then
     return;
   end if;
+  listening := listening_instances();
   return query
   select s.message_id, s.attempts, s.retry_count, abandoned_before(s.message_id, s.attempts), s.transaction_id::text,
-    lease_micros(s.due_at), s.claimed_by, (extract(epoch from looked_at - s.due_at) * 1000)::double precision
+    lease_micros(s.due_at), s.claimed_by, split_part(s.claimed_by, '/', 1) = any (listening)
   from message_states s
   where s.status = 'processing' and s.due_at is not null and s.due_at <= looked_at and s.due_at >= look_from
   order by s.due_at, s.message_id
@@ -1192,6 +1200,17 @@ CREATE OR REPLACE FUNCTION public.lease_micros(lease_ends_at timestamp with time
  IMMUTABLE PARALLEL SAFE STRICT
 AS $function$
   select (extract(epoch from lease_ends_at) * 1000000)::bigint
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.listening_instances()
+ RETURNS text[]
+ LANGUAGE sql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select coalesce(array_agg(substr(a.application_name, length('transaction-queue-proxy listen ') + 1)), '{}')
+  from pg_stat_activity a
+  where a.datname = current_database() and a.application_name like 'transaction-queue-proxy listen %'
 $function$
 ;
 

@@ -11,6 +11,7 @@ import type { Failpoint } from './runtime/failpoint.ts'
 import { Hint } from './runtime/hint.ts'
 import type { Logger } from './runtime/logger.ts'
 import { listen } from './wake/listen.ts'
+import { Presence } from './wake/presence.ts'
 
 export type Service = ReturnType<typeof startService>
 
@@ -48,6 +49,7 @@ export function startService(options: ServiceOptions) {
     tls: downstream.tls,
   })
   const decisions = new Hint()
+  const presence = new Presence()
   options.serverChanges.on(() => {
     dispatcher.wake('reconnect')
     events.give()
@@ -62,7 +64,9 @@ export function startService(options: ServiceOptions) {
       else if (channel === 'partition_decided') decisions.give()
       else events.give()
     },
+    onAlive: (other) => presence.hear(other),
     onUp: (reconnect) => {
+      presence.begin()
       // Whatever became of the server broke this session. If nothing answers now, whoever needs an answer asks again.
       if (reconnect) void server.recognize(database).catch(() => undefined)
       dispatcher.wake(reconnect ? 'reconnect' : 'start')
@@ -81,6 +85,7 @@ export function startService(options: ServiceOptions) {
     policy: config.retry,
     deliver: (delivery, deadlineAt) => deliverer.deliver(delivery, deadlineAt),
     abortAll: (reason) => deliverer.abortAll(reason),
+    mayLive: (other) => presence.mayLive(other),
     listenerUpSince: () => listener.upSince,
     metrics,
     logger,
@@ -107,6 +112,7 @@ export function startService(options: ServiceOptions) {
     async drain(graceMs: number): Promise<void> {
       await Promise.all([consumer.stop(), dispatcher.drain(graceMs)])
       await Promise.all([listener.stop(), deliverer.close()])
+      presence.end()
     },
   }
 }

@@ -1,19 +1,26 @@
--- The smoke alarm: how many messages of a status have been due for over ten seconds, counted up to a thousand.
+-- The smoke alarm: how many messages of a status have been due for over ten seconds, counted up to a thousand; of attempts whose
+-- lease has ended, those whose instance is gone.
 create or replace function count_missed(in_status text, reconnected_at timestamptz, grace_ms bigint) returns int
-language plpgsql stable security definer
+language plpgsql volatile security definer
 set search_path = public, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 as $$
 declare
   long_ago timestamptz := clock_timestamp() - interval '10 seconds';
+  listening text[];
 begin
   if in_status = 'processing' and lease_ends_at('-infinity', reconnected_at, grace_ms) > long_ago then
     return 0;
   end if;
+  if in_status = 'processing' then
+    listening := listening_instances();
+  end if;
   return (
     select count(*) from (
-      select 1 from message_states s where s.status = in_status and s.due_at is not null and s.due_at <= long_ago limit 1000
+      select 1 from message_states s where s.status = in_status and s.due_at is not null and s.due_at <= long_ago
+        and (listening is null or split_part(s.claimed_by, '/', 1) <> all (listening))
+      limit 1000
     ) missed
   );
 end

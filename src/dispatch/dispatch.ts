@@ -25,6 +25,8 @@ export type DispatchOptions = {
   deliver: Deliver
   /** Ends every open request now; see Deliverer. */
   abortAll: (reason: string) => void
+  /** Whether another instance may be alive, by what is heard of it. */
+  mayLive: (instance: string) => boolean
   /** performance.now() since when the LISTEN session has been up; null while it is down. */
   listenerUpSince: () => number | null
   metrics: Metrics

@@ -24,6 +24,8 @@ export type LaneDependencies = {
   isBehind: () => boolean
   /** Whether any lane of this instance holds the attempt: nothing of ours is taken over from ourselves. */
   isHeld: Lane['holds']
+  /** Whether another instance may be alive, by what is heard of it. */
+  mayLive: (instance: string) => boolean
   failpoint: (name: string) => void
 }
 
@@ -121,7 +123,7 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, known: View)
   const { lookFrom } = found
   if (found.expired) {
     const taken = await takeOver({ lane, ...dependencies, lookFrom: lookFrom.processing ?? '-infinity' })
-    // What is left is held by this instance and about to be settled.
+    // What is left is held by this instance, or by another that lives, and about to be settled.
     return { more: taken > 0, dueInMs: 1_000, view: { lookFrom, leasesAt: 0, change } }
   }
   const leasesAt = withLeases ? nextLeases(lookedAt, found.leaseEndsInMs, dependencies) : view.leasesAt

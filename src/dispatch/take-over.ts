@@ -12,7 +12,7 @@ import type { Outage } from './outage.ts'
 const batchMax = 500
 
 /**
- * Ends attempts whose lease ended with no outcome: their instance crashed, froze or was cut off. Whether the processor
+ * Ends attempts whose lease ended with no outcome: their instance crashed, froze or was cut off, and does not live. Whether the processor
  * carried them out nobody knows, so they are retried under the same idempotency key.
  *
  * @returns how many were abandoned
@@ -25,13 +25,15 @@ export async function takeOver(options: {
   metrics: Metrics
   logger: Logger
   isHeld: Lane['holds']
+  /** Whether another instance may be alive, by what is heard of it. */
+  mayLive: (instance: string) => boolean
   lookFrom: string
 }): Promise<number> {
   const { lane, database, policy, metrics, logger } = options
   const lease = options.outage.lease()
   const found = await findExpired(database, lease, options.lookFrom, batchMax)
   const abandonments = found
-    .filter((expired) => !options.isHeld(expired))
+    .filter((expired) => !options.isHeld(expired) && !isAlive(expired, options))
     .map((expired) => ({ expired, decision: decideAbandoned(expired.retries, expired.inARow, policy) }))
   if (abandonments.length === 0) return 0
   const ended = await abandonUnlocked(database, lane.actor, abandonments, lease)
@@ -48,6 +50,19 @@ export async function takeOver(options: {
     }
   }
   return ended.length
+}
+
+/** Nothing is taken from an instance that lives, whatever the database's clock says of its lease: it ends its attempts by itself. */
+function isAlive(
+  { holder, isListening }: Expired,
+  { lane, mayLive }: { lane: Lane; mayLive: (instance: string) => boolean },
+): boolean {
+  const instance = instanceOf(holder)
+  return isListening && instance !== instanceOf(lane.actor) && mayLive(instance)
+}
+
+function instanceOf(actor: string): string {
+  return actor.slice(0, actor.lastIndexOf('/'))
 }
 
 type Abandonment = { expired: Expired; decision: Decision }

@@ -10,7 +10,8 @@ import { delayOf } from './settle.ts'
 export type Expired = AttemptName & {
   /** The instance and lane that hold it. */
   holder: string
-  overdueMs: number
+  /** Whether that instance has a LISTEN session on the server: it runs, or is frozen. */
+  isListening: boolean
   retries: number
   /** Whether the attempt before it was abandoned too. */
   inARow: boolean
@@ -31,10 +32,10 @@ export async function findExpired(
     in_a_row: boolean
     lease_ends_at: string
     claimed_by: string
-    overdue_ms: number
+    is_listening: boolean
   }>({
     name: 'expired',
-    text: `select message_id, transaction_id, attempt, retry_count, in_a_row, lease_ends_at, claimed_by, overdue_ms
+    text: `select message_id, transaction_id, attempt, retry_count, in_a_row, lease_ends_at, claimed_by, is_listening
       from expired($1, $2, $3, $4)`,
     values: [lease.reconnectedAt, lease.graceMs, lookFrom, rowsMax],
   })
@@ -44,7 +45,7 @@ export async function findExpired(
     attempt: row.attempt,
     leaseEndsAt: BigInt(row.lease_ends_at),
     holder: row.claimed_by,
-    overdueMs: row.overdue_ms,
+    isListening: row.is_listening,
     retries: row.retry_count,
     inARow: row.in_a_row,
   }))

@@ -16,6 +16,8 @@ export type ListenOptions = {
   /** Every LISTEN is in effect; what was committed before may have gone unheard: look now. */
   onUp(reconnect: boolean): void
   onDown?(reason: string): void
+  /** Another instance gave a sign of life: each does every `heartbeatMs`. */
+  onAlive?(instance: string): void
   logger: Logger
   /** From the answer to one heartbeat to the next. */
   heartbeatMs?: number
@@ -128,6 +130,8 @@ class KeptListener implements Listener {
       channels,
       applicationName: `transaction-queue-proxy listen ${instance}`,
       timeoutMs,
+      instance,
+      onAlive: (other) => this.#options.onAlive?.(other),
       onNotify: (channel) => {
         this.#heardAt = performance.now()
         this.#options.onNotify(channel)

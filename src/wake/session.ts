@@ -9,10 +9,17 @@ export type SessionOptions = {
   ssl?: pg.ConnectionConfig['ssl']
   channels: readonly string[]
   applicationName: string
+  /** Whose heartbeats these are, for the other instances. */
+  instance: string
   /** Bounds each step: connecting, each LISTEN, each heartbeat. */
   timeoutMs: number
   onNotify(channel: string): void
+  /** A heartbeat of another instance was heard. */
+  onAlive(instance: string): void
 }
+
+/** One for all instances, so that each hears of the others: who is heard is alive, whatever a clock says of its leases. */
+const heartbeatChannel = 'instance_alive'
 
 /** How long a closing session waits for the server to close its end; a half-open one never sees that. */
 const closeTimeoutMs = 500
@@ -33,8 +40,8 @@ export class Session {
   readonly #socket = new Socket()
   readonly #subscriber: Subscriber
   readonly #over = new AbortController()
-  // Nobody else knows the channel: what arrives on it can only be our own heartbeat.
-  readonly #heartbeatChannel = `heartbeat_${randomUUID()}`
+  // Nobody else knows it: what arrives with it can only be our own heartbeat.
+  readonly #secret = randomUUID()
   #heartbeatHeard = () => {}
 
   constructor(options: SessionOptions) {
@@ -48,12 +55,12 @@ export class Session {
         application_name: options.applicationName,
         stream: () => this.#socket,
       },
-      { retryLimit: 1, retryTimeout: 0, paranoidChecking: false, parse: keepText },
+      { retryLimit: 1, retryTimeout: 0, paranoidChecking: false, parse: keepText, serialize: String },
     )
     // pg-listen lets go of its client on any fault and then reports only that it could not reconnect.
     this.#subscriber.events.on('error', () => this.drop(new Error('PostgreSQL ended the session')))
-    this.#subscriber.events.on('notification', ({ channel }) => {
-      if (channel === this.#heartbeatChannel) this.#heartbeatHeard()
+    this.#subscriber.events.on('notification', ({ channel, payload }) => {
+      if (channel === heartbeatChannel) this.#hear(String(payload))
       else options.onNotify(channel)
     })
   }
@@ -67,14 +74,14 @@ export class Session {
   async open(): Promise<void> {
     await this.#step('connecting', this.#subscriber.connect())
     // One after the other: pg deprecates queries that queue behind an unfinished one.
-    for (const channel of [...this.#options.channels, this.#heartbeatChannel]) {
+    for (const channel of [...this.#options.channels, heartbeatChannel]) {
       await this.#step('LISTEN', this.#subscriber.listenTo(channel))
     }
     await this.beat()
   }
 
   /**
-   * Notifies itself and waits to hear it. `select 1` would show that the backend answers; this shows that notifications
+   * Notifies itself, and every other instance, and waits to hear it. `select 1` would show that the backend answers; this shows that notifications
    * come through, which is all the session is for, and which a LISTEN that a pooler led astray is not. It touches no table.
    * Like every NOTIFY it waits for the lock that orders notifying commits; whenever that takes longer than `timeoutMs`, all
    * other notifications are as late.
@@ -85,7 +92,10 @@ export class Session {
     })
     await this.#step(
       'heartbeat',
-      Promise.all([this.#subscriber.notify(this.#heartbeatChannel, undefined), heard]),
+      Promise.all([
+        this.#subscriber.notify(heartbeatChannel, `${this.#options.instance} ${this.#secret}`),
+        heard,
+      ]),
     )
   }
 
@@ -102,6 +112,12 @@ export class Session {
       await wait(closeTimeoutMs, this.over)
     }
     this.drop(new Error('the session was closed'))
+  }
+
+  #hear(payload: string): void {
+    const [instance = '', secret] = payload.split(' ')
+    if (secret === this.#secret) this.#heartbeatHeard()
+    else this.#options.onAlive(instance)
   }
 
   /** Waits for one step of the session, but no longer than `timeoutMs` and than the session itself. */

@@ -20,6 +20,7 @@ t.test(
       policy: { retriesMax: 5, baseDelayMs: 100, maxDelayMs: 1_000 },
       deliver: () => Promise.reject(new Error('nothing is to be sent here')),
       abortAll: () => undefined,
+      mayLive: () => false,
       listenerUpSince: () => null,
       metrics: createMetrics('test'),
       logger: pino({ level: 'silent' }),

@@ -47,6 +47,16 @@ t.test('when onUp is called, what is committed from then on is heard', async (t)
   await Promise.all(committed)
 })
 
+t.test('each instance hears that the others live, and nothing of itself', async (t) => {
+  const { url } = await database(t, { empty: true })
+  const heard: Record<string, Set<string>> = { one: new Set(), other: new Set() }
+  for (const instance of Object.keys(heard))
+    startListener(t, url, { instance, onAlive: (alive) => heard[instance]!.add(alive) })
+  await until(() => Object.values(heard).every((names) => names.size > 0))
+  t.same([...heard.one!], ['other'])
+  t.same([...heard.other!], ['one'])
+})
+
 t.test('each notification of a burst is passed on', async (t) => {
   const { url, pool } = await database(t, { empty: true })
   const { listener, notified, downs } = startListener(t, url)
