@@ -101,7 +101,7 @@ async function startWork(
     MAX_RETRIES: '2',
   }
   for (let started = 0; started < instances; started++) await startReadyService(t, settings)
-  const count = ((lagMs + 3_000) / 1_000) * recordsPerSecond
+  const count = Math.ceil(((lagMs + 3_000) / 1_000) * recordsPerSecond)
   const produced = line.produce(count, recordsPerSecond).then(() => count)
   await until('attempts to be open', async () => (await line.counts()).processing > 50)
   return { produced }
