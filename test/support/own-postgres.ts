@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import pg from 'pg'
 import type { Test } from 'tap'
 import { startPostgres } from '../../src/embedded/postgres.ts'
+import type { Binaries } from '../../src/embedded/postgres/find-binaries.ts'
 import { isAlive, signal, waitForEnd } from '../../src/embedded/postgres/process.ts'
 import type { TestDatabase } from './database.ts'
 import { findFreePort } from './free-port.ts'
@@ -31,11 +32,11 @@ export interface OwnPostgres extends TestDatabase {
  * A server of the test's own, whose sessions may be ended, whose settings may be any, and which may crash. It holds one empty
  * database, and it ends with the test.
  *
- * @param given its folder, in place of a new one, and settings beside ours
+ * @param given its folder, in place of a new one, settings beside ours, and binaries in place of the tests' common ones
  */
 export async function startOwnPostgres(
   t: Pick<Test, 'teardown'>,
-  given: { dataDir?: string; settings?: Record<string, string> } = {},
+  given: { dataDir?: string; settings?: Record<string, string>; binaries?: Binaries } = {},
 ): Promise<OwnPostgres> {
   const dataDir = given.dataDir ?? (await mkdtemp(join(tmpdir(), 'tqp-postgres-')))
   const options = {
@@ -44,7 +45,7 @@ export async function startOwnPostgres(
     user: 'postgres',
     password: 'postgres',
     database: 'transactions',
-    ...(await testBinaries()),
+    ...(given.binaries === undefined ? await testBinaries() : { binaries: given.binaries }),
   }
   const start = (settings = given.settings) =>
     startPostgres({ ...options, settings: { shared_buffers: '32MB', ...settings } })

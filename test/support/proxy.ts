@@ -6,6 +6,11 @@ import type { Test } from 'tap'
 /** Which way bytes travel: from the client to the target, or back. */
 export type Direction = 'toTarget' | 'toClient'
 
+export interface Target {
+  host: string
+  port: number
+}
+
 export interface Proxy {
   /** The proxy's own port on 127.0.0.1. */
   readonly port: number
@@ -22,6 +27,8 @@ export interface Proxy {
   /** Holds back the bytes of one direction, or of both if none is named, until `thaw`. `freeze('toClient')`, then `cut()`, loses an answer. */
   freeze(direction?: Direction): void
   thaw(): void
+  /** The same name leads elsewhere: open connections are cut, new ones go to this target. */
+  leadTo(target: Target): void
   /** Every chunk from now on travels `ms` milliseconds longer; order is kept. */
   delay(ms: number): void
   /** New connections are refused as if nothing listened; open ones stay. Resolves once it holds. */
@@ -37,10 +44,8 @@ interface Weather {
 }
 
 /** A TCP proxy on a free port of 127.0.0.1 that misbehaves on command. It ends with the test. */
-export async function startProxy(
-  t: Pick<Test, 'teardown'>,
-  target: { host: string; port: number },
-): Promise<Proxy> {
+export async function startProxy(t: Pick<Test, 'teardown'>, firstTarget: Target): Promise<Proxy> {
+  let target = firstTarget
   const weather: Weather = { frozen: new Set(), blackhole: false, delayMs: 0 }
   const links = new Set<Link>()
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
@@ -53,10 +58,13 @@ export async function startProxy(
     apply()
     for (const link of links) link.settle()
   }
+  const cut = () => {
+    for (const link of links) link.end()
+  }
   const stop = async () => {
     if (server.listening) server.close()
     weather.blackhole = false
-    for (const link of links) link.end()
+    cut()
     while (links.size > 0) await sleep(1)
   }
   t.teardown(stop)
@@ -65,8 +73,10 @@ export async function startProxy(
     get connections() {
       return links.size
     },
-    cut: () => {
-      for (const link of links) link.end()
+    cut,
+    leadTo: (next) => {
+      target = next
+      cut()
     },
     blackhole: (on) => change(() => (weather.blackhole = on)),
     freeze: (direction) =>
@@ -94,12 +104,12 @@ async function listen(server: Server, port: number): Promise<number> {
 /** One client's connection and its counterpart to the target, which is opened as soon as the weather allows. */
 class Link {
   readonly #client: Socket
-  readonly #targetAddress: { host: string; port: number }
+  readonly #targetAddress: Target
   readonly #weather: Weather
   #target: Socket | undefined
   #gone = false
 
-  constructor(client: Socket, targetAddress: { host: string; port: number }, weather: Weather) {
+  constructor(client: Socket, targetAddress: Target, weather: Weather) {
     this.#client = client
     this.#targetAddress = targetAddress
     this.#weather = weather
