@@ -1,3 +1,4 @@
+import { advanceIds } from './log/advance-ids.ts'
 import { inspectLog } from './log/inspect-log.ts'
 import { inspectServer } from './log/inspect-server.ts'
 import { migrate, StartRefused } from './runtime/migrate.ts'
@@ -21,6 +22,8 @@ export async function prepareDatabase(options: ServiceOptions): Promise<void> {
   )
   if (applied.length > 0) logger.info({ applied }, 'schema brought up to date')
   await refuseRewound(options, server.role)
+  for (const advance of await advanceIds(database))
+    logger.warn(advance, 'new ids lay below those in the log: moved up')
   await register(options)
 }
 

@@ -1,5 +1,6 @@
 import { listStopped, type StoppedPartition } from '../log/list-stopped.ts'
 import { ping } from '../log/ping.ts'
+import { explainQueue, relieveQueue, usageHigh } from '../log/relieve-queue.ts'
 import { ask } from './ask.ts'
 import type { ApiDependencies } from './dependencies.ts'
 import type { Health } from './health.ts'
@@ -11,13 +12,14 @@ const checkMsMax = 2_000
 /** Whether the service does its work, and what is known of each of its parts. */
 export async function status(dependencies: ApiDependencies): Promise<Answer> {
   const { database, instance, release } = dependencies
-  // Asked together, so that a database that hangs costs one bound and not two.
-  const [databaseFault, stopped] = await Promise.all([
+  const health = dependencies.health()
+  // Asked together, so that a database that hangs costs one bound and not several.
+  const [databaseFault, faultsWithin, stopped] = await Promise.all([
     findDatabaseFault(dependencies),
+    findFaultsWithin(dependencies, health),
     ask(database, listStopped, checkMsMax).catch((): StoppedPartition[] | null => null),
   ])
-  const health = dependencies.health()
-  const faults = findFaults(health, databaseFault)
+  const faults = [...findFaults(health, databaseFault), ...faultsWithin]
   return json(faults.length === 0 ? 200 : 503, {
     status: faults.length === 0 ? 'healthy' : 'unhealthy',
     database: databaseFault === null ? 'connected' : 'disconnected',
@@ -34,7 +36,12 @@ export async function status(dependencies: ApiDependencies): Promise<Answer> {
 
 /** Whether this instance may be sent work: exactly when /status is healthy. */
 export async function ready(dependencies: ApiDependencies): Promise<Answer> {
-  const faults = findFaults(dependencies.health(), await findDatabaseFault(dependencies))
+  const health = dependencies.health()
+  const [databaseFault, faultsWithin] = await Promise.all([
+    findDatabaseFault(dependencies),
+    findFaultsWithin(dependencies, health),
+  ])
+  const faults = [...findFaults(health, databaseFault), ...faultsWithin]
   return faults.length === 0
     ? json(200, { status: 'ready' })
     : json(503, { status: 'not ready', detail: faults.join(' ') })
@@ -51,6 +58,18 @@ async function findDatabaseFault({ database }: ApiDependencies): Promise<string 
     return null
   } catch (error) {
     return mask(error instanceof Error && error.message !== '' ? error.message : 'no answer')
+  }
+}
+
+/** What a database that answers has to tell of itself; nothing where it does not answer, which is told already. */
+async function findFaultsWithin({ database }: ApiDependencies, health: Health): Promise<string[]> {
+  // A full queue of notifications takes the listener with it.
+  if (health.starting !== null || health.listener.up) return []
+  try {
+    const queue = await ask(database, relieveQueue, checkMsMax)
+    return queue.usage < usageHigh ? [] : [mask(explainQueue(queue))]
+  } catch {
+    return []
   }
 }
 

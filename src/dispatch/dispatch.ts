@@ -12,6 +12,7 @@ import { Outage } from './outage.ts'
 import { runLane } from './run-lane.ts'
 import { Settler } from './settler.ts'
 import { sweep } from './sweep.ts'
+import { watchQueue } from './watch-queue.ts'
 
 export type DispatchOptions = {
   database: Pool
@@ -65,7 +66,7 @@ export function dispatch(options: DispatchOptions): Dispatcher {
   const loops = lines.map(({ lane, waker }) =>
     runLane(lane, { ...options, outage, waker, isBehind, isHeld }, stop.signal),
   )
-  const sweeping = sweep({ ...options, lines, outage }, stop.signal)
+  const watches = [sweep({ ...options, lines, outage }, stop.signal), watchQueue(options, stop.signal)]
   const fresh = lineOf(lines, 'fresh')
   return {
     wake: (cause) => lines.forEach((line) => line.waker.wake(cause)),
@@ -83,7 +84,7 @@ export function dispatch(options: DispatchOptions): Dispatcher {
       stop.abort()
       // A loop may hang on a frozen database; what is open is finished all the same.
       const grace = new AbortController()
-      await Promise.race([Promise.all([...loops, sweeping]), wait(graceMs / 2, grace.signal)])
+      await Promise.race([Promise.all([...loops, ...watches]), wait(graceMs / 2, grace.signal)])
       grace.abort()
       await finish(lines, options, graceMs - (performance.now() - drainedAt))
     },
