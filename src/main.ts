@@ -130,7 +130,8 @@ async function bringUp(run: Run, signal: AbortSignal): Promise<boolean> {
       run.startingUp = null
       return true
     } catch (error) {
-      if (error instanceof StartRefused || classifyFault(error) === 'data') throw error
+      // A migration that what is in the log contradicts will be refused again.
+      if (error instanceof StartRefused || ['data', 'broken'].includes(classifyFault(error))) throw error
       logger.warn({ reason: explainConnection(error) }, 'waiting for PostgreSQL')
       await wait(retryStartMs, signal)
     }

@@ -41,7 +41,7 @@ export async function runLane(
   signal: AbortSignal,
 ): Promise<void> {
   const { database, outage, waker, logger } = dependencies
-  let view: View = { lookFrom: {}, leasesAt: 0 }
+  let view = unseen
   let pauseMs = pauseFirstMs
   while (!signal.aborted) {
     try {
@@ -52,12 +52,14 @@ export async function runLane(
       const lookedAt = performance.now()
       const found = await lookOnce(lane, dependencies, view)
       view = found.view
-      lane.lastError = null
+      if (view.refusal !== null && view.refusal !== lane.lastError)
+        logger.error({ lane: lane.name, reason: view.refusal }, 'takeover refused by the log')
+      lane.lastError = view.refusal
       pauseMs = pauseFirstMs
       if (found.more) continue
       const cause = await sleep(lane, dependencies, found.dueInMs, lookedAt, signal)
       // The bound is right as long as the database's clock is; whoever says that something was missed has it looked for anew.
-      if (cause === 'sweep' || cause === 'reconnect') view = { lookFrom: {}, leasesAt: 0 }
+      if (cause === 'sweep' || cause === 'reconnect') view = unseen
     } catch (error) {
       outage.begin()
       lane.lastError = messageOf(error)
@@ -74,7 +76,13 @@ type View = {
   lookFrom: LookFrom
   /** On performance.now()'s clock: no lease can have ended unseen before. */
   leasesAt: number
+  /** Why the log does not take the end of an attempt that nobody holds; null if it does. */
+  refusal: string | null
 }
+
+const unseen: View = { lookFrom: {}, leasesAt: 0, refusal: null }
+// Between two tries to end what the log does not take: each costs a statement for each halving.
+const refusedEveryMs = 1_000
 type Found = { more: boolean; dueInMs: number | null; view: View }
 
 async function lookOnce(lane: Lane, dependencies: LaneDependencies, view: View): Promise<Found> {
@@ -106,9 +114,11 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, view: View):
   reservation.start(found.claims)
   const { lookFrom } = found
   if (found.expired) {
-    const taken = await takeOver({ lane, ...dependencies, lookFrom: lookFrom.processing ?? '-infinity' })
+    const looked = { lane, ...dependencies, lookFrom: lookFrom.processing ?? '-infinity' }
+    const { taken, refusal } = await takeOver(looked)
+    const leasesAt = refusal === null ? 0 : lookedAt + refusedEveryMs
     // What is left is held by this instance and about to be settled.
-    return { more: taken > 0, dueInMs: 1_000, view: { lookFrom, leasesAt: 0 } }
+    return { more: taken > 0, dueInMs: 1_000, view: { lookFrom, leasesAt, refusal } }
   }
   const leasesAt = withLeases ? nextLeases(lookedAt, found.leaseEndsInMs, dependencies) : view.leasesAt
   // What is due and did not come although there was room is locked by another instance, or above the bytes of one look.
@@ -116,7 +126,7 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, view: View):
   return {
     more,
     dueInMs: withLeases ? found.dueInMs : sooner(found.dueInMs, leasesAt),
-    view: { lookFrom, leasesAt },
+    view: { lookFrom, leasesAt, refusal: withLeases ? null : view.refusal },
   }
 }
 

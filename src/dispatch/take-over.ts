@@ -13,9 +13,10 @@ const batchMax = 500
 
 /**
  * Ends attempts whose lease ended with no outcome: their instance crashed, froze or was cut off. Whether the processor
- * carried them out nobody knows, so they are retried under the same idempotency key.
+ * carried them out nobody knows, so they are retried under the same idempotency key. One that the log does not take, for a fault
+ * of its own, is left as it is, and the others are ended.
  *
- * @returns how many were abandoned
+ * @returns how many were abandoned, and why the log did not take the rest
  */
 export async function takeOver(options: {
   lane: Lane
@@ -26,15 +27,15 @@ export async function takeOver(options: {
   logger: Logger
   isHeld: Lane['holds']
   lookFrom: string
-}): Promise<number> {
+}): Promise<{ taken: number; refusal: string | null }> {
   const { lane, database, policy, metrics, logger } = options
   const lease = options.outage.lease()
   const found = await findExpired(database, lease, options.lookFrom, batchMax)
   const abandonments = found
     .filter((expired) => !options.isHeld(expired))
     .map((expired) => ({ expired, decision: decideAbandoned(expired.retries, expired.inARow, policy) }))
-  if (abandonments.length === 0) return 0
-  const ended = await abandonUnlocked(database, lane.actor, abandonments, lease)
+  if (abandonments.length === 0) return { taken: 0, refusal: null }
+  const { ended, refusal } = await abandonUnlocked(database, lane.actor, abandonments, lease)
   for (const { expired, decision } of ended) {
     metrics.attempts.inc({ lane: lane.name, outcome: 'abandoned' })
     const line = { transaction_id: expired.transactionId, attempt: expired.attempt, outcome: 'unknown' }
@@ -47,10 +48,11 @@ export async function takeOver(options: {
       logger.warn({ ...line, reason: 'retries exhausted' }, 'dead letter')
     }
   }
-  return ended.length
+  return { taken: ended.length, refusal }
 }
 
 type Abandonment = { expired: Expired; decision: Decision }
+type Ended = { ended: Abandonment[]; refusal: string | null }
 
 /** What an operator's session has locked is left for later, so that it does not keep the others. */
 async function abandonUnlocked(
@@ -58,11 +60,8 @@ async function abandonUnlocked(
   actor: string,
   abandonments: readonly Abandonment[],
   lease: Lease,
-): Promise<Abandonment[]> {
-  const end = async (some: readonly Abandonment[]): Promise<Abandonment[]> => {
-    const ended = await abandon(database, actor, some, lease)
-    return some.filter((_, at) => ended[at] === true)
-  }
+): Promise<Ended> {
+  const end = (some: readonly Abandonment[]): Promise<Ended> => abandonTaken(database, actor, some, lease)
   try {
     return await end(abandonments)
   } catch (error) {
@@ -72,5 +71,34 @@ async function abandonUnlocked(
       abandonments.map(({ expired }) => expired.messageId),
     )
     return end(abandonments.filter(({ expired }) => free.has(expired.messageId)))
+  }
+}
+
+/** What the log does not take is found by halving. */
+async function abandonTaken(
+  database: Pool,
+  actor: string,
+  some: readonly Abandonment[],
+  lease: Lease,
+): Promise<Ended> {
+  try {
+    const ended = await abandon(database, actor, some, lease)
+    return { ended: some.filter((_, at) => ended[at] === true), refusal: null }
+  } catch (error) {
+    if (classifyFault(error) !== 'broken') throw error
+    const [only, ...more] = some
+    if (only === undefined) throw error
+    if (more.length === 0) {
+      const { transactionId, attempt } = only.expired
+      const why = error instanceof Error ? error.message : String(error)
+      return {
+        ended: [],
+        refusal: `the log does not take the end of attempt ${attempt} of ${transactionId}: ${why}`,
+      }
+    }
+    const half = Math.ceil(some.length / 2)
+    const first = await abandonTaken(database, actor, some.slice(0, half), lease)
+    const second = await abandonTaken(database, actor, some.slice(half), lease)
+    return { ended: [...first.ended, ...second.ended], refusal: first.refusal ?? second.refusal }
   }
 }
