@@ -374,6 +374,38 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.advance_ids()
+ RETURNS TABLE(ids text, was bigint, became bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  last_id text;
+begin
+  for ids, became in
+    select 'message_ids', greatest(
+      (select max(e.message_id) from message_events e),
+      (select max(s.message_id) from message_states s),
+      (select max(r.message_id) from records r))
+    union all
+    select pg_get_serial_sequence('partitions', 'partition_id'), (select max(p.partition_id) from partitions p)
+  loop
+    last_id := format('select last_value - case when is_called then 0 else 1 end from %s', ids);
+    execute last_id into was;
+    continue when was >= coalesce(became, 0);
+    -- Changes nothing, and from here on nobody takes an id before this transaction ends: whoever took one is waited for.
+    execute format('alter sequence %s no cycle', ids);
+    execute last_id into was;
+    continue when was >= became;
+    perform setval(ids::regclass, became);
+    return next;
+  end loop;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.append_record_event(original bigint, in_actor text, in_topic text, in_partition integer, in_incarnation integer, in_offset bigint, in_hash bytea, conflicting bigint, in_key bytea, in_headers text, in_traceparent text, in_timestamp_ms bigint, in_payload_bytes integer)
  RETURNS void
  LANGUAGE plpgsql
@@ -820,6 +852,7 @@ declare
   is_ended boolean;
   minted bigint[];
   known boolean := false;
+  refused_by text;
   written_at timestamptz;
   written_position bigint;
   place int;
@@ -833,7 +866,8 @@ begin
     if in_incarnation <> 1 then
       raise exception 'partition %:% has no incarnation %', in_topic, in_partition, in_incarnation;
     end if;
-    insert into partitions (topic, partition) values (in_topic, in_partition) on conflict do nothing;
+    insert into partitions (topic, partition) values (in_topic, in_partition)
+      on conflict (topic, partition, incarnation) do nothing;
   end loop;
   -- In a statement of its own: one that locks and reads returns the value from before its wait (measured).
   select coalesce((
@@ -879,6 +913,10 @@ begin
       where r.kafka_offset >= stored
       order by r.transaction_id collate "C";
   exception when unique_violation then
+    get stacked diagnostics refused_by = constraint_name;
+    if refused_by <> 'inbox_pkey' then
+      raise;
+    end if;
     known := true;
   end;
   if known then
@@ -887,7 +925,7 @@ begin
       from unnest(transaction_ids, minted, payload_hashes, offsets) as r(transaction_id, message_id, hash, kafka_offset)
       where r.kafka_offset >= stored
       order by r.transaction_id collate "C", r.kafka_offset
-      on conflict do nothing;
+      on conflict (transaction_id) do nothing;
   end if;
   -- In a statement of its own, which sees who won an id that two partitions brought at once.
   if known then
