@@ -352,6 +352,7 @@ begin
     order by 1, 2
   )
   select array_agg(case when i.is_expired then 'appended' else 'stale' end order by i.place) into answers from input i;
+  perform refuse_unprojected();
   return answers;
 end
 $function$
@@ -508,6 +509,7 @@ begin
     (extract(epoch from looked_at - c.created_at) * 1000)::double precision
   from chosen c
   order by c.due_at, c.message_id;
+  perform refuse_unprojected();
 end
 $function$
 ;
@@ -994,6 +996,7 @@ begin
     ) e
     where r.result in ('r', 'x', 'c')
     order by 1, 2;
+  perform refuse_unprojected();
 
   if known then
     for place, original in
@@ -1286,6 +1289,8 @@ declare
   applied record;
   events_left bigint;
 begin
+  -- For whoever appended, until the end of the transaction; see refuse_unprojected.
+  perform set_config('tqp.projected', 'yes', true);
   select count(*) as events,
     count(*) filter (where e.version = 1) as first_ones,
     count(*) filter (where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected')) as failures,
@@ -2025,6 +2030,19 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.refuse_unprojected()
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if current_setting('tqp.projected', true) is distinct from 'yes' then
+    raise exception 'what is appended to the log has no effect: the trigger project of message_events is off or gone'
+      using errcode = 'object_not_in_prerequisite_state', hint = 'alter table message_events enable trigger project';
+  end if;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.register_instance(in_instance text, in_release text, in_fresh_max integer, in_retry_max integer, in_lease_ms bigint, in_timeout_ms bigint, in_retries_max integer, in_base_delay_ms bigint, in_max_delay_ms bigint)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -2115,6 +2133,7 @@ begin
     case when j.accepted_version is null and j.is_replayable then 'pending' else j.status end
   from judged j
   order by j.place;
+  perform refuse_unprojected();
 end
 $function$
 ;
@@ -2183,6 +2202,7 @@ begin
     order by 1, 2
   )
   select array_agg(case when i.is_open then 'appended' end order by i.place) into answers from input i;
+  perform refuse_unprojected();
 
   for late in select place from unnest(answers) with ordinality as a(answer, place) where answer is null
     order by message_ids[place]

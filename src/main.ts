@@ -9,7 +9,7 @@ import { classifyFault } from './log/fault.ts'
 import { refuseStandby } from './log/refuse-standby.ts'
 import type { InstanceId } from './message/message.ts'
 import { createMetrics } from './metrics.ts'
-import { prepareDatabase } from './prepare-database.ts'
+import { prepareDatabase, StartWaits } from './prepare-database.ts'
 import { explainConnection } from './runtime/explain-connection.ts'
 import { createFailpoint } from './runtime/failpoint.ts'
 import { Hint } from './runtime/hint.ts'
@@ -132,6 +132,7 @@ async function bringUp(run: Run, signal: AbortSignal): Promise<boolean> {
     } catch (error) {
       // A migration that what is in the log contradicts will be refused again.
       if (error instanceof StartRefused || ['data', 'broken'].includes(classifyFault(error))) throw error
+      run.startingUp = error instanceof StartWaits ? `PostgreSQL: ${error.message}` : 'PostgreSQL'
       logger.warn({ reason: explainConnection(error) }, 'waiting for PostgreSQL')
       await wait(retryStartMs, signal)
     }

@@ -188,6 +188,7 @@ begin
     ) e
     where r.result in ('r', 'x', 'c')
     order by 1, 2;
+  perform refuse_unprojected();
 
   if known then
     for place, original in

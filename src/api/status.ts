@@ -1,3 +1,5 @@
+import type { Pool } from 'pg'
+import { inspectGround } from '../log/inspect-ground.ts'
 import { listStopped, type StoppedPartition } from '../log/list-stopped.ts'
 import { ping } from '../log/ping.ts'
 import { explainQueue, relieveQueue, usageHigh } from '../log/relieve-queue.ts'
@@ -63,14 +65,19 @@ async function findDatabaseFault({ database }: ApiDependencies): Promise<string 
 
 /** What a database that answers has to tell of itself; nothing where it does not answer, which is told already. */
 async function findFaultsWithin({ database }: ApiDependencies, health: Health): Promise<string[]> {
-  // A full queue of notifications takes the listener with it.
-  if (health.starting !== null || health.listener.up) return []
-  try {
-    const queue = await ask(database, relieveQueue, checkMsMax)
-    return queue.usage < usageHigh ? [] : [mask(explainQueue(queue))]
-  } catch {
-    return []
-  }
+  if (health.starting !== null) return []
+  const nothing = (): string[] => []
+  const [ground, queue] = await Promise.all([
+    ask(database, inspectGround, checkMsMax).catch(nothing),
+    // A full queue of notifications takes the listener with it.
+    health.listener.up ? [] : ask(database, findFullQueue, checkMsMax).catch(nothing),
+  ])
+  return [...ground, ...queue]
+}
+
+async function findFullQueue(client: Pick<Pool, 'query'>): Promise<string[]> {
+  const queue = await relieveQueue(client)
+  return queue.usage < usageHigh ? [] : [mask(explainQueue(queue))]
 }
 
 function findFaults(health: Health, databaseFault: string | null): string[] {

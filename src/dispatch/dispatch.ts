@@ -7,6 +7,7 @@ import type { Logger } from '../runtime/logger.ts'
 import { wait } from '../runtime/wait.ts'
 import { Waker, type WakeCause } from '../wake/waker.ts'
 import { attempt, reportAttempt, type Deliver } from './attempt.ts'
+import { Ground } from './ground.ts'
 import { Lane, type Reservation } from './lane.ts'
 import { Outage } from './outage.ts'
 import { runLane } from './run-lane.ts'
@@ -34,7 +35,10 @@ export type DispatchOptions = {
 export type Dispatcher = {
   /** A hint that something may be due. */
   wake(cause: WakeCause): void
-  /** Room for messages that ingest stores, so that their first attempt starts in the same transaction. */
+  /**
+   * Room for messages that ingest stores, so that their first attempt starts in the same transaction. Rejects while the log lacks
+   * what it rests on: nothing is to be stored then.
+   */
   reserveFresh(max: number): Promise<Reservation>
   /** `lastError`: why the lane waits for the database; null while it does not. */
   lanes(): { lane: LaneName; inFlight: number; limit: number; lastError: string | null }[]
@@ -60,17 +64,24 @@ type Line = {
 export function dispatch(options: DispatchOptions): Dispatcher {
   const stop = new AbortController()
   const outage = new Outage(options.leaseMs, options.timeoutMs)
+  const ground = new Ground(options.database, options.logger)
   const lines = laneNames.map((name) => createLine(name, options, outage))
   const isBehind = (): boolean => lines.some((line) => line.settler.behind)
   const isHeld: Lane['holds'] = (attempt) => lines.some((line) => line.lane.holds(attempt))
   const loops = lines.map(({ lane, waker }) =>
-    runLane(lane, { ...options, outage, waker, isBehind, isHeld }, stop.signal),
+    runLane(lane, { ...options, outage, ground, waker, isBehind, isHeld }, stop.signal),
   )
-  const watches = [sweep({ ...options, lines, outage }, stop.signal), watchQueue(options, stop.signal)]
+  const watches = [
+    sweep({ ...options, lines, outage, ground }, stop.signal),
+    watchQueue(options, stop.signal),
+  ]
   const fresh = lineOf(lines, 'fresh')
   return {
     wake: (cause) => lines.forEach((line) => line.waker.wake(cause)),
-    reserveFresh: (max) => reserveFresh(fresh, max, stop.signal),
+    reserveFresh: async (max) => {
+      ground.refuse()
+      return reserveFresh(fresh, max, stop.signal)
+    },
     lanes: () =>
       lines.map(({ lane, settler }) => ({
         lane: lane.name,

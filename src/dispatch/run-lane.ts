@@ -6,6 +6,7 @@ import type { Logger } from '../runtime/logger.ts'
 import { wait } from '../runtime/wait.ts'
 import type { Waker, WakeCause } from '../wake/waker.ts'
 import { adopt } from './adopt.ts'
+import type { Ground } from './ground.ts'
 import type { Lane } from './lane.ts'
 import type { Outage } from './outage.ts'
 import { takeOver } from './take-over.ts'
@@ -13,6 +14,7 @@ import { takeOver } from './take-over.ts'
 export type LaneDependencies = {
   database: Pool
   outage: Outage
+  ground: Ground
   waker: Waker
   policy: RetryPolicy
   metrics: Metrics
@@ -40,12 +42,13 @@ export async function runLane(
   dependencies: LaneDependencies,
   signal: AbortSignal,
 ): Promise<void> {
-  const { database, outage, waker, logger } = dependencies
+  const { database, outage, ground, waker, logger } = dependencies
   let view = unseen
   let pauseMs = pauseFirstMs
   while (!signal.aborted) {
     try {
       await outage.end(database)
+      await ground.require()
       if (dependencies.isBehind()) throw new Error('outcomes from before the outage are being stored')
       if (lane.doubtful) await adopt(lane, database, logger, signal)
       if ((await lane.waitForRoom(1, signal, lane.doubtful ? doubtEveryMs : undefined)) < 1) continue
@@ -60,6 +63,8 @@ export async function runLane(
       const cause = await sleep(lane, dependencies, found.dueInMs, lookedAt, signal)
       // The bound is right as long as the database's clock is; whoever says that something was missed has it looked for anew.
       if (cause === 'sweep' || cause === 'reconnect') view = unseen
+      // What cut the sessions may have been a restore.
+      if (cause === 'reconnect') await ground.inspect()
     } catch (error) {
       outage.begin()
       lane.lastError = messageOf(error)
