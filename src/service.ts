@@ -32,7 +32,7 @@ export type ServiceOptions = {
  * Starts the line on a migrated database: the LISTEN session, the two lanes, and last the consumer. They meet in the log;
  * the one shortcut is the room of the fresh lane, handed to the consumer here.
  */
-export function startService(options: ServiceOptions) {
+export function startService(options: ServiceOptions & { afterOutage: boolean }) {
   const { config, database, instance, metrics, logger, failpoint, events } = options
   const { lanes, downstream } = config
   const deliverer = createDeliverer({
@@ -74,6 +74,7 @@ export function startService(options: ServiceOptions) {
     metrics,
     logger,
     failpoint,
+    afterOutage: options.afterOutage,
   })
   const consumer = consume({
     kafka: { ...config.kafka, brokers: options.brokers },

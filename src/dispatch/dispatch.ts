@@ -30,6 +30,8 @@ export type DispatchOptions = {
   metrics: Metrics
   logger: Logger
   failpoint: (name: string) => void
+  /** Whether the database has only just come back: other instances may hold outcomes over its outage. */
+  afterOutage: boolean
 }
 
 export type Dispatcher = {
@@ -64,6 +66,7 @@ type Line = {
 export function dispatch(options: DispatchOptions): Dispatcher {
   const stop = new AbortController()
   const outage = new Outage(options.leaseMs, options.timeoutMs)
+  if (options.afterOutage) outage.begin()
   const ground = new Ground(options.database, options.logger)
   const lines = laneNames.map((name) => createLine(name, options, outage))
   const isBehind = (): boolean => lines.some((line) => line.settler.behind)

@@ -56,7 +56,9 @@ t.test('a log whose triggers are off takes nothing, and nothing is sent twice', 
     await until('/status to name it', async () =>
       /Starting: .*lacks what it rests on\. The trigger project/.test((await statusOf(late)).detail ?? ''),
     )
-    t.ok(late.log.some(({ reason }) => /trigger project of message_events is off/.test(String(reason))))
+    await until('the log to name it', () =>
+      late.log.some(({ reason }) => /trigger project of message_events is off/.test(String(reason))),
+    )
     await mend(line.pool)
     await isReady(late)
   })
