@@ -9,7 +9,7 @@ import { adopt } from './adopt.ts'
 import type { Ground } from './ground.ts'
 import type { Lane } from './lane.ts'
 import type { Outage } from './outage.ts'
-import { takeOver } from './take-over.ts'
+import { takeOver, type Refusal } from './take-over.ts'
 
 export type LaneDependencies = {
   database: Pool
@@ -55,9 +55,7 @@ export async function runLane(
       const lookedAt = performance.now()
       const found = await lookOnce(lane, dependencies, view)
       view = found.view
-      if (view.refusal !== null && view.refusal !== lane.lastError)
-        logger.error({ lane: lane.name, reason: view.refusal }, 'takeover refused by the log')
-      lane.lastError = view.refusal
+      tellRefusal(lane, view.refusal, logger)
       pauseMs = pauseFirstMs
       if (found.more) continue
       const cause = await sleep(lane, dependencies, found.dueInMs, lookedAt, signal)
@@ -76,13 +74,26 @@ export async function runLane(
   waker.arm(null)
 }
 
+/** Once for as long as it lasts. */
+function tellRefusal(lane: Lane, refusal: Refusal | null, logger: Logger): void {
+  const reason = refusal?.reason ?? null
+  if (refusal !== null && reason !== lane.lastError) {
+    const { transactionId, attempt } = refusal
+    logger.error(
+      { lane: lane.name, transaction_id: transactionId, attempt, reason },
+      'takeover refused by the log',
+    )
+  }
+  lane.lastError = reason
+}
+
 /** What a lane need not look at. */
 type View = {
   lookFrom: LookFrom
   /** On performance.now()'s clock: no lease can have ended unseen before. */
   leasesAt: number
   /** Why the log does not take the end of an attempt that nobody holds; null if it does. */
-  refusal: string | null
+  refusal: Refusal | null
 }
 
 const unseen: View = { lookFrom: {}, leasesAt: 0, refusal: null }

@@ -27,7 +27,7 @@ export async function takeOver(options: {
   logger: Logger
   isHeld: Lane['holds']
   lookFrom: string
-}): Promise<{ taken: number; refusal: string | null }> {
+}): Promise<{ taken: number; refusal: Refusal | null }> {
   const { lane, database, policy, metrics, logger } = options
   const lease = options.outage.lease()
   const found = await findExpired(database, lease, options.lookFrom, batchMax)
@@ -52,7 +52,10 @@ export async function takeOver(options: {
 }
 
 type Abandonment = { expired: Expired; decision: Decision }
-type Ended = { ended: Abandonment[]; refusal: string | null }
+type Ended = { ended: Abandonment[]; refusal: Refusal | null }
+
+/** Of one attempt whose end the log does not take. The reason names no transaction. */
+export type Refusal = { readonly transactionId: string; readonly attempt: number; readonly reason: string }
 
 /** What an operator's session has locked is left for later, so that it does not keep the others. */
 async function abandonUnlocked(
@@ -90,11 +93,8 @@ async function abandonTaken(
     if (only === undefined) throw error
     if (more.length === 0) {
       const { transactionId, attempt } = only.expired
-      const why = error instanceof Error ? error.message : String(error)
-      return {
-        ended: [],
-        refusal: `the log does not take the end of attempt ${attempt} of ${transactionId}: ${why}`,
-      }
+      const reason = `the log does not take the end of an attempt: ${error instanceof Error ? error.message : String(error)}`
+      return { ended: [], refusal: { transactionId, attempt, reason } }
     }
     const half = Math.ceil(some.length / 2)
     const first = await abandonTaken(database, actor, some.slice(0, half), lease)

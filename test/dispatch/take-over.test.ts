@@ -31,7 +31,11 @@ t.test('an attempt whose end the log does not take keeps no other from being tak
     lookFrom: '-infinity',
   })
   t.equal(taken, 19)
-  t.match(refusal, /does not take the end of attempt 1 of tx-8: duplicate key/)
+  t.match(refusal, {
+    transactionId: 'tx-8',
+    attempt: 1,
+    reason: /not take the end of an attempt: duplicate key/,
+  })
   t.strictSame(await typesOf(pool, broken), ['received', 'attempt_started', 'succeeded'])
   t.strictSame(await typesOf(pool, ids[8]!), ['received', 'attempt_started', 'attempt_abandoned'])
 })
