@@ -388,6 +388,7 @@ begin
     order by 1, 2
   )
   select array_agg(case when i.is_expired then 'appended' else 'stale' end order by i.place) into answers from input i;
+  perform refuse_unprojected();
   return answers;
 end
 $function$
@@ -406,6 +407,38 @@ begin
       and (e.type = 'replayed' or (e.attempt = in_attempt - 1 and e.type in ('succeeded', 'attempt_failed', 'attempt_abandoned')))
     order by e.version desc limit 1
   ), false);
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.advance_ids()
+ RETURNS TABLE(ids text, was bigint, became bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  last_id text;
+begin
+  for ids, became in
+    select 'message_ids', greatest(
+      (select max(e.message_id) from message_events e),
+      (select max(s.message_id) from message_states s),
+      (select max(r.message_id) from records r))
+    union all
+    select pg_get_serial_sequence('partitions', 'partition_id'), (select max(p.partition_id) from partitions p)
+  loop
+    last_id := format('select last_value - case when is_called then 0 else 1 end from %s', ids);
+    execute last_id into was;
+    continue when was >= coalesce(became, 0);
+    -- Changes nothing, and from here on nobody takes an id before this transaction ends: whoever took one is waited for.
+    execute format('alter sequence %s no cycle', ids);
+    execute last_id into was;
+    continue when was >= became;
+    perform setval(ids::regclass, became);
+    return next;
+  end loop;
 end
 $function$
 ;
@@ -544,6 +577,7 @@ begin
     (extract(epoch from looked_at - c.created_at) * 1000)::double precision, lease_micros(c.lease_end)
   from chosen c
   order by c.due_at, c.message_id;
+  perform refuse_unprojected();
 end
 $function$
 ;
@@ -897,6 +931,7 @@ declare
   is_ended boolean;
   minted bigint[];
   known boolean := false;
+  refused_by text;
   written_at timestamptz;
   written_position bigint;
   place int;
@@ -910,7 +945,8 @@ begin
     if in_incarnation <> 1 then
       raise exception 'partition %:% has no incarnation %', in_topic, in_partition, in_incarnation;
     end if;
-    insert into partitions (topic, partition) values (in_topic, in_partition) on conflict do nothing;
+    insert into partitions (topic, partition) values (in_topic, in_partition)
+      on conflict (topic, partition, incarnation) do nothing;
   end loop;
   -- In a statement of its own: one that locks and reads returns the value from before its wait (measured).
   select coalesce((
@@ -956,6 +992,10 @@ begin
       where r.kafka_offset >= stored
       order by r.transaction_id collate "C";
   exception when unique_violation then
+    get stacked diagnostics refused_by = constraint_name;
+    if refused_by <> 'inbox_pkey' then
+      raise;
+    end if;
     known := true;
   end;
   if known then
@@ -964,7 +1004,7 @@ begin
       from unnest(transaction_ids, minted, payload_hashes, offsets) as r(transaction_id, message_id, hash, kafka_offset)
       where r.kafka_offset >= stored
       order by r.transaction_id collate "C", r.kafka_offset
-      on conflict do nothing;
+      on conflict (transaction_id) do nothing;
   end if;
   -- In a statement of its own, which sees who won an id that two partitions brought at once.
   if known then
@@ -1033,6 +1073,7 @@ begin
     ) e
     where r.result in ('r', 'x', 'c')
     order by 1, 2;
+  perform refuse_unprojected();
 
   if known then
     for place, original in
@@ -1412,6 +1453,8 @@ declare
   applied record;
   events_left bigint;
 begin
+  -- For whoever appended, until the end of the transaction; see refuse_unprojected.
+  perform set_config('tqp.projected', 'yes', true);
   select count(*) as events,
     count(*) filter (where e.version = 1) as first_ones,
     count(*) filter (where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected')) as failures,
@@ -2216,6 +2259,19 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.refuse_unprojected()
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if current_setting('tqp.projected', true) is distinct from 'yes' then
+    raise exception 'what is appended to the log has no effect: the trigger project of message_events is off or gone'
+      using errcode = 'object_not_in_prerequisite_state', hint = 'alter table message_events enable trigger project';
+  end if;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.register_instance(in_instance text, in_release text, in_fresh_max integer, in_retry_max integer, in_lease_ms bigint, in_timeout_ms bigint, in_retries_max integer, in_base_delay_ms bigint, in_max_delay_ms bigint)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -2306,6 +2362,7 @@ begin
     case when j.accepted_version is null and j.is_replayable then 'pending' else j.status end
   from judged j
   order by j.place;
+  perform refuse_unprojected();
 end
 $function$
 ;
@@ -2386,6 +2443,7 @@ begin
     order by 1, 2
   )
   select array_agg(case when i.is_open then 'appended' end order by i.place) into answers from input i;
+  perform refuse_unprojected();
 
   for late in select place from unnest(answers) with ordinality as a(answer, place) where answer is null
     order by message_ids[place]

@@ -9,7 +9,7 @@ import { classifyFault } from './log/fault.ts'
 import { ServerWatch } from './log/server-watch.ts'
 import type { InstanceId } from './message/message.ts'
 import { createMetrics } from './metrics.ts'
-import { prepareDatabase } from './prepare-database.ts'
+import { prepareDatabase, StartWaits } from './prepare-database.ts'
 import { explainConnection } from './runtime/explain-connection.ts'
 import { createFailpoint } from './runtime/failpoint.ts'
 import { Hint } from './runtime/hint.ts'
@@ -73,8 +73,9 @@ async function live(run: Run, embedded: Embedded, signal: AbortSignal): Promise<
   )
   process.stderr.write(banner(config, api.port, embedded))
 
-  if (await bringUp(run, signal)) {
-    run.service = startService(run.options)
+  const broughtUp = await bringUp(run, signal)
+  if (broughtUp !== null) {
+    run.service = startService({ ...run.options, ...broughtUp })
     logger.info({ instance, release }, 'started')
     await aborted(signal)
   }
@@ -126,21 +127,29 @@ function prepare(config: Config, embedded: Embedded, logger: Logger): Run {
   }
 }
 
-/** Waits for PostgreSQL for ever, one line a try, and has it ready for the service. Says whether it came to that. */
-async function bringUp(run: Run, signal: AbortSignal): Promise<boolean> {
+/**
+ * Waits for PostgreSQL for ever, one line a try, and has it ready for the service.
+ *
+ * @returns whether it had to wait; null if it never came to that
+ */
+async function bringUp(run: Run, signal: AbortSignal): Promise<{ afterOutage: boolean } | null> {
   const { logger } = run.options
+  let afterOutage = false
   while (!signal.aborted) {
     try {
       await prepareDatabase(run.options)
       run.startingUp = null
-      return true
+      return { afterOutage }
     } catch (error) {
-      if (error instanceof StartRefused || classifyFault(error) === 'data') throw error
+      // A migration that what is in the log contradicts will be refused again.
+      if (error instanceof StartRefused || ['data', 'broken'].includes(classifyFault(error))) throw error
+      afterOutage = true
+      run.startingUp = error instanceof StartWaits ? `PostgreSQL: ${error.message}` : 'PostgreSQL'
       logger.warn({ reason: explainConnection(error) }, 'waiting for PostgreSQL')
       await wait(retryStartMs, signal)
     }
   }
-  return false
+  return null
 }
 
 async function stop(run: Run): Promise<void> {

@@ -1,13 +1,19 @@
+import { advanceIds } from './log/advance-ids.ts'
+import { inspectGround } from './log/inspect-ground.ts'
 import { inspectLog } from './log/inspect-log.ts'
 import { inspectServer } from './log/inspect-server.ts'
 import { migrate, StartRefused } from './runtime/migrate.ts'
 import { leadsToPooler } from './runtime/pooler.ts'
 import { register, type ServiceOptions } from './service.ts'
 
+/** PostgreSQL answers, and the log is not as it must be, but may become so; the message is for the operator. */
+export class StartWaits extends Error {}
+
 /**
  * Brings the schema and the rights of the service's role up to date, and says in the log who is about to write it.
  *
- * @throws StartRefused with a sentence a fault, if the server, the way to it or the log cannot be worked with
+ * @throws StartRefused with a sentence a fault, if the server, the way to it or the log cannot be worked with; StartWaits if the
+ * log may become fit for work while one waits
  */
 export async function prepareDatabase(options: ServiceOptions): Promise<void> {
   const { database, logger } = options
@@ -21,6 +27,9 @@ export async function prepareDatabase(options: ServiceOptions): Promise<void> {
   )
   if (applied.length > 0) logger.info({ applied }, 'schema brought up to date')
   await refuseRewound(options, server.role)
+  await awaitGround(options)
+  for (const advance of await advanceIds(database))
+    logger.warn(advance, 'new ids lay below those in the log: moved up')
   await options.server.begin(database)
   await register(options)
 }
@@ -42,6 +51,12 @@ function chooseMigrateUrl({ config, connection: { connectionString } }: ServiceO
   if (migrateUrl !== null) return migrateUrl
   const isSameRole = listenUrl !== null && new URL(listenUrl).username === new URL(connectionString).username
   return isSameRole ? listenUrl : connectionString
+}
+
+/** Waited for and not refused: a restore may be under way. */
+async function awaitGround({ database }: ServiceOptions): Promise<void> {
+  const faults = await inspectGround(database)
+  if (faults.length > 0) throw new StartWaits(`the log lacks what it rests on. ${faults.join(' ')}`)
 }
 
 async function refuseRewound({ database, logger }: ServiceOptions, role: string): Promise<void> {

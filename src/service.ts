@@ -37,7 +37,7 @@ export type ServiceOptions = {
  * Starts the line on a migrated database: the LISTEN session, the two lanes, and last the consumer. They meet in the log;
  * the one shortcut is the room of the fresh lane, handed to the consumer here.
  */
-export function startService(options: ServiceOptions) {
+export function startService(options: ServiceOptions & { afterOutage: boolean }) {
   const { config, database, server, instance, metrics, logger, failpoint, events } = options
   const { lanes, downstream } = config
   const deliverer = createDeliverer({
@@ -90,6 +90,7 @@ export function startService(options: ServiceOptions) {
     metrics,
     logger,
     failpoint,
+    afterOutage: options.afterOutage,
   })
   const consumer = consume({
     kafka: { ...config.kafka, brokers: options.brokers },

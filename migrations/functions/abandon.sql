@@ -54,6 +54,7 @@ begin
     order by 1, 2
   )
   select array_agg(case when i.is_expired then 'appended' else 'stale' end order by i.place) into answers from input i;
+  perform refuse_unprojected();
   return answers;
 end
 $$;

@@ -63,5 +63,6 @@ begin
     (extract(epoch from looked_at - c.created_at) * 1000)::double precision, lease_micros(c.lease_end)
   from chosen c
   order by c.due_at, c.message_id;
+  perform refuse_unprojected();
 end
 $$;

@@ -47,6 +47,7 @@ declare
   is_ended boolean;
   minted bigint[];
   known boolean := false;
+  refused_by text;
   written_at timestamptz;
   written_position bigint;
   place int;
@@ -60,7 +61,8 @@ begin
     if in_incarnation <> 1 then
       raise exception 'partition %:% has no incarnation %', in_topic, in_partition, in_incarnation;
     end if;
-    insert into partitions (topic, partition) values (in_topic, in_partition) on conflict do nothing;
+    insert into partitions (topic, partition) values (in_topic, in_partition)
+      on conflict (topic, partition, incarnation) do nothing;
   end loop;
   -- In a statement of its own: one that locks and reads returns the value from before its wait (measured).
   select coalesce((
@@ -106,6 +108,10 @@ begin
       where r.kafka_offset >= stored
       order by r.transaction_id collate "C";
   exception when unique_violation then
+    get stacked diagnostics refused_by = constraint_name;
+    if refused_by <> 'inbox_pkey' then
+      raise;
+    end if;
     known := true;
   end;
   if known then
@@ -114,7 +120,7 @@ begin
       from unnest(transaction_ids, minted, payload_hashes, offsets) as r(transaction_id, message_id, hash, kafka_offset)
       where r.kafka_offset >= stored
       order by r.transaction_id collate "C", r.kafka_offset
-      on conflict do nothing;
+      on conflict (transaction_id) do nothing;
   end if;
   -- In a statement of its own, which sees who won an id that two partitions brought at once.
   if known then
@@ -183,6 +189,7 @@ begin
     ) e
     where r.result in ('r', 'x', 'c')
     order by 1, 2;
+  perform refuse_unprojected();
 
   if known then
     for place, original in

@@ -16,6 +16,8 @@ declare
   applied record;
   events_left bigint;
 begin
+  -- For whoever appended, until the end of the transaction; see refuse_unprojected.
+  perform set_config('tqp.projected', 'yes', true);
   select count(*) as events,
     count(*) filter (where e.version = 1) as first_ones,
     count(*) filter (where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected')) as failures,

@@ -74,5 +74,6 @@ begin
     case when j.accepted_version is null and j.is_replayable then 'pending' else j.status end
   from judged j
   order by j.place;
+  perform refuse_unprojected();
 end
 $$;

@@ -69,6 +69,7 @@ begin
     order by 1, 2
   )
   select array_agg(case when i.is_open then 'appended' end order by i.place) into answers from input i;
+  perform refuse_unprojected();
 
   for late in select place from unnest(answers) with ordinality as a(answer, place) where answer is null
     order by message_ids[place]

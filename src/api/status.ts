@@ -1,6 +1,9 @@
+import type { Pool } from 'pg'
+import { inspectGround } from '../log/inspect-ground.ts'
 import { listStopped, type StoppedPartition } from '../log/list-stopped.ts'
 import { ping } from '../log/ping.ts'
 import { readServerChanges } from '../log/read-server-changes.ts'
+import { explainQueue, relieveQueue, usageHigh } from '../log/relieve-queue.ts'
 import { ask } from './ask.ts'
 import type { ApiDependencies } from './dependencies.ts'
 import type { Health } from './health.ts'
@@ -12,14 +15,15 @@ const checkMsMax = 2_000
 /** Whether the service does its work, and what is known of each of its parts. */
 export async function status(dependencies: ApiDependencies): Promise<Answer> {
   const { database, instance, release } = dependencies
-  // Asked together, so that a database that hangs costs one bound and not two.
-  const [databaseFault, server, stopped] = await Promise.all([
+  const health = dependencies.health()
+  // Asked together, so that a database that hangs costs one bound and not several.
+  const [databaseFault, faultsWithin, server, stopped] = await Promise.all([
     findDatabaseFault(dependencies),
+    findFaultsWithin(dependencies, health),
     ask(database, readServerChanges, checkMsMax).catch(() => null),
     ask(database, listStopped, checkMsMax).catch((): StoppedPartition[] | null => null),
   ])
-  const health = dependencies.health()
-  const faults = findFaults(health, databaseFault)
+  const faults = [...findFaults(health, databaseFault), ...faultsWithin]
   return json(faults.length === 0 ? 200 : 503, {
     status: faults.length === 0 ? 'healthy' : 'unhealthy',
     database: databaseFault === null ? 'connected' : 'disconnected',
@@ -39,7 +43,12 @@ export async function status(dependencies: ApiDependencies): Promise<Answer> {
 
 /** Whether this instance may be sent work: exactly when /status is healthy. */
 export async function ready(dependencies: ApiDependencies): Promise<Answer> {
-  const faults = findFaults(dependencies.health(), await findDatabaseFault(dependencies))
+  const health = dependencies.health()
+  const [databaseFault, faultsWithin] = await Promise.all([
+    findDatabaseFault(dependencies),
+    findFaultsWithin(dependencies, health),
+  ])
+  const faults = [...findFaults(health, databaseFault), ...faultsWithin]
   return faults.length === 0
     ? json(200, { status: 'ready' })
     : json(503, { status: 'not ready', detail: faults.join(' ') })
@@ -57,6 +66,23 @@ async function findDatabaseFault({ database }: ApiDependencies): Promise<string 
   } catch (error) {
     return mask(error instanceof Error && error.message !== '' ? error.message : 'no answer')
   }
+}
+
+/** What a database that answers has to tell of itself; nothing where it does not answer, which is told already. */
+async function findFaultsWithin({ database }: ApiDependencies, health: Health): Promise<string[]> {
+  if (health.starting !== null) return []
+  const nothing = (): string[] => []
+  const [ground, queue] = await Promise.all([
+    ask(database, inspectGround, checkMsMax).catch(nothing),
+    // A full queue of notifications takes the listener with it.
+    health.listener.up ? [] : ask(database, findFullQueue, checkMsMax).catch(nothing),
+  ])
+  return [...ground, ...queue]
+}
+
+async function findFullQueue(client: Pick<Pool, 'query'>): Promise<string[]> {
+  const queue = await relieveQueue(client)
+  return queue.usage < usageHigh ? [] : [mask(explainQueue(queue))]
 }
 
 function findFaults(health: Health, databaseFault: string | null): string[] {

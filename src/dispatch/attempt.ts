@@ -67,7 +67,7 @@ export function reportAttempt(
     logger.warn({ ...line, answer }, 'outcome kept of an attempt that a failover took out of the log')
     return
   }
-  if (answer === 'late' || answer === 'stale') {
+  if (answer === 'late') {
     logger.warn({ ...line, answer }, 'outcome came after its attempt had ended')
     return
   }

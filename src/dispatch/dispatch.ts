@@ -8,11 +8,13 @@ import type { Logger } from '../runtime/logger.ts'
 import { wait } from '../runtime/wait.ts'
 import { Waker, type WakeCause } from '../wake/waker.ts'
 import { attempt, reportAttempt, type Deliver } from './attempt.ts'
+import { Ground } from './ground.ts'
 import { Lane, type Reservation } from './lane.ts'
 import { Outage } from './outage.ts'
 import { runLane } from './run-lane.ts'
 import { Settler } from './settler.ts'
 import { sweep } from './sweep.ts'
+import { watchQueue } from './watch-queue.ts'
 
 export type DispatchOptions = {
   database: Pool
@@ -32,12 +34,17 @@ export type DispatchOptions = {
   metrics: Metrics
   logger: Logger
   failpoint: (name: string) => void
+  /** Whether the database has only just come back: other instances may hold outcomes over its outage. */
+  afterOutage: boolean
 }
 
 export type Dispatcher = {
   /** A hint that something may be due. */
   wake(cause: WakeCause): void
-  /** Room for messages that ingest stores, so that their first attempt starts in the same transaction. */
+  /**
+   * Room for messages that ingest stores, so that their first attempt starts in the same transaction. Rejects while the log lacks
+   * what it rests on: nothing is to be stored then.
+   */
   reserveFresh(max: number): Promise<Reservation>
   /** `lastError`: why the lane waits for the database; null while it does not. */
   lanes(): { lane: LaneName; inFlight: number; limit: number; lastError: string | null }[]
@@ -63,17 +70,25 @@ type Line = {
 export function dispatch(options: DispatchOptions): Dispatcher {
   const stop = new AbortController()
   const outage = new Outage(options.leaseMs, options.timeoutMs, options.server)
+  if (options.afterOutage) outage.begin()
+  const ground = new Ground(options.database, options.logger)
   const lines = laneNames.map((name) => createLine(name, options, outage))
   const isBehind = (): boolean => lines.some((line) => line.settler.behind)
   const isHeld: Lane['holds'] = (attempt) => lines.some((line) => line.lane.holds(attempt))
   const loops = lines.map(({ lane, waker }) =>
-    runLane(lane, { ...options, outage, waker, isBehind, isHeld }, stop.signal),
+    runLane(lane, { ...options, outage, ground, waker, isBehind, isHeld }, stop.signal),
   )
-  const sweeping = sweep({ ...options, lines, outage }, stop.signal)
+  const watches = [
+    sweep({ ...options, lines, outage, ground }, stop.signal),
+    watchQueue(options, stop.signal),
+  ]
   const fresh = lineOf(lines, 'fresh')
   return {
     wake: (cause) => lines.forEach((line) => line.waker.wake(cause)),
-    reserveFresh: (max) => reserveFresh(fresh, max, stop.signal),
+    reserveFresh: async (max) => {
+      ground.refuse()
+      return reserveFresh(fresh, max, stop.signal)
+    },
     lanes: () =>
       lines.map(({ lane, settler }) => ({
         lane: lane.name,
@@ -87,7 +102,7 @@ export function dispatch(options: DispatchOptions): Dispatcher {
       stop.abort()
       // A loop may hang on a frozen database; what is open is finished all the same.
       const grace = new AbortController()
-      await Promise.race([Promise.all([...loops, sweeping]), wait(graceMs / 2, grace.signal)])
+      await Promise.race([Promise.all([...loops, ...watches]), wait(graceMs / 2, grace.signal)])
       grace.abort()
       await finish(lines, options, graceMs - (performance.now() - drainedAt))
     },
@@ -120,7 +135,7 @@ function createLine(name: LaneName, options: DispatchOptions, outage: Outage): L
       failpoint(`${name}.after_outcome`)
       lane.close(batch)
       batch.forEach((finished, at) =>
-        reportAttempt(lane, finished, answers[at] ?? 'stale', policy, metrics, logger),
+        reportAttempt(lane, finished, answers[at] ?? 'stray', policy, metrics, logger),
       )
     },
   })

@@ -7,15 +7,17 @@ import type { Logger } from '../runtime/logger.ts'
 import { wait } from '../runtime/wait.ts'
 import type { Waker, WakeCause } from '../wake/waker.ts'
 import { adopt } from './adopt.ts'
+import type { Ground } from './ground.ts'
 import type { Lane } from './lane.ts'
 import type { Outage } from './outage.ts'
-import { takeOver } from './take-over.ts'
+import { takeOver, type Refusal } from './take-over.ts'
 
 export type LaneDependencies = {
   database: Pool
   /** Is told how far the log was seen to reach. */
   server: Pick<ServerWatch, 'change' | 'see'>
   outage: Outage
+  ground: Ground
   waker: Waker
   policy: RetryPolicy
   metrics: Metrics
@@ -45,24 +47,27 @@ export async function runLane(
   dependencies: LaneDependencies,
   signal: AbortSignal,
 ): Promise<void> {
-  const { database, outage, waker, logger } = dependencies
+  const { database, outage, ground, waker, logger } = dependencies
   let view = blank(dependencies)
   let pauseMs = pauseFirstMs
   while (!signal.aborted) {
     try {
       await outage.end(database)
+      await ground.require()
       if (dependencies.isBehind()) throw new Error('outcomes from before the outage are being stored')
       if (lane.doubtful) await adopt(lane, database, logger, signal)
       if ((await lane.waitForRoom(1, signal, lane.doubtful ? doubtEveryMs : undefined)) < 1) continue
       const lookedAt = performance.now()
       const found = await lookOnce(lane, dependencies, view)
       view = found.view
-      lane.lastError = null
+      tellRefusal(lane, view.refusal, logger)
       pauseMs = pauseFirstMs
       if (found.more) continue
       const cause = await sleep(lane, dependencies, found.dueInMs, lookedAt, signal)
       // The bound is right as long as the database's clock is; whoever says that something was missed has it looked for anew.
       if (cause === 'sweep' || cause === 'reconnect') view = blank(dependencies)
+      // What cut the sessions may have been a restore.
+      if (cause === 'reconnect') await ground.inspect()
     } catch (error) {
       outage.begin()
       lane.lastError = messageOf(error)
@@ -74,18 +79,36 @@ export async function runLane(
   waker.arm(null)
 }
 
+/** Once for as long as it lasts. */
+function tellRefusal(lane: Lane, refusal: Refusal | null, logger: Logger): void {
+  const reason = refusal?.reason ?? null
+  if (refusal !== null && reason !== lane.lastError) {
+    const { transactionId, attempt } = refusal
+    logger.error(
+      { lane: lane.name, transaction_id: transactionId, attempt, reason },
+      'takeover refused by the log',
+    )
+  }
+  lane.lastError = reason
+}
+
 /** What a lane need not look at. */
 type View = {
   lookFrom: LookFrom
   /** On performance.now()'s clock: no lease can have ended unseen before. */
   leasesAt: number
-  /** The change of the server since when that holds. */
+  /** Why the log does not take the end of an attempt that nobody holds; null if it does. */
+  refusal: Refusal | null
+  /** The change of the server since when all this holds. */
   change: string | null
 }
 
+// Between two tries to end what the log does not take: each costs a statement for each halving.
+const refusedEveryMs = 1_000
+
 /** After a change of the server nothing that was seen before says where to look. */
 function blank({ server }: LaneDependencies): View {
-  return { lookFrom: {}, leasesAt: 0, change: server.change }
+  return { lookFrom: {}, leasesAt: 0, refusal: null, change: server.change }
 }
 
 type Found = { more: boolean; dueInMs: number | null; view: View }
@@ -122,9 +145,11 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, known: View)
   reservation.start(found.claims)
   const { lookFrom } = found
   if (found.expired) {
-    const taken = await takeOver({ lane, ...dependencies, lookFrom: lookFrom.processing ?? '-infinity' })
+    const looked = { lane, ...dependencies, lookFrom: lookFrom.processing ?? '-infinity' }
+    const { taken, refusal } = await takeOver(looked)
+    const leasesAt = refusal === null ? 0 : lookedAt + refusedEveryMs
     // What is left is held by this instance, or by another that lives, and about to be settled.
-    return { more: taken > 0, dueInMs: 1_000, view: { lookFrom, leasesAt: 0, change } }
+    return { more: taken > 0, dueInMs: 1_000, view: { lookFrom, leasesAt, refusal, change } }
   }
   const leasesAt = withLeases ? nextLeases(lookedAt, found.leaseEndsInMs, dependencies) : view.leasesAt
   // What is due and did not come although there was room is locked by another instance, or above the bytes of one look.
@@ -132,7 +157,7 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, known: View)
   return {
     more,
     dueInMs: withLeases ? found.dueInMs : sooner(found.dueInMs, leasesAt),
-    view: { lookFrom, leasesAt, change },
+    view: { lookFrom, leasesAt, refusal: withLeases ? null : view.refusal, change },
   }
 }
 

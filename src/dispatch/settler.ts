@@ -21,11 +21,16 @@ const pauseFirstMs = 100
 const pauseMaxMs = 2_000
 // How often it is asked whether messages that an operator's session has locked are free again.
 const lockedEveryMs = 1_000
+// How often outcomes that the log does not take are tried again, and how many at once: somebody has to mend the log first, and each
+// is a statement of its own.
+const refusedEveryMs = 5_000
+const refusedAtOnce = 20
 
 /**
  * Brings the outcomes of one lane into the log, in batches: what finishes while one batch is being stored makes the next.
  * Over an outage of the database it keeps them (the lane's limit bounds how many) and tries for ever. Those of messages that
- * another session has locked it keeps aside, so that they do not hold up the others.
+ * another session has locked it keeps aside, so that they do not hold up the others, and those that the log does not take: an
+ * outcome is never thrown away, because what was accepted would be sent again.
  */
 export class Settler {
   readonly #database: Pool
@@ -38,6 +43,9 @@ export class Settler {
   readonly #stopped = new AbortController()
   #finished: Finished[] = []
   #locked: Finished[] = []
+  #refused: Finished[] = []
+  readonly #told = new WeakSet<Finished>()
+  #watchesRefused = false
   #lastError: string | null = null
   #storing = 0
   #running = 0
@@ -94,7 +102,8 @@ export class Settler {
       await (this.#runs.size > 0 ? Promise.all(this.#runs) : wait(lockedEveryMs / 10, this.#stopped.signal))
     }
     clearTimeout(timer)
-    return this.#finished.length + this.#locked.length
+    this.#stopped.abort()
+    return this.#finished.length + this.#locked.length + this.#refused.length
   }
 
   #begin(): void {
@@ -122,9 +131,11 @@ export class Settler {
 
   /** Whether there is nothing to wait for: the batch is full, or no open attempt is still without its outcome. */
   #isComplete(): boolean {
-    return (
-      this.#finished.length >= Math.min(batchMax, this.#openCount() - this.#storing - this.#locked.length)
-    )
+    return this.#finished.length >= Math.min(batchMax, this.#openCount() - this.#storing - this.#aside)
+  }
+
+  get #aside(): number {
+    return this.#locked.length + this.#refused.length
   }
 
   async #linger(): Promise<void> {
@@ -142,10 +153,10 @@ export class Settler {
   async #store(batch: Finished[]): Promise<void> {
     for (let pauseMs = pauseFirstMs; ; pauseMs = Math.min(2 * pauseMs, pauseMaxMs)) {
       const stored = await this.#tryOnce(batch)
-      if (stored === 'refused') return this.#bisect(batch)
       if (stored === 'locked' && (await this.#setAsideLocked(batch))) return
       if (typeof stored !== 'string') {
-        this.#onSettled(batch, stored)
+        if ('error' in stored) await this.#bisect(batch, stored)
+        else this.#onSettled(batch, stored)
         return
       }
       if (!(await wait(pauseMs, this.#stopped.signal))) {
@@ -155,14 +166,14 @@ export class Settler {
     }
   }
 
-  async #tryOnce(batch: Finished[]): Promise<SettleAnswer[] | 'refused' | 'locked' | 'away'> {
+  async #tryOnce(batch: Finished[]): Promise<SettleAnswer[] | Refused | 'locked' | 'away'> {
     try {
       this.#beforeStore()
       const answers = await settle(this.#database, this.#actor, batch)
       for (const [at, each] of batch.entries())
         if (answers[at] === 'stray') await keepStray(this.#database, this.#actor, each, each.claim.payload)
       this.#held.delete(batch)
-      if (this.#held.size + this.#locked.length === 0) this.#lastError = null
+      if (this.#held.size + this.#aside === 0) this.#lastError = null
       return answers
     } catch (error) {
       const fault = classifyFault(error)
@@ -173,24 +184,45 @@ export class Settler {
         this.#noteLocked(error, batch.length)
         return 'locked'
       }
-      if (fault !== 'data') return 'away'
-      this.#logger.error(
-        { actor: this.#actor, outcomes: batch.length, err: error },
-        'outcomes refused by the database',
-      )
-      return 'refused'
+      if (fault !== 'data' && fault !== 'broken') return 'away'
+      return { error }
     }
   }
 
-  /** One outcome that PostgreSQL refuses must not hold up the others; alone, it is left to its lease. */
-  async #bisect(batch: Finished[]): Promise<void> {
-    if (batch.length === 1) {
-      this.#onSettled(batch, ['stale'])
+  /** One outcome that the log does not take must not hold up the others; alone, it is kept until the log does. */
+  async #bisect(batch: Finished[], refused: Refused): Promise<void> {
+    const [only, ...more] = batch
+    if (only !== undefined && more.length === 0) {
+      this.#setAsideRefused(only, refused)
       return
     }
     const half = Math.ceil(batch.length / 2)
     await this.#store(batch.slice(0, half))
     await this.#store(batch.slice(half))
+  }
+
+  #setAsideRefused(finished: Finished, { error }: Refused): void {
+    const { attempt, outcome, claim } = finished
+    this.#lastError = `the log does not take an outcome: ${messageOf(error)}`
+    if (!this.#told.has(finished)) {
+      this.#logger.error(
+        { transaction_id: claim.transactionId, attempt, outcome: outcome.kind, err: error },
+        'outcome not taken by the log: it is kept and tried again',
+      )
+    }
+    this.#told.add(finished)
+    this.#refused.push(finished)
+    if (!this.#watchesRefused) void this.#watchRefused()
+  }
+
+  /** Tries again what the log did not take; what it does not take now either comes to stand last. */
+  async #watchRefused(): Promise<void> {
+    this.#watchesRefused = true
+    while (this.#refused.length > 0 && (await wait(refusedEveryMs, this.#stopped.signal))) {
+      const tries = Math.min(refusedAtOnce, this.#refused.length)
+      for (let tried = 0; tried < tries; tried++) await this.#store(this.#refused.splice(0, 1))
+    }
+    this.#watchesRefused = false
   }
 
   /** Stores what is free; says false where that is nothing less, or where nobody can tell. */
@@ -227,7 +259,7 @@ export class Settler {
   }
 
   #noteLocked(error: unknown, outcomes: number): void {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     if (this.#lastError === null)
       this.#logger.warn({ actor: this.#actor, outcomes, reason }, 'outcomes wait for a lock')
     this.#lastError = reason
@@ -235,7 +267,7 @@ export class Settler {
 
   #noteOutage(error: unknown, batch: Finished[]): void {
     this.#onOutage()
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     this.#lastError = reason
     if (this.#held.size === 0)
       this.#logger.warn(
@@ -244,4 +276,11 @@ export class Settler {
       )
     this.#held.add(batch)
   }
+}
+
+/** The database's word on a batch that it will not take as it is. */
+type Refused = { readonly error: unknown }
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

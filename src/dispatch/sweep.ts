@@ -5,6 +5,7 @@ import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { wait } from '../runtime/wait.ts'
 import type { Waker } from '../wake/waker.ts'
+import type { Ground } from './ground.ts'
 import type { Lane } from './lane.ts'
 import type { Outage } from './outage.ts'
 
@@ -14,22 +15,30 @@ const missedAfterMs = 10_000
 /**
  * The smoke alarm. Every minute it counts what has been due for over ten seconds although the lane had room and the LISTEN
  * session was up all that time: a wake-up that was missed. It stays 0 as long as the rest is right; if it does not, the lane
- * is woken all the same. It also folds the counts by status, the one other thing an idle service does on its tables.
+ * is woken all the same. It also looks whether the log has what it rests on, and folds the counts by status: nothing else does an
+ * idle service do on its tables.
  */
 export async function sweep(
   options: {
     database: Pool
     lines: readonly { lane: Lane; waker: Waker }[]
     outage: Outage
+    ground: Ground
     listenerUpSince: () => number | null
     metrics: Metrics
     logger: Logger
   },
   signal: AbortSignal,
 ): Promise<void> {
-  const { database, lines, outage, metrics, logger } = options
+  const { database, lines, outage, ground, metrics, logger } = options
   while (await wait(sweepEveryMs, signal)) {
     try {
+      await ground.inspect()
+      if (ground.fault !== null) {
+        // Each lane finds that it has to stand still, and when it may go on.
+        for (const { waker } of lines) waker.wake('sweep')
+        continue
+      }
       const awake = lines.filter(({ lane }) => hadRoom(lane, options.listenerUpSince()))
       for (const { lane, waker } of awake) {
         const missed = await countMissed(database, lane.name, outage.lease())

@@ -12,10 +12,11 @@ import type { Outage } from './outage.ts'
 const batchMax = 500
 
 /**
- * Ends attempts whose lease ended with no outcome: their instance crashed, froze or was cut off, and does not live. Whether the processor
- * carried them out nobody knows, so they are retried under the same idempotency key.
+ * Ends attempts whose lease ended with no outcome: their instance crashed, froze or was cut off, and does not live. Whether
+ * the processor carried them out nobody knows, so they are retried under the same idempotency key. One that the log does not
+ * take, for a fault of its own, is left as it is, and the others are ended.
  *
- * @returns how many were abandoned
+ * @returns how many were abandoned, and why the log did not take the rest
  */
 export async function takeOver(options: {
   lane: Lane
@@ -28,15 +29,15 @@ export async function takeOver(options: {
   /** Whether another instance may be alive, by what is heard of it. */
   mayLive: (instance: string) => boolean
   lookFrom: string
-}): Promise<number> {
+}): Promise<{ taken: number; refusal: Refusal | null }> {
   const { lane, database, policy, metrics, logger } = options
   const lease = options.outage.lease()
   const found = await findExpired(database, lease, options.lookFrom, batchMax)
   const abandonments = found
     .filter((expired) => !options.isHeld(expired) && !isAlive(expired, options))
     .map((expired) => ({ expired, decision: decideAbandoned(expired.retries, expired.inARow, policy) }))
-  if (abandonments.length === 0) return 0
-  const ended = await abandonUnlocked(database, lane.actor, abandonments, lease)
+  if (abandonments.length === 0) return { taken: 0, refusal: null }
+  const { ended, refusal } = await abandonUnlocked(database, lane.actor, abandonments, lease)
   for (const { expired, decision } of ended) {
     metrics.attempts.inc({ lane: lane.name, outcome: 'abandoned' })
     const line = { transaction_id: expired.transactionId, attempt: expired.attempt, outcome: 'unknown' }
@@ -49,7 +50,7 @@ export async function takeOver(options: {
       logger.warn({ ...line, reason: 'retries exhausted' }, 'dead letter')
     }
   }
-  return ended.length
+  return { taken: ended.length, refusal }
 }
 
 /** Nothing is taken from an instance that lives, whatever the database's clock says of its lease: it ends its attempts by itself. */
@@ -66,6 +67,10 @@ function instanceOf(actor: string): string {
 }
 
 type Abandonment = { expired: Expired; decision: Decision }
+type Ended = { ended: Abandonment[]; refusal: Refusal | null }
+
+/** Of one attempt whose end the log does not take. The reason names no transaction. */
+export type Refusal = { readonly transactionId: string; readonly attempt: number; readonly reason: string }
 
 /** What an operator's session has locked is left for later, so that it does not keep the others. */
 async function abandonUnlocked(
@@ -73,11 +78,8 @@ async function abandonUnlocked(
   actor: string,
   abandonments: readonly Abandonment[],
   lease: Lease,
-): Promise<Abandonment[]> {
-  const end = async (some: readonly Abandonment[]): Promise<Abandonment[]> => {
-    const ended = await abandon(database, actor, some, lease)
-    return some.filter((_, at) => ended[at] === true)
-  }
+): Promise<Ended> {
+  const end = (some: readonly Abandonment[]): Promise<Ended> => abandonTaken(database, actor, some, lease)
   try {
     return await end(abandonments)
   } catch (error) {
@@ -87,5 +89,31 @@ async function abandonUnlocked(
       abandonments.map(({ expired }) => expired.messageId),
     )
     return end(abandonments.filter(({ expired }) => free.has(expired.messageId)))
+  }
+}
+
+/** What the log does not take is found by halving. */
+async function abandonTaken(
+  database: Pool,
+  actor: string,
+  some: readonly Abandonment[],
+  lease: Lease,
+): Promise<Ended> {
+  try {
+    const ended = await abandon(database, actor, some, lease)
+    return { ended: some.filter((_, at) => ended[at] === true), refusal: null }
+  } catch (error) {
+    if (classifyFault(error) !== 'broken') throw error
+    const [only, ...more] = some
+    if (only === undefined) throw error
+    if (more.length === 0) {
+      const { transactionId, attempt } = only.expired
+      const reason = `the log does not take the end of an attempt: ${error instanceof Error ? error.message : String(error)}`
+      return { ended: [], refusal: { transactionId, attempt, reason } }
+    }
+    const half = Math.ceil(some.length / 2)
+    const first = await abandonTaken(database, actor, some.slice(0, half), lease)
+    const second = await abandonTaken(database, actor, some.slice(half), lease)
+    return { ended: [...first.ended, ...second.ended], refusal: first.refusal ?? second.refusal }
   }
 }

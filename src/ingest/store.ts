@@ -1,4 +1,5 @@
 import type { Pool } from 'pg'
+import { advanceIds } from '../log/advance-ids.ts'
 import { classifyFault } from '../log/fault.ts'
 import {
   ingest,
@@ -11,6 +12,7 @@ import { wait } from '../runtime/wait.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { FreshLane } from './fresh-lane.ts'
 import { halve } from './halve.ts'
+import { reasonOf } from './health.ts'
 import { recordId } from './read-identity.ts'
 
 export type StoreOptions = {
@@ -33,8 +35,9 @@ const raceRetriesMax = 5
 const raceDelayMs = 20
 
 /**
- * Stores a slice, whatever is in it, and starts the first attempts that the fresh lane has room for. One record that
- * PostgreSQL refuses is found by halving and stored as rejected, so that it never stalls its partition.
+ * Stores a slice, whatever is in it, and starts the first attempts that the fresh lane has room for. One record whose value
+ * PostgreSQL refuses is found by halving and stored as rejected, so that it never stalls its partition. One that the log cannot
+ * take, for a fault of its own, is found so too: the partition waits at it, and nothing of it is given up.
  *
  * @throws what pg throws if the database failed; what was stored by then stays stored, and is skipped the next time
  */
@@ -42,13 +45,24 @@ export async function store(options: StoreOptions, slice: Slice): Promise<StoreA
   try {
     return await storeWhole(options, slice)
   } catch (error) {
-    if (classifyFault(error) !== 'data') throw error
+    const fault = classifyFault(error)
+    if (fault !== 'data' && fault !== 'broken') throw error
+    if (fault === 'broken' && (await mendIds(options))) return await store(options, slice)
     const [only, ...more] = slice.records
     if (only === undefined) throw error
-    return more.length === 0
-      ? await storeRefused(options, slice, only, error)
-      : await storeHalves(options, slice)
+    if (more.length > 0) return await storeHalves(options, slice)
+    if (fault === 'data') return await storeRefused(options, slice, only, error)
+    throw new Error(`the log does not take the record at offset ${only.offset}: ${reasonOf(error)}`, {
+      cause: error,
+    })
   }
+}
+
+/** New ids may be those of others, after a logical upgrade or a restore beside the running service. Says whether they were. */
+async function mendIds({ database, logger }: StoreOptions): Promise<boolean> {
+  const advances = await advanceIds(database)
+  for (const advance of advances) logger.warn(advance, 'new ids lay below those in the log: moved up')
+  return advances.length > 0
 }
 
 async function storeHalves(options: StoreOptions, slice: Slice): Promise<StoreAnswer> {

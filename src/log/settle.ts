@@ -16,7 +16,7 @@ export type Settlement = AttemptName & {
  * What the log made of a settlement. `already`: the same outcome stood there, as after a COMMIT whose answer was lost.
  * `late`: the attempt had ended otherwise; recorded as observed. `stray`: the log knows no such attempt, and nothing was recorded.
  */
-export type SettleAnswer = 'appended' | 'already' | 'late' | 'stray' | 'stale'
+export type SettleAnswer = 'appended' | 'already' | 'late' | 'stray'
 
 const statement = {
   name: 'settle',

@@ -52,6 +52,12 @@ export async function migrate(connection: pg.ClientConfig, service: string | nul
   }
 }
 
+/** The names of the functions that this release's SQL rests on: each has a file of its own. */
+export async function functionNames(): Promise<string[]> {
+  const names = await readdir(functionsFolder)
+  return names.filter((name) => name.endsWith('.sql')).map((name) => name.slice(0, -'.sql'.length))
+}
+
 async function readSources(folder: URL): Promise<Source[]> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort()
   return Promise.all(

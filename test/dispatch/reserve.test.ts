@@ -25,6 +25,7 @@ t.test(
       metrics: createMetrics('test'),
       logger: pino({ level: 'silent' }),
       failpoint: () => undefined,
+      afterOutage: false,
     })
     t.teardown(() => dispatcher.drain(1_000))
     const findsRoom = async (): Promise<boolean> => {

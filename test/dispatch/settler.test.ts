@@ -3,8 +3,11 @@ import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import type pg from 'pg'
 import { Settler, type Finished } from '../../src/dispatch/settler.ts'
-import type { MessageId } from '../../src/message/message.ts'
 import type { Claim } from '../../src/log/claim.ts'
+import { rebuild } from '../../src/log/rebuild.ts'
+import type { SettleAnswer } from '../../src/log/settle.ts'
+import type { MessageId } from '../../src/message/message.ts'
+import { recordLines } from '../ingest/harness.ts'
 import { accepted, fresh, openClaims, session } from '../log/support.ts'
 import { database } from '../support/database.ts'
 import { until } from '../support/until.ts'
@@ -40,6 +43,18 @@ async function setUp(t: Test) {
 
 function finish(claim: Claim): Finished {
   return { ...claim, outcome: accepted, durationMs: 1, decision: { then: 'success' }, claim }
+}
+
+/** What a log has whose trigger was off for a while: the outcome stands in it, and the projection knows nothing of it. */
+async function appendUnprojected(pool: pg.Pool, messageId: MessageId): Promise<void> {
+  await pool.query('alter table message_events disable trigger project')
+  await pool.query(
+    `insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, attempt, outcome)
+      select message_id, version + 1, position, recorded_at, 'succeeded', $2, 'success', 0, attempts, 'accepted'
+      from message_states where message_id = $1`,
+    [messageId, fresh],
+  )
+  await pool.query('alter table message_events enable trigger project')
 }
 
 /** The session that waits for a lock. */
@@ -83,5 +98,49 @@ t.test(
     await until('the rest', () => settled.size === finished.length)
     t.notOk(settler.behind)
     t.equal(settler.lastError, null)
+  },
+)
+
+t.test(
+  'an outcome that the log does not take is kept, told once and tried again, and holds up no other',
+  async (t) => {
+    const { pool } = await database(t)
+    const claims = await openClaims(pool, 50)
+    const ids = claims.map(({ messageId }) => messageId)
+    await appendUnprojected(pool, ids[17]!)
+    const settled = new Map<MessageId, SettleAnswer>()
+    const { logger, lines } = recordLines()
+    const settler = new Settler({
+      database: pool,
+      actor: fresh,
+      logger,
+      openCount: () => ids.length - settled.size,
+      onSettled: (batch, answers) =>
+        batch.forEach(({ messageId }, at) => settled.set(messageId, answers[at]!)),
+      onOutage: () => t.fail('the database is not away'),
+      beforeStore: () => undefined,
+    })
+    for (const claim of claims) settler.add(finish(claim))
+    await until('the others to be stored', () => settled.size === 49)
+    await until('the reason to be told', () => settler.lastError !== null)
+    t.match(settler.lastError, /the log does not take an outcome: duplicate key.*message_events_pkey/)
+    t.notOk(settler.behind, 'the lane goes on')
+    t.notOk(settled.has(ids[17]!))
+
+    const differences = []
+    for await (const difference of rebuild(pool)) differences.push(difference)
+    t.ok(differences.length > 0, 'the projection is mended')
+    await until('the last one to be stored', () => settled.size === 50)
+    t.equal(settled.get(ids[17]!), 'already')
+    t.equal(settler.lastError, null)
+    t.match(lines, [
+      {
+        level: 50,
+        event: /not taken by the log/,
+        transaction_id: claims[17]!.transactionId,
+        outcome: 'accepted',
+      },
+    ])
+    t.equal(await settler.end(10_000), 0)
   },
 )

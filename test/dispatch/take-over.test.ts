@@ -1,32 +1,39 @@
 import pg from 'pg'
-import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { Lane } from '../../src/dispatch/lane.ts'
 import { Outage } from '../../src/dispatch/outage.ts'
 import { takeOver } from '../../src/dispatch/take-over.ts'
 import { countMissed } from '../../src/log/count-missed.ts'
 import { createMetrics } from '../../src/metrics.ts'
-import { noGrace, openAttempt, stateOf } from '../log/support.ts'
+import { recordLines } from '../ingest/harness.ts'
+import { noGrace, openAttempt, openAttempts, sameServer, stateOf, typesOf } from '../log/support.ts'
 import { database } from '../support/database.ts'
 import { until } from '../support/until.ts'
+
+/** Of a server that has only just started leases are kept for this time and five seconds more. */
+function noOutage(): Outage {
+  return new Outage(60_000, -5_000, sameServer)
+}
 
 /** An attempt of instance-1 whose lease has ended, as a clock that was set forward ends it; the taker is another instance. */
 async function setUp(t: Test, taker = 'instance-2') {
   const { pool, url } = await database(t)
   const messageId = await openAttempt(pool, 0)
   const lane = new Lane('retry', taker, 10, 1_000, () => undefined)
-  const take = (mayLive: boolean): Promise<number> =>
-    takeOver({
+  const take = async (mayLive: boolean): Promise<number> => {
+    const { taken } = await takeOver({
       lane,
       database: pool,
-      outage: { lease: () => noGrace } as unknown as Outage,
+      outage: noOutage(),
       policy: { retriesMax: 5, baseDelayMs: 100, maxDelayMs: 1_000 },
       metrics: createMetrics('test'),
-      logger: pino({ level: 'silent' }),
+      logger: recordLines().logger,
       isHeld: () => false,
       mayLive: () => mayLive,
       lookFrom: '-infinity',
     })
+    return taken
+  }
   const listening = async (): Promise<pg.Client> => {
     const client = new pg.Client({
       connectionString: url,
@@ -61,4 +68,37 @@ t.test('an instance takes over from itself what it no longer holds', async (t) =
   const session = await listening()
   t.equal(await take(true), 1)
   await session.end()
+})
+
+t.test('an attempt whose end the log does not take keeps no other from being taken over', async (t) => {
+  const { pool } = await database(t)
+  const ids = await openAttempts(pool, 20, 0)
+  const broken = ids[7]!
+  await pool.query('alter table message_events disable trigger project')
+  await pool.query(
+    `insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, attempt, outcome)
+      select message_id, version + 1, position, recorded_at, 'succeeded', 'other', 'success', 0, attempts, 'accepted'
+      from message_states where message_id = $1`,
+    [broken],
+  )
+  await pool.query('alter table message_events enable trigger project')
+  const { taken, refusal } = await takeOver({
+    lane: new Lane('retry', 'instance-2', 5, 1_000, () => undefined),
+    database: pool,
+    outage: noOutage(),
+    policy: { retriesMax: 5, baseDelayMs: 0, maxDelayMs: 0 },
+    metrics: createMetrics('test'),
+    logger: recordLines().logger,
+    isHeld: () => false,
+    mayLive: () => false,
+    lookFrom: '-infinity',
+  })
+  t.equal(taken, 19)
+  t.match(refusal, {
+    transactionId: (await stateOf(pool, broken)).transaction_id,
+    attempt: 1,
+    reason: /not take the end of an attempt: duplicate key/,
+  })
+  t.strictSame(await typesOf(pool, broken), ['received', 'attempt_started', 'succeeded'])
+  t.strictSame(await typesOf(pool, ids[8]!), ['received', 'attempt_started', 'attempt_abandoned'])
 })

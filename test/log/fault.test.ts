@@ -10,17 +10,36 @@ async function faultOf(text: string, values: unknown[] = []): Promise<unknown> {
   return pool.query(text, values).then(() => 'none', classifyFault)
 }
 
+function raise(code: string): string {
+  return `do $$ begin raise exception 'x' using errcode = '${code}'; end $$`
+}
+
 t.test('a value that PostgreSQL refuses is a fault of the data', async (t) => {
   t.equal(await faultOf('select $1::text', ['a\0b']), 'data')
-  t.equal(await faultOf('select 1 / 0'), 'data')
-  t.equal(await faultOf(`select repeat('a', 2000000000)::bytea || repeat('a', 2000000000)::bytea`), 'data')
+  t.equal(await faultOf('select $1::json', ['[{']), 'data')
+  t.equal(await faultOf('select $1::jsonb', ['"\\u0000"']), 'data')
+  t.equal(await faultOf('select $1::bigint[]', [Buffer.of(0, 0, 0, 1, 0, 0, 0, 7, 0, 0, 0, 20)]), 'data')
+})
+
+t.test('a limit of the server and arithmetic of ours are no fault of the data', async (t) => {
+  t.equal(await faultOf(raise('54000')), 'lost', 'the queue of notifications is full, or ids have run out')
+  t.equal(await faultOf(`select repeat('a', 2000000000)::bytea || repeat('a', 2000000000)::bytea`), 'lost')
+  t.equal(await faultOf('select 1 / 0'), 'lost')
+  t.equal(await faultOf('select 2147483647 + 1'), 'lost')
+  t.equal(await faultOf(raise('21000')), 'lost')
+})
+
+t.test('what contradicts the log is a fault of ours, and nothing of it was committed', async (t) => {
+  t.equal(await faultOf('insert into inbox (transaction_id) values (null)'), 'broken')
+  const mistaken = `insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count)
+    values (1, 2, 1, now(), 'succeeded', 'a', 'success', 0)`
+  t.equal(await faultOf(mistaken), 'broken', 'an illegal transition')
+  const twice = 'insert into log_epochs select * from log_epochs'
+  t.equal(await faultOf(twice), 'broken', 'a key that is there')
 })
 
 t.test('a race that was lost may be sent again', async (t) => {
-  t.equal(
-    await faultOf(`do $$ begin raise exception 'x' using errcode = 'serialization_failure'; end $$`),
-    'transient',
-  )
+  t.equal(await faultOf(raise('40001')), 'transient')
   const one = await session(t, url)
   const other = await session(t, url)
   const lock = (key: number): string => `select pg_advisory_xact_lock(${key})`
@@ -60,9 +79,5 @@ t.test('a database that is gone is lost, whatever it says', async (t) => {
   nowhere.on('error', () => undefined)
   t.equal(await nowhere.connect().then(() => 'none', classifyFault), 'lost')
   t.equal(classifyFault(new Error('Query read timeout')), 'lost')
-  t.equal(
-    await faultOf(`do $$ begin raise exception 'x' using errcode = 'disk_full'; end $$`),
-    'lost',
-    'disk full passes',
-  )
+  t.equal(await faultOf(raise('53100')), 'lost', 'disk full passes')
 })
