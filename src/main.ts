@@ -10,6 +10,7 @@ import { refuseStandby } from './log/refuse-standby.ts'
 import type { InstanceId } from './message/message.ts'
 import { createMetrics } from './metrics.ts'
 import { prepareDatabase } from './prepare-database.ts'
+import { attend } from './runtime/attend.ts'
 import { explainConnection } from './runtime/explain-connection.ts'
 import { createFailpoint } from './runtime/failpoint.ts'
 import { Hint } from './runtime/hint.ts'
@@ -24,6 +25,8 @@ import { startService, type Service, type ServiceOptions } from './service.ts'
 const drainGraceMs = 8_000
 const stopAfterMs = 9_000
 const retryStartMs = 1_000
+// A try that hangs says so this often: a lock is given up sooner, a long migration or a frozen server is not.
+const tellEveryMs = 10_000
 // Ingest, the looks and the settlements of two lanes, each with a connection of its own, and some to spare.
 const poolMax = 10
 const apiPoolMax = 4
@@ -123,24 +126,28 @@ function prepare(config: Config, embedded: Embedded, logger: Logger): Run {
 
 /** Waits for PostgreSQL for ever, one line a try, and has it ready for the service. Says whether it came to that. */
 async function bringUp(run: Run, signal: AbortSignal): Promise<boolean> {
-  const { logger } = run.options
+  const tell = (reason: string) => run.options.logger.warn({ reason }, 'waiting for PostgreSQL')
   while (!signal.aborted) {
     try {
-      await prepareDatabase(run.options)
+      const preparing = prepareDatabase(run.options, (step) => (run.startingUp = step))
+      const tellHang = (ms: number) => tell(`${run.startingUp}: no answer for ${Math.round(ms / 1_000)} s`)
+      if (!(await attend(preparing, tellEveryMs, tellHang, signal))) return false
       run.startingUp = null
       return true
     } catch (error) {
       if (error instanceof StartRefused || classifyFault(error) === 'data') throw error
-      logger.warn({ reason: explainConnection(error) }, 'waiting for PostgreSQL')
+      tell(explainConnection(error))
       await wait(retryStartMs, signal)
     }
   }
   return false
 }
 
-async function stop(run: Run): Promise<void> {
-  await run.service?.drain(drainGraceMs)
-  await run.options.database.end()
+async function stop({ service, options }: Run): Promise<void> {
+  // A start that was broken off may wait for an answer for as long as it likes: it has begun nothing that must be ended.
+  if (service === null) return
+  await service.drain(drainGraceMs)
+  await options.database.end()
 }
 
 function health({ service, startingUp }: Run, draining: boolean): Health {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import pg from 'pg'
 import { MigrationError, Umzug, type UmzugStorage } from 'umzug'
+import { explainHeldLock } from './explain-held-lock.ts'
 import { isPooled } from './pooler.ts'
 
 const migrationsFolder = new URL('../../migrations/', import.meta.url)
@@ -18,6 +19,9 @@ const poolerRefusal =
   'Migrations hold a lock of their session and were led to a connection pooler: name a direct one in MIGRATE_DATABASE_URL.'
 
 const lockTimeoutMs = 2_000
+const connectMsMax = 5_000
+// How soon the server notices that whoever migrates is gone, and ends what it was told to do.
+const orphanedAfterMs = 2_000
 
 type Source = { name: string; sql: string; checksum: string }
 type Context = { client: pg.Client; sources: ReadonlyMap<string, Source> }
@@ -25,31 +29,48 @@ type Context = { client: pg.Client; sources: ReadonlyMap<string, Source> }
 /**
  * Brings the schema up to date: each new file of migrations/ once, in order, together with its history row in one
  * transaction; then each file of migrations/functions/ whose text has changed. Forward only. Safe when several instances
- * start at once: the others wait. An edited applied file, or a schema newer than this release, refuses with a sentence.
+ * start at once: one migrates, and the others are told by whom they are held up. An edited applied file, or a schema newer than
+ * this release, refuses with a sentence.
  *
  * @param service the role to grant what the service needs to, and nothing else; null if there is no such role
  * @returns the names of what was applied
+ * @throws Error that names the session in the way, after two seconds: whoever waits says so and tries again
  */
 export async function migrate(connection: pg.ClientConfig, service: string | null = null): Promise<string[]> {
-  const client = new pg.Client({ ...connection, application_name: 'transaction-queue-proxy migrate' })
+  const client = new pg.Client({
+    ...connection,
+    application_name: 'transaction-queue-proxy migrate',
+    connectionTimeoutMillis: connectMsMax,
+    keepAlive: true,
+  })
   // An idle client that loses its connection emits an error; the query in hand rejects with it anyway.
   client.on('error', () => undefined)
   await client.connect()
   try {
     if (await isPooled(client)) throw new StartRefused(poolerRefusal)
+    await limitSession(client)
     await client.query('select pg_advisory_lock($1)', [advisoryLock])
-    // Whatever waits for a lock of a table has everybody else wait behind it: an operator's open transaction would stop the
-    // other instances too. So this gives up soon, lets them through, and is tried again.
-    await client.query('select set_config($1, $2, false)', ['lock_timeout', String(lockTimeoutMs)])
     const migrations = await readSources(migrationsFolder)
     const applied = await applyMigrations(client, migrations)
     applied.push(...(await applyFunctions(client, await readSources(functionsFolder))))
     // At every start, because the role may be another, and because PUBLIC may execute whatever function is new.
     await client.query('select grant_access($1)', [service])
     return applied
+  } catch (error) {
+    throw await explainHeldLock(client, advisoryLock, error)
   } finally {
     await client.end()
   }
+}
+
+async function limitSession(client: pg.Client): Promise<void> {
+  // Whatever waits for a lock of a table has everybody else wait behind it: an operator's open transaction would stop the
+  // other instances too. So this gives up soon, lets them through, and is tried again.
+  await client.query('select set_config($1, $2, false)', ['lock_timeout', String(lockTimeoutMs)])
+  // A service that was told to stop leaves a long migration where it is. A server on a platform without this ends it later.
+  await client
+    .query('select set_config($1, $2, false)', ['client_connection_check_interval', String(orphanedAfterMs)])
+    .catch(() => undefined)
 }
 
 async function readSources(folder: URL): Promise<Source[]> {
