@@ -8,7 +8,7 @@ import { startEmbedded, type Embedded } from './embedded/start-embedded.ts'
 import { classifyFault } from './log/fault.ts'
 import { refuseStandby } from './log/refuse-standby.ts'
 import type { InstanceId } from './message/message.ts'
-import { createMetrics } from './metrics.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
 import { prepareDatabase } from './prepare-database.ts'
 import { attend } from './runtime/attend.ts'
 import { explainConnection } from './runtime/explain-connection.ts'
@@ -40,22 +40,34 @@ type Run = {
 }
 
 async function main(): Promise<void> {
+  // Where nobody can be told, the work goes on all the same.
+  process.stderr.on('error', () => undefined)
   const read = configure(readEnvironment())
-  if ('faults' in read) return fail(read.faults)
+  if ('faults' in read) {
+    tell(read.faults)
+    process.exit(1)
+  }
   const { config } = read
   const stopping = new AbortController()
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort())
-  const { logger, flush } = createLogger(config.logLevel)
-  const embedded = await startParts(config, logger)
+  // Heard for as long as it runs: npm sends Ctrl-C on to a process that the terminal has told already, and a shell may do so with
+  // the end of its terminal. A second one must not end what the first one has begun to drain.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => stopping.abort())
+  const metrics = createMetrics(readRelease())
+  const { logger, exit } = createLogger(config.logLevel, () => metrics.logLinesDropped.inc())
   try {
-    await live(prepare(config, embedded, logger), embedded, stopping.signal)
-  } finally {
-    // Also when the start fails: a port that is taken must not leave a database behind.
-    await embedded.stop()
+    const embedded = await startParts(config, logger)
+    try {
+      await live(prepare(config, embedded, metrics, logger), embedded, stopping.signal)
+    } finally {
+      // Also when the start fails: a port that is taken must not leave a database behind.
+      await embedded.stop()
+    }
+    logger.info('stopped')
+  } catch (error) {
+    tell([error instanceof Error ? error.message : String(error)])
+    await exit(1)
   }
-  logger.info('stopped')
-  flush()
-  process.exit(0)
+  await exit(0)
 }
 
 /** Serves, starts, and drains when the signal aborts. */
@@ -100,7 +112,7 @@ async function startParts(config: Config, logger: Logger): Promise<Embedded> {
   })
 }
 
-function prepare(config: Config, embedded: Embedded, logger: Logger): Run {
+function prepare(config: Config, embedded: Embedded, metrics: Metrics, logger: Logger): Run {
   const release = readRelease()
   const connectionString = config.database.url ?? embedded.databaseUrl
   const connection = { connectionString, ssl: config.database.ssl }
@@ -112,7 +124,7 @@ function prepare(config: Config, embedded: Embedded, logger: Logger): Run {
     database: createPool(connection, logger, poolMax, refuseStandby),
     instance: ulid() as InstanceId,
     release,
-    metrics: createMetrics(release),
+    metrics,
     logger,
     failpoint: createFailpoint(config.failpoint),
     events: new Hint(),
@@ -170,9 +182,8 @@ async function aborted(signal: AbortSignal): Promise<void> {
 }
 
 /** One sentence a fault, and nothing else: no stack for what an operator can mend. */
-function fail(faults: readonly string[]): never {
+function tell(faults: readonly string[]): void {
   for (const fault of faults) process.stderr.write(`${fault}\n`)
-  process.exit(1)
 }
 
-main().catch((error: unknown) => fail([error instanceof Error ? error.message : String(error)]))
+await main()
