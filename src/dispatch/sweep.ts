@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 import { countMissed } from '../log/count-missed.ts'
-import { foldCounts } from '../log/fold-counts.ts'
+import { foldPiece } from '../log/fold-counts.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { wait } from '../runtime/wait.ts'
@@ -41,7 +41,7 @@ export async function sweep(
         )
         waker.wake('sweep')
       }
-      await foldCounts(database)
+      while (!signal.aborted && (await foldPiece(database)));
     } catch (error) {
       logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'sweep failed')
     }
