@@ -204,6 +204,7 @@ create table schema_functions (
   name text not null,
   checksum text not null,
   applied_at timestamp with time zone not null default clock_timestamp(),
+  edition integer not null default 0,
   constraint schema_functions_pkey PRIMARY KEY (name)
 );
 

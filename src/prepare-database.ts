@@ -24,6 +24,7 @@ export async function prepareDatabase(
   const applied = await migrate(
     { ...options.connection, connectionString: chooseMigrateUrl(options) },
     server.role,
+    (functions) => logger.warn({ functions }, 'a later release has brought its own functions, and they stay'),
   )
   if (applied.length > 0) logger.info({ applied }, 'schema brought up to date')
   onStep('PostgreSQL')

@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import pg from 'pg'
 import { MigrationError, Umzug, type UmzugStorage } from 'umzug'
+import { applyFunctions, type Source } from './apply-functions.ts'
 import { explainHeldLock } from './explain-held-lock.ts'
+import { inTransaction } from './in-transaction.ts'
 import { isPooled } from './pooler.ts'
 
 const migrationsFolder = new URL('../../migrations/', import.meta.url)
-const functionsFolder = new URL('functions/', migrationsFolder)
+export const functionsFolder = new URL('functions/', migrationsFolder)
 
 // Any fixed number: it only has to be the same for every instance that starts.
 const advisoryLock = 7_233_841_902
@@ -23,20 +25,24 @@ const connectMsMax = 5_000
 // How soon the server notices that whoever migrates is gone, and ends what it was told to do.
 const orphanedAfterMs = 2_000
 
-type Source = { name: string; sql: string; checksum: string }
 type Context = { client: pg.Client; sources: ReadonlyMap<string, Source> }
 
 /**
  * Brings the schema up to date: each new file of migrations/ once, in order, together with its history row in one
- * transaction; then each file of migrations/functions/ whose text has changed. Forward only. Safe when several instances
- * start at once: one migrates, and the others are told by whom they are held up. An edited applied file, or a schema newer than
- * this release, refuses with a sentence.
+ * transaction; then each file of migrations/functions/ whose text has changed, unless a later release has brought its own.
+ * Forward only. Safe when several instances start at once: one migrates, and the others are told by whom they are held up. An
+ * edited applied file, or a schema newer than this release, refuses with a sentence.
  *
  * @param service the role to grant what the service needs to, and nothing else; null if there is no such role
+ * @param onLater is told the names of the functions that were left as a later release has them
  * @returns the names of what was applied
  * @throws Error that names the session in the way, after two seconds: whoever waits says so and tries again
  */
-export async function migrate(connection: pg.ClientConfig, service: string | null = null): Promise<string[]> {
+export async function migrate(
+  connection: pg.ClientConfig,
+  service: string | null = null,
+  onLater: (functions: string[]) => void = () => undefined,
+): Promise<string[]> {
   const client = new pg.Client({
     ...connection,
     application_name: 'transaction-queue-proxy migrate',
@@ -52,7 +58,9 @@ export async function migrate(connection: pg.ClientConfig, service: string | nul
     await client.query('select pg_advisory_lock($1)', [advisoryLock])
     const migrations = await readSources(migrationsFolder)
     const applied = await applyMigrations(client, migrations)
-    applied.push(...(await applyFunctions(client, await readSources(functionsFolder))))
+    const functions = await applyFunctions(client, await readSources(functionsFolder))
+    applied.push(...functions.applied.map((name) => `functions/${name}`))
+    if (functions.later.length > 0) onLater(functions.later)
     // At every start, because the role may be another, and because PUBLIC may execute whatever function is new.
     await client.query('select grant_access($1)', [service])
     return applied
@@ -73,7 +81,7 @@ async function limitSession(client: pg.Client): Promise<void> {
     .catch(() => undefined)
 }
 
-async function readSources(folder: URL): Promise<Source[]> {
+export async function readSources(folder: URL): Promise<Source[]> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort()
   return Promise.all(
     names.map(async (name) => {
@@ -141,38 +149,4 @@ async function applyOnce(client: pg.Client, source: Source): Promise<void> {
       source.checksum,
     ])
   })
-}
-
-async function applyFunctions(client: pg.Client, sources: Source[]): Promise<string[]> {
-  await client.query(`create table if not exists schema_functions (
-    name text primary key, checksum text not null, applied_at timestamptz not null default clock_timestamp())`)
-  const { rows } = await client.query<{ name: string; checksum: string }>(
-    'select name, checksum from schema_functions',
-  )
-  const known = new Map(rows.map((row) => [row.name, row.checksum]))
-  const changed = sources.filter((source) => known.get(source.name) !== source.checksum)
-  if (changed.length === 0) return []
-  await inTransaction(client, async () => {
-    for (const source of changed) {
-      await client.query(source.sql)
-      await client.query(
-        `insert into schema_functions (name, checksum) values ($1, $2)
-         on conflict (name) do update set checksum = excluded.checksum, applied_at = clock_timestamp()`,
-        [source.name, source.checksum],
-      )
-    }
-  })
-  return changed.map((source) => `functions/${source.name}`)
-}
-
-async function inTransaction(client: pg.Client, act: () => Promise<void>): Promise<void> {
-  await client.query('begin')
-  try {
-    await act()
-    await client.query('commit')
-  } catch (error) {
-    // Where the connection is gone there is nothing to roll back, and the first error is the one that tells why.
-    await client.query('rollback').catch(() => undefined)
-    throw error
-  }
 }

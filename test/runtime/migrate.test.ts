@@ -104,16 +104,71 @@ t.test('a schema that is newer than this release refuses', async (t) => {
   t.match(refused?.message, /newer than this release: it has 9999_tomorrow\.sql/)
 })
 
+const source = async (pool: pg.Pool): Promise<unknown> =>
+  (await pool.query(`select prosrc from pg_proc where proname = 'watermark'`)).rows
+
 t.test('a function whose text has changed is applied again, and no other', async (t) => {
   const { pool, url } = await database(t)
-  const source = async (): Promise<unknown> =>
-    (await pool.query(`select prosrc from pg_proc where proname = 'watermark'`)).rows
-  const before = await source()
+  const before = await source(pool)
   await pool.query(`create or replace function watermark() returns bigint language sql as 'select 0::bigint'`)
-  t.notSame(await source(), before)
+  t.notSame(await source(pool), before)
   await pool.query(`update schema_functions set checksum = 'of the text above' where name = 'watermark.sql'`)
   t.strictSame(await migrate({ connectionString: url }), ['functions/watermark.sql'])
-  t.strictSame(await source(), before)
+  t.strictSame(await source(pool), before)
+})
+
+/** What a later release leaves: a text of its own. */
+async function applyLater(pool: pg.Pool): Promise<void> {
+  await pool.query(`create or replace function watermark() returns bigint language sql as 'select 0::bigint'`)
+  await pool.query(
+    `update schema_functions set checksum = 'later', edition = edition + 1 where name = 'watermark.sql'`,
+  )
+}
+
+t.test(
+  'a release that starts after a later one leaves the later functions as they are, and names them',
+  async (t) => {
+    const { pool, url } = await database(t)
+    const ours = await source(pool)
+    await applyLater(pool)
+    await pool.query(`update schema_functions set checksum = 'old' where name = 'abandon.sql'`)
+    const later: string[] = []
+    t.strictSame(
+      await migrate({ connectionString: url }, null, (names) => later.push(...names)),
+      ['functions/abandon.sql'],
+      'the others are brought up to date',
+    )
+    t.strictSame(later, ['watermark.sql'])
+    t.notSame(await source(pool), ours)
+
+    // The way back on purpose.
+    await pool.query('update schema_functions set edition = 0')
+    t.strictSame(await migrate({ connectionString: url }), ['functions/watermark.sql'])
+    t.strictSame(await source(pool), ours)
+  },
+)
+
+t.test('a text that an edition has left as it was is its own all the same', async (t) => {
+  const { pool, url } = await database(t)
+  const editions = async () =>
+    (await pool.query<{ edition: number }>('select distinct edition from schema_functions')).rows
+  const before = await editions()
+  t.equal(before.length, 1)
+  await pool.query('update schema_functions set edition = 0')
+  t.strictSame(await migrate({ connectionString: url }), [])
+  t.strictSame(await editions(), before)
+})
+
+t.test('a database from before there were editions gets them, though a dump reads it', async (t) => {
+  const { pool, url } = await database(t)
+  await pool.query('alter table schema_functions drop column edition')
+  t.strictSame(await migrate({ connectionString: url }), [])
+  const dump = await pool.connect()
+  await dump.query('begin')
+  await dump.query('select from schema_functions')
+  t.strictSame(await migrate({ connectionString: url }), [], 'the next start alters nothing')
+  await dump.query('rollback')
+  dump.release()
 })
 
 t.test('a function of a later release that this one does not have is left alone', async (t) => {
