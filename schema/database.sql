@@ -204,6 +204,7 @@ create table schema_functions (
   name text not null,
   checksum text not null,
   applied_at timestamp with time zone not null default clock_timestamp(),
+  edition integer not null default 0,
   constraint schema_functions_pkey PRIMARY KEY (name)
 );
 
@@ -788,42 +789,8 @@ CREATE OR REPLACE FUNCTION public.fold_counts(rows_min integer DEFAULT 1)
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
-declare
-  old_fold status_count_folds;
-  new_bound bigint;
 begin
-  if (select count(*) from (select from status_count_deltas limit rows_min) d) < rows_min then
-    return;
-  end if;
-  if not pg_try_advisory_xact_lock(hashtextextended('fold_counts', 0)) then
-    return;
-  end if;
-  perform fold_partitions();
-  select * into strict old_fold from status_count_folds order by bound desc limit 1;
-  new_bound := watermark();
-  if not exists (select from status_count_deltas where position >= old_fold.bound and position < new_bound) then
-    return;
-  end if;
-  perform fold_failures(old_fold.bound, new_bound);
-  with gone as (
-    delete from status_count_deltas where position < new_bound returning *
-  ),
-  summed as (
-    insert into rollups as r (minute, measure, bucket, n)
-      select u.minute, u.measure, u.bucket, case when is_maximum(u.measure) then max(u.n) else sum(u.n) end
-      from gone g
-      cross join lateral unnest(g.minutes, g.measures, g.buckets, g.counts) as u(minute, measure, bucket, n)
-      where g.position >= old_fold.bound
-      group by u.minute, u.measure, u.bucket
-      order by u.minute, u.measure, u.bucket
-    on conflict (minute, measure, bucket) do update
-      set n = case when is_maximum(r.measure) then greatest(r.n, excluded.n) else r.n + excluded.n end
-  )
-  insert into status_count_folds (bound, pending, processing, success, failed, dead_letter)
-    select new_bound, old_fold.pending + sum(pending), old_fold.processing + sum(processing), old_fold.success + sum(success),
-      old_fold.failed + sum(failed), old_fold.dead_letter + sum(dead_letter)
-    from gone where position >= old_fold.bound;
-  delete from status_count_folds where bound < new_bound;
+  perform fold_piece(rows_min);
 end
 $function$
 ;
@@ -835,11 +802,11 @@ CREATE OR REPLACE FUNCTION public.fold_failures(old_bound bigint, new_bound bigi
 AS $function$
 begin
   with gone as (
-    delete from failure_deltas where position < new_bound returning *
+    delete from failure_deltas where position >= old_bound and position < new_bound returning *
   )
   insert into failure_rollups as r (minute, pattern, n, last_at, examples)
     select g.minute, g.pattern, sum(g.n), max(g.last_at), example_ids(g.examples)
-    from gone g where g.position >= old_bound
+    from gone g
     group by g.minute, g.pattern
     order by g.minute, g.pattern
   on conflict (minute, pattern) do update set
@@ -872,6 +839,76 @@ begin
     rejected = f.rejected + excluded.rejected,
     holes = f.holes + excluded.holes,
     gaps = f.gaps + excluded.gaps;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.fold_piece(rows_min integer DEFAULT 1, piece_rows integer DEFAULT 10000)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+declare
+  old_fold status_count_folds;
+  reached bigint;
+  new_bound bigint;
+begin
+  select * into strict old_fold from status_count_folds order by bound desc limit 1;
+  if (
+    select count(*) from (select from status_count_deltas where position >= old_fold.bound limit rows_min) d
+  ) < rows_min then
+    return false;
+  end if;
+  if not pg_try_advisory_xact_lock(hashtextextended('fold_counts', 0)) then
+    return false;
+  end if;
+  perform fold_partitions();
+  -- Once more, for another fold may have ended before this one had the lock.
+  select * into strict old_fold from status_count_folds order by bound desc limit 1;
+  reached := watermark();
+  -- Up to the first delta that is too many, and never within a position.
+  new_bound := least(
+    reached,
+    (
+      select greatest(d.position, f.position + 1)
+      from (
+        select position from status_count_deltas where position >= old_fold.bound order by position offset piece_rows limit 1
+      ) d
+      cross join (select position from status_count_deltas where position >= old_fold.bound order by position limit 1) f
+    ),
+    (
+      select greatest(d.position, f.position + 1)
+      from (select position from failure_deltas where position >= old_fold.bound order by position offset piece_rows limit 1) d
+      cross join (select position from failure_deltas where position >= old_fold.bound order by position limit 1) f
+    )
+  );
+  if not exists (select from status_count_deltas where position >= old_fold.bound and position < reached) then
+    return false;
+  end if;
+  perform fold_failures(old_fold.bound, new_bound);
+  with gone as (
+    delete from status_count_deltas where position >= old_fold.bound and position < new_bound returning *
+  ),
+  summed as (
+    insert into rollups as r (minute, measure, bucket, n)
+      select u.minute, u.measure, u.bucket, case when is_maximum(u.measure) then max(u.n) else sum(u.n) end
+      from gone g
+      cross join lateral unnest(g.minutes, g.measures, g.buckets, g.counts) as u(minute, measure, bucket, n)
+      group by u.minute, u.measure, u.bucket
+      order by u.minute, u.measure, u.bucket
+    on conflict (minute, measure, bucket) do update
+      set n = case when is_maximum(r.measure) then greatest(r.n, excluded.n) else r.n + excluded.n end
+  )
+  insert into status_count_folds (bound, pending, processing, success, failed, dead_letter)
+    select new_bound, old_fold.pending + coalesce(sum(pending), 0), old_fold.processing + coalesce(sum(processing), 0),
+      old_fold.success + coalesce(sum(success), 0), old_fold.failed + coalesce(sum(failed), 0),
+      old_fold.dead_letter + coalesce(sum(dead_letter), 0)
+    from gone;
+  delete from status_count_folds where bound < new_bound;
+  return new_bound < reached;
 end
 $function$
 ;

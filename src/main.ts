@@ -8,8 +8,9 @@ import { startEmbedded, type Embedded } from './embedded/start-embedded.ts'
 import { classifyFault } from './log/fault.ts'
 import { ServerWatch } from './log/server-watch.ts'
 import type { InstanceId } from './message/message.ts'
-import { createMetrics } from './metrics.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
 import { prepareDatabase, StartWaits } from './prepare-database.ts'
+import { attend } from './runtime/attend.ts'
 import { explainConnection } from './runtime/explain-connection.ts'
 import { createFailpoint } from './runtime/failpoint.ts'
 import { Hint } from './runtime/hint.ts'
@@ -24,6 +25,8 @@ import { startService, type Service, type ServiceOptions } from './service.ts'
 const drainGraceMs = 8_000
 const stopAfterMs = 9_000
 const retryStartMs = 1_000
+// A try that hangs says so this often: a lock is given up sooner, a long migration or a frozen server is not.
+const tellEveryMs = 10_000
 // Ingest, the looks and the settlements of two lanes, each with a connection of its own, and some to spare.
 const poolMax = 10
 const apiPoolMax = 4
@@ -37,22 +40,34 @@ type Run = {
 }
 
 async function main(): Promise<void> {
+  // Where nobody can be told, the work goes on all the same.
+  process.stderr.on('error', () => undefined)
   const read = configure(readEnvironment())
-  if ('faults' in read) return fail(read.faults)
+  if ('faults' in read) {
+    tell(read.faults)
+    process.exit(1)
+  }
   const { config } = read
   const stopping = new AbortController()
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort())
-  const { logger, flush } = createLogger(config.logLevel)
-  const embedded = await startParts(config, logger)
+  // Heard for as long as it runs: npm sends Ctrl-C on to a process that the terminal has told already, and a shell may do so with
+  // the end of its terminal. A second one must not end what the first one has begun to drain.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => stopping.abort())
+  const metrics = createMetrics(readRelease())
+  const { logger, exit } = createLogger(config.logLevel, () => metrics.logLinesDropped.inc())
   try {
-    await live(prepare(config, embedded, logger), embedded, stopping.signal)
-  } finally {
-    // Also when the start fails: a port that is taken must not leave a database behind.
-    await embedded.stop()
+    const embedded = await startParts(config, logger)
+    try {
+      await live(prepare(config, embedded, metrics, logger), embedded, stopping.signal)
+    } finally {
+      // Also when the start fails: a port that is taken must not leave a database behind.
+      await embedded.stop()
+    }
+    logger.info('stopped')
+  } catch (error) {
+    tell([error instanceof Error ? error.message : String(error)])
+    await exit(1)
   }
-  logger.info('stopped')
-  flush()
-  process.exit(0)
+  await exit(0)
 }
 
 /** Serves, starts, and drains when the signal aborts. */
@@ -98,7 +113,7 @@ async function startParts(config: Config, logger: Logger): Promise<Embedded> {
   })
 }
 
-function prepare(config: Config, embedded: Embedded, logger: Logger): Run {
+function prepare(config: Config, embedded: Embedded, metrics: Metrics, logger: Logger): Run {
   const release = readRelease()
   const connectionString = config.database.url ?? embedded.databaseUrl
   const connection = { connectionString, ssl: config.database.ssl }
@@ -115,7 +130,7 @@ function prepare(config: Config, embedded: Embedded, logger: Logger): Run {
     serverChanges,
     instance,
     release,
-    metrics: createMetrics(release),
+    metrics,
     logger,
     failpoint: createFailpoint(config.failpoint),
     events: new Hint(),
@@ -133,28 +148,32 @@ function prepare(config: Config, embedded: Embedded, logger: Logger): Run {
  * @returns whether it had to wait; null if it never came to that
  */
 async function bringUp(run: Run, signal: AbortSignal): Promise<{ afterOutage: boolean } | null> {
-  const { logger } = run.options
+  const tell = (reason: string) => run.options.logger.warn({ reason }, 'waiting for PostgreSQL')
   let afterOutage = false
   while (!signal.aborted) {
     try {
-      await prepareDatabase(run.options)
+      const preparing = prepareDatabase(run.options, (step) => (run.startingUp = step))
+      const tellHang = (ms: number) => tell(`${run.startingUp}: no answer for ${Math.round(ms / 1_000)} s`)
+      if (!(await attend(preparing, tellEveryMs, tellHang, signal))) return null
       run.startingUp = null
       return { afterOutage }
     } catch (error) {
       // A migration that what is in the log contradicts will be refused again.
       if (error instanceof StartRefused || ['data', 'broken'].includes(classifyFault(error))) throw error
       afterOutage = true
-      run.startingUp = error instanceof StartWaits ? `PostgreSQL: ${error.message}` : 'PostgreSQL'
-      logger.warn({ reason: explainConnection(error) }, 'waiting for PostgreSQL')
+      if (error instanceof StartWaits) run.startingUp = `PostgreSQL: ${error.message}`
+      tell(explainConnection(error))
       await wait(retryStartMs, signal)
     }
   }
   return null
 }
 
-async function stop(run: Run): Promise<void> {
-  await run.service?.drain(drainGraceMs)
-  await run.options.database.end()
+async function stop({ service, options }: Run): Promise<void> {
+  // A start that was broken off may wait for an answer for as long as it likes: it has begun nothing that must be ended.
+  if (service === null) return
+  await service.drain(drainGraceMs)
+  await options.database.end()
 }
 
 function health({ service, startingUp }: Run, draining: boolean): Health {
@@ -177,9 +196,8 @@ async function aborted(signal: AbortSignal): Promise<void> {
 }
 
 /** One sentence a fault, and nothing else: no stack for what an operator can mend. */
-function fail(faults: readonly string[]): never {
+function tell(faults: readonly string[]): void {
   for (const fault of faults) process.stderr.write(`${fault}\n`)
-  process.exit(1)
 }
 
-main().catch((error: unknown) => fail([error instanceof Error ? error.message : String(error)]))
+await main()

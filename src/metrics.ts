@@ -65,6 +65,11 @@ export function createMetrics(release: string) {
       labelNames: ['topic', 'partition', 'result'],
       registers,
     }),
+    logLinesDropped: new Counter({
+      name: 'tqp_log_lines_dropped_total',
+      help: "Lines of the service's log that were dropped because standard output takes none: a full disk, or nobody who reads.",
+      registers,
+    }),
     consumerLag: new Gauge({
       name: 'tqp_consumer_lag',
       help: 'Records of a partition that are in Kafka and not yet stored, as of the last batch.',

@@ -12,20 +12,28 @@ export class StartWaits extends Error {}
 /**
  * Brings the schema and the rights of the service's role up to date, and says in the log who is about to write it.
  *
+ * @param onStep is told what is waited for from now on
  * @throws StartRefused with a sentence a fault, if the server, the way to it or the log cannot be worked with; StartWaits if the
  * log may become fit for work while one waits
  */
-export async function prepareDatabase(options: ServiceOptions): Promise<void> {
+export async function prepareDatabase(
+  options: ServiceOptions,
+  onStep: (step: string) => void,
+): Promise<void> {
   const { database, logger } = options
+  onStep('PostgreSQL')
   await refusePooler(options)
   const server = await inspectServer(database)
   if (server.faults.length > 0) throw new StartRefused(server.faults.join('\n'))
   for (const warning of server.warnings) logger.warn(warning)
+  onStep('migrations')
   const applied = await migrate(
     { ...options.connection, connectionString: chooseMigrateUrl(options) },
     server.role,
+    (functions) => logger.warn({ functions }, 'a later release has brought its own functions, and they stay'),
   )
   if (applied.length > 0) logger.info({ applied }, 'schema brought up to date')
+  onStep('PostgreSQL')
   await refuseRewound(options, server.role)
   await awaitGround(options)
   for (const advance of await advanceIds(database))

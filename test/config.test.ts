@@ -192,6 +192,25 @@ t.test('a fault in a value that may hold a secret does not repeat it', (t) => {
   t.end()
 })
 
+t.test('a URL of several hosts is refused by name, and says what to name instead', (t) => {
+  for (const url of [
+    'postgresql://a,b/t',
+    'postgresql://me:secret@a:5432,b:5433/t?target_session_attrs=read-write',
+    'postgresql:///t?host=a,b',
+  ]) {
+    for (const name of ['DATABASE_URL', 'LISTEN_DATABASE_URL', 'MIGRATE_DATABASE_URL']) {
+      const told = faults({ DATABASE_URL: 'postgresql://x/t', [name]: url })
+      refuses(t, told, [new RegExp(`^${name} names several hosts.*: name one that leads to the primary`)])
+    }
+  }
+  t.strictSame(
+    faults({ DATABASE_URL: 'postgresql://me:a,b@x/a,b?application_name=a,b' }),
+    [],
+    'only of hosts',
+  )
+  t.end()
+})
+
 t.test('a session for LISTEN is refused where the URL says that it is a pooler', (t) => {
   const pooled = 'postgresql://x-pooler.example.org/t'
   refuses(t, faults({ DATABASE_URL: pooled }), [/^DATABASE_URL names a connection pooler/])

@@ -4,12 +4,26 @@ import { decode } from '../src/ingest/decode.ts'
 import { schema as graphqlSchema } from '../src/api/graphql/schema.ts'
 import { findUndescribed } from './api/graphql/find-undescribed.ts'
 import { database } from './support/database.ts'
-import { graphqlFile, printGraphql, printSchema, schemaFile } from './support/print-schema.ts'
+import {
+  editionFile,
+  graphqlFile,
+  printEdition,
+  printGraphql,
+  printSchema,
+  schemaFile,
+} from './support/print-schema.ts'
 
 t.test('schema/database.sql is what the migrations make (npm run schema prints it)', async (t) => {
   const { pool } = await database(t)
   t.equal(await printSchema(pool), await readFile(schemaFile, 'utf8'))
 })
+
+t.test(
+  'migrations/functions/edition.json counts the texts beside it (npm run schema counts on)',
+  async (t) => {
+    t.equal(await printEdition(), await readFile(editionFile, 'utf8'))
+  },
+)
 
 t.test('schema/record.schema.json accepts the identities that decode accepts, and no others', async (t) => {
   const text = await readFile(new URL('../schema/record.schema.json', import.meta.url), 'utf8')

@@ -1,15 +1,15 @@
--- The failures' part of fold_counts, under its lock: sums the deltas from the old bound to the new one.
+-- The failures' part of fold_piece, under its lock: sums the deltas from the old bound to the new one.
 create or replace function fold_failures(old_bound bigint, new_bound bigint) returns void
 language plpgsql volatile
 set search_path = public, pg_temp
 as $$
 begin
   with gone as (
-    delete from failure_deltas where position < new_bound returning *
+    delete from failure_deltas where position >= old_bound and position < new_bound returning *
   )
   insert into failure_rollups as r (minute, pattern, n, last_at, examples)
     select g.minute, g.pattern, sum(g.n), max(g.last_at), example_ids(g.examples)
-    from gone g where g.position >= old_bound
+    from gone g
     group by g.minute, g.pattern
     order by g.minute, g.pattern
   on conflict (minute, pattern) do update set

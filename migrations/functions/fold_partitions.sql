@@ -1,4 +1,4 @@
--- The partitions' part of fold_counts, under its lock: adds the advances above what is folded. They need no watermark: who
+-- The partitions' part of fold_piece, under its lock: adds the advances above what is folded. They need no watermark: who
 -- advances a partition holds its row until the commit, so an advance that is seen has all earlier ones before it.
 create or replace function fold_partitions() returns void
 language plpgsql volatile

@@ -75,6 +75,13 @@ export function readOtherUrl(
 }
 
 function readUrl(settings: Settings, name: 'DATABASE_URL' | 'LISTEN_DATABASE_URL' | 'MIGRATE_DATABASE_URL') {
+  if (namesSeveralHosts(settings.text(name))) {
+    settings.fault(
+      `${name} names several hosts, which libpq would try in turn and this service does not: name one that leads to the primary ` +
+        'wherever it is (an address or a DNS name that follows it, or a proxy).',
+    )
+    return
+  }
   const url = settings.url(name, protocols)
   for (const [key, value] of url?.searchParams ?? []) {
     if (!overrides.test(key)) continue
@@ -83,6 +90,14 @@ function readUrl(settings: Settings, name: 'DATABASE_URL' | 'LISTEN_DATABASE_URL
     const instead = key.endsWith('_timeout') ? '' : ', and say it with DATABASE_SSL and DATABASE_CA'
     settings.fault(`${name} has ${key}, which would win over what the service sets: take it out${instead}.`)
   }
+}
+
+/** In its authority, where a password may hold a comma too, or in its parameter `host`. With ports it is no URL to anybody else. */
+function namesSeveralHosts(url: string): boolean {
+  const [, authority = '', rest = ''] = /^\w+:\/\/([^/?#]*)(.*)$/s.exec(url) ?? []
+  const hosts = authority.slice(authority.lastIndexOf('@') + 1)
+  const given = new URLSearchParams(rest.split('?')[1]).get('host') ?? ''
+  return hosts.includes(',') || given.includes(',')
 }
 
 /** Only what says so itself: the mark that clients of PgBouncer carry, and the host names that hosted poolers use. */

@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import { countMissed } from '../log/count-missed.ts'
-import { foldCounts } from '../log/fold-counts.ts'
+import { foldPiece } from '../log/fold-counts.ts'
+import { placeStrays } from '../log/place-strays.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { wait } from '../runtime/wait.ts'
@@ -15,8 +16,8 @@ const missedAfterMs = 10_000
 /**
  * The smoke alarm. Every minute it counts what has been due for over ten seconds although the lane had room and the LISTEN
  * session was up all that time: a wake-up that was missed. It stays 0 as long as the rest is right; if it does not, the lane
- * is woken all the same. It also looks whether the log has what it rests on, and folds the counts by status: nothing else does an
- * idle service do on its tables.
+ * is woken all the same. It also looks whether the log has what it rests on, places stray outcomes, and folds the counts by
+ * status: nothing else does an idle service do on its tables.
  */
 export async function sweep(
   options: {
@@ -50,7 +51,8 @@ export async function sweep(
         )
         waker.wake('sweep')
       }
-      await foldCounts(database)
+      await placeStrays(database)
+      while (!signal.aborted && (await foldPiece(database)));
     } catch (error) {
       logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'sweep failed')
     }

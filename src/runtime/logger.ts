@@ -1,15 +1,33 @@
 import { pino, type DestinationStream, type Logger } from 'pino'
 import { describeError } from './describe-error.ts'
+import { LogDestination } from './log-destination.ts'
+import { openStandardOutput } from './sink.ts'
 
 export type { Logger }
 
 /**
- * Structured logs, one JSON line a step, on standard output. Lines are gathered for at most 100 ms and 4 KiB, because a
- * write for each attempt costs as much as the attempt's share of the database; the log in PostgreSQL is the record.
+ * Structured logs, one JSON line a step, on standard output, gathered for at most 100 ms; the log in PostgreSQL is the record.
+ *
+ * @param onDrop is called for each line that is dropped, because the disk is full or nobody reads
+ * @returns `exit` ends the process with what can be written within a second
  */
-export function createLogger(level: string): { logger: Logger; flush: () => void } {
-  const destination = pino.destination({ dest: 1, sync: false, minLength: 4096, periodicFlush: 100 })
-  return { logger: createLoggerTo(destination, level), flush: () => destination.flushSync() }
+export function createLogger(
+  level: string,
+  onDrop: () => void,
+): { logger: Logger; exit: (code: number) => Promise<never> } {
+  const destination = new LogDestination(openStandardOutput(), {
+    onDrop,
+    onRoom: (lines) => logger.warn({ lines }, 'log lines were dropped'),
+  })
+  const logger = createLoggerTo(destination, level)
+  process.on('exit', () => destination.flushSync())
+  const exit = async (code: number): Promise<never> => {
+    await destination.flush()
+    // Node's own exit would wait for that write.
+    if (destination.hangs) process.kill(process.pid, 'SIGKILL')
+    process.exit(code)
+  }
+  return { logger, exit }
 }
 
 export function createLoggerTo(destination: DestinationStream, level: string): Logger {

@@ -2,10 +2,13 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import pg from 'pg'
 import { MigrationError, Umzug, type UmzugStorage } from 'umzug'
+import { applyFunctions, type Source } from './apply-functions.ts'
+import { explainHeldLock } from './explain-held-lock.ts'
+import { inTransaction } from './in-transaction.ts'
 import { isPooled } from './pooler.ts'
 
 const migrationsFolder = new URL('../../migrations/', import.meta.url)
-const functionsFolder = new URL('functions/', migrationsFolder)
+export const functionsFolder = new URL('functions/', migrationsFolder)
 
 // Any fixed number: it only has to be the same for every instance that starts.
 const advisoryLock = 7_233_841_902
@@ -18,35 +21,51 @@ const poolerRefusal =
   'Migrations hold a lock of their session and were led to a connection pooler: name a direct one in MIGRATE_DATABASE_URL.'
 
 const lockTimeoutMs = 2_000
+const connectMsMax = 5_000
+// How soon the server notices that whoever migrates is gone, and ends what it was told to do.
+const orphanedAfterMs = 2_000
 
-type Source = { name: string; sql: string; checksum: string }
 type Context = { client: pg.Client; sources: ReadonlyMap<string, Source> }
 
 /**
  * Brings the schema up to date: each new file of migrations/ once, in order, together with its history row in one
- * transaction; then each file of migrations/functions/ whose text has changed. Forward only. Safe when several instances
- * start at once: the others wait. An edited applied file, or a schema newer than this release, refuses with a sentence.
+ * transaction; then each file of migrations/functions/ whose text has changed, unless a later release has brought its own.
+ * Forward only. Safe when several instances start at once: one migrates, and the others are told by whom they are held up. An
+ * edited applied file, or a schema newer than this release, refuses with a sentence.
  *
  * @param service the role to grant what the service needs to, and nothing else; null if there is no such role
+ * @param onLater is told the names of the functions that were left as a later release has them
  * @returns the names of what was applied
+ * @throws Error that names the session in the way, after two seconds: whoever waits says so and tries again
  */
-export async function migrate(connection: pg.ClientConfig, service: string | null = null): Promise<string[]> {
-  const client = new pg.Client({ ...connection, application_name: 'transaction-queue-proxy migrate' })
+export async function migrate(
+  connection: pg.ClientConfig,
+  service: string | null = null,
+  onLater: (functions: string[]) => void = () => undefined,
+): Promise<string[]> {
+  const client = new pg.Client({
+    ...connection,
+    application_name: 'transaction-queue-proxy migrate',
+    connectionTimeoutMillis: connectMsMax,
+    keepAlive: true,
+  })
   // An idle client that loses its connection emits an error; the query in hand rejects with it anyway.
   client.on('error', () => undefined)
   await client.connect()
   try {
     if (await isPooled(client)) throw new StartRefused(poolerRefusal)
+    await limitSession(client)
     await client.query('select pg_advisory_lock($1)', [advisoryLock])
-    // Whatever waits for a lock of a table has everybody else wait behind it: an operator's open transaction would stop the
-    // other instances too. So this gives up soon, lets them through, and is tried again.
-    await client.query('select set_config($1, $2, false)', ['lock_timeout', String(lockTimeoutMs)])
     const migrations = await readSources(migrationsFolder)
     const applied = await applyMigrations(client, migrations)
-    applied.push(...(await applyFunctions(client, await readSources(functionsFolder))))
+    const functions = await applyFunctions(client, await readSources(functionsFolder))
+    applied.push(...functions.applied.map((name) => `functions/${name}`))
+    if (functions.later.length > 0) onLater(functions.later)
     // At every start, because the role may be another, and because PUBLIC may execute whatever function is new.
     await client.query('select grant_access($1)', [service])
     return applied
+  } catch (error) {
+    throw await explainHeldLock(client, advisoryLock, error)
   } finally {
     await client.end()
   }
@@ -58,7 +77,17 @@ export async function functionNames(): Promise<string[]> {
   return names.filter((name) => name.endsWith('.sql')).map((name) => name.slice(0, -'.sql'.length))
 }
 
-async function readSources(folder: URL): Promise<Source[]> {
+async function limitSession(client: pg.Client): Promise<void> {
+  // Whatever waits for a lock of a table has everybody else wait behind it: an operator's open transaction would stop the
+  // other instances too. So this gives up soon, lets them through, and is tried again.
+  await client.query('select set_config($1, $2, false)', ['lock_timeout', String(lockTimeoutMs)])
+  // A service that was told to stop leaves a long migration where it is. A server on a platform without this ends it later.
+  await client
+    .query('select set_config($1, $2, false)', ['client_connection_check_interval', String(orphanedAfterMs)])
+    .catch(() => undefined)
+}
+
+export async function readSources(folder: URL): Promise<Source[]> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort()
   return Promise.all(
     names.map(async (name) => {
@@ -126,38 +155,4 @@ async function applyOnce(client: pg.Client, source: Source): Promise<void> {
       source.checksum,
     ])
   })
-}
-
-async function applyFunctions(client: pg.Client, sources: Source[]): Promise<string[]> {
-  await client.query(`create table if not exists schema_functions (
-    name text primary key, checksum text not null, applied_at timestamptz not null default clock_timestamp())`)
-  const { rows } = await client.query<{ name: string; checksum: string }>(
-    'select name, checksum from schema_functions',
-  )
-  const known = new Map(rows.map((row) => [row.name, row.checksum]))
-  const changed = sources.filter((source) => known.get(source.name) !== source.checksum)
-  if (changed.length === 0) return []
-  await inTransaction(client, async () => {
-    for (const source of changed) {
-      await client.query(source.sql)
-      await client.query(
-        `insert into schema_functions (name, checksum) values ($1, $2)
-         on conflict (name) do update set checksum = excluded.checksum, applied_at = clock_timestamp()`,
-        [source.name, source.checksum],
-      )
-    }
-  })
-  return changed.map((source) => `functions/${source.name}`)
-}
-
-async function inTransaction(client: pg.Client, act: () => Promise<void>): Promise<void> {
-  await client.query('begin')
-  try {
-    await act()
-    await client.query('commit')
-  } catch (error) {
-    // Where the connection is gone there is nothing to roll back, and the first error is the one that tells why.
-    await client.query('rollback').catch(() => undefined)
-    throw error
-  }
 }

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
@@ -55,10 +55,15 @@ t.test('a part outlives the SIGKILL of its service and is adopted by the next on
   t.ok((await fetch(`http://127.0.0.1:${part.port}/health`)).ok)
 })
 
-t.test('a part is in a process group of its own, so Ctrl-C does not reach it', async (t) => {
-  const { pid } = await start(t, await options(t))
-  t.doesNotThrow(() => process.kill(-pid, 0), 'it leads its group')
-})
+t.test(
+  'a part is in a session of its own, so neither Ctrl-C nor the end of the terminal reaches it',
+  async (t) => {
+    const { pid } = await start(t, await options(t))
+    t.doesNotThrow(() => process.kill(-pid, 0), 'it leads its group')
+    const session = execFileSync('ps', ['-o', 'sess=', '-p', String(pid)], { encoding: 'utf8' })
+    t.equal(Number(session), pid, 'it leads its session, which has no terminal')
+  },
+)
 
 t.test('a part that is stopped is gone, and its port is free for the next', async (t) => {
   const part = await options(t)

@@ -4,9 +4,12 @@ import { fileURLToPath } from 'node:url'
 import { printSchema as printGraphqlSchema } from 'graphql'
 import type pg from 'pg'
 import { schema } from '../../src/api/graphql/schema.ts'
+import { checksumOf, readEdition } from '../../src/runtime/apply-functions.ts'
+import { functionsFolder, readSources } from '../../src/runtime/migrate.ts'
 import { database } from './database.ts'
 
 export const schemaFile = new URL('../../schema/database.sql', import.meta.url)
+export const editionFile = new URL('../../migrations/functions/edition.json', import.meta.url)
 export const graphqlFile = new URL('../../schema/schema.graphql', import.meta.url)
 
 const head = `-- Printed from a freshly migrated database by \`npm run schema\`; do not edit. The sources are in migrations/.\n`
@@ -27,6 +30,14 @@ export async function printSchema(pool: pg.Pool): Promise<string> {
 /** The GraphQL schema, as the playground shows it. */
 export function printGraphql(): string {
   return `# Printed from the code by \`npm run schema\`; do not edit.\n\n${printGraphqlSchema(schema)}\n`
+}
+
+/** The edition of the functions as they are: the one that is written down, or its successor if a text has changed since. */
+export async function printEdition(): Promise<string> {
+  const written = await readEdition()
+  const checksum = checksumOf(await readSources(functionsFolder))
+  const edition = written.checksum === checksum ? written.edition : written.edition + 1
+  return `${JSON.stringify({ edition, checksum }, null, 2)}\n`
 }
 
 // A constraint NOT NULL is a property of its column here: PostgreSQL 18 lists it as a constraint too.
@@ -81,6 +92,7 @@ const functions = `
 
 if (realpathSync(process.argv[1] ?? '') === fileURLToPath(import.meta.url)) {
   await writeFile(graphqlFile, printGraphql())
+  await writeFile(editionFile, await printEdition())
   // Outside a test there is no tap to tidy up; what a test would leave to it is done at the end.
   const teardowns: (() => unknown)[] = []
   const { pool } = await database({ teardown: (handler: () => unknown) => teardowns.push(handler) })

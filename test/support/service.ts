@@ -19,14 +19,19 @@ export interface Service {
   kill(signal: NodeJS.Signals): void
 }
 
-/** Runs the real service as a process of its own until the test ends, on a free port, with these settings and no others. */
+/**
+ * Runs the real service as a process of its own until the test ends, on a free port, with these settings and no others.
+ *
+ * @param standardOutput where it writes its log, if the test does not read it as it comes
+ */
 export async function startService(
   t: Pick<Test, 'teardown'>,
   settings: Record<string, string>,
+  standardOutput: 'pipe' | number = 'pipe',
 ): Promise<Service> {
   const child = spawn(process.execPath, program('main'), {
     env: { PATH: process.env.PATH, PORT: '0', NODE_ENV: 'test', ...settings },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', standardOutput, 'pipe'],
   })
   const ended = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals)
   t.teardown(async () => {
@@ -35,9 +40,9 @@ export async function startService(
   })
   const log = readLog(child)
   let output = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (output += text))
   let errors = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (errors += text))
   const banner = /Transaction Queue Proxy {3}(http:\/\/\S+)/
   await until('the banner', () => banner.test(errors) || child.exitCode !== null || child.signalCode !== null)
   return {
@@ -55,8 +60,9 @@ export async function startService(
 export async function startReadyService(
   t: Pick<Test, 'teardown'>,
   settings: Record<string, string>,
+  standardOutput: 'pipe' | number = 'pipe',
 ): Promise<Service> {
-  const service = await startService(t, settings)
+  const service = await startService(t, settings, standardOutput)
   await isReady(service)
   return service
 }

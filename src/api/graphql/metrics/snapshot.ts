@@ -1,5 +1,5 @@
 import type { Pool, PoolClient } from 'pg'
-import { foldCounts } from '../../../log/fold-counts.ts'
+import { foldPiece } from '../../../log/fold-counts.ts'
 import { readPulse, type Pulse } from '../../../log/read-pulse.ts'
 import { ask } from '../../ask.ts'
 import type { ApiDependencies } from '../../dependencies.ts'
@@ -41,7 +41,7 @@ async function keepFolded(database: Pool): Promise<void> {
   const now = performance.now()
   if (now - (foldedAt.get(database) ?? -Infinity) < foldEveryMs) return
   foldedAt.set(database, now)
-  await ask(database, (client) => foldCounts(client, foldRowsMin)).catch(() => undefined)
+  await ask(database, (client) => foldPiece(client, foldRowsMin)).catch(() => undefined)
 }
 
 function once<Value>(read: () => Promise<Value>): () => Promise<Value> {

@@ -1,0 +1,73 @@
+-- Sums the oldest deltas below the watermark into the rollups and the counts by status, records as the new bound how far it came,
+-- and folds the partitions' advances. Answers whether more of them wait. Does nothing while fewer than `rows_min` deltas wait. Alone
+-- under an advisory lock; readers see either side of it whole.
+--
+-- A piece has at most `piece_rows` deltas of each kind, unless one position has more: what piled up while the watermark was held
+-- must not take longer than a statement may. Every scan begins at the bound, for the index keeps what was folded until the next
+-- vacuum.
+create or replace function fold_piece(rows_min int default 1, piece_rows int default 10000) returns boolean
+language plpgsql volatile security definer
+set search_path = public, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  old_fold status_count_folds;
+  reached bigint;
+  new_bound bigint;
+begin
+  select * into strict old_fold from status_count_folds order by bound desc limit 1;
+  if (
+    select count(*) from (select from status_count_deltas where position >= old_fold.bound limit rows_min) d
+  ) < rows_min then
+    return false;
+  end if;
+  if not pg_try_advisory_xact_lock(hashtextextended('fold_counts', 0)) then
+    return false;
+  end if;
+  perform fold_partitions();
+  -- Once more, for another fold may have ended before this one had the lock.
+  select * into strict old_fold from status_count_folds order by bound desc limit 1;
+  reached := watermark();
+  -- Up to the first delta that is too many, and never within a position.
+  new_bound := least(
+    reached,
+    (
+      select greatest(d.position, f.position + 1)
+      from (
+        select position from status_count_deltas where position >= old_fold.bound order by position offset piece_rows limit 1
+      ) d
+      cross join (select position from status_count_deltas where position >= old_fold.bound order by position limit 1) f
+    ),
+    (
+      select greatest(d.position, f.position + 1)
+      from (select position from failure_deltas where position >= old_fold.bound order by position offset piece_rows limit 1) d
+      cross join (select position from failure_deltas where position >= old_fold.bound order by position limit 1) f
+    )
+  );
+  if not exists (select from status_count_deltas where position >= old_fold.bound and position < reached) then
+    return false;
+  end if;
+  perform fold_failures(old_fold.bound, new_bound);
+  with gone as (
+    delete from status_count_deltas where position >= old_fold.bound and position < new_bound returning *
+  ),
+  summed as (
+    insert into rollups as r (minute, measure, bucket, n)
+      select u.minute, u.measure, u.bucket, case when is_maximum(u.measure) then max(u.n) else sum(u.n) end
+      from gone g
+      cross join lateral unnest(g.minutes, g.measures, g.buckets, g.counts) as u(minute, measure, bucket, n)
+      group by u.minute, u.measure, u.bucket
+      order by u.minute, u.measure, u.bucket
+    on conflict (minute, measure, bucket) do update
+      set n = case when is_maximum(r.measure) then greatest(r.n, excluded.n) else r.n + excluded.n end
+  )
+  insert into status_count_folds (bound, pending, processing, success, failed, dead_letter)
+    select new_bound, old_fold.pending + coalesce(sum(pending), 0), old_fold.processing + coalesce(sum(processing), 0),
+      old_fold.success + coalesce(sum(success), 0), old_fold.failed + coalesce(sum(failed), 0),
+      old_fold.dead_letter + coalesce(sum(dead_letter), 0)
+    from gone;
+  delete from status_count_folds where bound < new_bound;
+  return new_bound < reached;
+end
+$$;
