@@ -504,6 +504,7 @@ CREATE OR REPLACE FUNCTION public.count_missed(in_status text, reconnected_at ti
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
 AS $function$
@@ -526,6 +527,7 @@ CREATE OR REPLACE FUNCTION public.current_position()
  RETURNS bigint
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
  SET enable_bitmapscan TO 'off'
 AS $function$
@@ -1083,6 +1085,7 @@ CREATE OR REPLACE FUNCTION public.log_end()
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
  SET enable_bitmapscan TO 'off'
 AS $function$
@@ -1101,6 +1104,7 @@ CREATE OR REPLACE FUNCTION public.log_floor()
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
  SET enable_bitmapscan TO 'off'
 AS $function$
@@ -1121,6 +1125,7 @@ CREATE OR REPLACE FUNCTION public.look(in_status text, in_actor text, room integ
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
 AS $function$
@@ -1143,8 +1148,9 @@ begin
       statuses[place],
       extract(epoch from case statuses[place] when 'processing' then lease_ends_at(earliest, reconnected_at, grace_ms)
         else earliest end - looked_at)::double precision * 1000,
-      least(earliest, looked_at - interval '35 seconds' + case statuses[place] when 'processing'
-        then coalesce((select min(lease_ms) from instances), 0) else 0 end * interval '1 millisecond')::text;
+      to_char(least(earliest, looked_at - interval '35 seconds' + case statuses[place] when 'processing'
+        then coalesce((select min(lease_ms) from instances), 0) else 0 end * interval '1 millisecond') at time zone 'UTC',
+        'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
   end loop;
 end
 $function$

@@ -3,7 +3,8 @@
 -- database's clock, its earliest row is due (0 or less: now; null: nothing waits), and the bound to look from next time.
 --
 -- That bound is the earliest waiting row, or if that is earlier the lowest due_at that a row still uncommitted may have: it was
--- written at most 35 s ago (statement_timeout is 30 s), and a lease ends no sooner than the shortest one allows.
+-- written at most 35 s ago (statement_timeout is 30 s), and a lease ends no sooner than the shortest one allows. It is text in one
+-- fixed form, because it comes back as it was given and sessions differ in how they print a time.
 create or replace function look(
   in_status text,
   in_actor text,
@@ -18,6 +19,7 @@ create or replace function look(
   age_ms double precision, status text, due_in_ms double precision, next_look_from text)
 language plpgsql volatile security definer
 set search_path = public, pg_temp
+set jit = off
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 as $$
@@ -40,8 +42,9 @@ begin
       statuses[place],
       extract(epoch from case statuses[place] when 'processing' then lease_ends_at(earliest, reconnected_at, grace_ms)
         else earliest end - looked_at)::double precision * 1000,
-      least(earliest, looked_at - interval '35 seconds' + case statuses[place] when 'processing'
-        then coalesce((select min(lease_ms) from instances), 0) else 0 end * interval '1 millisecond')::text;
+      to_char(least(earliest, looked_at - interval '35 seconds' + case statuses[place] when 'processing'
+        then coalesce((select min(lease_ms) from instances), 0) else 0 end * interval '1 millisecond') at time zone 'UTC',
+        'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
   end loop;
 end
 $$;

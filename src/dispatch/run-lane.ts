@@ -1,4 +1,5 @@
 import type { Pool } from 'pg'
+import { classifyFault } from '../log/fault.ts'
 import { look, type LookFrom } from '../log/look.ts'
 import type { RetryPolicy } from '../message/decide.ts'
 import type { Metrics } from '../metrics.ts'
@@ -28,6 +29,7 @@ export type LaneDependencies = {
 const lookEveryMs = 25
 // A lost COMMIT's attempts have been started: the sooner they are taken up, the more of their deadline is left.
 const doubtEveryMs = 500
+const raceDelayMs = 20
 const pauseFirstMs = 100
 const pauseMaxMs = 2_000
 
@@ -59,6 +61,11 @@ export async function runLane(
       // The bound is right as long as the database's clock is; whoever says that something was missed has it looked for anew.
       if (cause === 'sweep' || cause === 'reconnect') view = { lookFrom: {}, leasesAt: 0 }
     } catch (error) {
+      if (classifyFault(error) === 'transient') {
+        // The database is there, and nothing was done: an outage would put off what is to be taken over from others.
+        await wait(raceDelayMs * Math.random(), signal)
+        continue
+      }
       outage.begin()
       lane.lastError = messageOf(error)
       if (pauseMs === pauseFirstMs) logger.warn({ lane: lane.name, reason: lane.lastError }, 'lane waits')
@@ -98,7 +105,9 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, view: View):
       withLeases,
     )
   } catch (error) {
-    reservation.doubt()
+    // PostgreSQL's refusal means that nothing was committed; with the connection gone nobody knows.
+    if (classifyFault(error) === 'lost') reservation.doubt()
+    else reservation.release()
     throw error
   }
   lane.idle = found.dueInMs === null || found.dueInMs > 0

@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import pg from 'pg'
 import { MigrationError, Umzug, type UmzugStorage } from 'umzug'
 import { isPooled } from './pooler.ts'
+import { prepareSession } from './prepare-session.ts'
 
 const migrationsFolder = new URL('../../migrations/', import.meta.url)
 const functionsFolder = new URL('functions/', migrationsFolder)
@@ -37,6 +38,7 @@ export async function migrate(connection: pg.ClientConfig, service: string | nul
   await client.connect()
   try {
     if (await isPooled(client)) throw new StartRefused(poolerRefusal)
+    await prepareSession(client, null)
     await client.query('select pg_advisory_lock($1)', [advisoryLock])
     // Whatever waits for a lock of a table has everybody else wait behind it: an operator's open transaction would stop the
     // other instances too. So this gives up soon, lets them through, and is tried again.

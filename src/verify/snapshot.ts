@@ -1,5 +1,22 @@
 import pg from 'pg'
 
+// What the checker's statements rest on, whatever the database or the role has for a default. Names that a server does not know are
+// passed over.
+const settings = {
+  statement_timeout: '0',
+  lock_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+  transaction_timeout: '0',
+  search_path: 'public, pg_temp',
+  client_encoding: 'UTF8',
+  datestyle: 'ISO, YMD',
+  timezone: 'UTC',
+  intervalstyle: 'postgres',
+  bytea_output: 'hex',
+  standard_conforming_strings: 'on',
+  work_mem: '64MB',
+}
+
 /**
  * Opens one snapshot of the database, reads in it, and leaves no trace. Read-only is what the transaction is declared as, so
  * that no mistake here can change what is checked.
@@ -19,10 +36,11 @@ export async function inSnapshot<Result>(
   await client.connect()
   try {
     await client.query('begin isolation level repeatable read, read only')
-    await client.query(`set local statement_timeout = 0`)
-    await client.query(`set local idle_in_transaction_session_timeout = 0`)
-    await client.query(`set local search_path = public, pg_temp`)
-    await client.query(`set local work_mem = '64MB'`)
+    await client.query(
+      `select set_config(s.name, w.value, true)
+        from jsonb_each_text($1) w (name, value) join pg_settings s on lower(s.name) = w.name`,
+      [settings],
+    )
     // A snapshot is taken by the first statement that reads.
     await client.query('select from legal_transitions limit 1')
     const result = await act(client)
