@@ -182,7 +182,8 @@ const sql =
   /^\s*(select\s|insert\s+into\s|update\s+\S+\s+set\s|delete\s+from\s|with\s+\S+\s+as\s|truncate\s|begin$|commit$|rollback$)/i
 
 // migrate keeps the history of migrations; pooler asks a connection who serves it; the embedded server is asked whether it answers and where its data is.
-const besideTheLog = /^(log|verify)\/|^runtime\/(migrate|pooler|prepare-session|proven-pool)\.ts$|^embedded\/postgres[./]/
+const besideTheLog =
+  /^(log|verify)\/|^runtime\/(migrate|pooler|prepare-session|proven-pool)\.ts$|^embedded\/postgres[./]/
 
 t.test('SQL stands only in log, verify and migrations', async (t) => {
   const found: string[] = []
