@@ -1,5 +1,5 @@
+import { findUnconfirmed } from '../log/find-unconfirmed.ts'
 import { listStopped, type StoppedPartition } from '../log/list-stopped.ts'
-import { ping } from '../log/ping.ts'
 import { ask } from './ask.ts'
 import type { ApiDependencies } from './dependencies.ts'
 import type { Health } from './health.ts'
@@ -12,20 +12,20 @@ const checkMsMax = 2_000
 export async function status(dependencies: ApiDependencies): Promise<Answer> {
   const { database, instance, release } = dependencies
   // Asked together, so that a database that hangs costs one bound and not two.
-  const [databaseFault, stopped] = await Promise.all([
-    findDatabaseFault(dependencies),
+  const [standing, stopped] = await Promise.all([
+    readStanding(dependencies),
     ask(database, listStopped, checkMsMax).catch((): StoppedPartition[] | null => null),
   ])
   const health = dependencies.health()
-  const faults = findFaults(health, databaseFault)
+  const faults = findFaults(health, standing)
   return json(faults.length === 0 ? 200 : 503, {
     status: faults.length === 0 ? 'healthy' : 'unhealthy',
-    database: databaseFault === null ? 'connected' : 'disconnected',
+    database: standing.fault === null ? 'connected' : 'disconnected',
     timestamp: now(),
     ...(faults.length === 0 ? {} : { detail: faults.join(' ') }),
     instance,
     release,
-    database_error: databaseFault,
+    database_error: standing.fault,
     ...describe(health),
     // Null where nobody can say. A stopped partition waits for an operator; the service as a whole is well.
     stopped,
@@ -34,7 +34,7 @@ export async function status(dependencies: ApiDependencies): Promise<Answer> {
 
 /** Whether this instance may be sent work: exactly when /status is healthy. */
 export async function ready(dependencies: ApiDependencies): Promise<Answer> {
-  const faults = findFaults(dependencies.health(), await findDatabaseFault(dependencies))
+  const faults = findFaults(dependencies.health(), await readStanding(dependencies))
   return faults.length === 0
     ? json(200, { status: 'ready' })
     : json(503, { status: 'not ready', detail: faults.join(' ') })
@@ -45,20 +45,32 @@ export function alive(): Answer {
   return json(200, { status: 'alive' })
 }
 
-async function findDatabaseFault({ database }: ApiDependencies): Promise<string | null> {
+/** What the database says; and that it answers at all. */
+type Standing = {
+  /** Why it does not answer; null if it does. */
+  readonly fault: string | null
+  /** For how many seconds a commit has waited for a synchronous standby; null if none has for long. */
+  readonly unconfirmedSeconds: number | null
+}
+
+async function readStanding({ database }: ApiDependencies): Promise<Standing> {
   try {
-    await ask(database, ping, checkMsMax)
-    return null
+    return { fault: null, unconfirmedSeconds: await ask(database, findUnconfirmed, checkMsMax) }
   } catch (error) {
-    return mask(error instanceof Error && error.message !== '' ? error.message : 'no answer')
+    const fault = mask(error instanceof Error && error.message !== '' ? error.message : 'no answer')
+    return { fault, unconfirmedSeconds: null }
   }
 }
 
-function findFaults(health: Health, databaseFault: string | null): string[] {
+function findFaults(health: Health, { fault, unconfirmedSeconds }: Standing): string[] {
   const faults: string[] = []
   if (health.starting !== null) faults.push(`Starting: waiting for ${mask(health.starting)}.`)
   if (health.draining) faults.push('Draining: no more work is taken.')
-  if (databaseFault !== null) faults.push('The database does not answer.')
+  if (fault !== null) faults.push('The database does not answer.')
+  if (unconfirmedSeconds !== null)
+    faults.push(
+      `Commits wait for a synchronous standby that does not confirm, one for ${Math.floor(unconfirmedSeconds)} s.`,
+    )
   if (!health.listener.up) faults.push('The listener is down.')
   if (!health.consumer.up) faults.push('The consumer is down.')
   return faults

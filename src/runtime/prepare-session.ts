@@ -117,7 +117,7 @@ function findFault(found: Found, limits: SessionLimits | null): string | null {
   // No time limit of the server ends the wait of a commit, and whoever cuts it short makes known what a failover may take back. So
   // such a session is left to its standby, and no other is opened beside it.
   if (found.unconfirmed > 0)
-    return `the commits of ${found.unconfirmed} sessions that were given up still wait for a synchronous standby`
+    return `commits that were given up still wait for a synchronous standby (sessions: ${found.unconfirmed})`
   return found.is_pooled ? findPooledFault(found, limits) : null
 }
 
