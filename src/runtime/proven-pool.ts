@@ -7,7 +7,7 @@ type Callback = (
 ) => void
 
 // A question costs a fraction of a millisecond; under load no connection is idle for so long.
-const trustedMs = 10_000
+const trustedDefaultMs = 10_000
 // Within what a caller of /status waits, and many times what an answer takes between continents.
 const answerMsMax = 1_000
 
@@ -16,12 +16,15 @@ const answerMsMax = 1_000
  * may have forgotten the connection without a word to either side, and then a statement on it hangs until its time limit.
  */
 export class ProvenPool extends pg.Pool {
+  readonly #trustedMs: number
   readonly #usedAt = new WeakMap<pg.PoolClient, number>()
   // One that was forgotten is seldom alone: what was last used before is given up unasked, so that the wait is not one for each.
   #suspectBefore = -Infinity
 
-  constructor(config: pg.PoolConfig) {
+  /** @param trustedMs for how long a connection may be idle and still be handed out unasked */
+  constructor(config: pg.PoolConfig, trustedMs = trustedDefaultMs) {
     super(config)
+    this.#trustedMs = trustedMs
     this.on('release', (_, client) => this.#usedAt.set(client, performance.now()))
   }
 
@@ -59,7 +62,7 @@ export class ProvenPool extends pg.Pool {
 
   #isTrusted(client: pg.PoolClient): boolean {
     const usedAt = this.#usedAt.get(client)
-    return usedAt === undefined || performance.now() - usedAt < trustedMs
+    return usedAt === undefined || performance.now() - usedAt < this.#trustedMs
   }
 
   async #answers(client: pg.PoolClient): Promise<boolean> {
