@@ -25,29 +25,30 @@ const settings = {
   array_nulls: 'on',
   transform_null_equals: 'off',
   plan_cache_mode: 'auto',
-  // Compiling a plan takes longer than any statement of ours runs: a look cost 224 ms.
-  jit: 'off',
   idle_session_timeout: '0',
   transaction_timeout: '0',
 }
 
-const statement = `with session as materialized (select pg_backend_pid() is distinct from $1::int as is_pooled),
-    wanted (name, value) as (
-      select key, value from jsonb_each_text($2::jsonb)
+// By itself, and cheap whatever the planner is told: the next statement took 1.7 s where it was compiled.
+const statementBefore = `select pg_backend_pid() is distinct from $1::int as is_pooled,
+    case when pg_backend_pid() = $1::int then set_config('jit', 'off', false) end,
+    case when pg_backend_pid() = $1::int then set_config('statement_timeout', $2, false) end`
+
+const statement = `with wanted (name, value) as (
+      select key, value from jsonb_each_text($1::jsonb)
       union all
       select name, boot_val from pg_settings where starts_with(name, 'enable_')
     ),
     applied as materialized (
-      select set_config(s.name, w.value, false) from session, wanted w join pg_settings s on lower(s.name) = w.name
-      where not session.is_pooled
+      select set_config(s.name, w.value, false) from wanted w join pg_settings s on lower(s.name) = w.name where not $2::boolean
     )
-  select is_pooled, (select count(*) from applied) as applied,
+  select (select count(*) from applied) as applied,
     current_setting('default_transaction_read_only')::boolean as is_read_only,
     current_setting('default_transaction_isolation') as isolation,
     current_setting('standard_conforming_strings') as conforming,
     current_setting('client_encoding') as encoding,
     current_setting('search_path') as search_path,
-    case when is_pooled and has_schema_privilege('public', 'usage')
+    case when $2 and has_schema_privilege('public', 'usage')
       then not exists (
         select from pg_class log join pg_class c on c.relnamespace = log.relnamespace and c.relowner = log.relowner
         where log.oid = to_regclass('public.message_events') and c.relkind in ('r', 'v') and not pg_table_is_visible(c.oid)
@@ -55,13 +56,11 @@ const statement = `with session as materialized (select pg_backend_pid() is dist
     (select setting::int from pg_settings where name = 'statement_timeout') as timeout_ms,
     (
       select count(*)::int from pg_stat_activity
-      where not is_pooled and datname = current_database() and starts_with(application_name, current_setting('application_name'))
+      where not $2 and datname = current_database() and starts_with(application_name, current_setting('application_name'))
         and wait_event = 'SyncRep' and clock_timestamp() - query_start > $3 * interval '1 millisecond'
-    ) as unconfirmed
-  from session`
+    ) as unconfirmed`
 
 type Found = {
-  is_pooled: boolean
   is_read_only: boolean
   isolation: string
   conforming: string
@@ -82,23 +81,24 @@ type Found = {
  * @throws Error with a sentence, if sessions cannot be worked with as they are
  */
 export async function prepareSession(client: pg.ClientBase, limits: SessionLimits | null): Promise<void> {
-  const { rows } = await client.query<Found>({
-    text: statement,
-    values: [
-      (client as pg.ClientBase & Served).processID,
-      { ...settings, ...nameLimits(limits) },
-      limits?.statementTimeoutMs,
-    ],
-    query_timeout: askMsMax,
-  } as pg.QueryConfig)
-  const [found] = rows
-  if (found === undefined) throw new Error('what the server says of a session is one row')
-  if (found.is_pooled) forgetNames(client)
-  const fault = findFault(found, limits)
+  const { processID } = client as pg.ClientBase & Served
+  const wanted = { ...settings, ...nameLimits(limits) }
+  const ask = async <Row extends pg.QueryResultRow>(text: string, values: unknown[]): Promise<Row> => {
+    const { rows } = await client.query<Row>({ text, values, query_timeout: askMsMax } as pg.QueryConfig)
+    if (rows[0] === undefined) throw new Error('what the server says of a session is one row')
+    return rows[0]
+  }
+  const { is_pooled: isPooled } = await ask<{ is_pooled: boolean }>(statementBefore, [
+    processID,
+    wanted.statement_timeout,
+  ])
+  if (isPooled) forgetNames(client)
+  const found = await ask<Found>(statement, [wanted, isPooled, limits?.statementTimeoutMs])
+  const fault = findFault(found, isPooled, limits)
   if (fault !== null) throw new Error(fault)
 }
 
-function nameLimits(limits: SessionLimits | null): Record<string, string> {
+function nameLimits(limits: SessionLimits | null) {
   const timeoutMs = String(limits?.statementTimeoutMs ?? 0)
   return {
     statement_timeout: timeoutMs,
@@ -107,7 +107,7 @@ function nameLimits(limits: SessionLimits | null): Record<string, string> {
   }
 }
 
-function findFault(found: Found, limits: SessionLimits | null): string | null {
+function findFault(found: Found, isPooled: boolean, limits: SessionLimits | null): string | null {
   // Not overridden: who sets it means that nothing is written, for as long as a disk is full or a failover takes.
   if (found.is_read_only)
     return (
@@ -118,7 +118,7 @@ function findFault(found: Found, limits: SessionLimits | null): string | null {
   // such a session is left to its standby, and no other is opened beside it.
   if (found.unconfirmed > 0)
     return `commits that were given up still wait for a synchronous standby (sessions: ${found.unconfirmed})`
-  return found.is_pooled ? findPooledFault(found, limits) : null
+  return isPooled ? findPooledFault(found, limits) : null
 }
 
 function findPooledFault(found: Found, limits: SessionLimits | null): string | null {

@@ -15,6 +15,7 @@ const settings = {
   bytea_output: 'hex',
   standard_conforming_strings: 'on',
   work_mem: '64MB',
+  jit: 'off',
 }
 
 /**
@@ -53,7 +54,7 @@ export async function inSnapshot<Result>(
 
 /** Runs statements that walk tables in the order of their keys, and must not gather or sort them. */
 export async function inKeyOrder<Result>(client: pg.Client, act: () => Promise<Result>): Promise<Result> {
-  const switches = ['enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', 'enable_sort', 'jit']
+  const switches = ['enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', 'enable_sort']
   for (const each of switches) await client.query(`set local ${each} = off`)
   const result = await act()
   for (const each of switches) await client.query(`set local ${each} = default`)
