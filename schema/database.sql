@@ -607,6 +607,7 @@ CREATE OR REPLACE FUNCTION public.count_missed(in_status text, reconnected_at ti
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
 AS $function$
@@ -635,6 +636,7 @@ CREATE OR REPLACE FUNCTION public.current_position()
  RETURNS bigint
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
  SET enable_bitmapscan TO 'off'
 AS $function$
@@ -1297,6 +1299,7 @@ CREATE OR REPLACE FUNCTION public.log_end()
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
  SET enable_bitmapscan TO 'off'
 AS $function$
@@ -1315,6 +1318,7 @@ CREATE OR REPLACE FUNCTION public.log_floor()
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
  SET enable_bitmapscan TO 'off'
 AS $function$
@@ -1335,6 +1339,7 @@ CREATE OR REPLACE FUNCTION public.look(in_status text, in_actor text, room integ
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
 AS $function$
@@ -1357,8 +1362,9 @@ begin
       null::bigint, statuses[place],
       extract(epoch from case statuses[place] when 'processing' then lease_ends_at(earliest, reconnected_at, grace_ms)
         else earliest end - looked_at)::double precision * 1000,
-      least(earliest, looked_at - interval '35 seconds' + case statuses[place] when 'processing'
-        then coalesce((select min(lease_ms) from instances), 0) else 0 end * interval '1 millisecond')::text,
+      to_char(least(earliest, looked_at - interval '35 seconds' + case statuses[place] when 'processing'
+        then coalesce((select min(lease_ms) from instances), 0) else 0 end * interval '1 millisecond') at time zone 'UTC',
+        'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
       last_position();
   end loop;
 end

@@ -4,6 +4,7 @@ import { readAuthor } from './config/read-author.ts'
 import { readFlags } from './config/read-flags.ts'
 import { beginEpoch } from './log/begin-epoch.ts'
 import { explainConnection } from './runtime/explain-connection.ts'
+import { prepareSession } from './runtime/prepare-session.ts'
 
 const usage = `Usage: npm run epoch -- --reason R [--operator O]
 
@@ -53,6 +54,7 @@ async function begin(operator: string, reason: string): Promise<number | null> {
   client.on('error', () => undefined)
   try {
     await client.connect()
+    await prepareSession(client, null)
     return await beginEpoch(client, operator, reason)
   } catch (cause) {
     throw new Error(explain(cause), { cause })

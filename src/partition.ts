@@ -6,6 +6,7 @@ import { readFlags } from './config/read-flags.ts'
 import { createKafka } from './ingest/connect.ts'
 import { readRange, type BrokerRange } from './ingest/read-range.ts'
 import { decidePartition, type DecisionAnswer, type PartitionDecision } from './log/decide-partition.ts'
+import { prepareSession } from './runtime/prepare-session.ts'
 
 const usage = `Usage: npm run partition -- --partition P --accept-gap|--new-incarnation|--retry --reason R [--topic T] [--operator O]
 
@@ -57,6 +58,7 @@ async function main(): Promise<number> {
     max: 1,
     connectionTimeoutMillis: 5_000,
     application_name: 'transaction-queue-proxy partition',
+    onConnect: (client) => prepareSession(client, null) as unknown as undefined,
   })
   database.on('error', () => undefined)
   try {

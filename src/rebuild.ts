@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { databaseForTools } from './config.ts'
 import { rebuild, type Difference } from './log/rebuild.ts'
+import { prepareSession } from './runtime/prepare-session.ts'
 
 /** `npm run rebuild`: 0 nothing differed, 1 differences repaired and named, 2 could not run. */
 async function main(): Promise<number> {
@@ -9,6 +10,7 @@ async function main(): Promise<number> {
     max: 1,
     connectionTimeoutMillis: 5_000,
     application_name: 'transaction-queue-proxy rebuild',
+    onConnect: (client) => prepareSession(client, null) as unknown as undefined,
   })
   // An idle connection that breaks is replaced at the next use.
   database.on('error', () => undefined)

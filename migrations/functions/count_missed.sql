@@ -3,6 +3,7 @@
 create or replace function count_missed(in_status text, reconnected_at timestamptz, grace_ms bigint) returns int
 language plpgsql volatile security definer
 set search_path = public, pg_temp
+set jit = off
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 as $$

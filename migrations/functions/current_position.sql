@@ -3,6 +3,7 @@
 create or replace function current_position() returns bigint
 language plpgsql volatile
 set search_path = public, pg_temp
+set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$

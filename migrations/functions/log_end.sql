@@ -4,6 +4,7 @@
 create or replace function log_end() returns bigint
 language plpgsql stable
 set search_path = public, pg_temp
+set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$

@@ -2,6 +2,7 @@
 create or replace function log_floor() returns bigint
 language plpgsql stable
 set search_path = public, pg_temp
+set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$

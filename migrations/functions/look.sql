@@ -4,7 +4,8 @@
 -- how far the log reaches, so that the caller knows if ever it ends below that.
 --
 -- That bound is the earliest waiting row, or if that is earlier the lowest due_at that a row still uncommitted may have: it was
--- written at most 35 s ago (statement_timeout is 30 s), and a lease ends no sooner than the shortest one allows.
+-- written at most 35 s ago (statement_timeout is 30 s), and a lease ends no sooner than the shortest one allows. It is text in one
+-- fixed form, because it comes back as it was given and sessions differ in how they print a time.
 create or replace function look(
   in_status text,
   in_actor text,
@@ -20,6 +21,7 @@ create or replace function look(
   last_position bigint)
 language plpgsql volatile security definer
 set search_path = public, pg_temp
+set jit = off
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 as $$
@@ -42,8 +44,9 @@ begin
       null::bigint, statuses[place],
       extract(epoch from case statuses[place] when 'processing' then lease_ends_at(earliest, reconnected_at, grace_ms)
         else earliest end - looked_at)::double precision * 1000,
-      least(earliest, looked_at - interval '35 seconds' + case statuses[place] when 'processing'
-        then coalesce((select min(lease_ms) from instances), 0) else 0 end * interval '1 millisecond')::text,
+      to_char(least(earliest, looked_at - interval '35 seconds' + case statuses[place] when 'processing'
+        then coalesce((select min(lease_ms) from instances), 0) else 0 end * interval '1 millisecond') at time zone 'UTC',
+        'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
       last_position();
   end loop;
 end

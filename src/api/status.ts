@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
+import { findUnconfirmed } from '../log/find-unconfirmed.ts'
 import { inspectGround } from '../log/inspect-ground.ts'
 import { listStopped, type StoppedPartition } from '../log/list-stopped.ts'
-import { ping } from '../log/ping.ts'
 import { readServerChanges } from '../log/read-server-changes.ts'
 import { explainQueue, relieveQueue, usageHigh } from '../log/relieve-queue.ts'
 import { ask } from './ask.ts'
@@ -17,21 +17,21 @@ export async function status(dependencies: ApiDependencies): Promise<Answer> {
   const { database, instance, release } = dependencies
   const health = dependencies.health()
   // Asked together, so that a database that hangs costs one bound and not several.
-  const [databaseFault, faultsWithin, server, stopped] = await Promise.all([
-    findDatabaseFault(dependencies),
+  const [standing, faultsWithin, server, stopped] = await Promise.all([
+    readStanding(dependencies),
     findFaultsWithin(dependencies, health),
     ask(database, readServerChanges, checkMsMax).catch(() => null),
     ask(database, listStopped, checkMsMax).catch((): StoppedPartition[] | null => null),
   ])
-  const faults = [...findFaults(health, databaseFault), ...faultsWithin]
+  const faults = [...findFaults(health, standing), ...faultsWithin]
   return json(faults.length === 0 ? 200 : 503, {
     status: faults.length === 0 ? 'healthy' : 'unhealthy',
-    database: databaseFault === null ? 'connected' : 'disconnected',
+    database: standing.fault === null ? 'connected' : 'disconnected',
     timestamp: now(),
     ...(faults.length === 0 ? {} : { detail: faults.join(' ') }),
     instance,
     release,
-    database_error: databaseFault,
+    database_error: standing.fault,
     ...describe(health),
     // Null where nobody can say, or where the server never changed.
     server_change: server?.last ?? null,
@@ -44,11 +44,11 @@ export async function status(dependencies: ApiDependencies): Promise<Answer> {
 /** Whether this instance may be sent work: exactly when /status is healthy. */
 export async function ready(dependencies: ApiDependencies): Promise<Answer> {
   const health = dependencies.health()
-  const [databaseFault, faultsWithin] = await Promise.all([
-    findDatabaseFault(dependencies),
+  const [standing, faultsWithin] = await Promise.all([
+    readStanding(dependencies),
     findFaultsWithin(dependencies, health),
   ])
-  const faults = [...findFaults(health, databaseFault), ...faultsWithin]
+  const faults = [...findFaults(health, standing), ...faultsWithin]
   return faults.length === 0
     ? json(200, { status: 'ready' })
     : json(503, { status: 'not ready', detail: faults.join(' ') })
@@ -59,12 +59,20 @@ export function alive(): Answer {
   return json(200, { status: 'alive' })
 }
 
-async function findDatabaseFault({ database }: ApiDependencies): Promise<string | null> {
+/** What the database says; and that it answers at all. */
+type Standing = {
+  /** Why it does not answer; null if it does. */
+  readonly fault: string | null
+  /** For how many seconds a commit has waited for a synchronous standby; null if none has for long. */
+  readonly unconfirmedSeconds: number | null
+}
+
+async function readStanding({ database }: ApiDependencies): Promise<Standing> {
   try {
-    await ask(database, ping, checkMsMax)
-    return null
+    return { fault: null, unconfirmedSeconds: await ask(database, findUnconfirmed, checkMsMax) }
   } catch (error) {
-    return mask(error instanceof Error && error.message !== '' ? error.message : 'no answer')
+    const fault = mask(error instanceof Error && error.message !== '' ? error.message : 'no answer')
+    return { fault, unconfirmedSeconds: null }
   }
 }
 
@@ -85,11 +93,15 @@ async function findFullQueue(client: Pick<Pool, 'query'>): Promise<string[]> {
   return queue.usage < usageHigh ? [] : [mask(explainQueue(queue))]
 }
 
-function findFaults(health: Health, databaseFault: string | null): string[] {
+function findFaults(health: Health, { fault, unconfirmedSeconds }: Standing): string[] {
   const faults: string[] = []
   if (health.starting !== null) faults.push(`Starting: waiting for ${mask(health.starting)}.`)
   if (health.draining) faults.push('Draining: no more work is taken.')
-  if (databaseFault !== null) faults.push('The database does not answer.')
+  if (fault !== null) faults.push('The database does not answer.')
+  if (unconfirmedSeconds !== null)
+    faults.push(
+      `Commits wait for a synchronous standby that does not confirm, one for ${Math.floor(unconfirmedSeconds)} s.`,
+    )
   if (!health.listener.up) faults.push('The listener is down.')
   if (!health.consumer.up) faults.push('The consumer is down.')
   return faults

@@ -1,4 +1,5 @@
 import type { Pool } from 'pg'
+import { classifyFault } from '../log/fault.ts'
 import { look, type LookFrom } from '../log/look.ts'
 import type { ServerWatch } from '../log/server-watch.ts'
 import type { RetryPolicy } from '../message/decide.ts'
@@ -35,6 +36,7 @@ export type LaneDependencies = {
 const lookEveryMs = 25
 // A lost COMMIT's attempts have been started: the sooner they are taken up, the more of their deadline is left.
 const doubtEveryMs = 500
+const raceDelayMs = 20
 const pauseFirstMs = 100
 const pauseMaxMs = 2_000
 
@@ -69,6 +71,11 @@ export async function runLane(
       // What cut the sessions may have been a restore.
       if (cause === 'reconnect') await ground.inspect()
     } catch (error) {
+      if (classifyFault(error) === 'transient') {
+        // The database is there, and nothing was done: an outage would put off what is to be taken over from others.
+        await wait(raceDelayMs * Math.random(), signal)
+        continue
+      }
       outage.begin()
       lane.lastError = messageOf(error)
       if (pauseMs === pauseFirstMs) logger.warn({ lane: lane.name, reason: lane.lastError }, 'lane waits')
@@ -136,7 +143,9 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, known: View)
       withLeases,
     )
   } catch (error) {
-    reservation.doubt()
+    // PostgreSQL's refusal means that nothing was committed; with the connection gone nobody knows.
+    if (classifyFault(error) === 'lost') reservation.doubt()
+    else reservation.release()
     throw error
   }
   dependencies.server.see(found.lastPosition, change)

@@ -6,6 +6,7 @@ import { applyFunctions, type Source } from './apply-functions.ts'
 import { explainHeldLock } from './explain-held-lock.ts'
 import { inTransaction } from './in-transaction.ts'
 import { isPooled } from './pooler.ts'
+import { prepareSession } from './prepare-session.ts'
 
 const migrationsFolder = new URL('../../migrations/', import.meta.url)
 export const functionsFolder = new URL('functions/', migrationsFolder)
@@ -54,6 +55,7 @@ export async function migrate(
   await client.connect()
   try {
     if (await isPooled(client)) throw new StartRefused(poolerRefusal)
+    await prepareSession(client, null)
     await limitSession(client)
     await client.query('select pg_advisory_lock($1)', [advisoryLock])
     const migrations = await readSources(migrationsFolder)

@@ -1,6 +1,7 @@
 import pg from 'pg'
 import type { Logger } from './logger.ts'
-import { prepareSession } from './pooler.ts'
+import { prepareSession } from './prepare-session.ts'
+import { ProvenPool } from './proven-pool.ts'
 
 /** The server ends a statement after this long. The bound that looks start from (SQL function look) rests on it. */
 export const statementTimeoutMs = 30_000
@@ -10,6 +11,10 @@ export const statementTimeoutMs = 30_000
  * it is, and what waits for it must not hold on to what it has locked itself.
  */
 export const lockTimeoutMs = 3_000
+
+// Well below the 350 s and more after which proxies and firewalls commonly forget a connection; a new one costs the first statement its plans.
+const idleMsMax = 300_000
+const keepAliveMs = 30_000
 
 /**
  * The pool of connections. Every wait has an end: to connect, on the server, and on this side a little later, so that a
@@ -23,18 +28,19 @@ export function createPool(
   connectionsMax: number,
   verify: NonNullable<pg.PoolConfig['verify']>,
 ): pg.Pool {
-  const pool = new pg.Pool({
+  const pool = new ProvenPool({
     ...connection,
     verify,
     max: connectionsMax,
     application_name: 'transaction-queue-proxy',
     connectionTimeoutMillis: 5_000,
     // Limits on the server are set here and not as the connection starts, because a pooler refuses a start that names them.
-    onConnect: (client) => prepareSession(client, statementTimeoutMs, lockTimeoutMs) as unknown as undefined,
+    onConnect: (client) =>
+      prepareSession(client, { statementTimeoutMs, lockTimeoutMs }) as unknown as undefined,
     query_timeout: statementTimeoutMs + 5_000,
     keepAlive: true,
-    // Connections are kept: a new one costs the first statement its plans.
-    idleTimeoutMillis: 0,
+    keepAliveInitialDelayMillis: keepAliveMs,
+    idleTimeoutMillis: idleMsMax,
   })
   // An idle connection that breaks is replaced at the next use; whoever has a statement on it hears by its rejection.
   pool.on('error', (error) => logger.debug({ reason: error.message }, 'idle connection lost'))

@@ -53,6 +53,10 @@ export class Session {
         connectionString: options.connectionString,
         ssl: options.ssl,
         application_name: options.applicationName,
+        // What this side gives up the server gives up too: a NOTIFY that waits for the commits before it has no other end.
+        statement_timeout: options.timeoutMs,
+        lock_timeout: options.timeoutMs,
+        options: '-c idle_session_timeout=0',
         stream: () => this.#socket,
       },
       { retryLimit: 1, retryTimeout: 0, paranoidChecking: false, parse: keepText, serialize: String },

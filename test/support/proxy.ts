@@ -24,6 +24,8 @@ export interface Proxy {
    * away meanwhile is ended.
    */
   blackhole(on: boolean): void
+  /** Forgets every open connection without a word: what is sent on one is never answered. New connections are served. */
+  forget(): void
   /** Holds back the bytes of one direction, or of both if none is named, until `thaw`. `freeze('toClient')`, then `cut()`, loses an answer. */
   freeze(direction?: Direction): void
   thaw(): void
@@ -79,6 +81,9 @@ export async function startProxy(t: Pick<Test, 'teardown'>, firstTarget: Target)
       cut()
     },
     blackhole: (on) => change(() => (weather.blackhole = on)),
+    forget: () => {
+      for (const link of links) link.forget()
+    },
     freeze: (direction) =>
       change(() => {
         for (const each of direction ? [direction] : bothDirections) weather.frozen.add(each)
@@ -108,6 +113,7 @@ class Link {
   readonly #weather: Weather
   #target: Socket | undefined
   #gone = false
+  #isForgotten = false
 
   constructor(client: Socket, targetAddress: Target, weather: Weather) {
     this.#client = client
@@ -119,7 +125,7 @@ class Link {
 
   /** Brings both sockets in line with the weather. */
   settle(): void {
-    if (this.#weather.blackhole) {
+    if (this.#weather.blackhole || this.#isForgotten) {
       this.#client.pause()
       this.#target?.pause()
       return
@@ -131,6 +137,12 @@ class Link {
     if (!this.#target) this.#open()
     this.#flow(this.#client, 'toTarget')
     this.#flow(this.#target, 'toClient')
+  }
+
+  /** Both sockets stay open, and nothing passes any more. */
+  forget(): void {
+    this.#isForgotten = true
+    this.settle()
   }
 
   /** Not by `resetAndDestroy`: while a shutdown is under way libuv refuses it, and Node then never closes the socket. */
@@ -159,7 +171,7 @@ class Link {
     })
     socket.once('close', () => {
       this.#gone = true
-      if (!this.#weather.blackhole) this.end()
+      if (!this.#weather.blackhole && !this.#isForgotten) this.end()
     })
   }
 
@@ -187,6 +199,6 @@ class Link {
   }
 
   #isHeld(direction: Direction): boolean {
-    return this.#weather.blackhole || this.#weather.frozen.has(direction)
+    return this.#weather.blackhole || this.#isForgotten || this.#weather.frozen.has(direction)
   }
 }

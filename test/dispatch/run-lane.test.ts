@@ -1,0 +1,58 @@
+import { pino } from 'pino'
+import t from 'tap'
+import { Lane } from '../../src/dispatch/lane.ts'
+import { Outage } from '../../src/dispatch/outage.ts'
+import { runLane } from '../../src/dispatch/run-lane.ts'
+import { createMetrics } from '../../src/metrics.ts'
+import { Waker } from '../../src/wake/waker.ts'
+import { openAttempts, retry } from '../log/support.ts'
+import { database } from '../support/database.ts'
+import { until } from '../support/until.ts'
+
+const logger = pino({ level: 'silent' })
+
+for (const code of ['40001', '40P01']) {
+  t.test(`a race that a look loses (${code}) is tried again, and puts off no takeover`, async (t) => {
+    const { pool } = await database(t)
+    const [abandoned] = await openAttempts(pool, 1, 0)
+    // The first three looks lose. A sequence keeps its count when the transaction is rolled back.
+    await pool.query('create sequence looks')
+    await pool.query('alter function claim rename to claim_unhindered')
+    await pool.query(
+      `create function claim(in_status text, in_actor text, room int, bytes_max bigint, in_lease_ms bigint, look_from timestamptz)
+        returns table (message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea, traceparent text,
+          age_ms double precision)
+        language plpgsql volatile as $$
+        begin
+          if nextval('looks') <= 3 then raise sqlstate '${code}'; end if;
+          return query select * from claim_unhindered(in_status, in_actor, room, bytes_max, in_lease_ms, look_from);
+        end $$`,
+    )
+    const begun: string[] = []
+    const lane = new Lane('retry', retry.split('/')[0]!, 10, 30_000, ({ messageId }) => begun.push(messageId))
+    const outage = new Outage(60_000, 1_000)
+    const stop = new AbortController()
+    t.teardown(() => stop.abort())
+    const running = runLane(
+      lane,
+      {
+        database: pool,
+        outage,
+        waker: new Waker(),
+        policy: { retriesMax: 3, baseDelayMs: 1, maxDelayMs: 1 },
+        metrics: createMetrics('test'),
+        logger,
+        isBehind: () => false,
+        isHeld: () => false,
+        failpoint: () => undefined,
+      },
+      stop.signal,
+    )
+    await until('the abandoned attempt to be taken over and tried again', () => begun.length > 0)
+    t.same(begun, [abandoned])
+    t.equal(outage.lease().reconnectedAt, '-infinity', 'the database was never away')
+    t.equal(lane.room, 9, 'nor is any room in doubt')
+    stop.abort()
+    await running
+  })
+}
