@@ -31,6 +31,12 @@ export interface Line {
   events(): Promise<Record<string, number>>
   /** What the processor saw, in its own words. */
   ledger(): Promise<Entry[]>
+  /** The idempotency keys that had more than one effect. */
+  effectsTwice(): Promise<string[]>
+  /** The transactions for which the processor got more requests than attempts were started. */
+  sentTooOften(): Promise<string[]>
+  /** What `npm run verify`, with the ledger and the acknowledgements, ends with and says. */
+  verify(): Promise<{ code: number | null; output: string }>
   /** Asserts that the processor got no more requests for a transaction than attempts were started. */
   isSentOnce(t: Test): Promise<void>
   /** Asserts that `npm run verify`, with the ledger and the acknowledgements, finds nothing. */
@@ -68,6 +74,22 @@ export async function setUpLine(
     const lines = (await readFile(mock.ledgerPath, 'utf8')).split('\n').slice(0, -1)
     return lines.map((line) => JSON.parse(line) as Entry)
   }
+  const effectsTwice = async (): Promise<string[]> => {
+    const effects = (await ledger()).filter(({ effect }) => effect).map(({ key }) => key ?? '')
+    const once = new Set<string>()
+    return effects.filter((key) => once.size === once.add(key).size)
+  }
+  const sentTooOften = async (): Promise<string[]> => {
+    const { rows } = await pool.query<{ transaction_id: string; attempts: number }>(
+      'select transaction_id, attempts from messages',
+    )
+    const requests = new Map<string | null, number>()
+    for (const { transaction_id: id } of await ledger()) requests.set(id, (requests.get(id) ?? 0) + 1)
+    return rows
+      .filter((row) => (requests.get(row.transaction_id) ?? 0) > row.attempts)
+      .map((row) => row.transaction_id)
+  }
+  const verify = () => runVerify(url, ['--ledger', mock.ledgerPath, '--acks', acksPath])
   return {
     pool,
     brokers,
@@ -109,17 +131,14 @@ export async function setUpLine(
       })
       return now
     },
+    effectsTwice,
+    sentTooOften,
+    verify,
     async isSentOnce(t) {
-      const { rows } = await pool.query<{ transaction_id: string; attempts: number }>(
-        'select transaction_id, attempts from messages',
-      )
-      const requests = new Map<string | null, number>()
-      for (const { transaction_id: id } of await ledger()) requests.set(id, (requests.get(id) ?? 0) + 1)
-      const sentTooOften = rows.filter((row) => (requests.get(row.transaction_id) ?? 0) > row.attempts)
-      t.same(sentTooOften, [], 'no attempt was sent twice')
+      t.same(await sentTooOften(), [], 'no attempt was sent twice')
     },
     async isClean(t) {
-      const { code, output } = await runVerify(url, ['--ledger', mock.ledgerPath, '--acks', acksPath])
+      const { code, output } = await verify()
       t.equal(code, 0, code === 0 ? 'verify finds nothing' : output)
     },
   }

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { open } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
 import { program } from './program.ts'
@@ -8,7 +9,7 @@ import { until } from './until.ts'
 export interface Service {
   url: string
   pid: number
-  /** The lines of its log so far, parsed. */
+  /** The lines of its log so far, parsed; none where its log goes to a file. */
   log: Record<string, unknown>[]
   /** What it wrote to standard output: that log as it stands. */
   output: () => string
@@ -19,15 +20,22 @@ export interface Service {
   kill(signal: NodeJS.Signals): void
 }
 
-/** Runs the real service as a process of its own until the test ends, on a free port, with these settings and no others. */
+/**
+ * Runs the real service as a process of its own until the test ends, on a free port, with these settings and no others.
+ *
+ * @param logPath where its standard output is added, for a run whose log is too long to be kept in memory
+ */
 export async function startService(
   t: Pick<Test, 'teardown'>,
   settings: Record<string, string>,
+  logPath?: string,
 ): Promise<Service> {
+  const logFile = logPath === undefined ? null : await open(logPath, 'a')
   const child = spawn(process.execPath, program('main'), {
     env: { PATH: process.env.PATH, PORT: '0', NODE_ENV: 'test', ...settings },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', logFile?.fd ?? 'pipe', 'pipe'],
   })
+  await logFile?.close()
   const ended = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals)
   t.teardown(async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
@@ -35,9 +43,9 @@ export async function startService(
   })
   const log = readLog(child)
   let output = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (output += text))
   let errors = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (errors += text))
   const banner = /Transaction Queue Proxy {3}(http:\/\/\S+)/
   await until('the banner', () => banner.test(errors) || child.exitCode !== null || child.signalCode !== null)
   return {

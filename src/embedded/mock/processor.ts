@@ -118,6 +118,6 @@ function findTransactionId(body: Buffer): string | null {
 }
 
 /** A number in [0, 1) that is a function of the text, evenly spread. */
-function share(text: string): number {
+export function share(text: string): number {
   return createHash('sha256').update(text).digest().readUIntBE(0, 6) / 2 ** 48
 }

@@ -1,0 +1,108 @@
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import type { Figures } from './faults/soak/judge.ts'
+import { runSoak } from './faults/soak/run-soak.ts'
+
+// `npm run soak`: the run of test/faults/soak.test.ts for as long as one likes.
+
+const usage = `Usage: npm run soak -- [--minutes M] [--seed S] [--rate R] [--every S] [--json F]
+
+Two instances on a PostgreSQL, an Apache Kafka and a mock processor of the run's own, under load, with a fault every so often: an
+instance killed or frozen, PostgreSQL restarted, a broker killed, a LISTEN session ended, the processor at 503. Then everything
+is settled, counted and verified.
+
+  --minutes M  how long records are produced (default 15)
+  --seed S     the same seed has the same faults (default: a new one, which is printed)
+  --rate R     records a second (default 300)
+  --every S    seconds between two faults (default 20)
+  --json F     writes the figures to F too
+
+Ends with 0 if all is as it must be, 1 if not, 130 if it was interrupted. Needs Java 17.
+`
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      minutes: { type: 'string', default: '15' },
+      seed: { type: 'string', default: String(Date.now()) },
+      rate: { type: 'string', default: '300' },
+      every: { type: 'string', default: '20' },
+      json: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) {
+    process.stdout.write(usage)
+    return 0
+  }
+  const interruption = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(name, () => interruption.abort(new Error('interrupted')))
+  const { seed } = values
+  const [minutes = 0, rate = 0, everySeconds = 0] = [values.minutes, values.rate, values.every].map(Number)
+  if (![minutes, rate, everySeconds].every((each) => each > 0 && each < Infinity)) {
+    process.stderr.write('--minutes, --rate and --every must be numbers above 0.\n')
+    return 1
+  }
+  say(`soak of ${minutes} minutes at ${rate} a second, seed ${seed}`)
+  // Outside a test there is no tap to tidy up; what a test would leave to it is done at the end.
+  const teardowns: (() => unknown)[] = []
+  const t = { teardown: (handler: () => unknown) => teardowns.push(handler) }
+  try {
+    const options = { seconds: minutes * 60, everySeconds, rate, seed, say, signal: interruption.signal }
+    const { figures, problems } = await runSoak(t, options)
+    say(toTable(figures))
+    say(
+      problems.length === 0
+        ? 'all is as it must be'
+        : problems.map((each) => `NOT RIGHT  ${each}`).join('\n'),
+    )
+    if (values.json !== undefined)
+      writeFileSync(values.json, `${JSON.stringify({ ...figures, problems }, null, 2)}\n`)
+    return problems.length === 0 ? 0 : 1
+  } catch (error) {
+    say(error instanceof Error ? (error.stack ?? error.message) : String(error))
+    return interruption.signal.aborted ? 130 : 1
+  } finally {
+    // One that fails must not keep what comes after it running.
+    for (const teardown of teardowns.reverse())
+      await Promise.resolve()
+        .then(teardown)
+        .catch((error: unknown) => say(String(error)))
+  }
+}
+
+function toTable(figures: Figures): string {
+  const rows: [string, string | number][] = [
+    ['produced', figures.produced],
+    ['acknowledged', figures.acknowledged],
+    ['success', figures.success],
+    ['dead letters', figures.deadLetters],
+    ['requests', figures.requests],
+    ['effects', figures.effects],
+    ['keys with two effects', figures.keysWithTwoEffects],
+    ['sent more often than attempts began', figures.sentTooOften],
+    [
+      'longest gap without a delivery',
+      `${figures.longestGap.seconds.toFixed(1)} s, from second ${figures.longestGap.atSeconds}`,
+    ],
+    ['attempts abandoned', figures.attemptsAbandoned],
+    ['late results', figures.lateResults],
+    ['duplicates received', figures.duplicates],
+    ['missed wakeups', figures.missedWakeups],
+    ...Object.entries(figures.memoryMiB).map(([name, { start, middle, end, settled }]): [string, string] => [
+      `memory of ${name}`,
+      `${start} → ${middle} → ${end} MiB, settled ${settled}`,
+    ]),
+    ['faults', figures.faults.length],
+    ['verify', figures.differences === null ? 'clean' : 'NOT CLEAN'],
+  ]
+  return ['', ...rows.map(([name, value]) => `${name.padEnd(36)}${value}`), ''].join('\n')
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+// What an interruption leaves behind, such as a producer that waits for its broker, must not hold the process.
+process.exit(await main())
