@@ -25,7 +25,7 @@ export interface Line {
   /** Produces so many more test transactions, with a rate so many a second, and waits for their acknowledgements. */
   produce(count: number, rate?: number): Promise<void>
   /** Waits until so many messages are stored, and none of them is on its way any more. */
-  settled(total: number): Promise<Counts>
+  settled(total: number, withinMs?: number): Promise<Counts>
   counts(): Promise<Counts>
   /** How many events of each type the log holds. */
   events(): Promise<Record<string, number>>
@@ -123,12 +123,13 @@ export async function setUpLine(
       return Object.fromEntries(rows.map(({ type, events }) => [type, events]))
     },
     ledger,
-    async settled(total) {
+    async settled(total, withinMs) {
       let now = await counts()
-      await until(`${total} messages to be settled`, async () => {
+      const isSettled = async () => {
         now = await counts()
         return now.success + now.dead_letter === total && now.pending + now.processing + now.failed === 0
-      })
+      }
+      await until(`${total} messages to be settled`, isSettled, withinMs)
       return now
     },
     effectsTwice,

@@ -8,8 +8,12 @@ import { setUpLine, type Line } from '../../support/line.ts'
 import { startOwnPostgres } from '../../support/own-postgres.ts'
 import { inflict, type Parts } from './inflict.ts'
 import { Instance } from './instance.ts'
-import { judge, lastingInstance, summarizeMemory, type Figures } from './judge.ts'
+import { judge, lastingInstance, summarizeMemory, type Figures, type Inflicted } from './judge.ts'
+import { produceAll } from './produce-all.ts'
 import { planFaults } from './plan-faults.ts'
+
+/** For what the last faults held up; it bounds a hang, and no speed. */
+const settledWithinMs = 300_000
 
 export interface SoakOptions {
   seconds: number
@@ -36,26 +40,25 @@ export interface Soak {
  * another; then all is settled and counted.
  */
 export async function runSoak(t: Pick<Test, 'teardown'>, options: SoakOptions): Promise<Soak> {
-  const { seconds, rate, say } = options
+  const { seconds, rate, seed, say } = options
   const failing = new AbortController()
   const signal = AbortSignal.any([options.signal, failing.signal])
   const logFolder = await mkdtemp(join(tmpdir(), 'tqp-soak-'))
   const onEnd = (sentence: string) => failing.abort(new Error(sentence))
-  const parts = await setUp(t, { seed: options.seed, logFolder, onEnd, signal })
+  const parts = await setUp(t, { seed, logFolder, onEnd, signal })
   say(`the logs of the instances are in ${logFolder} until a run is clean`)
   const instances = [parts.lasting, parts.replaced]
   const looking = setInterval(() => instances.forEach((each) => each.measure()), 1_000)
   t.teardown(() => clearInterval(looking))
-  const produced = Math.round(seconds * rate)
   const startedAt = Date.now()
-  const producing = parts.line.produce(produced, rate)
+  const producing = produceAll(parts.line, { seconds, rate, seed, signal })
   // Nobody waits for it while a fault is being inflicted; what it rejects with is thrown below.
   producing.catch(() => undefined)
   const faults = await inflictAll(parts, { ...options, signal })
-  await unless(signal, producing)
+  const produced = await unless(signal, producing)
   const waitedInVain = await unless(signal, waitForAll(parts.line, instances, produced))
   const figures: Figures = {
-    seed: options.seed,
+    seed,
     seconds,
     faults,
     produced,
@@ -80,11 +83,12 @@ async function setUp(
   signal.throwIfAborted()
   const kafka = await startApacheKafka(t)
   signal.throwIfAborted()
-  // So slow that a fault finds attempts open, and so wide that what an outage held up is caught up with.
+  // So slow that a fault finds attempts open.
   const flags = ['--success', '0.95', '--latency', '100', '--seed', seed]
   const line = await setUpLine(t, flags, { database: postgres, brokers: kafka.brokers })
   const settings = {
     ...line.settings,
+    // Room to catch up with what an outage held up.
     MAX_CONCURRENT: '100',
     // So many that they outlast every outage: each payment must be delivered in the end.
     MAX_RETRIES: '20',
@@ -103,27 +107,27 @@ async function setUp(
   return { line, postgres, brokers: [kafka], lasting, replaced }
 }
 
-/** One after another, each in its second or when the one before is over; answers a line for each. */
-async function inflictAll(parts: Parts, options: SoakOptions): Promise<string[]> {
+/** One after another, each in its second or when the one before is over. */
+async function inflictAll(parts: Parts, options: SoakOptions): Promise<Inflicted[]> {
   const { seed, seconds, everySeconds, say, signal } = options
   const startedAt = performance.now()
   const elapsed = () => (performance.now() - startedAt) / 1_000
-  const lines: string[] = []
+  const inflicted: Inflicted[] = []
   for (const fault of planFaults(seed, seconds, everySeconds)) {
     await wait(Math.max(0, fault.atSeconds - elapsed()) * 1_000, signal)
     signal.throwIfAborted()
-    const at = elapsed()
+    const began = elapsed()
     const struck = await inflict(fault, parts, signal)
-    const line = `${at.toFixed(1).padStart(7)} s  ${struck} (${(elapsed() - at).toFixed(1)} s)`
-    lines.push(line)
-    say(line)
+    const [atSeconds, tookSeconds] = [began, elapsed() - began].map((each) => Number(each.toFixed(1)))
+    inflicted.push({ atSeconds: atSeconds!, struck, tookSeconds: tookSeconds! })
+    say(`${began.toFixed(1).padStart(7)} s  ${struck} (${tookSeconds} s)`)
   }
-  return lines
+  return inflicted
 }
 
 /** Until every message is settled and every instance is ready; answers what did not come to pass. */
 async function waitForAll(line: Line, instances: readonly Instance[], total: number): Promise<string[]> {
-  const waits = [line.settled(total), ...instances.map((each) => each.isReady())]
+  const waits = [line.settled(total, settledWithinMs), ...instances.map((each) => each.isReady())]
   const results = await Promise.allSettled(waits)
   return results.flatMap((each) => (each.status === 'rejected' ? [String(each.reason)] : []))
 }
@@ -131,10 +135,13 @@ async function waitForAll(line: Line, instances: readonly Instance[], total: num
 async function countLog(line: Line) {
   const { success, dead_letter: deadLetters } = await line.counts()
   const events = await line.events()
-  const acks = await readFile(line.acksPath, 'utf8')
+  const acks = (await readFile(line.acksPath, 'utf8')).split('\n').slice(0, -1)
+  const acknowledged = new Set(
+    acks.map((ack) => (JSON.parse(ack) as { transaction_id: string }).transaction_id),
+  )
   const { code, output } = await line.verify()
   return {
-    acknowledged: acks.split('\n').length - 1,
+    acknowledged: acknowledged.size,
     success,
     deadLetters,
     attemptsAbandoned: events.attempt_abandoned ?? 0,
