@@ -17,6 +17,7 @@ t.test(
       seconds: 60,
       everySeconds: 7,
       rate: 300,
+      brokers: 1,
       seed,
       say,
       signal,

@@ -9,7 +9,10 @@ import type { Fault } from './plan-faults.ts'
 export interface Parts {
   line: Line
   postgres: OwnPostgres
+  /** The nodes of one Kafka. */
   brokers: readonly Pick<TestBroker, 'restart'>[]
+  /** Waits until all nodes are back, and every record is on all of them. */
+  areWhole: () => Promise<void>
   /** Never killed: what its memory does over the whole run is what is judged. */
   lasting: Instance
   replaced: Instance
@@ -21,7 +24,7 @@ const outageSeconds = 10
 
 /** Does it, and puts right what must be put right by hand; says in a few words what was struck. An abort cuts its waits short. */
 export async function inflict(fault: Fault, parts: Parts, signal: AbortSignal): Promise<string> {
-  const { line, postgres, brokers, lasting, replaced } = parts
+  const { line, postgres, brokers, areWhole, lasting, replaced } = parts
   const struck = pick([lasting, replaced], fault.target)
   switch (fault.kind) {
     case 'instance killed':
@@ -44,6 +47,8 @@ export async function inflict(fault: Fault, parts: Parts, signal: AbortSignal): 
     case 'broker killed': {
       const index = Math.floor(fault.target * brokers.length)
       await brokers[index]!.restart()
+      // Two at once are another fault: then no record can be stored.
+      await areWhole()
       return `broker ${index + 1} of ${brokers.length} killed, and started again`
     }
     case 'LISTEN session ended':

@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { wait } from '../../../src/runtime/wait.ts'
 import { startApacheKafka } from '../../support/apache-kafka.ts'
+import { startApacheKafkaCluster } from '../../support/apache-kafka-cluster.ts'
 import { setUpLine, type Line } from '../../support/line.ts'
 import { startOwnPostgres } from '../../support/own-postgres.ts'
 import { inflict, type Parts } from './inflict.ts'
-import { Instance } from './instance.ts'
+import { Instance, type InstanceOptions } from './instance.ts'
 import { judge, lastingInstance, summarizeMemory, type Figures, type Inflicted } from './judge.ts'
 import { produceAll } from './produce-all.ts'
 import { planFaults } from './plan-faults.ts'
@@ -21,6 +22,8 @@ export interface SoakOptions {
   everySeconds: number
   /** Records a second. */
   rate: number
+  /** Of how many nodes Kafka is. */
+  brokers: 1 | 3
   /** Decides the faults, their order, and whom they strike. */
   seed: string
   /** Is given a line for each fault when it is over. */
@@ -45,7 +48,7 @@ export async function runSoak(t: Pick<Test, 'teardown'>, options: SoakOptions): 
   const signal = AbortSignal.any([options.signal, failing.signal])
   const logFolder = await mkdtemp(join(tmpdir(), 'tqp-soak-'))
   const onEnd = (sentence: string) => failing.abort(new Error(sentence))
-  const parts = await setUp(t, { seed, logFolder, onEnd, signal })
+  const parts = await setUp(t, { ...options, logFolder, onEnd, signal })
   say(`the logs of the instances are in ${logFolder} until a run is clean`)
   const instances = [parts.lasting, parts.replaced]
   const looking = setInterval(() => instances.forEach((each) => each.measure()), 1_000)
@@ -76,16 +79,16 @@ export async function runSoak(t: Pick<Test, 'teardown'>, options: SoakOptions): 
 /** One part after the other, so that an interruption finds none half started. */
 async function setUp(
   t: Pick<Test, 'teardown'>,
-  given: { seed: string; logFolder: string; onEnd: (sentence: string) => void; signal: AbortSignal },
+  given: SoakOptions & Pick<InstanceOptions, 'logFolder' | 'onEnd'>,
 ): Promise<Parts> {
   const { seed, logFolder, onEnd, signal } = given
   const postgres = await startOwnPostgres(t)
   signal.throwIfAborted()
-  const kafka = await startApacheKafka(t)
+  const kafka = await startBrokers(t, given.brokers)
   signal.throwIfAborted()
   // So slow that a fault finds attempts open.
   const flags = ['--success', '0.95', '--latency', '100', '--seed', seed]
-  const line = await setUpLine(t, flags, { database: postgres, brokers: kafka.brokers })
+  const line = await setUpLine(t, flags, { database: postgres, brokers: kafka.addresses })
   const settings = {
     ...line.settings,
     // Room to catch up with what an outage held up.
@@ -104,7 +107,25 @@ async function setUp(
     await instance.start()
     await instance.isReady()
   }
-  return { line, postgres, brokers: [kafka], lasting, replaced }
+  return {
+    line,
+    postgres,
+    brokers: kafka.nodes,
+    areWhole: () => kafka.areWhole(line.topic),
+    lasting,
+    replaced,
+  }
+}
+
+/** Of three, two have a record before it is acknowledged, so that one may be killed. */
+async function startBrokers(t: Pick<Test, 'teardown'>, count: 1 | 3) {
+  if (count === 1) {
+    const node = await startApacheKafka(t)
+    return { addresses: node.brokers, nodes: [node], areWhole: () => Promise.resolve() }
+  }
+  const replicated = { 'default.replication.factor': '3', 'min.insync.replicas': '2' }
+  const { brokers: addresses, nodes, isWhole: areWhole } = await startApacheKafkaCluster(t, replicated)
+  return { addresses, nodes, areWhole }
 }
 
 /** One after another, each in its second or when the one before is over. */
