@@ -97,7 +97,7 @@ function toTable(figures: Figures): string {
     ['dead letters', figures.deadLetters],
     ['requests', figures.requests],
     ['effects', figures.effects],
-    ['keys with two effects', figures.keysWithTwoEffects],
+    ['payments with two effects', figures.paidTwice],
     ['sent more often than attempts began', figures.sentTooOften],
     [
       'longest gap without a delivery',

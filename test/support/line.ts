@@ -31,8 +31,8 @@ export interface Line {
   events(): Promise<Record<string, number>>
   /** What the processor saw, in its own words. */
   ledger(): Promise<Entry[]>
-  /** The idempotency keys that had more than one effect. */
-  effectsTwice(): Promise<string[]>
+  /** The transactions that had more than one effect, under whatever keys. */
+  paidTwice(): Promise<string[]>
   /** The transactions for which the processor got more requests than attempts were started. */
   sentTooOften(): Promise<string[]>
   /** What `npm run verify`, with the ledger and the acknowledgements, ends with and says. */
@@ -74,10 +74,10 @@ export async function setUpLine(
     const lines = (await readFile(mock.ledgerPath, 'utf8')).split('\n').slice(0, -1)
     return lines.map((line) => JSON.parse(line) as Entry)
   }
-  const effectsTwice = async (): Promise<string[]> => {
-    const effects = (await ledger()).filter(({ effect }) => effect).map(({ key }) => key ?? '')
+  const paidTwice = async (): Promise<string[]> => {
+    const paid = (await ledger()).filter(({ effect }) => effect).map(({ transaction_id: id }) => id ?? '')
     const once = new Set<string>()
-    return effects.filter((key) => once.size === once.add(key).size)
+    return paid.filter((id) => once.size === once.add(id).size)
   }
   const sentTooOften = async (): Promise<string[]> => {
     const { rows } = await pool.query<{ transaction_id: string; attempts: number }>(
@@ -132,7 +132,7 @@ export async function setUpLine(
       await until(`${total} messages to be settled`, isSettled, withinMs)
       return now
     },
-    effectsTwice,
+    paidTwice,
     sentTooOften,
     verify,
     async isSentOnce(t) {

@@ -8,7 +8,7 @@ export interface Figures {
   deadLetters: number
   requests: number
   effects: number
-  keysWithTwoEffects: number
+  paidTwice: number
   /** Transactions for which the processor got more requests than attempts were started. */
   sentTooOften: number
   /** In which no payment had its effect, and when it began, counted from the first record. */
@@ -61,7 +61,7 @@ export function judge(figures: Figures): string[] {
   insist(success === acknowledged, `${success} of ${acknowledged} acknowledged payments are success.`)
   insist(deadLetters === 0, `${deadLetters} payments are dead letters; with these retries none can be.`)
   insist(figures.effects === success, `${figures.effects} effects stand against ${success} successes.`)
-  insist(figures.keysWithTwoEffects === 0, `${figures.keysWithTwoEffects} keys had two effects.`)
+  insist(figures.paidTwice === 0, `${figures.paidTwice} payments had two effects.`)
   insist(
     figures.sentTooOften === 0,
     `${figures.sentTooOften} payments were sent more often than attempts began.`,

@@ -178,7 +178,7 @@ async function countLedger(line: Line, startedAt: number) {
   return {
     requests: ledger.length,
     effects: effects.length,
-    keysWithTwoEffects: (await line.effectsTwice()).length,
+    paidTwice: (await line.paidTwice()).length,
     sentTooOften: (await line.sentTooOften()).length,
     longestGap: findLongestGap([startedAt, ...effects.map(({ at }) => Date.parse(at))]),
   }
