@@ -55,8 +55,7 @@ export async function runSoak(t: Pick<Test, 'teardown'>, options: SoakOptions): 
   t.teardown(() => clearInterval(looking))
   const startedAt = Date.now()
   const producing = produceAll(parts.line, { seconds, rate, seed, signal })
-  // Nobody waits for it while a fault is being inflicted; what it rejects with is thrown below.
-  producing.catch(() => undefined)
+  producing.catch((fault: unknown) => failing.abort(fault))
   const faults = await inflictAll(parts, { ...options, signal })
   const produced = await unless(signal, producing)
   const waitedInVain = await unless(signal, waitForAll(parts.line, instances, produced))
