@@ -1,11 +1,12 @@
 import { pino } from 'pino'
 import t from 'tap'
+import { Ground } from '../../src/dispatch/ground.ts'
 import { Lane } from '../../src/dispatch/lane.ts'
 import { Outage } from '../../src/dispatch/outage.ts'
 import { runLane } from '../../src/dispatch/run-lane.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { Waker } from '../../src/wake/waker.ts'
-import { openAttempts, retry } from '../log/support.ts'
+import { openAttempts, retry, sameServer } from '../log/support.ts'
 import { database } from '../support/database.ts'
 import { until } from '../support/until.ts'
 
@@ -21,7 +22,7 @@ for (const code of ['40001', '40P01']) {
     await pool.query(
       `create function claim(in_status text, in_actor text, room int, bytes_max bigint, in_lease_ms bigint, look_from timestamptz)
         returns table (message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea, traceparent text,
-          age_ms double precision)
+          age_ms double precision, lease_ends_at bigint)
         language plpgsql volatile as $$
         begin
           if nextval('looks') <= 3 then raise sqlstate '${code}'; end if;
@@ -30,20 +31,23 @@ for (const code of ['40001', '40P01']) {
     )
     const begun: string[] = []
     const lane = new Lane('retry', retry.split('/')[0]!, 10, 30_000, ({ messageId }) => begun.push(messageId))
-    const outage = new Outage(60_000, 1_000)
+    const outage = new Outage(60_000, 1_000, sameServer)
     const stop = new AbortController()
     t.teardown(() => stop.abort())
     const running = runLane(
       lane,
       {
         database: pool,
+        server: sameServer,
         outage,
+        ground: new Ground(pool, logger),
         waker: new Waker(),
         policy: { retriesMax: 3, baseDelayMs: 1, maxDelayMs: 1 },
         metrics: createMetrics('test'),
         logger,
         isBehind: () => false,
         isHeld: () => false,
+        mayLive: () => false,
         failpoint: () => undefined,
       },
       stop.signal,

@@ -218,6 +218,34 @@ t.test('GET /health counts requests and effects, and other routes and methods ar
   t.equal((await fetch(mock.url.replace('/process', '/nowhere'))).status, 404)
 })
 
+t.test(
+  'while an outage lasts every request fails without an effect, also a repeat; then all is as before',
+  async (t) => {
+    const mock = await startMock(t, ['--success', '1'])
+    const outage = (query: string) =>
+      fetch(mock.url.replace('/process', `/outage${query}`), { method: 'POST' })
+    await post(mock, 'key-1', transaction('tx-1'))
+    t.equal((await outage('?seconds=3600')).status, 200)
+    t.equal((await post(mock, 'key-1', transaction('tx-1'))).status, 503)
+    t.equal((await post(mock, 'key-2', transaction('tx-2'))).status, 503)
+    t.equal((await outage('?seconds=0')).status, 200)
+    t.equal((await post(mock, 'key-1', transaction('tx-1'))).status, 200)
+    t.equal((await post(mock, 'key-2', transaction('tx-2'))).status, 200)
+    t.same(
+      readLedger(mock).map(({ key, effect, status }) => [key, effect, status]),
+      [
+        ['key-1', true, 200],
+        ['key-1', false, 503],
+        ['key-2', false, 503],
+        ['key-1', false, 200],
+        ['key-2', true, 200],
+      ],
+    )
+    for (const query of ['', '?seconds=', '?seconds=-1', '?seconds=soon', '?seconds=3601'])
+      t.equal((await outage(query)).status, 400, query)
+  },
+)
+
 t.test('the lean processor answers each request once, in whatever pieces its bytes arrive', async (t) => {
   const mock = await startMock(t, ['--lean'])
   const socket = connect(mock.port, '127.0.0.1')

@@ -1,10 +1,11 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import { findKafkaJars } from './apache-kafka/jars.ts'
 import type { TestBroker } from './broker.ts'
@@ -18,6 +19,16 @@ export interface ApacheKafkaOptions {
   properties?: Record<string, string>
   /** What the storage tool is told when it formats: `--add-scram …`. */
   formatArgs?: string[]
+  /** 384 unless this is given. */
+  heapMegabytes?: number
+  /** Which node of a cluster it is; it is a cluster of its own unless this is given. */
+  member?: ClusterMember
+}
+
+export interface ClusterMember {
+  nodeId: number
+  /** Where the controllers of all nodes listen, by node. */
+  controllerPorts: ReadonlyMap<number, number>
 }
 
 export interface ApacheKafka extends TestBroker {
@@ -25,9 +36,10 @@ export interface ApacheKafka extends TestBroker {
   addressOf: (listener: string) => string
 }
 
+const run = promisify(execFile)
 const endingSignals: ReadonlySet<NodeJS.Signals> = new Set(['SIGKILL', 'SIGTERM', 'SIGINT'])
 // The first compiler alone and a small heap: such a node lives for seconds, beside others, on two cores.
-const javaFlags = ['-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto']
+const javaFlags = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto']
 
 /** Starts a real Apache Kafka, one KRaft node on a free port, as a process of the test's own, and ends it with the test. */
 export async function startApacheKafka(
@@ -66,6 +78,7 @@ export interface KafkaNode {
   readonly port: number
   /** Of the listeners beside the plain one. */
   readonly ports: ReadonlyMap<string, number>
+  readonly heapMegabytes: number
   readonly classPath: string
   readonly propertiesPath: string
   readonly outputPath: string
@@ -74,29 +87,26 @@ export interface KafkaNode {
 /** Makes a node's settings and its empty log. */
 export async function formatNode(dataDir: string, options: ApacheKafkaOptions = {}): Promise<KafkaNode> {
   const classPath = await findKafkaJars()
-  const [port, controllerPort] = [await findFreePort(), await findFreePort()]
+  const port = await findFreePort()
+  const member = options.member ?? { nodeId: 1, controllerPorts: new Map([[1, await findFreePort()]]) }
   const ports = new Map<string, number>()
   for (const name of Object.keys(options.listeners ?? {})) ports.set(name, await findFreePort())
   const propertiesPath = join(dataDir, 'server.properties')
   await mkdir(join(dataDir, 'logs'), { recursive: true })
-  await writeFile(propertiesPath, describeNode(dataDir, port, controllerPort, ports, options))
+  await writeFile(propertiesPath, describeNode(dataDir, port, member, ports, options))
   // Passwords may stand in it.
   await chmod(propertiesPath, 0o600)
   const clusterId = 'dHJhbnNhY3Rpb25zLXRlcw'
   const args = ['format', '-t', clusterId, '-c', propertiesPath, ...(options.formatArgs ?? [])]
-  const { status, stdout, stderr } = spawnSync(
-    'java',
-    [...javaFlags, '-cp', classPath, 'kafka.tools.StorageTool', ...args],
-    { encoding: 'utf8' },
-  )
-  if (status !== 0) throw new Error(`Apache Kafka's storage was not formatted: ${stdout}${stderr}`)
-  return { port, ports, classPath, propertiesPath, outputPath: join(dataDir, 'kafka.log') }
+  await run('java', [...javaFlags, '-cp', classPath, 'kafka.tools.StorageTool', ...args])
+  const heapMegabytes = options.heapMegabytes ?? 384
+  return { port, ports, heapMegabytes, classPath, propertiesPath, outputPath: join(dataDir, 'kafka.log') }
 }
 
 function describeNode(
   dataDir: string,
   port: number,
-  controllerPort: number,
+  { nodeId, controllerPorts }: ClusterMember,
   ports: ReadonlyMap<string, number>,
   options: ApacheKafkaOptions,
 ): string {
@@ -106,11 +116,11 @@ function describeNode(
   const protocols = { PLAINTEXT: 'PLAINTEXT', CONTROLLER: 'PLAINTEXT', ...options.listeners }
   const properties: Record<string, string | number> = {
     'process.roles': 'broker,controller',
-    'node.id': 1,
-    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
+    'node.id': nodeId,
+    'controller.quorum.voters': [...controllerPorts].map(([id, each]) => `${id}@127.0.0.1:${each}`).join(','),
     'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'PLAINTEXT',
-    listeners: `${clients},CONTROLLER://127.0.0.1:${controllerPort}`,
+    listeners: `${clients},CONTROLLER://127.0.0.1:${controllerPorts.get(nodeId)}`,
     'advertised.listeners': clients,
     'listener.security.protocol.map': Object.entries(protocols)
       .map((each) => each.join(':'))
@@ -140,7 +150,8 @@ function describeNode(
 /** Starts the node, or starts it again on what it had stored, and waits until it takes connections. */
 export async function startNode(node: KafkaNode, detached = false): Promise<ChildProcess> {
   const output = await open(node.outputPath, 'a')
-  const child = spawn('java', [...javaFlags, '-cp', node.classPath, 'kafka.Kafka', node.propertiesPath], {
+  const flags = [...javaFlags, `-Xmx${node.heapMegabytes}m`]
+  const child = spawn('java', [...flags, '-cp', node.classPath, 'kafka.Kafka', node.propertiesPath], {
     stdio: ['ignore', output.fd, output.fd],
     detached,
   })

@@ -25,12 +25,18 @@ export interface Line {
   /** Produces so many more test transactions, with a rate so many a second, and waits for their acknowledgements. */
   produce(count: number, rate?: number): Promise<void>
   /** Waits until so many messages are stored, and none of them is on its way any more. */
-  settled(total: number): Promise<Counts>
+  settled(total: number, withinMs?: number): Promise<Counts>
   counts(): Promise<Counts>
   /** How many events of each type the log holds. */
   events(): Promise<Record<string, number>>
   /** What the processor saw, in its own words. */
   ledger(): Promise<Entry[]>
+  /** The transactions that had more than one effect, under whatever keys. */
+  paidTwice(): Promise<string[]>
+  /** The transactions for which the processor got more requests than attempts were started. */
+  sentTooOften(): Promise<string[]>
+  /** What `npm run verify`, with the ledger and the acknowledgements, ends with and says. */
+  verify(): Promise<{ code: number | null; output: string }>
   /** Asserts that the processor got no more requests for a transaction than attempts were started. */
   isSentOnce(t: Test): Promise<void>
   /** Asserts that `npm run verify`, with the ledger and the acknowledgements, finds nothing. */
@@ -68,6 +74,22 @@ export async function setUpLine(
     const lines = (await readFile(mock.ledgerPath, 'utf8')).split('\n').slice(0, -1)
     return lines.map((line) => JSON.parse(line) as Entry)
   }
+  const paidTwice = async (): Promise<string[]> => {
+    const paid = (await ledger()).filter(({ effect }) => effect).map(({ transaction_id: id }) => id ?? '')
+    const once = new Set<string>()
+    return paid.filter((id) => once.size === once.add(id).size)
+  }
+  const sentTooOften = async (): Promise<string[]> => {
+    const { rows } = await pool.query<{ transaction_id: string; attempts: number }>(
+      'select transaction_id, attempts from messages',
+    )
+    const requests = new Map<string | null, number>()
+    for (const { transaction_id: id } of await ledger()) requests.set(id, (requests.get(id) ?? 0) + 1)
+    return rows
+      .filter((row) => (requests.get(row.transaction_id) ?? 0) > row.attempts)
+      .map((row) => row.transaction_id)
+  }
+  const verify = () => runVerify(url, ['--ledger', mock.ledgerPath, '--acks', acksPath])
   return {
     pool,
     brokers,
@@ -101,25 +123,23 @@ export async function setUpLine(
       return Object.fromEntries(rows.map(({ type, events }) => [type, events]))
     },
     ledger,
-    async settled(total) {
+    async settled(total, withinMs) {
       let now = await counts()
-      await until(`${total} messages to be settled`, async () => {
+      const isSettled = async () => {
         now = await counts()
         return now.success + now.dead_letter === total && now.pending + now.processing + now.failed === 0
-      })
+      }
+      await until(`${total} messages to be settled`, isSettled, withinMs)
       return now
     },
+    paidTwice,
+    sentTooOften,
+    verify,
     async isSentOnce(t) {
-      const { rows } = await pool.query<{ transaction_id: string; attempts: number }>(
-        'select transaction_id, attempts from messages',
-      )
-      const requests = new Map<string | null, number>()
-      for (const { transaction_id: id } of await ledger()) requests.set(id, (requests.get(id) ?? 0) + 1)
-      const sentTooOften = rows.filter((row) => (requests.get(row.transaction_id) ?? 0) > row.attempts)
-      t.same(sentTooOften, [], 'no attempt was sent twice')
+      t.same(await sentTooOften(), [], 'no attempt was sent twice')
     },
     async isClean(t) {
-      const { code, output } = await runVerify(url, ['--ledger', mock.ledgerPath, '--acks', acksPath])
+      const { code, output } = await verify()
       t.equal(code, 0, code === 0 ? 'verify finds nothing' : output)
     },
   }

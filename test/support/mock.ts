@@ -14,6 +14,8 @@ export interface Mock {
   pid: number
   /** The ledger: of `--ledger`, else a temporary file that goes with the test. */
   ledgerPath: string
+  /** Has every request of the next seconds fail without an effect. */
+  beginOutage(seconds: number): Promise<void>
   /** SIGKILL, as a crash; resolves when the process is gone. */
   kill(): Promise<void>
   /** SIGTERM; resolves when the process is gone. */
@@ -42,11 +44,16 @@ export async function startMock(t: Pick<Test, 'teardown'>, flags: string[] = [])
     if (!listening) continue
     // Nothing more is of interest, and an unread pipe would stop the process once it is full.
     child.stdout.resume()
+    const url = `http://127.0.0.1:${listening[1]}`
     return {
-      url: `http://127.0.0.1:${listening[1]}/process`,
+      url: `${url}/process`,
       port: Number(listening[1]),
       pid: child.pid ?? 0,
       ledgerPath,
+      beginOutage: async (seconds) => {
+        const { status } = await fetch(`${url}/outage?seconds=${seconds}`, { method: 'POST' })
+        if (status !== 200) throw new Error(`The mock processor begins no outage of ${seconds} s: ${status}`)
+      },
       kill: () => end('SIGKILL'),
       stop: () => end('SIGTERM'),
     }

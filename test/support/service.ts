@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { open } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
 import { program } from './program.ts'
@@ -8,7 +9,7 @@ import { until } from './until.ts'
 export interface Service {
   url: string
   pid: number
-  /** The lines of its log so far, parsed. */
+  /** The lines of its log so far, parsed; none where its log goes to a file. */
   log: Record<string, unknown>[]
   /** What it wrote to standard output: that log as it stands. */
   output: () => string
@@ -22,17 +23,20 @@ export interface Service {
 /**
  * Runs the real service as a process of its own until the test ends, on a free port, with these settings and no others.
  *
- * @param standardOutput where it writes its log, if the test does not read it as it comes
+ * @param standardOutput where it writes its log, if the test does not read it as it comes: a file descriptor, or the path of a file that
+ *   it is added to
  */
 export async function startService(
   t: Pick<Test, 'teardown'>,
   settings: Record<string, string>,
-  standardOutput: 'pipe' | number = 'pipe',
+  standardOutput?: number | string,
 ): Promise<Service> {
+  const logFile = typeof standardOutput === 'string' ? await open(standardOutput, 'a') : null
   const child = spawn(process.execPath, program('main'), {
     env: { PATH: process.env.PATH, PORT: '0', NODE_ENV: 'test', ...settings },
-    stdio: ['ignore', standardOutput, 'pipe'],
+    stdio: ['ignore', logFile?.fd ?? (typeof standardOutput === 'number' ? standardOutput : 'pipe'), 'pipe'],
   })
+  await logFile?.close()
   const ended = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals)
   t.teardown(async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
@@ -60,7 +64,7 @@ export async function startService(
 export async function startReadyService(
   t: Pick<Test, 'teardown'>,
   settings: Record<string, string>,
-  standardOutput: 'pipe' | number = 'pipe',
+  standardOutput?: number | string,
 ): Promise<Service> {
   const service = await startService(t, settings, standardOutput)
   await isReady(service)

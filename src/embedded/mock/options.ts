@@ -39,6 +39,7 @@ const plain = {
 export const usage = `Usage: npm run mock -- [flags]
 
 A payment processor for tests and development: POST /process, GET /health. It honours Idempotency-Key.
+POST /outage?seconds=10 has every request of the next ten seconds fail, with --failure-status and no effect.
 
 ${table(Object.entries(plain).map(([name, [value, help]]) => [`--${name} ${value}`, help]))}
 

@@ -21,13 +21,15 @@ export interface Verdict {
 
 /**
  * Decides what becomes of each request, without doing anything: at most one effect for a key, bound to the bytes that came
- * first. A request fares as the seed, its key and its count decide, so a run can be repeated whatever the timing.
+ * first. A request fares as the seed, its key and its count decide, so a run can be repeated whatever the timing; but while an
+ * outage lasts that was asked for, every request fails.
  */
 export class Processor {
   requests = 0
   effects = 0
   readonly #options: Options
   readonly #known = new Map<string, Known>()
+  #outageEndsAt = 0
 
   constructor(options: Options) {
     this.#options = options
@@ -41,6 +43,11 @@ export class Processor {
     const known = this.#know(entry.key, entry.sha256)
     known.requests += 1
     if (entry.effect) known.effect = entry
+  }
+
+  /** From now on, for so long, every request has the failure's status and no effect. Another outage takes the place of this one. */
+  beginOutage(ms: number): void {
+    this.#outageEndsAt = performance.now() + ms
   }
 
   decide(key: string | null, body: Buffer): Verdict {
@@ -87,6 +94,7 @@ export class Processor {
 
   #pickStatus(fault: Fault | undefined, drawn: number, effect: Entry | undefined): number {
     if (fault?.effect === 'never') return 0
+    if (performance.now() < this.#outageEndsAt) return this.#options.failureStatus
     if (fault?.effect === 'always') return effect?.status ?? 200
     if (this.#options.status !== undefined) return this.#options.status
     if (effect) return effect.status
@@ -110,6 +118,6 @@ function findTransactionId(body: Buffer): string | null {
 }
 
 /** A number in [0, 1) that is a function of the text, evenly spread. */
-function share(text: string): number {
+export function share(text: string): number {
   return createHash('sha256').update(text).digest().readUIntBE(0, 6) / 2 ** 48
 }

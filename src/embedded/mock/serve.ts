@@ -8,6 +8,8 @@ import { Ledger, type Entry } from './ledger.ts'
 import type { Options } from './options.ts'
 import { Processor } from './processor.ts'
 
+const outageSecondsMax = 3_600
+
 export interface Serving {
   port: number
   close(): Promise<void>
@@ -41,15 +43,24 @@ interface Context {
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, context: Context): Promise<void> {
-  const path = request.url?.split('?')[0]
-  const methods: Record<string, string> = { '/process': 'POST', '/health': 'GET' }
+  const [path, query] = request.url?.split('?') ?? []
+  const methods: Record<string, string> = { '/process': 'POST', '/health': 'GET', '/outage': 'POST' }
   const method = path === undefined ? undefined : methods[path]
   const { requests, effects } = context.processor
   if (method === undefined) send(response, replyOf(404, { detail: 'Not found' }))
   else if (request.method !== method)
     send(response, replyOf(405, { detail: 'Method not allowed' }, { Allow: method }))
   else if (path === '/health') send(response, replyOf(200, { status: 'healthy', requests, effects }))
+  else if (path === '/outage') send(response, beginOutage(query, context.processor))
   else await carryOut(request, response, context)
+}
+
+function beginOutage(query: string | undefined, processor: Processor): Reply {
+  const seconds = Number(new URLSearchParams(query).get('seconds') || NaN)
+  if (!(seconds >= 0 && seconds <= outageSecondsMax))
+    return replyOf(400, { detail: `seconds must be a number from 0 to ${outageSecondsMax}` })
+  processor.beginOutage(seconds * 1_000)
+  return replyOf(200, { status: 'outage', seconds })
 }
 
 /** The effect and its line come first, then the latency: a client that gives up early leaves an effect it does not know of. */
