@@ -15,6 +15,7 @@ import { reasonOf, type Health } from './health.ts'
 import { readCommitted, readRange } from './read-range.ts'
 import { onOutOfRange } from './watch-range.ts'
 import { watchSilence } from './watch-silence.ts'
+import { watchUnread } from './watch-unread.ts'
 
 export type ConsumeOptions = {
   readonly kafka: KafkaOptions
@@ -50,7 +51,7 @@ export async function runSession(
 ): Promise<void> {
   const { topic, groupId } = options.kafka
   const kafka = createKafka(options.kafka, options.instance, options.logger)
-  const consumer = createConsumer(kafka, groupId)
+  const consumer = createConsumer(kafka, groupId, options.logger)
   const ended = new AbortController()
   const assignment = new Assignment({
     ...options,
@@ -64,7 +65,8 @@ export async function runSession(
   })
   const { heard, silent } = watchSilence(silenceMs, ended.signal)
   const over = Promise.race([crash(consumer), silent, once(stopping, 'abort', { signal: ended.signal })])
-  listen(consumer, topic, assignment, health, heard)
+  const joined = watchUnread({ ...options, kafka, groupId, topic, health, signal: ended.signal })
+  listen(consumer, topic, assignment, health, heard, joined)
   const forgets = [
     onUndecodable((found) => {
       if (found.topic === topic) handleUndecodable(assignment, found)
@@ -82,6 +84,7 @@ export async function runSession(
     ended.abort()
     await leave(consumer, assignment, options.logger)
     health.assigned = []
+    health.unread = []
   }
 }
 
@@ -106,11 +109,13 @@ function listen(
   assignment: Assignment,
   health: Health,
   heard: () => void,
+  joined: (leaderId: string) => void,
 ): void {
   const { GROUP_JOIN, REBALANCING, HEARTBEAT, FETCH } = consumer.events
   consumer.on(GROUP_JOIN, ({ payload }) => {
     heard()
     assignment.join(payload.memberAssignment[topic] ?? [])
+    joined(payload.leaderId)
   })
   consumer.on(REBALANCING, () => {
     health.state = 'rebalancing'
