@@ -70,6 +70,12 @@ export function createMetrics(release: string) {
       help: "Lines of the service's log that were dropped because standard output takes none: a full disk, or nobody who reads.",
       registers,
     }),
+    unreadPartitions: new Gauge({
+      name: 'tqp_unread_partitions',
+      help: 'Partitions of the topic that no member of the consumer group reads, as this instance last heard. Stays 0.',
+      labelNames: ['topic'],
+      registers,
+    }),
     consumerLag: new Gauge({
       name: 'tqp_consumer_lag',
       help: 'Records of a partition that are in Kafka and not yet stored, as of the last batch.',

@@ -40,6 +40,9 @@ export interface Produced {
   fault: Error | null
 }
 
+/** `offset` is null until the broker has acknowledged the record. */
+type TestRecord = { key: string; value: Buffer; partition: number; offset: number | null }
+
 // Node does not find this one by name in a CommonJS package.
 const { KafkaJSError } = kafkajs
 
@@ -96,8 +99,9 @@ export async function produce(options: ProduceOptions): Promise<Produced> {
     while (acknowledged < options.count) {
       const size = await nextSize(options, acknowledged, performance.now() - startedAt)
       const ids = Array.from({ length: size }, (_, index) => `${prefix}-${acknowledged + index + 1}`)
-      await sendBatch(producer, options.topic, partitions, ids, acks)
-      acknowledged += size
+      const sent = await sendBatch(producer, options.topic, partitions, ids, acks)
+      acknowledged += sent.acknowledged
+      if (sent.fault !== null) throw sent.fault
       options.onProgress?.(acknowledged)
     }
   } catch (cause) {
@@ -148,29 +152,54 @@ async function nextSize(options: ProduceOptions, acknowledged: number, elapsedMs
 
 const never = new AbortController().signal
 
-/** Partitions are chosen here, as the client would by the key, because an acknowledgement only names where each begins. */
+/**
+ * Sends the records and writes a line for each one that the broker acknowledged, also where others were not. Partitions are chosen
+ * here, as the client would by the key, because an acknowledgement only names where each begins.
+ *
+ * Each partition is a send of its own: of several, kafkajs sends no more those whose leadership moves, while it tries again, to a
+ * broker that has answered for others, and says all the same that all is sent.
+ */
 async function sendBatch(
   producer: Producer,
   topic: string,
   partitionMetadata: PartitionMetadata[],
   ids: readonly string[],
   acks: number | null,
-): Promise<void> {
+): Promise<{ acknowledged: number; fault: Error | null }> {
   const choosePartition = Partitioners.DefaultPartitioner()
-  const messages = ids.map((id) => {
+  const records = ids.map((id): TestRecord => {
     const message = { key: id, value: testTransaction(id) }
-    return { ...message, partition: choosePartition({ topic, partitionMetadata, message }) }
+    return { ...message, partition: choosePartition({ topic, partitionMetadata, message }), offset: null }
   })
+  let fault: Error | null = null
+  const sends = [...new Set(records.map(({ partition }) => partition))].map(async (partition) => {
+    try {
+      const part = records.filter((record) => record.partition === partition)
+      await sendPart(producer, topic, part)
+    } catch (cause) {
+      fault ??= cause instanceof Error ? cause : new Error(String(cause))
+    }
+  })
+  await Promise.all(sends)
+  const acknowledged = records.filter(({ offset }) => offset !== null)
+  if (acks !== null) writeSync(acks, acknowledged.map((record) => describeRecord(topic, record)).join(''))
+  return { acknowledged: acknowledged.length, fault }
+}
+
+/** Notes of each record the offset that the broker acknowledged, for itself and every replica in sync. */
+async function sendPart(producer: Producer, topic: string, part: readonly TestRecord[]): Promise<void> {
+  const messages = part.map(({ key, value, partition }) => ({ key, value, partition }))
   const acknowledgements = await producer.send({ topic, acks: -1, messages })
-  if (acks === null) return
-  const nextOffsets = new Map(acknowledgements.map((each) => [each.partition, BigInt(each.baseOffset ?? -1)]))
-  const lines = messages.map(({ key, value, partition }) => {
-    const offset = nextOffsets.get(partition) ?? -1n
-    nextOffsets.set(partition, offset + 1n)
-    const sha256 = createHash('sha256').update(value).digest('hex')
-    return `${JSON.stringify({ topic, partition, offset: Number(offset), transaction_id: key, sha256 })}\n`
+  const baseOffset = Number(acknowledgements.at(-1)?.baseOffset ?? -1)
+  if (baseOffset < 0) throw new Error('the broker named no offset for what it was sent')
+  part.forEach((record, at) => {
+    record.offset = baseOffset + at
   })
-  writeSync(acks, lines.join(''))
+}
+
+function describeRecord(topic: string, { key, value, partition, offset }: TestRecord): string {
+  const sha256 = createHash('sha256').update(value).digest('hex')
+  return `${JSON.stringify({ topic, partition, offset, transaction_id: key, sha256 })}\n`
 }
 
 async function main(): Promise<void> {

@@ -13,6 +13,8 @@ export type Health = {
     readonly up: boolean
     readonly lastError: string | null
     readonly assigned: readonly number[]
+    /** The topic's partitions that no member of the consumer group reads. */
+    readonly unread: readonly number[]
   }
   readonly lanes: readonly {
     readonly lane: string

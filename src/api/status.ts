@@ -104,7 +104,17 @@ function findFaults(health: Health, { fault, unconfirmedSeconds }: Standing): st
     )
   if (!health.listener.up) faults.push('The listener is down.')
   if (!health.consumer.up) faults.push('The consumer is down.')
+  const { unread } = health.consumer
+  if (unread.length > 0)
+    faults.push(`No member of the consumer group reads ${namePartitions(unread)}; the log says who leads it.`)
   return faults
+}
+
+function namePartitions(partitions: readonly number[]): string {
+  const [last, ...others] = partitions.toReversed()
+  return others.length === 0
+    ? `partition ${last}`
+    : `partitions ${others.toReversed().join(', ')} and ${last}`
 }
 
 function describe({ listener, consumer, lanes, draining, starting }: Health) {
@@ -114,6 +124,7 @@ function describe({ listener, consumer, lanes, draining, starting }: Health) {
       up: consumer.up,
       state: consumer.state,
       assigned: consumer.assigned,
+      unread: consumer.unread,
       last_error: mask(consumer.lastError),
     },
     lanes: lanes.map(({ lane, inFlight, limit, lastError }) => ({

@@ -2,6 +2,8 @@ import { Kafka, logLevel, type Consumer, type LogEntry } from 'kafkajs'
 import { calmKafkajs } from '../runtime/calm-kafkajs.ts'
 import { secureKafka, type KafkaSecurity } from '../runtime/secure-kafka.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { assignPartitions } from './assign-partitions.ts'
+import { listPartitions, withAdmin } from './read-range.ts'
 
 export type KafkaOptions = {
   readonly brokers: readonly string[]
@@ -25,9 +27,11 @@ export function createKafka(options: KafkaOptions, instance: string, logger: Log
   })
 }
 
-export function createConsumer(kafka: Kafka, groupId: string): Consumer {
+export function createConsumer(kafka: Kafka, groupId: string, logger: Logger): Consumer {
+  const askPartitions = (topic: string) => withAdmin(kafka, (admin) => listPartitions(admin, topic))
   return kafka.consumer({
     groupId,
+    partitionAssigners: [assignPartitions(askPartitions, logger)],
     // A killed instance's partitions stay unread for a session; nothing of ours blocks the heartbeat for longer than 5 s.
     sessionTimeout: 10_000,
     heartbeatInterval: 2_000,

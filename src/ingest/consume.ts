@@ -11,6 +11,8 @@ export type ConsumerHealth = {
   up: boolean
   lastError: string | null
   assigned: number[]
+  /** The topic's partitions that no member of the group reads, as far as is known. */
+  unread: number[]
 }
 
 export type Consumer = {
@@ -29,7 +31,7 @@ const unpackedBytesMin = 64 * 1024 * 1024
 export function consume(options: ConsumeOptions): Consumer {
   registerCodecs(Math.max(unpackedBytesMin, 4 * options.maxRecordBytes))
   const stopping = new AbortController()
-  const health: Health = { state: 'starting', lastError: null, assigned: [] }
+  const health: Health = { state: 'starting', lastError: null, assigned: [], unread: [] }
   const running = supervise(options, health, stopping.signal)
   return {
     health: () => ({ ...health, up: health.state === 'running' || health.state === 'rebalancing' }),

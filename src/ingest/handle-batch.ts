@@ -1,7 +1,10 @@
 import type { Batch, EachBatchPayload, Kafka } from 'kafkajs'
+import type { Logger } from '../runtime/logger.ts'
 import { partEndMarker } from './answer/end-marker.ts'
 import type { FetchedRecord } from './answer/read-records.ts'
 import type { Assignment } from './assignment.ts'
+import type { Committer } from './committer.ts'
+import type { Partition } from './explain-stop.ts'
 import { reasonOf } from './health.ts'
 import { judgePosition, judgeRange, type Fetched } from './judge-position.ts'
 import { judgeProof } from './judge-proof.ts'
@@ -10,11 +13,11 @@ import { readRange } from './read-range.ts'
 import { report, startTally, type Tally } from './report.ts'
 import { storeSlices, type SliceOptions } from './store-slices.ts'
 
-export type BatchOptions = SliceOptions & { readonly kafka: Kafka }
+export type BatchOptions = SliceOptions & { readonly kafka: Kafka; readonly committer: Committer }
 
 /**
- * Stores one batch of a partition, slice by slice, and then tells Kafka how far it came. What is stored is decided by
- * PostgreSQL's next offset; Kafka's commit may fail, lag or be lost.
+ * Stores one batch of a partition, slice by slice, and then says how far it came, which Kafka is told within a second. What is
+ * stored is decided by PostgreSQL's next offset; Kafka's commit may fail, lag or be lost.
  *
  * @throws only what kafkajs throws itself, so that it joins the group again; never for a record's content or the database
  */
@@ -32,18 +35,32 @@ export async function handleBatch(options: BatchOptions, payload: EachBatchPaylo
   try {
     await storeSlices(options, payload, place, records, fetched.next, tally)
   } finally {
-    // Nobody waits for Kafka's answer: the next batch would come that much later (9 of 19 ms from producer to log at 500 a second).
-    if (tally.next > from) options.assignment.follow(commitAndReport(options, payload, tally))
+    if (tally.next > from) await end(options, payload, tally)
   }
 }
 
-async function commitAndReport(
-  options: BatchOptions,
-  payload: EachBatchPayload,
+/**
+ * Nobody waits for Kafka's answer: the next batch would come that much later (9 of 19 ms from producer to log at 500 a second). Only
+ * on leaving the group Kafka must be told before kafkajs says farewell, which is when no batch is being handled any more.
+ */
+async function end(options: BatchOptions, payload: EachBatchPayload, tally: Tally): Promise<void> {
+  const { topic, partition } = payload.batch
+  const told = options.committer.note(partition, tally.next, (offsets) =>
+    payload.commitOffsetsIfNecessary(offsets),
+  )
+  options.assignment.follow(reportWhenTold(options.logger, { topic, partition }, tally, told))
+  if (options.committer.isLeaving) await told
+}
+
+/** A function of its own, so that what waits for Kafka holds none of the batch's bytes. */
+async function reportWhenTold(
+  logger: Logger,
+  of: Partition,
   tally: Tally,
+  told: Promise<boolean>,
 ): Promise<void> {
-  const committed = await commit(options, payload, tally.next)
-  report(options.logger, payload.batch, tally, committed)
+  const ms = Math.round(performance.now() - tally.startedAt)
+  report(logger, of, tally, await told, ms)
 }
 
 /** @param first of the first record, or where the batches that hold none begin, which may lie before the place of the fetch */
@@ -119,20 +136,4 @@ async function askRange(
     assignment.hold(place, `The broker's range could not be read: ${reasonOf(error)}`)
     return false
   }
-}
-
-/** Kafka's commit is for tools that show lag, so its failure is a word in a line of the log; the next one makes up for it. */
-async function commit(options: BatchOptions, payload: EachBatchPayload, next: bigint): Promise<boolean> {
-  const { topic, partition } = payload.batch
-  options.failpoint('offset.before_commit')
-  try {
-    await payload.commitOffsetsIfNecessary({
-      topics: [{ topic, partitions: [{ partition, offset: next.toString() }] }],
-    })
-  } catch (error) {
-    options.logger.debug({ topic, partition, reason: reasonOf(error) }, 'offset not committed')
-    return false
-  }
-  options.failpoint('offset.after_commit')
-  return true
 }

@@ -7,6 +7,8 @@ export type Health = {
   /** What it last failed on; null again as soon as it runs. */
   lastError: string | null
   assigned: number[]
+  /** The topic's partitions that no member of the group reads. */
+  unread: number[]
 }
 
 // OpenSSL's own: an address, its error's number, library, function, the words that say what it is, and where in its source.

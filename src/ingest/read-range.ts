@@ -12,6 +12,13 @@ export async function readRange(kafka: Kafka, topic: string, partition: number):
   })
 }
 
+/** The topic's partitions, in order. */
+export async function listPartitions(admin: Admin, topic: string): Promise<number[]> {
+  const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+  const ids = topics.flatMap(({ partitions }) => partitions.map(({ partitionId }) => partitionId))
+  return ids.sort((one, other) => one - other)
+}
+
 /** The offset that Kafka keeps for the group, which is where a partition of which nothing is stored begins; null without one. */
 export async function readCommitted(
   kafka: Kafka,
@@ -26,7 +33,11 @@ export async function readCommitted(
   })
 }
 
-async function withAdmin<Answer>(kafka: Kafka, ask: (admin: Admin) => Promise<Answer>): Promise<Answer> {
+/** Asks with a client of its own, which never creates a topic by asking of it. */
+export async function withAdmin<Answer>(
+  kafka: Kafka,
+  ask: (admin: Admin) => Promise<Answer>,
+): Promise<Answer> {
   const admin = kafka.admin()
   try {
     await admin.connect()

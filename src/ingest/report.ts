@@ -1,7 +1,7 @@
-import type { Batch } from 'kafkajs'
 import type { RecordResult, Slice } from '../log/ingest.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
+import type { Partition } from './explain-stop.ts'
 
 type Counts = Record<RecordResult | 'hole', number>
 
@@ -42,15 +42,15 @@ export function count(
   })
 }
 
-/** The one line of a batch. `committed` is Kafka's offset; PostgreSQL's is committed whenever there is a line. */
-export function report(logger: Logger, batch: Batch, tally: Tally, committed: boolean): void {
-  const { topic, partition } = batch
-  const { from, next, counts, startedAt } = tally
-  const ms = Math.round(performance.now() - startedAt)
-  logger.info(
-    { topic, partition, from: Number(from), next: Number(next), ...counts, committed, ms },
-    'batch ingested',
-  )
+/**
+ * The one line of a batch, as soon as Kafka has been told. `committed` is Kafka's offset; PostgreSQL's is committed whenever there is
+ * a line.
+ *
+ * @param ms that it took to store the batch
+ */
+export function report(logger: Logger, of: Partition, tally: Tally, committed: boolean, ms: number): void {
+  const { from, next, counts } = tally
+  logger.info({ ...of, from: Number(from), next: Number(next), ...counts, committed, ms }, 'batch ingested')
 }
 
 function noCounts(): Counts {

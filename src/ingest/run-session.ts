@@ -7,6 +7,7 @@ import type { Logger } from '../runtime/logger.ts'
 import { wait } from '../runtime/wait.ts'
 import { onUndecodable, type Undecodable } from './answer/replace-decoder.ts'
 import { Assignment } from './assignment.ts'
+import { Committer } from './committer.ts'
 import { createConsumer, createKafka, type KafkaOptions } from './connect.ts'
 import { explainUndecodable } from './explain-stop.ts'
 import type { FreshLane } from './fresh-lane.ts'
@@ -15,6 +16,7 @@ import { reasonOf, type Health } from './health.ts'
 import { readCommitted, readRange } from './read-range.ts'
 import { onOutOfRange } from './watch-range.ts'
 import { watchSilence } from './watch-silence.ts'
+import { watchUnread } from './watch-unread.ts'
 
 export type ConsumeOptions = {
   readonly kafka: KafkaOptions
@@ -38,6 +40,8 @@ const partitionsAtOnce = 4
 const silenceMs = 30_000
 // A slice in hand, its commits and a farewell to the group; the process has 10 s in all to end.
 const leaveMs = 7_000
+// Of it, for the last word on what is stored, if no slice is in hand.
+const farewellMs = 1_000
 
 /**
  * One life of a kafkajs consumer, with a client of its own, from connecting to leaving the group.
@@ -52,7 +56,7 @@ export async function runSession(
 ): Promise<void> {
   const { topic, groupId } = options.kafka
   const kafka = createKafka(options.kafka, options.instance, options.logger)
-  const consumer = createConsumer(kafka, groupId)
+  const consumer = createConsumer(kafka, groupId, options.logger)
   const ended = new AbortController()
   const assignment = new Assignment({
     ...options,
@@ -64,9 +68,11 @@ export async function runSession(
     health,
     signal: ended.signal,
   })
+  const committer = new Committer(topic, options.logger, options.failpoint)
   const { heard, silent } = watchSilence(silenceMs, ended.signal)
   const over = Promise.race([crash(consumer), silent, once(stopping, 'abort', { signal: ended.signal })])
-  listen(consumer, topic, assignment, health, heard)
+  const joined = watchUnread({ ...options, kafka, groupId, topic, health, signal: ended.signal })
+  listen(consumer, topic, assignment, committer, health, heard, joined)
   const forgets = [
     onUndecodable((found) => {
       if (found.topic === topic) handleUndecodable(assignment, found)
@@ -75,7 +81,13 @@ export async function runSession(
     options.decisions.on(() => assignment.reconsider()),
     options.serverChanges.on(() => assignment.repositionAll()),
   ]
-  const batches = { ...options, kafka, assignment, failpoint: options.failpoint ?? (() => undefined) }
+  const batches = {
+    ...options,
+    kafka,
+    assignment,
+    committer,
+    failpoint: options.failpoint ?? (() => undefined),
+  }
   try {
     const starting = start(consumer, topic, (payload) => handleBatch(batches, payload))
     await Promise.race([starting, over])
@@ -83,8 +95,13 @@ export async function runSession(
   } finally {
     for (const forget of forgets) forget()
     ended.abort()
+    // A consumer that crashed has closed its connections, and must not open them again to commit.
+    if (stopping.aborted) await inTime(committer.leave(), farewellMs)
+    else committer.close()
     await leave(consumer, assignment, options.logger)
+    committer.close()
     health.assigned = []
+    health.unread = []
   }
 }
 
@@ -107,16 +124,23 @@ function listen(
   consumer: Consumer,
   topic: string,
   assignment: Assignment,
+  committer: Committer,
   health: Health,
   heard: () => void,
+  joined: (leaderId: string) => void,
 ): void {
   const { GROUP_JOIN, REBALANCING, HEARTBEAT, FETCH } = consumer.events
   consumer.on(GROUP_JOIN, ({ payload }) => {
     heard()
-    assignment.join(payload.memberAssignment[topic] ?? [])
+    const partitions = payload.memberAssignment[topic] ?? []
+    assignment.join(partitions)
+    committer.hold(partitions)
+    joined(payload.leaderId)
   })
   consumer.on(REBALANCING, () => {
     health.state = 'rebalancing'
+    // No batch is being handled now, and the request to join is not sent yet: what is lost by it is told before.
+    void committer.flush()
   })
   consumer.on(HEARTBEAT, heard)
   consumer.on(FETCH, heard)
@@ -143,12 +167,18 @@ function crash(consumer: Consumer): Promise<never> {
 
 /** A broker that does not answer must not keep the process from ending. */
 async function leave(consumer: Consumer, assignment: Assignment, logger: Logger): Promise<void> {
-  const clock = new AbortController()
-  const left = Promise.all([consumer.disconnect(), assignment.idle()])
   try {
-    await Promise.race([left, wait(leaveMs, clock.signal)])
+    await inTime(Promise.all([consumer.disconnect(), assignment.idle()]), leaveMs)
   } catch (error) {
     logger.debug({ reason: reasonOf(error) }, 'consumer left without a farewell')
+  }
+}
+
+/** Waits for the work, but no longer than that. */
+async function inTime(work: Promise<unknown>, ms: number): Promise<void> {
+  const clock = new AbortController()
+  try {
+    await Promise.race([work, wait(ms, clock.signal)])
   } finally {
     clock.abort()
   }

@@ -18,7 +18,7 @@ t.test('a service at work is healthy, ready and alive, and says what its parts d
     release: '1.2.3',
     database_error: null,
     listener: { up: true, age_ms: 1_500, last_error: null },
-    consumer: { up: true, state: 'running', assigned: [0, 1], last_error: null },
+    consumer: { up: true, state: 'running', assigned: [0, 1], unread: [], last_error: null },
     lanes: [
       { lane: 'fresh', in_flight: 3, limit: 50, last_error: null },
       { lane: 'retry', in_flight: 0, limit: 5, last_error: null },
@@ -34,7 +34,7 @@ t.test('a service at work is healthy, ready and alive, and says what its parts d
 })
 
 t.test(
-  'each part that is down, a start and a drain make it unhealthy and not ready, but alive',
+  'each part that is down, partitions that nobody reads, a start and a drain make it unhealthy and not ready, but alive',
   async (t) => {
     const { pool } = await database(t)
     let health = well
@@ -42,6 +42,7 @@ t.test(
     const cases: [Health, RegExp][] = [
       [{ ...well, listener: { up: false, ageMs: null, lastError: 'reset' } }, /listener/],
       [{ ...well, consumer: { ...well.consumer, up: false, state: 'crashed' } }, /consumer/],
+      [{ ...well, consumer: { ...well.consumer, unread: [2, 5] } }, /No member .* reads partitions 2 and 5/],
       [{ ...well, draining: true }, /[Dd]raining/],
       [{ ...well, starting: 'Kafka' }, /waiting for Kafka/],
     ]

@@ -30,8 +30,8 @@ export async function createTopic(
   const producer = kafka.producer()
   await Promise.all([admin.connect(), producer.connect()])
   t.teardown(() => Promise.all([admin.disconnect(), producer.disconnect()]))
-  await admin.createTopics({ topics: [{ topic, numPartitions: partitions }] })
-  // A fresh topic has no leader for a moment, and kafkajs' deleteTopicRecords needs its metadata loaded.
+  await admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: false })
+  // A fresh topic has no leader for a moment, which ends kafkajs' own wait; and its deleteTopicRecords needs metadata loaded.
   await until(async () => (await admin.fetchTopicOffsets(topic).catch(() => [])).length === partitions)
   return { brokers, topic, groupId: `group-${topic}`, producer, admin }
 }

@@ -1,4 +1,4 @@
-import { open, readFile, rm } from 'node:fs/promises'
+import { link, readFile, rm, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isAlive, isErrno } from '../../src/embedded/postgres/process.ts'
 
@@ -13,16 +13,19 @@ export async function withLock<T>(lockFile: string, act: () => Promise<T>): Prom
 }
 
 async function takeLock(lockFile: string): Promise<boolean> {
+  // Written under a name of its own and linked: a lock without its holder's number would be waited for without end.
+  const written = `${lockFile}.${process.pid}`
+  await writeFile(written, String(process.pid))
   try {
-    const file = await open(lockFile, 'wx')
-    await file.write(String(process.pid))
-    await file.close()
+    await link(written, lockFile)
     return true
   } catch (error) {
     if (!isErrno(error, 'EEXIST')) throw error
+  } finally {
+    await rm(written, { force: true })
   }
-  const holder = Number(await readFile(lockFile, 'utf8').catch(() => ''))
-  // A holder that was killed holds nothing; an empty file is a lock that is being written.
-  if (holder > 0 && !isAlive(holder)) await rm(lockFile, { force: true })
+  const holder = await readFile(lockFile, 'utf8').catch(() => null)
+  // A holder that was killed holds nothing.
+  if (holder !== null && !isAlive(Number(holder))) await rm(lockFile, { force: true })
   return false
 }

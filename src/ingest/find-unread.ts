@@ -1,0 +1,31 @@
+import { AssignerProtocol, type Kafka, type MemberDescription } from 'kafkajs'
+import { readMemberMetadata } from './member-metadata.ts'
+import { listPartitions, withAdmin } from './read-range.ts'
+
+export type Unread = {
+  readonly partitions: readonly number[]
+  readonly members: readonly MemberDescription[]
+}
+
+/**
+ * Finds the topic's partitions that no member of the group reads, by what the coordinator says of the group. A partition that a
+ * member was given which does not read the topic is read by nobody: clients drop such a one without a word.
+ *
+ * @returns null while the group is about to deal its partitions anew
+ */
+export async function findUnread(kafka: Kafka, groupId: string, topic: string): Promise<Unread | null> {
+  return withAdmin(kafka, async (admin) => {
+    const { groups } = await admin.describeGroups([groupId])
+    const group = groups.find((each) => each.groupId === groupId)
+    if (group?.state !== 'Stable') return null
+    const { members } = group
+    const read = new Set(members.flatMap((member) => listRead(member, topic)))
+    const partitions = await listPartitions(admin, topic)
+    return { partitions: partitions.filter((partition) => !read.has(partition)), members }
+  })
+}
+
+function listRead({ memberMetadata, memberAssignment }: MemberDescription, topic: string): number[] {
+  if (!readMemberMetadata(memberMetadata).topics.includes(topic)) return []
+  return AssignerProtocol.MemberAssignment.decode(memberAssignment)?.assignment[topic] ?? []
+}

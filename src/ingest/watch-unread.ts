@@ -1,0 +1,73 @@
+import type { Kafka } from 'kafkajs'
+import type { Metrics } from '../metrics.ts'
+import type { Logger } from '../runtime/logger.ts'
+import { wait } from '../runtime/wait.ts'
+import { findUnread, type Unread } from './find-unread.ts'
+import { reasonOf, type Health } from './health.ts'
+
+export type WatchOptions = {
+  readonly kafka: Kafka
+  readonly groupId: string
+  readonly topic: string
+  readonly health: Health
+  readonly metrics: Metrics
+  readonly logger: Logger
+  /** Ends the watch. */
+  readonly signal: AbortSignal
+}
+
+// While nobody can say, and while a partition is unread. Otherwise nothing but more partitions can change it without a join.
+const retryMs = 1_000
+const everyMs = 30_000
+
+/**
+ * Watches that each partition of the topic is read by a member of the group. Who leads a group deals its partitions, and a leader
+ * of an older release or another program may deal ours to nobody, while every consumer is well.
+ *
+ * @returns to be called at each join, with the leader's member id
+ */
+export function watchUnread(options: WatchOptions): (leaderId: string) => void {
+  options.metrics.unreadPartitions.set({ topic: options.topic }, 0)
+  let joins = 0
+  const watch = async (leaderId: string): Promise<void> => {
+    const join = ++joins
+    const isCurrent = (): boolean => join === joins && !options.signal.aborted
+    while (isCurrent()) {
+      const unread = await find(options)
+      if (!isCurrent()) return
+      if (unread !== null) note(options, unread, leaderId)
+      await wait(unread?.partitions.length === 0 ? everyMs : retryMs, options.signal)
+    }
+  }
+  return (leaderId) => void watch(leaderId)
+}
+
+async function find({ kafka, groupId, topic, logger }: WatchOptions): Promise<Unread | null> {
+  try {
+    return await findUnread(kafka, groupId, topic)
+  } catch (error) {
+    logger.debug({ groupId, topic, reason: reasonOf(error) }, 'group not described')
+    return null
+  }
+}
+
+function note(options: WatchOptions, { partitions, members }: Unread, leaderId: string): void {
+  const { health, metrics, logger, groupId, topic } = options
+  const known = health.unread.join()
+  health.unread = [...partitions]
+  metrics.unreadPartitions.set({ topic }, partitions.length)
+  if (partitions.join() === known) return
+  if (partitions.length === 0) {
+    logger.info({ groupId, topic }, 'every partition is read')
+    return
+  }
+  const leader = members.find(({ memberId }) => memberId === leaderId)
+  logger.error(
+    { groupId, topic, partitions, leader: leader?.clientId, host: leader?.clientHost, reason: unreadReason },
+    'partitions read by nobody',
+  )
+}
+
+const unreadReason =
+  'The leader of the consumer group deals its partitions, and dealt these to no member that reads the topic, as an older ' +
+  'release or another program does. End that one, or give each topic a KAFKA_GROUP_ID of its own.'
