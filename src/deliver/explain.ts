@@ -65,9 +65,8 @@ export function explainBroken(error: Error, statusCode: number | null): string {
   }
 }
 
-/** Both texts are undici's own, for an answer 100 and for an answer 101 that nobody asked for. */
+/** The text is undici's own, for an answer 101 that nobody asked for. */
 function explainSocket(error: Error, where: string): string {
-  if (error.message === 'bad response') return 'interim answer HTTP 100 that was not asked for'
   if (error.message === 'bad upgrade') return 'the answer switches to another protocol'
   return `connection closed ${where}`
 }
