@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { buildConnector, Client, type Dispatcher } from 'undici'
+import { hearOut } from './hear-out.ts'
 import { skipContinue } from './skip-continue.ts'
 
 /**
@@ -135,6 +136,7 @@ function noteSockets(connect: buildConnector.connector, connecting: Set<Socket>)
       connecting.delete(socket)
       callback(...result)
     })
+    hearOut(socket)
     connecting.add(socket)
   }
 }
