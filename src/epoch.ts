@@ -3,6 +3,7 @@ import { databaseForTools } from './config.ts'
 import { readAuthor } from './config/read-author.ts'
 import { readFlags } from './config/read-flags.ts'
 import { beginEpoch } from './log/begin-epoch.ts'
+import { connectPatiently } from './runtime/connect-patiently.ts'
 import { explainConnection } from './runtime/explain-connection.ts'
 
 const usage = `Usage: npm run epoch -- --reason R [--operator O]
@@ -33,6 +34,7 @@ async function main(): Promise<number> {
     return 0
   }
   const { operator, reason } = readAuthor(flags)
+  connectPatiently()
   const epoch = await begin(operator, reason)
   process.stdout.write(
     epoch === null

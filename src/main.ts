@@ -10,6 +10,7 @@ import { refuseStandby } from './log/refuse-standby.ts'
 import type { InstanceId } from './message/message.ts'
 import { createMetrics } from './metrics.ts'
 import { prepareDatabase } from './prepare-database.ts'
+import { connectPatiently } from './runtime/connect-patiently.ts'
 import { explainConnection } from './runtime/explain-connection.ts'
 import { createFailpoint } from './runtime/failpoint.ts'
 import { Hint } from './runtime/hint.ts'
@@ -39,6 +40,7 @@ type Run = {
 async function main(): Promise<void> {
   const read = configure(readEnvironment())
   if ('faults' in read) return fail(read.faults)
+  connectPatiently()
   const { config } = read
   const stopping = new AbortController()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort())

@@ -34,11 +34,13 @@ for (const [name, pair, ending] of ways) {
   t.test(`an answer counts that came before the body was read and its connection ${name}`, async (t) => {
     const answers = Object.fromEntries(requests.map(({ key, answer }) => [key, answer]))
     const url = await startRefusing(t, { answers, ending, pair })
-    const deliverer = startDeliverer(t, url, { tls: { ca, cert: null, key: null } })
     for (const { key, statusCode } of requests) {
+      // A connection of its own, so that no request waits on one whose reset is still to be read: that would be `not_sent`.
+      const deliverer = startDeliverer(t, url, { tls: { ca, cert: null, key: null } })
       const delivery = { body, idempotencyKey: key, attempt: 1, traceparent: null }
       const outcome = await deliverer.deliver(delivery, performance.now() + 30_000)
       t.match(outcome, { kind: /accepted|refused|unavailable/, statusCode }, key)
+      await deliverer.close()
     }
   })
 }
