@@ -14,6 +14,8 @@ export type DelivererSettings = {
   timeoutMs: number
   /** Requests beyond this number wait for a connection, within their deadline. */
   connections: number
+  /** How long a connection is used, give or take a quarter, before its host is resolved anew. */
+  connectionLifetimeMs?: number
   headers: Readonly<Record<string, string>>
   retryStatuses: (statusCode: number) => boolean
   /** The contents of PEM files. */
@@ -37,7 +39,13 @@ export function createDeliverer(settings: DelivererSettings): Deliverer {
   const { url, timeoutMs, retryStatuses } = settings
   const fixed = fixedHeaders(url, settings.headers)
   const path = url.pathname + url.search
-  const connections = createConnections(url, settings.connections, timeoutMs, settings.tls)
+  const connections = createConnections(
+    url,
+    settings.connections,
+    timeoutMs,
+    settings.tls,
+    settings.connectionLifetimeMs,
+  )
   const context: AttemptContext = {
     open: new Set(),
     peer: `${url.hostname}:${url.port || (url.protocol === 'https:' ? '443' : '80')}`,

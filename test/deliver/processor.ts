@@ -31,7 +31,7 @@ export type Behaviour = (socket: Socket, request: Request) => void
 export async function startProcessor(
   t: Teardown,
   behave: Behaviour,
-  options: { server?: Server; port?: number; onConnection?: (socket: Socket) => void } = {},
+  options: { server?: Server; host?: string; port?: number; onConnection?: (socket: Socket) => void } = {},
 ): Promise<Processor> {
   const server = options.server ?? createServer({ noDelay: true })
   const secure = options.server !== undefined
@@ -55,7 +55,7 @@ export async function startProcessor(
     })
     options.onConnection?.(socket)
   })
-  server.listen(options.port ?? 0, '127.0.0.1')
+  server.listen(options.port ?? 0, options.host ?? '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => {
     for (const socket of sockets) socket.destroy()
