@@ -18,6 +18,7 @@ import { createLogger, type Logger } from './runtime/logger.ts'
 import { StartRefused } from './runtime/migrate.ts'
 import { createPool } from './runtime/pool.ts'
 import { readRelease } from './runtime/release.ts'
+import { tlsOptions } from './runtime/tls.ts'
 import { wait } from './runtime/wait.ts'
 import { startService, type Service, type ServiceOptions } from './service.ts'
 
@@ -102,7 +103,8 @@ async function startParts(config: Config, logger: Logger): Promise<Embedded> {
 function prepare(config: Config, embedded: Embedded, logger: Logger): Run {
   const release = readRelease()
   const connectionString = config.database.url ?? embedded.databaseUrl
-  const connection = { connectionString, ssl: config.database.ssl }
+  const connection = { connectionString, ssl: config.database.ssl && tlsOptions(config.database.ssl) }
+  tellOfTls(config, logger)
   const options: ServiceOptions = {
     config,
     connection,
@@ -120,6 +122,21 @@ function prepare(config: Config, embedded: Embedded, logger: Logger): Run {
     options,
     service: null,
     startingUp: 'PostgreSQL',
+  }
+}
+
+/** A line when replaced files are in use, and one when they cannot be. */
+function tellOfTls({ database, kafka, downstream }: Config, logger: Logger): void {
+  for (const [side, tls] of Object.entries({
+    database: database.ssl,
+    kafka: kafka.tls,
+    downstream: downstream.tls,
+  })) {
+    if (!tls) continue
+    tls.onChange = (reason) => {
+      if (reason === null) logger.info({ side }, 'TLS files read again')
+      else logger.warn({ side, reason }, 'TLS files cannot be used; those from before are')
+    }
   }
 }
 

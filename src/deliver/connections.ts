@@ -1,8 +1,7 @@
-import { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
-import { createSecureContext, type ConnectionOptions, type SecureContext } from 'node:tls'
-import { buildConnector, Client, type Dispatcher } from 'undici'
-import { hearOut } from './hear-out.ts'
+import { Client, type Dispatcher } from 'undici'
+import type { Tls } from '../runtime/tls.ts'
+import { createConnector } from './connector.ts'
 import { skipContinue } from './skip-continue.ts'
 
 /**
@@ -26,12 +25,7 @@ const lifetimeDefaultMs = 120_000
 /** Connections that began together must not all end together. */
 const lifetimeJitter = 0.25
 
-/** Past this a connect is given up, so that a request cannot hold a connection slot that will never carry it. */
-const connectMaxMs = 10_000
-
 const answerHeadersMaxBytes = 64 * 1024
-
-export type Tls = { readonly ca: string | null; readonly cert: string | null; readonly key: string | null }
 
 type Request = {
   options: Dispatcher.DispatchOptions
@@ -60,7 +54,7 @@ export function createConnections(
   lifetimeMs = lifetimeDefaultMs,
 ): Connections {
   const connecting = new Set<Socket>()
-  const connect = noteSockets(connector(url, timeoutMs, tls), connecting)
+  const connect = createConnector(url, timeoutMs, tls, connecting)
   // Each with the end of its connection's life, on performance.now()'s clock.
   const clients = new Map<Client, number>()
   const free: Client[] = []
@@ -150,55 +144,4 @@ export function createConnections(
 
 function jitter(ms: number): number {
   return ms * (1 + lifetimeJitter * (2 * Math.random() - 1))
-}
-
-function connector(url: URL, timeoutMs: number, tls: Tls): buildConnector.connector {
-  const connectMs = Math.min(timeoutMs, connectMaxMs)
-  const options: buildConnector.BuildOptions & Pick<ConnectionOptions, 'secureContext'> = {
-    timeout: connectMs,
-    // Of a name with two families, an address that does not answer leaves as much to the next one; Node's own limit is 250 ms.
-    autoSelectFamilyAttemptTimeout: Math.max(10, Math.round(connectMs / 2)),
-    allowH2: false,
-  }
-  // Made once: it parses the certificates, and a text that is none is found at the start.
-  if (url.protocol === 'https:') options.secureContext = secureContext(tls)
-  return buildConnector(options)
-}
-
-/**
- * Keeps the sockets that are still connecting. An AbortSignal among the options would do so too, but Node's sockets leave a
- * listener on it for ever: 3.6 KB an attempt while the processor was down, and each slower than the one before (measured).
- */
-function noteSockets(connect: buildConnector.connector, connecting: Set<Socket>): buildConnector.connector {
-  // undici's types leave out that the socket is returned.
-  const open = connect as unknown as Open
-  return (options, callback) => {
-    const socket = open(options, (...result) => {
-      connecting.delete(socket)
-      callback(...result)
-    })
-    hearOut(socket)
-    connecting.add(socket)
-  }
-}
-
-type Open = (...given: Parameters<buildConnector.connector>) => Socket
-
-function secureContext({ ca, cert, key }: Tls): SecureContext {
-  const authority = ca === null ? {} : { ca }
-  // A secure context takes a text without any certificate for an authority that vouches for nobody.
-  if (ca !== null) attemptTo('the certificate authority cannot be used', () => new X509Certificate(ca))
-  const identity = { ...(cert === null ? {} : { cert }), ...(key === null ? {} : { key }) }
-  return attemptTo('the client certificate and its key cannot be used', () =>
-    createSecureContext({ ...authority, ...identity }),
-  )
-}
-
-/** The texts of OpenSSL's errors quote nothing of a key. */
-function attemptTo<T>(sentence: string, make: () => T): T {
-  try {
-    return make()
-  } catch (cause) {
-    throw new Error(`${sentence}: ${cause instanceof Error ? cause.message : 'no reason given'}`, { cause })
-  }
 }

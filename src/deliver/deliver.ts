@@ -1,7 +1,8 @@
 import type { Dispatcher } from 'undici'
 import type { Outcome } from '../message/outcome.ts'
+import type { Tls } from '../runtime/tls.ts'
 import { Attempt, type AttemptContext } from './attempt.ts'
-import { createConnections, type Tls } from './connections.ts'
+import { createConnections } from './connections.ts'
 import { watchDeadlines } from './deadlines.ts'
 import { fixedHeaders, isTraceparent } from './headers.ts'
 
@@ -18,7 +19,6 @@ export type DelivererSettings = {
   connectionLifetimeMs?: number
   headers: Readonly<Record<string, string>>
   retryStatuses: (statusCode: number) => boolean
-  /** The contents of PEM files. */
   tls: Tls
 }
 
@@ -33,7 +33,7 @@ export type Deliverer = {
 
 /**
  * Sends one HTTP request for each call: no retries, no redirects, no request repeated once its bytes may have left.
- * Throws, in a sentence for the operator, on headers or PEM texts that cannot be used.
+ * Throws, in a sentence for the operator, on headers that cannot be used.
  */
 export function createDeliverer(settings: DelivererSettings): Deliverer {
   const { url, timeoutMs, retryStatuses } = settings

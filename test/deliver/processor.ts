@@ -3,6 +3,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import type { Test } from 'tap'
 import { createDeliverer, type Deliverer, type DelivererSettings } from '../../src/deliver/deliver.ts'
 import type { Outcome } from '../../src/message/outcome.ts'
+import { Tls, type Pems } from '../../src/runtime/tls.ts'
 
 /** A request as it came over the wire. */
 export type Request = { head: string; key: string; body: Buffer; connection: number }
@@ -95,15 +96,21 @@ export function answer(status: string, body = '', headers = ''): string {
   return `HTTP/1.1 ${status}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n${headers}\r\n${body}`
 }
 
+const noPems: Pems = { ca: null, cert: null, key: null }
+
 /** A deliverer that is closed with the test. */
-export function startDeliverer(t: Teardown, url: URL, settings: Partial<DelivererSettings> = {}): Deliverer {
+export function startDeliverer(
+  t: Teardown,
+  url: URL,
+  { tls = noPems, ...settings }: Partial<Omit<DelivererSettings, 'tls'>> & { tls?: Pems | Tls } = {},
+): Deliverer {
   const deliverer = createDeliverer({
     url,
     timeoutMs: 30_000,
     connections: 4,
     headers: {},
     retryStatuses: (statusCode) => [408, 409, 425, 429].includes(statusCode) || statusCode >= 500,
-    tls: { ca: null, cert: null, key: null },
+    tls: tls instanceof Tls ? tls : new Tls(() => tls),
     ...settings,
   })
   t.teardown(() => deliverer.close())
