@@ -1,4 +1,5 @@
 import { createPrivateKey } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -139,6 +140,21 @@ async function testSecurity(): Promise<void> {
       isSecretFree(t, consumer)
     })
   }
+
+  t.test('a client certificate that is replaced on disk is shown from the next connection on', async (t) => {
+    const { pool } = await database(t)
+    const topic = await createTopic(t, kafka.brokers, 1)
+    await produce(topic, 0, names('a', 5))
+    const files = await Promise.all([write('shown.crt', stranger.cert), write('shown.key', stranger.key)])
+    const tls = new Tls(() => {
+      const [cert = '', key = ''] = files.map((path) => readFileSync(path, 'utf8'))
+      return { ca, cert, key }
+    })
+    const consumer = startSecured(t, topic, pool, 'MUTUAL', { tls, sasl: null })
+    await waitForLine(consumer, 'waiting for Kafka', { failures: 2 })
+    await Promise.all([write('shown.crt', client.cert), write('shown.key', client.key)])
+    await until(async () => (await countRecords(pool, topic.topic)) === 5)
+  })
 
   t.test('the settings say it all: the whole service and npm run produce, over SASL_SSL', async (t) => {
     const line = await setUpLine(t, ['--success', '1'], { brokers: kafka.brokers })
