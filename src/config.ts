@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import type { ConnectionOptions } from 'node:tls'
 import { parseEnv } from 'node:util'
 import { findMisnamed } from './config/find-misnamed.ts'
 import { readApi, type ApiConfig } from './config/read-api.ts'
@@ -8,7 +9,6 @@ import {
   readDatabaseUrl,
   readOtherUrl,
   type DatabaseConfig,
-  type DatabaseTls,
 } from './config/read-database.ts'
 import { readDownstream, timerMsMax, type DownstreamConfig } from './config/read-downstream.ts'
 import { readFailpoint, type Failpoint } from './config/read-failpoint.ts'
@@ -16,6 +16,7 @@ import { readBrokers, readKafka, type KafkaConfig } from './config/read-kafka.ts
 import type { ReadFile } from './config/read-tls.ts'
 import { defaults, quote, Settings, type Environment } from './config/settings.ts'
 import type { RetryPolicy } from './message/decide.ts'
+import { tlsOptions } from './runtime/tls.ts'
 
 /** Everything the process was told, checked; a part that is null is embedded. Times are in milliseconds. */
 export type Config = {
@@ -95,15 +96,13 @@ export function kafkaForTools(): KafkaConfig & { readonly brokers: string[] } {
  */
 export function databaseForTools(as: 'service' | 'owner' = 'service'): {
   connectionString: string
-  ssl: DatabaseTls | false
+  ssl: ConnectionOptions | false
 } {
   return readOrThrow((settings) => {
     const url = readDatabaseUrl(settings)
     const owner = as === 'owner' ? readOtherUrl(settings, 'MIGRATE_DATABASE_URL', url) : null
-    return {
-      connectionString: owner ?? url ?? defaults.DATABASE_URL,
-      ssl: readDatabaseTls(settings, readText),
-    }
+    const tls = readDatabaseTls(settings, readText)
+    return { connectionString: owner ?? url ?? defaults.DATABASE_URL, ssl: tls && tlsOptions(tls) }
   })
 }
 

@@ -3,6 +3,7 @@ import { databaseForTools } from './config.ts'
 import { readAuthor } from './config/read-author.ts'
 import { readFlags } from './config/read-flags.ts'
 import { beginEpoch } from './log/begin-epoch.ts'
+import { connectPatiently } from './runtime/connect-patiently.ts'
 import { explainConnection } from './runtime/explain-connection.ts'
 import { prepareSession } from './runtime/prepare-session.ts'
 
@@ -34,6 +35,7 @@ async function main(): Promise<number> {
     return 0
   }
   const { operator, reason } = readAuthor(flags)
+  connectPatiently()
   const epoch = await begin(operator, reason)
   process.stdout.write(
     epoch === null

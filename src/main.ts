@@ -11,6 +11,7 @@ import type { InstanceId } from './message/message.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { prepareDatabase, StartWaits } from './prepare-database.ts'
 import { attend } from './runtime/attend.ts'
+import { connectPatiently } from './runtime/connect-patiently.ts'
 import { explainConnection } from './runtime/explain-connection.ts'
 import { createFailpoint } from './runtime/failpoint.ts'
 import { Hint } from './runtime/hint.ts'
@@ -18,6 +19,7 @@ import { createLogger, type Logger } from './runtime/logger.ts'
 import { StartRefused } from './runtime/migrate.ts'
 import { createPool } from './runtime/pool.ts'
 import { readRelease } from './runtime/release.ts'
+import { tlsOptions } from './runtime/tls.ts'
 import { wait } from './runtime/wait.ts'
 import { startService, type Service, type ServiceOptions } from './service.ts'
 
@@ -47,6 +49,7 @@ async function main(): Promise<void> {
     tell(read.faults)
     process.exit(1)
   }
+  connectPatiently()
   const { config } = read
   const stopping = new AbortController()
   // Heard for as long as it runs: npm sends Ctrl-C on to a process that the terminal has told already, and a shell may do so with
@@ -116,7 +119,8 @@ async function startParts(config: Config, logger: Logger): Promise<Embedded> {
 function prepare(config: Config, embedded: Embedded, metrics: Metrics, logger: Logger): Run {
   const release = readRelease()
   const connectionString = config.database.url ?? embedded.databaseUrl
-  const connection = { connectionString, ssl: config.database.ssl }
+  const connection = { connectionString, ssl: config.database.ssl && tlsOptions(config.database.ssl) }
+  tellOfTls(config, logger)
   const instance = ulid() as InstanceId
   const serverChanges = new Hint()
   const server = new ServerWatch(instance, logger, () => serverChanges.give())
@@ -139,6 +143,21 @@ function prepare(config: Config, embedded: Embedded, metrics: Metrics, logger: L
     options,
     service: null,
     startingUp: 'PostgreSQL',
+  }
+}
+
+/** A line when replaced files are in use, and one when they cannot be. */
+function tellOfTls({ database, kafka, downstream }: Config, logger: Logger): void {
+  for (const [side, tls] of Object.entries({
+    database: database.ssl,
+    kafka: kafka.tls,
+    downstream: downstream.tls,
+  })) {
+    if (!tls) continue
+    tls.onChange = (reason) => {
+      if (reason === null) logger.info({ side }, 'TLS files read again')
+      else logger.warn({ side, reason }, 'TLS files cannot be used; those from before are')
+    }
   }
 }
 

@@ -6,6 +6,7 @@ import { readFlags } from './config/read-flags.ts'
 import { createKafka } from './ingest/connect.ts'
 import { readRange, type BrokerRange } from './ingest/read-range.ts'
 import { decidePartition, type DecisionAnswer, type PartitionDecision } from './log/decide-partition.ts'
+import { connectPatiently } from './runtime/connect-patiently.ts'
 import { prepareSession } from './runtime/prepare-session.ts'
 
 const usage = `Usage: npm run partition -- --partition P --accept-gap|--new-incarnation|--retry --reason R [--topic T] [--operator O]
@@ -49,6 +50,7 @@ async function main(): Promise<number> {
     process.stdout.write(usage)
     return 0
   }
+  connectPatiently()
   const kafka = kafkaForTools()
   const wanted = readDecision(flags, kafka.topic)
   // Whoever only tries again needs no broker's word.

@@ -14,6 +14,7 @@ import { kafkaForTools } from './config.ts'
 import { readFlags } from './config/read-flags.ts'
 import { testTransaction } from './embedded/test-transaction.ts'
 import { calmKafkajs } from './runtime/calm-kafkajs.ts'
+import { connectPatiently } from './runtime/connect-patiently.ts'
 import { secureKafka, type KafkaSecurity } from './runtime/secure-kafka.ts'
 import { wait } from './runtime/wait.ts'
 
@@ -56,6 +57,9 @@ const impatience = { retries: 3 }
 /** A broker that is restarted under the run is waited for, about half a minute. */
 const patience = { initialRetryTime: 100, maxRetryTime: 2000, retries: 20 }
 
+/** kafkajs' own limit is a second. */
+const connectMaxMs = 3_000
+
 /** A topic that is new is known to all brokers within a moment; ten seconds are generous. */
 const newTopicTriesMax = 100
 const newTopicWaitMs = 100
@@ -79,10 +83,12 @@ Ends with 1 if any record is unacknowledged.
 /** Sends the transactions and waits for every acknowledgement. A send that fails for good ends the run. */
 export async function produce(options: ProduceOptions): Promise<Produced> {
   calmKafkajs()
+  connectPatiently()
   const client = {
     clientId: 'produce',
     brokers: options.brokers,
     ...secureKafka(options.security ?? { tls: null, sasl: null }),
+    connectionTimeout: connectMaxMs,
     logLevel: logLevel.NOTHING,
   }
   const producer = new Kafka({ ...client, retry: patience }).producer({

@@ -1,10 +1,12 @@
 import pg from 'pg'
 import { databaseForTools } from './config.ts'
 import { rebuild, type Difference } from './log/rebuild.ts'
+import { connectPatiently } from './runtime/connect-patiently.ts'
 import { prepareSession } from './runtime/prepare-session.ts'
 
 /** `npm run rebuild`: 0 nothing differed, 1 differences repaired and named, 2 could not run. */
 async function main(): Promise<number> {
+  connectPatiently()
   const database = new pg.Pool({
     ...databaseForTools(),
     max: 1,

@@ -5,6 +5,7 @@ import { parseEnv } from 'node:util'
 import t, { type Test } from 'tap'
 import { configure, type Config } from '../src/config.ts'
 import { defaults } from '../src/config/settings.ts'
+import { makeCertificates } from './support/certificates.ts'
 
 const root = join(import.meta.dirname, '..')
 const hash = 'ab'.repeat(32)
@@ -50,8 +51,9 @@ t.test('with nothing set, every part is embedded and every value is the document
     production: false,
     failpoint: null,
   })
-  const { retryStatuses, ...rest } = downstream
-  t.strictSame(rest, { url: null, timeoutMs: 30_000, headers: {}, tls: { ca: null, cert: null, key: null } })
+  const { retryStatuses, tls, ...rest } = downstream
+  t.ok(tls.secureContext())
+  t.strictSame(rest, { url: null, timeoutMs: 30_000, headers: {} })
   const retried = [200, 301, 400, 404, 408, 409, 425, 429, 500, 503, 599, 600].filter(retryStatuses)
   t.strictSame(retried, [408, 409, 425, 429, 500, 503, 599])
   t.end()
@@ -275,24 +277,28 @@ t.test('the statuses that are retried are codes and classes', (t) => {
 })
 
 t.test('PEM files are read, and one that is missing, not PEM, alone or unused is a fault', (t) => {
-  const files = { ca: '-----BEGIN CERTIFICATE-----', key: '-----BEGIN PRIVATE KEY-----', junk: 'junk' }
+  const { ca, client, stranger } = makeCertificates(t)
+  const pem = '-----BEGIN CERTIFICATE-----'
+  const files = { ca, cert: client.cert, key: client.key, stranger: stranger.key, junk: 'junk', pem }
   for (const [side, secured, tlsOf] of [
     ['DOWNSTREAM', { DOWNSTREAM_URL: 'https://processor/' }, ({ downstream }: Config) => downstream.tls],
     ['KAFKA', { KAFKA_SSL: 'true' }, ({ kafka }: Config) => kafka.tls],
   ] as const) {
     const [ca, cert, key] = [`${side}_CA`, `${side}_CERT`, `${side}_KEY`] as const
-    const config = read({ ...secured, [ca]: 'ca', [cert]: 'ca', [key]: 'key' }, files)
-    t.strictSame(tlsOf(config), { ca: files.ca, cert: files.ca, key: files.key })
+    const identity = { ...secured, [cert]: 'cert', [key]: 'key' }
+    t.ok(tlsOf(read({ ...identity, [ca]: 'ca' }, files))?.secureContext())
     for (const [environment, fault] of [
       [{ ...secured, [ca]: 'none' }, `^${ca} names a file that cannot be read`],
       [{ ...secured, [ca]: 'junk' }, `^${ca} names a file that is not PEM`],
+      [{ ...secured, [ca]: 'pem' }, `^${ca}: the certificate authority cannot be used: .*PEM`],
+      [{ ...identity, [key]: 'stranger' }, `^${cert} and ${key}: the client .* cannot be used: .*mismatch`],
       [{ ...secured, [key]: 'key' }, `^${cert} and ${key} belong together`],
       [{ [ca]: 'ca' }, `^${ca} would be ignored`],
     ] as const) {
       refuses(t, faults(environment, files), [new RegExp(fault)])
     }
   }
-  t.strictSame(read({ KAFKA_SSL: 'true' }).kafka.tls, { ca: null, cert: null, key: null })
+  t.ok(read({ KAFKA_SSL: 'true' }).kafka.tls?.secureContext())
   t.end()
 })
 
@@ -373,11 +379,10 @@ t.test('in production each part that is not named is a fault, and so is a failpo
 })
 
 t.test('TLS to the database verifies, by the authority that is named, and no URL can undo it', (t) => {
-  const pem = '-----BEGIN CERTIFICATE-----'
-  const files = { 'ca.pem': pem, 'ca.der': 'binary' }
-  t.strictSame(read({ DATABASE_SSL: 'true' }).database.ssl, { rejectUnauthorized: true })
+  const files = { 'ca.pem': makeCertificates(t).ca, 'ca.der': 'binary' }
+  t.ok(read({ DATABASE_SSL: 'true' }).database.ssl)
   const named = { DATABASE_SSL: 'true', DATABASE_CA: 'ca.pem' }
-  t.strictSame(read(named, files).database.ssl, { rejectUnauthorized: true, ca: pem })
+  t.ok(read(named, files).database.ssl)
   refuses(t, faults({ ...named, DATABASE_CA: 'ca.der' }, files), [
     /^DATABASE_CA names a file that is not PEM/,
   ])

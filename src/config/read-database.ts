@@ -1,4 +1,5 @@
-import { readPem, type ReadFile } from './read-tls.ts'
+import type { Tls } from '../runtime/tls.ts'
+import { readPems, type ReadFile } from './read-tls.ts'
 import type { Settings } from './settings.ts'
 
 export type DatabaseConfig = {
@@ -9,10 +10,8 @@ export type DatabaseConfig = {
   /** The owner's, for migrations; null where one role does both. */
   readonly migrateUrl: string | null
   /** False for no TLS. With it the certificate must be vouched for, by `ca` where one is named, and name the host. */
-  readonly ssl: DatabaseTls | false
+  readonly ssl: Tls | false
 }
-
-export type DatabaseTls = { readonly rejectUnauthorized: true; readonly ca?: string }
 
 const protocols = ['postgresql:', 'postgres:']
 const parts = ['POSTGRES_USER', 'POSTGRES_PASSWORD', 'POSTGRES_DB', 'POSTGRES_HOST', 'POSTGRES_PORT'] as const
@@ -52,9 +51,9 @@ export function readDatabaseUrl(settings: Settings): string | null {
 }
 
 /** How each of the URLs is spoken to. */
-export function readDatabaseTls(settings: Settings, readFile: ReadFile): DatabaseTls | false {
-  const ca = readPem(settings, 'DATABASE_CA', readFile)
-  if (settings.flag('DATABASE_SSL')) return { rejectUnauthorized: true, ...(ca !== null && { ca }) }
+export function readDatabaseTls(settings: Settings, readFile: ReadFile): Tls | false {
+  const tls = readPems(settings, { ca: 'DATABASE_CA' }, readFile)
+  if (settings.flag('DATABASE_SSL')) return tls
   if (settings.given('DATABASE_CA') !== null) {
     settings.fault('DATABASE_CA would be ignored: DATABASE_SSL is not true.')
   }

@@ -1,6 +1,7 @@
+import type { Tls } from '../runtime/tls.ts'
 import { readHeaders } from './read-headers.ts'
 import { readRetryStatuses } from './read-retry-statuses.ts'
-import { faultUnusedTls, readTls, type ReadFile, type Tls } from './read-tls.ts'
+import { faultUnusedTls, readTls, type ReadFile } from './read-tls.ts'
 import type { Settings } from './settings.ts'
 
 export type DownstreamConfig = {

@@ -1,4 +1,5 @@
-import { faultUnusedTls, readTls, type ReadFile, type Tls } from './read-tls.ts'
+import type { Tls } from '../runtime/tls.ts'
+import { faultUnusedTls, readTls, type ReadFile } from './read-tls.ts'
 import type { Settings } from './settings.ts'
 
 export type KafkaConfig = {

@@ -1,49 +1,80 @@
+import { Tls, type Pems } from '../runtime/tls.ts'
 import type { Settings } from './settings.ts'
-
-/** The texts of the PEM files; null where none is named. */
-export type Tls = {
-  readonly ca: string | null
-  readonly cert: string | null
-  readonly key: string | null
-}
 
 /** Answers the text of the file at the path; throws where it cannot. */
 export type ReadFile = (path: string) => string
 
+type Side = 'KAFKA' | 'DOWNSTREAM'
+type PemSetting = `${Side}_CA` | `${Side}_CERT` | `${Side}_KEY` | 'DATABASE_CA'
+
+const nothing: Pems = { ca: null, cert: null, key: null }
+
 /** An authority of one's own and a client's certificate, as `KAFKA_CA`, `KAFKA_CERT` and `KAFKA_KEY` name their files. */
-export function readTls(settings: Settings, side: 'KAFKA' | 'DOWNSTREAM', readFile: ReadFile): Tls {
+export function readTls(settings: Settings, side: Side, readFile: ReadFile): Tls {
   const [ca, cert, key] = [`${side}_CA`, `${side}_CERT`, `${side}_KEY`] as const
   if ((settings.given(cert) === null) !== (settings.given(key) === null)) {
     settings.fault(`${cert} and ${key} belong together: set both or neither.`)
   }
-  return {
-    ca: readPem(settings, ca, readFile),
-    cert: readPem(settings, cert, readFile),
-    key: readPem(settings, key, readFile),
-  }
+  return readPems(settings, { ca, cert, key }, readFile)
 }
 
 /** Says which of them are set although nothing of it would be used. */
-export function faultUnusedTls(settings: Settings, side: 'KAFKA' | 'DOWNSTREAM', why: string): void {
+export function faultUnusedTls(settings: Settings, side: Side, why: string): void {
   const names = ([`${side}_CA`, `${side}_CERT`, `${side}_KEY`] as const).filter((name) =>
     settings.given(name),
   )
   if (names.length > 0) settings.fault(`${names.join(' and ')} would be ignored: ${why}`)
 }
 
-export function readPem(
+/** What the files that the settings name hold, now and whenever a connection is made; a fault for each that cannot be used. */
+export function readPems(
   settings: Settings,
-  name: Parameters<Settings['given']>[0],
+  names: { readonly ca: PemSetting; readonly cert?: PemSetting; readonly key?: PemSetting },
   readFile: ReadFile,
-): string | null {
-  const path = settings.given(name)
-  if (path === null) return null
+): Tls {
+  const files = Object.entries(names).flatMap(([kind, name]) => {
+    const path = settings.given(name)
+    return path === null ? [] : [{ kind, name, read: () => readPem(name, path, readFile) }]
+  })
+  const found = files.flatMap(({ read }) => faultOf(read))
+  for (const fault of found) settings.fault(fault)
+  if (found.length > 0) return new Tls(() => nothing)
   try {
-    const pem = readFile(path)
-    if (!pem.includes('-----BEGIN ')) settings.fault(`${name} names a file that is not PEM.`)
-    return pem
+    return new Tls(() => ({
+      ...nothing,
+      ...Object.fromEntries(files.map(({ kind, read }) => [kind, read()])),
+    }))
+  } catch (error) {
+    settings.fault(`${files.map(({ name }) => name).join(' and ')}: ${messageOf(error)}.`)
+    return new Tls(() => nothing)
+  }
+}
+
+/** @throws Error with a sentence that names the setting */
+function readPem(name: PemSetting, path: string, readFile: ReadFile): string {
+  const pem = textOf(path, readFile)
+  if (pem === null) throw new Error(`${name} names a file that cannot be read.`)
+  if (!pem.includes('-----BEGIN ')) throw new Error(`${name} names a file that is not PEM.`)
+  return pem
+}
+
+function textOf(path: string, readFile: ReadFile): string | null {
+  try {
+    return readFile(path)
   } catch {
-    settings.fault(`${name} names a file that cannot be read.`)
     return null
   }
+}
+
+function faultOf(read: () => unknown): string[] {
+  try {
+    read()
+    return []
+  } catch (error) {
+    return [messageOf(error)]
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

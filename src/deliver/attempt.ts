@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici'
 import type { Outcome } from '../message/outcome.ts'
 import { classify } from './classify.ts'
 import { explainBroken, explainNotSent } from './explain.ts'
+import { refusalBehind } from './refused-certificate.ts'
 
 /** No answer needs more; a longer one is cut, its connection dropped, and its status counts. */
 const answerMaxBytes = 64 * 1024
@@ -102,8 +103,10 @@ export class Attempt implements Dispatcher.DispatchHandler {
   onError(error: Error): void {
     if (this.#settled) return
     const { peer, secure } = this.#context
-    if (this.#abort === null) this.#settle({ kind: 'not_sent', reason: explainNotSent(error, peer, secure) })
-    else {
+    const refusal = refusalBehind(error)
+    if (this.#abort === null || refusal !== null) {
+      this.#settle({ kind: 'not_sent', reason: explainNotSent(refusal ?? error, peer, secure) })
+    } else {
       const reason = explainBroken(error, this.#statusCode)
       this.#settle({ kind: 'unknown', statusCode: this.#statusCode, reason })
     }

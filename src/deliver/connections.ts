@@ -1,7 +1,8 @@
-import { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
-import { createSecureContext, type SecureContext } from 'node:tls'
-import { buildConnector, Client, type Dispatcher } from 'undici'
+import { Client, type Dispatcher } from 'undici'
+import type { Tls } from '../runtime/tls.ts'
+import { createConnector } from './connector.ts'
+import { skipContinue } from './skip-continue.ts'
 
 /**
  * An idle connection is used again for this long unless the processor's Keep-Alive says otherwise, of which undici takes
@@ -15,12 +16,16 @@ const idleMs = 4_000
  */
 const burstMax = 16
 
-/** Past this a connect is given up, so that a request cannot hold a connection slot that will never carry it. */
-const connectMaxMs = 10_000
+/**
+ * A connection is used for this long and then closed between two requests, so that the next one asks DNS anew: under load it would
+ * never end by itself, and a processor that has moved would still be sent to.
+ */
+const lifetimeDefaultMs = 120_000
+
+/** Connections that began together must not all end together. */
+const lifetimeJitter = 0.25
 
 const answerHeadersMaxBytes = 64 * 1024
-
-export type Tls = { readonly ca: string | null; readonly cert: string | null; readonly key: string | null }
 
 type Request = {
   options: Dispatcher.DispatchOptions
@@ -41,10 +46,17 @@ export type Connections = {
  * 500), gives a request that met its deadline in the queue to a good connection, which then has to be broken, and loses
  * sight of a client whose connect failed, so that closing the pool leaves its sockets open.
  */
-export function createConnections(url: URL, max: number, timeoutMs: number, tls: Tls): Connections {
+export function createConnections(
+  url: URL,
+  max: number,
+  timeoutMs: number,
+  tls: Tls,
+  lifetimeMs = lifetimeDefaultMs,
+): Connections {
   const connecting = new Set<Socket>()
-  const connect = noteSockets(connector(url, timeoutMs, tls), connecting)
-  const clients: Client[] = []
+  const connect = createConnector(url, timeoutMs, tls, connecting)
+  // Each with the end of its connection's life, on performance.now()'s clock.
+  const clients = new Map<Client, number>()
   const free: Client[] = []
   // As long as what the callers have open: they bound it.
   const waiting: Request[] = []
@@ -55,17 +67,32 @@ export function createConnections(url: URL, max: number, timeoutMs: number, tls:
       connect,
       pipelining: 1,
       keepAliveTimeout: idleMs,
+      keepAliveMaxTimeout: lifetimeMs,
       maxHeaderSize: answerHeadersMaxBytes,
       // One deadline covers the whole attempt, and it is not undici's.
       headersTimeout: 0,
       bodyTimeout: 0,
     })
+    client.on('connect', () => {
+      skipContinue(client)
+      clients.set(client, performance.now() + jitter(lifetimeMs))
+    })
     // Said when the client may take its next request, whatever became of the last. It comes a turn of the event loop after
     // the answer, in which the end of a connection that the processor closes without notice is seen, before it is used.
     // Taking the client at the answer saves up to 5 µs when requests wait, and makes such a request unknown.
-    client.on('drain', () => release(client))
-    clients.push(client)
+    client.on('drain', () => {
+      if (clients.has(client)) release(client)
+    })
+    clients.set(client, Infinity)
     return client
+  }
+
+  /** The client, or a new one in its place if its connection has lived long enough; it has no request. */
+  const renew = (client: Client) => {
+    if (performance.now() < (clients.get(client) ?? Infinity)) return client
+    clients.delete(client)
+    void client.destroy()
+    return open()
   }
 
   const release = (client: Client) => {
@@ -77,13 +104,14 @@ export function createConnections(url: URL, max: number, timeoutMs: number, tls:
     free.push(client)
   }
 
-  const hand = (client: Client, { options, handler }: Request) => {
+  const hand = (freed: Client, { options, handler }: Request) => {
+    const client = renew(freed)
     client.dispatch(options, handler)
     // Only a request that undici did not take (an illegal header) ends this soon, and no drain follows it.
     if (handler.settled) release(client)
   }
 
-  const hasRoom = () => free.length > 0 || clients.length < max
+  const hasRoom = () => free.length > 0 || clients.size < max
 
   const begin = (request: Request) => {
     if (begun === 0) setImmediate(goOn)
@@ -109,51 +137,11 @@ export function createConnections(url: URL, max: number, timeoutMs: number, tls:
       waiting.length = 0
       // A client that is still connecting forgets its socket when destroyed.
       for (const socket of connecting) socket.destroy()
-      await Promise.all(clients.map((client) => client.destroy()))
+      await Promise.all(Array.from(clients.keys(), (client) => client.destroy()))
     },
   }
 }
 
-function connector(url: URL, timeoutMs: number, tls: Tls): buildConnector.connector {
-  const options: buildConnector.BuildOptions = { timeout: Math.min(timeoutMs, connectMaxMs), allowH2: false }
-  // Made once: it parses the certificates, and a text that is none is found at the start.
-  if (url.protocol === 'https:') options.secureContext = secureContext(tls)
-  return buildConnector(options)
-}
-
-/**
- * Keeps the sockets that are still connecting. An AbortSignal among the options would do so too, but Node's sockets leave a
- * listener on it for ever: 3.6 KB an attempt while the processor was down, and each slower than the one before (measured).
- */
-function noteSockets(connect: buildConnector.connector, connecting: Set<Socket>): buildConnector.connector {
-  // undici's types leave out that the socket is returned.
-  const open = connect as unknown as Open
-  return (options, callback) => {
-    const socket = open(options, (...result) => {
-      connecting.delete(socket)
-      callback(...result)
-    })
-    connecting.add(socket)
-  }
-}
-
-type Open = (...given: Parameters<buildConnector.connector>) => Socket
-
-function secureContext({ ca, cert, key }: Tls): SecureContext {
-  const authority = ca === null ? {} : { ca }
-  // A secure context takes a text without any certificate for an authority that vouches for nobody.
-  if (ca !== null) attemptTo('the certificate authority cannot be used', () => new X509Certificate(ca))
-  const identity = { ...(cert === null ? {} : { cert }), ...(key === null ? {} : { key }) }
-  return attemptTo('the client certificate and its key cannot be used', () =>
-    createSecureContext({ ...authority, ...identity }),
-  )
-}
-
-/** The texts of OpenSSL's errors quote nothing of a key. */
-function attemptTo<T>(sentence: string, make: () => T): T {
-  try {
-    return make()
-  } catch (cause) {
-    throw new Error(`${sentence}: ${cause instanceof Error ? cause.message : 'no reason given'}`, { cause })
-  }
+function jitter(ms: number): number {
+  return ms * (1 + lifetimeJitter * (2 * Math.random() - 1))
 }

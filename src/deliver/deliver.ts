@@ -1,7 +1,8 @@
 import type { Dispatcher } from 'undici'
 import type { Outcome } from '../message/outcome.ts'
+import type { Tls } from '../runtime/tls.ts'
 import { Attempt, type AttemptContext } from './attempt.ts'
-import { createConnections, type Tls } from './connections.ts'
+import { createConnections } from './connections.ts'
 import { watchDeadlines } from './deadlines.ts'
 import { fixedHeaders, isTraceparent } from './headers.ts'
 
@@ -14,9 +15,10 @@ export type DelivererSettings = {
   timeoutMs: number
   /** Requests beyond this number wait for a connection, within their deadline. */
   connections: number
+  /** How long a connection is used, give or take a quarter, before its host is resolved anew. */
+  connectionLifetimeMs?: number
   headers: Readonly<Record<string, string>>
   retryStatuses: (statusCode: number) => boolean
-  /** The contents of PEM files. */
   tls: Tls
 }
 
@@ -31,13 +33,19 @@ export type Deliverer = {
 
 /**
  * Sends one HTTP request for each call: no retries, no redirects, no request repeated once its bytes may have left.
- * Throws, in a sentence for the operator, on headers or PEM texts that cannot be used.
+ * Throws, in a sentence for the operator, on headers that cannot be used.
  */
 export function createDeliverer(settings: DelivererSettings): Deliverer {
   const { url, timeoutMs, retryStatuses } = settings
   const fixed = fixedHeaders(url, settings.headers)
   const path = url.pathname + url.search
-  const connections = createConnections(url, settings.connections, timeoutMs, settings.tls)
+  const connections = createConnections(
+    url,
+    settings.connections,
+    timeoutMs,
+    settings.tls,
+    settings.connectionLifetimeMs,
+  )
   const context: AttemptContext = {
     open: new Set(),
     peer: `${url.hostname}:${url.port || (url.protocol === 'https:' ? '443' : '80')}`,

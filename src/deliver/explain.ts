@@ -1,3 +1,5 @@
+import { isCertificateAlert, mayBeRefusal } from './refused-certificate.ts'
+
 /** What OpenSSL and Node call a certificate or a handshake that failed. */
 const tlsCodes =
   /^(?:ERR_SSL_|ERR_TLS_|CERT_|CRL_|UNABLE_TO_|ERROR_IN_C|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED_CERT|HOSTNAME_MISMATCH$|INVALID_(?:CA|PURPOSE)$|PATH_LENGTH_)/
@@ -40,8 +42,9 @@ export function explainNotSent(error: Error, peer: string, secure: boolean): str
 
 /** What ended a request whose bytes may have left, up to where the answer was. */
 export function explainBroken(error: Error, statusCode: number | null): string {
+  const hint = mayBeRefusal(error) ? '; does the processor refuse our certificate?' : ''
   const where =
-    statusCode === null ? 'before the answer' : `before the end of the answer (HTTP ${statusCode})`
+    statusCode === null ? `before the answer${hint}` : `before the end of the answer (HTTP ${statusCode})`
   const code = codeOf(error)
   switch (code) {
     case 'ECONNRESET':
@@ -65,9 +68,8 @@ export function explainBroken(error: Error, statusCode: number | null): string {
   }
 }
 
-/** Both texts are undici's own, for an answer 100 and for an answer 101 that nobody asked for. */
+/** The text is undici's own, for an answer 101 that nobody asked for. */
 function explainSocket(error: Error, where: string): string {
-  if (error.message === 'bad response') return 'interim answer HTTP 100 that was not asked for'
   if (error.message === 'bad upgrade') return 'the answer switches to another protocol'
   return `connection closed ${where}`
 }
@@ -82,7 +84,8 @@ function tlsText(error: Error, code: string): string | null {
   if (!tlsCodes.test(code)) return null
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'TLS: the certificate is for another host'
   const text = 'reason' in error && typeof error.reason === 'string' ? error.reason : error.message
-  return `TLS: ${clean(text.replace(nodeAdvice, ''))} [${code}]`
+  const who = isCertificateAlert(code) ? 'the processor refuses our certificate: ' : ''
+  return `TLS: ${who}${clean(text.replace(nodeAdvice, ''))} [${code}]`
 }
 
 /** An error's code, which is a constant of Node, OpenSSL or undici; the address it adds differs from try to try. */

@@ -52,7 +52,8 @@ t.test(
         if (random() < 0.1) setTimeout(() => socket.destroy(), random() * 20)
       },
     })
-    const deliverer = startDeliverer(t, processor.url, { connections: 20 })
+    // And now and then one ends because it has lived its time.
+    const deliverer = startDeliverer(t, processor.url, { connections: 20, connectionLifetimeMs: 100 })
     const kinds = new Map<string, OutcomeKind>()
     let next = 0
     const run = async () => {

@@ -3,6 +3,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import type { Test } from 'tap'
 import { createDeliverer, type Deliverer, type DelivererSettings } from '../../src/deliver/deliver.ts'
 import type { Outcome } from '../../src/message/outcome.ts'
+import { Tls, type Pems } from '../../src/runtime/tls.ts'
 
 /** A request as it came over the wire. */
 export type Request = { head: string; key: string; body: Buffer; connection: number }
@@ -31,7 +32,7 @@ export type Behaviour = (socket: Socket, request: Request) => void
 export async function startProcessor(
   t: Teardown,
   behave: Behaviour,
-  options: { server?: Server; port?: number; onConnection?: (socket: Socket) => void } = {},
+  options: { server?: Server; host?: string; port?: number; onConnection?: (socket: Socket) => void } = {},
 ): Promise<Processor> {
   const server = options.server ?? createServer({ noDelay: true })
   const secure = options.server !== undefined
@@ -55,7 +56,7 @@ export async function startProcessor(
     })
     options.onConnection?.(socket)
   })
-  server.listen(options.port ?? 0, '127.0.0.1')
+  server.listen(options.port ?? 0, options.host ?? '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => {
     for (const socket of sockets) socket.destroy()
@@ -95,15 +96,21 @@ export function answer(status: string, body = '', headers = ''): string {
   return `HTTP/1.1 ${status}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n${headers}\r\n${body}`
 }
 
+const noPems: Pems = { ca: null, cert: null, key: null }
+
 /** A deliverer that is closed with the test. */
-export function startDeliverer(t: Teardown, url: URL, settings: Partial<DelivererSettings> = {}): Deliverer {
+export function startDeliverer(
+  t: Teardown,
+  url: URL,
+  { tls = noPems, ...settings }: Partial<Omit<DelivererSettings, 'tls'>> & { tls?: Pems | Tls } = {},
+): Deliverer {
   const deliverer = createDeliverer({
     url,
     timeoutMs: 30_000,
     connections: 4,
     headers: {},
     retryStatuses: (statusCode) => [408, 409, 425, 429].includes(statusCode) || statusCode >= 500,
-    tls: { ca: null, cert: null, key: null },
+    tls: tls instanceof Tls ? tls : new Tls(() => tls),
     ...settings,
   })
   t.teardown(() => deliverer.close())

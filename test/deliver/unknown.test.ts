@@ -98,12 +98,6 @@ const broken: [name: string, behave: Behaviour, statusCode: number | null, reaso
     /^the answer is not HTTP\/1.1/,
   ],
   [
-    '100 Continue that nobody asked for',
-    stayOpen(`HTTP/1.1 100 Continue\r\n\r\n${answer('200 OK')}`),
-    null,
-    'interim answer HTTP 100 that was not asked for',
-  ],
-  [
     '101 Switching Protocols',
     stayOpen('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'),
     null,

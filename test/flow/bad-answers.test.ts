@@ -102,6 +102,11 @@ const rows: Row[] = [
   ['429 with a negative Retry-After', retryAfter('429 Odd', '-99999999999'), failed(429)],
   ['503 with a Retry-After of no form', retryAfter('503 Odd', 'soon'), failed(503)],
   [
+    '100 Continue that was not asked for, then 200',
+    write(`HTTP/1.1 100 Continue\r\n\r\n${answer('200 OK', '{}')}`),
+    accepted(200),
+  ],
+  [
     'a flood of 1xx',
     pour('', 'HTTP/1.1 102 Processing\r\n\r\n'.repeat(50)),
     unknown('over 100 interim answers, sent, no answer', null),

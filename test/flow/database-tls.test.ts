@@ -2,13 +2,16 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, chown, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createServer } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { answer } from '../deliver/processor.ts'
+import { startAnswering, type Answering } from '../support/answering.ts'
 import { makeCertificates, type Pair } from '../support/certificates.ts'
 import { setUpLine } from '../support/line.ts'
 import { startOwnPostgres } from '../support/own-postgres.ts'
 import { createRole } from '../support/roles.ts'
-import { startReadyService, startService, type Service } from '../support/service.ts'
+import { isReady, startReadyService, startService, type Service } from '../support/service.ts'
 import { until } from '../support/until.ts'
 
 const certificates = makeCertificates(t)
@@ -110,5 +113,46 @@ t.test(
       const told = service.errors() + JSON.stringify(service.log)
       t.notOk(told.includes(password) || told.includes('not-the-password'), 'no password is told')
     }
+  },
+)
+
+t.test(
+  'certificates that are replaced on disk are used from the next connection on, with no restart',
+  async (t) => {
+    const later = makeCertificates(t)
+    const files = t.testdir({ 'ca.pem': certificates.ca, 'processor.pem': certificates.ca })
+    await present(certificates.server)
+    await postgres.pool.query('select pg_reload_conf()')
+    const line = await setUpLine(t, [], { database: postgres })
+    const server = createServer(certificates.server)
+    const behave: Answering['behave'] = (socket) => socket.write(answer('200 OK'))
+    const processor = await startAnswering(t, line, () => ({ effect: true, behave }), { server })
+    const service = await startReadyService(t, {
+      ...line.settings,
+      DATABASE_SSL: 'true',
+      DATABASE_CA: join(files, 'ca.pem'),
+      DOWNSTREAM_URL: processor.url.href,
+      DOWNSTREAM_CA: join(files, 'processor.pem'),
+    })
+    const before = (await line.counts()).success
+    await line.produce(5)
+    await until('the first to be delivered', async () => (await line.counts()).success === before + 5)
+
+    for (const name of ['ca.pem', 'processor.pem']) await writeFile(join(files, name), later.ca)
+    server.setSecureContext(later.server)
+    await present(later.server)
+    await postgres.pool.query('select pg_reload_conf()')
+    for (const socket of processor.sockets) socket.destroy()
+    await postgres.pool.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'transaction-queue-proxy%'`,
+    )
+    await line.produce(5)
+    await until('the others to be delivered', async () => (await line.counts()).success === before + 10)
+    await isReady(service)
+    const told = service.log.filter(({ event }) => String(event).startsWith('TLS files'))
+    t.strictSame(
+      new Set(told.map(({ event, side }) => `${String(side)}: ${String(event)}`)),
+      new Set(['database: TLS files read again', 'downstream: TLS files read again']),
+    )
   },
 )

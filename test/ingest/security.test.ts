@@ -1,10 +1,12 @@
 import { createPrivateKey } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import type { KafkaOptions } from '../../src/ingest/connect.ts'
 import { produce as produceTransactions } from '../../src/produce.ts'
+import { Tls } from '../../src/runtime/tls.ts'
 import { startApacheKafka } from '../support/apache-kafka.ts'
 import { whyNoApacheKafka } from '../support/apache-kafka/missing.ts'
 import { makeCertificates, type Pair } from '../support/certificates.ts'
@@ -60,12 +62,13 @@ async function testSecurity(): Promise<void> {
       `SCRAM-SHA-${bits}=[name=alice,password=${password}]`,
     ]),
   })
-  const trusting = { ca, cert: null, key: null }
+  const trusting = new Tls(() => ({ ca, cert: null, key: null }))
+  const showing = (pair: Pair) => new Tls(() => ({ ca, ...pair }))
   const alice = { username: 'alice', password }
 
   const ways: [string, string, Pick<KafkaOptions, 'tls' | 'sasl'>][] = [
     ['TLS with an authority of its own', 'TLS', { tls: trusting, sasl: null }],
-    ['TLS with a client certificate', 'MUTUAL', { tls: { ca, ...client }, sasl: null }],
+    ['TLS with a client certificate', 'MUTUAL', { tls: showing(client), sasl: null }],
     ['SASL PLAIN', 'PLAIN', { tls: trusting, sasl: { mechanism: 'plain', ...alice } }],
     ['SASL SCRAM-SHA-256', 'SCRAM', { tls: trusting, sasl: { mechanism: 'scram-sha-256', ...alice } }],
     ['SASL SCRAM-SHA-512', 'SCRAM', { tls: trusting, sasl: { mechanism: 'scram-sha-512', ...alice } }],
@@ -86,7 +89,7 @@ async function testSecurity(): Promise<void> {
     [
       'a broker whose authority is not known',
       'TLS',
-      { tls: { ca: null, cert: null, key: null }, sasl: null },
+      { tls: new Tls(() => ({ ca: null, cert: null, key: null })), sasl: null },
       /unable to verify the first certificate/,
     ],
     [
@@ -99,7 +102,7 @@ async function testSecurity(): Promise<void> {
     [
       'a certificate that the broker does not trust',
       'MUTUAL',
-      { tls: { ca, ...stranger }, sasl: null },
+      { tls: showing(stranger), sasl: null },
       /TLS: .*alert/,
     ],
     ['no TLS where there must be some', 'TLS', { tls: null, sasl: null }, /./],
@@ -137,6 +140,21 @@ async function testSecurity(): Promise<void> {
       isSecretFree(t, consumer)
     })
   }
+
+  t.test('a client certificate that is replaced on disk is shown from the next connection on', async (t) => {
+    const { pool } = await database(t)
+    const topic = await createTopic(t, kafka.brokers, 1)
+    await produce(topic, 0, names('a', 5))
+    const files = await Promise.all([write('shown.crt', stranger.cert), write('shown.key', stranger.key)])
+    const tls = new Tls(() => {
+      const [cert = '', key = ''] = files.map((path) => readFileSync(path, 'utf8'))
+      return { ca, cert, key }
+    })
+    const consumer = startSecured(t, topic, pool, 'MUTUAL', { tls, sasl: null })
+    await waitForLine(consumer, 'waiting for Kafka', { failures: 2 })
+    await Promise.all([write('shown.crt', client.cert), write('shown.key', client.key)])
+    await until(async () => (await countRecords(pool, topic.topic)) === 5)
+  })
 
   t.test('the settings say it all: the whole service and npm run produce, over SASL_SSL', async (t) => {
     const line = await setUpLine(t, ['--success', '1'], { brokers: kafka.brokers })
