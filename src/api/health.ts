@@ -13,6 +13,14 @@ export type Health = {
     readonly up: boolean
     readonly lastError: string | null
     readonly assigned: readonly number[]
+    /** Those of them that Kafka does not hand over: without a leader, or with one that hangs or refuses. */
+    readonly waiting: readonly {
+      readonly partition: number
+      readonly reason: string
+      readonly waitingMs: number
+    }[]
+    /** Why the consumer group's coordinator cannot be asked; null while it answers. */
+    readonly coordinatorError: string | null
   }
   readonly lanes: readonly {
     readonly lane: string

@@ -61,7 +61,13 @@ function findFaults(health: Health, databaseFault: string | null): string[] {
   if (databaseFault !== null) faults.push('The database does not answer.')
   if (!health.listener.up) faults.push('The listener is down.')
   if (!health.consumer.up) faults.push('The consumer is down.')
+  else if (readsNothing(health.consumer)) faults.push('Kafka hands over none of the partitions of this instance.')
   return faults
+}
+
+/** One partition that waits for Kafka is like one that is stopped; without any, no work comes. */
+function readsNothing({ assigned, waiting }: Health['consumer']): boolean {
+  return assigned.length > 0 && waiting.length === assigned.length
 }
 
 function describe({ listener, consumer, lanes, draining, starting }: Health) {
@@ -71,6 +77,12 @@ function describe({ listener, consumer, lanes, draining, starting }: Health) {
       up: consumer.up,
       state: consumer.state,
       assigned: consumer.assigned,
+      waiting: consumer.waiting.map(({ partition, reason, waitingMs }) => ({
+        partition,
+        reason: mask(reason),
+        waiting_ms: waitingMs,
+      })),
+      coordinator_error: mask(consumer.coordinatorError),
       last_error: mask(consumer.lastError),
     },
     lanes: lanes.map(({ lane, inFlight, limit, lastError }) => ({
