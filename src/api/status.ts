@@ -61,7 +61,8 @@ function findFaults(health: Health, databaseFault: string | null): string[] {
   if (databaseFault !== null) faults.push('The database does not answer.')
   if (!health.listener.up) faults.push('The listener is down.')
   if (!health.consumer.up) faults.push('The consumer is down.')
-  else if (readsNothing(health.consumer)) faults.push('Kafka hands over none of the partitions of this instance.')
+  else if (readsNothing(health.consumer))
+    faults.push('Kafka hands over none of the partitions of this instance.')
   return faults
 }
 

@@ -62,20 +62,23 @@ t.test(
   },
 )
 
-t.test('a partition that waits for Kafka is listed with its reason, and the service stays healthy', async (t) => {
-  const { pool } = await database(t)
-  const consumer = { ...well.consumer, waiting: [waitingPartition(1)], coordinatorError: 'it hangs' }
-  const { call } = await startService(t, pool, () => ({ ...well, consumer }))
-  t.match(await call('GET', '/status'), {
-    status: 200,
-    json: {
-      consumer: {
-        waiting: [{ partition: 1, reason: 'It has no leader.', waiting_ms: 3_000 }],
-        coordinator_error: 'it hangs',
+t.test(
+  'a partition that waits for Kafka is listed with its reason, and the service stays healthy',
+  async (t) => {
+    const { pool } = await database(t)
+    const consumer = { ...well.consumer, waiting: [waitingPartition(1)], coordinatorError: 'it hangs' }
+    const { call } = await startService(t, pool, () => ({ ...well, consumer }))
+    t.match(await call('GET', '/status'), {
+      status: 200,
+      json: {
+        consumer: {
+          waiting: [{ partition: 1, reason: 'It has no leader.', waiting_ms: 3_000 }],
+          coordinator_error: 'it hangs',
+        },
       },
-    },
-  })
-})
+    })
+  },
+)
 
 t.test('a stopped partition is listed with its reason, and the service stays healthy', async (t) => {
   const { pool } = await database(t)
