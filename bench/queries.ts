@@ -54,7 +54,15 @@ function dependencies(database: pg.Pool): Parameters<typeof serve>[1] {
     release: 'bench',
     health: () => ({
       listener: { up: true, ageMs: 0, lastError: null },
-      consumer: { state: 'running', up: true, lastError: null, assigned: [], unread: [] },
+      consumer: {
+        state: 'running',
+        up: true,
+        lastError: null,
+        assigned: [],
+        unread: [],
+        waiting: [],
+        coordinatorError: null,
+      },
       lanes: [
         { lane: 'fresh', inFlight: 0, limit: 500, lastError: null },
         { lane: 'retry', inFlight: 0, limit: 5, lastError: null },

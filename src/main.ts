@@ -208,6 +208,8 @@ function health({ service, startingUp }: Run, draining: boolean): Health {
       lastError: null,
       assigned: [],
       unread: [],
+      waiting: [],
+      coordinatorError: null,
     },
     lanes: service?.lanes() ?? [],
     draining,

@@ -78,7 +78,7 @@ export function createMetrics(release: string) {
     }),
     consumerLag: new Gauge({
       name: 'tqp_consumer_lag',
-      help: 'Records of a partition that are in Kafka and not yet stored, as of the last batch.',
+      help: 'Records of a partition that are in Kafka and not yet stored; not told of one that cannot be read.',
       labelNames: ['topic', 'partition'],
       registers,
     }),

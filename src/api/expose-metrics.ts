@@ -52,6 +52,9 @@ const straysHelp =
   'Outcomes of attempts that such a loss took, whose payment Kafka has not handed over again yet.'
 const watermarkHelp = 'How long an open writing transaction has held back readers of the log; 0 if none does.'
 
+const waitingHelp =
+  'Partitions of this instance that Kafka does not hand over: without a leader, or with one that hangs or refuses.'
+
 function setHealth(registry: Registry, { listener, consumer }: Health): void {
   set(registry, 'tqp_listener_up', '1 while the LISTEN session of this instance is up.', listener.up ? 1 : 0)
   if (listener.ageMs !== null) {
@@ -59,6 +62,7 @@ function setHealth(registry: Registry, { listener, consumer }: Health): void {
     set(registry, 'tqp_listener_age_seconds', help, listener.ageMs / 1_000)
   }
   set(registry, 'tqp_consumer_up', '1 while the Kafka consumer of this instance is up.', consumer.up ? 1 : 0)
+  set(registry, 'tqp_waiting_partitions', waitingHelp, consumer.waiting.length)
 }
 
 function setCounts(registry: Registry, counts: Readonly<Record<string, number>>): void {

@@ -15,6 +15,14 @@ export type Health = {
     readonly assigned: readonly number[]
     /** The topic's partitions that no member of the consumer group reads. */
     readonly unread: readonly number[]
+    /** Those of them that Kafka does not hand over: without a leader, or with one that hangs or refuses. */
+    readonly waiting: readonly {
+      readonly partition: number
+      readonly reason: string
+      readonly waitingMs: number
+    }[]
+    /** Why the consumer group's coordinator cannot be asked; null while it answers. */
+    readonly coordinatorError: string | null
   }
   readonly lanes: readonly {
     readonly lane: string

@@ -104,10 +104,17 @@ function findFaults(health: Health, { fault, unconfirmedSeconds }: Standing): st
     )
   if (!health.listener.up) faults.push('The listener is down.')
   if (!health.consumer.up) faults.push('The consumer is down.')
+  else if (readsNothing(health.consumer))
+    faults.push('Kafka hands over none of the partitions of this instance.')
   const { unread } = health.consumer
   if (unread.length > 0)
     faults.push(`No member of the consumer group reads ${namePartitions(unread)}; the log says who leads it.`)
   return faults
+}
+
+/** One partition that waits for Kafka is like one that is stopped; without any, no work comes. */
+function readsNothing({ assigned, waiting }: Health['consumer']): boolean {
+  return assigned.length > 0 && waiting.length === assigned.length
 }
 
 function namePartitions(partitions: readonly number[]): string {
@@ -125,6 +132,12 @@ function describe({ listener, consumer, lanes, draining, starting }: Health) {
       state: consumer.state,
       assigned: consumer.assigned,
       unread: consumer.unread,
+      waiting: consumer.waiting.map(({ partition, reason, waitingMs }) => ({
+        partition,
+        reason: mask(reason),
+        waiting_ms: waitingMs,
+      })),
+      coordinator_error: mask(consumer.coordinatorError),
       last_error: mask(consumer.lastError),
     },
     lanes: lanes.map(({ lane, inFlight, limit, lastError }) => ({

@@ -6,7 +6,8 @@ import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { wait } from '../runtime/wait.ts'
 import { askUntilAnswered, retryDelayMs } from './ask-until-answered.ts'
-import type { Fault } from './explain-stop.ts'
+import { corruptMessage, nameError, offsetOutOfRange } from './cluster/name-error.ts'
+import { explainCorrupt, type Fault } from './explain-stop.ts'
 import { reasonOf, type Health } from './health.ts'
 import { judgeRange } from './judge-position.ts'
 import { newPlace, type Place } from './place.ts'
@@ -15,6 +16,8 @@ import type { BrokerRange } from './read-range.ts'
 const warnEveryMs = 5_000
 // Between two questions to a broker that refuses an offset and says that it has it, or cannot say what it has.
 const doubtMs = 250
+// What a disk misread once may be whole when it is read again, or come from another replica.
+const corruptReadsMax = 3
 
 export type AssignmentOptions = {
   readonly consumer: Pick<Consumer, 'pause' | 'resume' | 'seek'>
@@ -73,6 +76,11 @@ export class Assignment {
     return this.#places.get(place.partition) === place
   }
 
+  /** All of them, also those that are not to be read now. */
+  places(): Iterable<Place> {
+    return this.#places.values()
+  }
+
   /** Sends the client back to the next offset in PostgreSQL, or to the last record if that is not proven yet. */
   sendBack(place: Place): void {
     if (!this.has(place)) return
@@ -91,7 +99,7 @@ export class Assignment {
     health.lastError = reason
     this.#pause([partition])
     logger.warn({ topic, partition, reason, failures: place.failures }, 'partition held')
-    this.follow(this.#release(place, settled))
+    this.follow(this.#release(place, place.failures, settled))
   }
 
   /** The database took a slice. */
@@ -130,28 +138,40 @@ export class Assignment {
     this.reposition([...this.#places.values()].filter((place) => place.stopped))
   }
 
-  /**
-   * The broker does not have the offset that it was asked for. Reads no further until it has said what it has.
-   *
-   * @returns whether the partition is this member's to read, and is paused now
-   */
-  doubt(partition: number): boolean {
+  /** The broker answered with an error for this partition. Reads no further until it may be asked again. */
+  refuse(partition: number, errorCode: number): void {
     const place = this.find(partition)
-    if (place === null) return false
+    if (place === null) return
     place.held = true
+    place.refusals++
+    place.refusal = nameError(errorCode)
     this.#pause([partition])
-    this.follow(this.#settleDoubt(place))
-    return true
+    const isOfRecords = errorCode === offsetOutOfRange || errorCode === corruptMessage
+    this.follow(isOfRecords ? this.#settleDoubt(place, errorCode) : this.#release(place, place.refusals))
+  }
+
+  /** The broker answered with what it has, if only with nothing. */
+  answer(partition: number, highWatermark: bigint): void {
+    const { metrics, topic } = this.#options
+    const place = this.#places.get(partition)
+    if (place === undefined || place.stopped) return
+    place.refusals = 0
+    place.refusal = null
+    place.silentMs = 0
+    if (place.next === null) return
+    metrics.consumerLag.set({ topic, partition }, Math.max(0, Number(highWatermark - place.next)))
   }
 
   /** Reads no further, because PostgreSQL says that the partition is stopped. */
   halt(place: Place, reason: string): void {
     if (!this.has(place)) return
-    const { topic, logger } = this.#options
+    const { topic, logger, metrics } = this.#options
     const { partition, incarnation, next } = place
     place.stopped = true
     place.held = false
     this.#pause([partition])
+    // Nobody asks any more how much there is.
+    metrics.consumerLag.remove({ topic, partition })
     if (this.#announced.get(partition) === reason) return
     this.#announced.set(partition, reason)
     const nextOffset = next === null ? null : Number(next)
@@ -174,13 +194,17 @@ export class Assignment {
     while (this.#tasks.size > 0) await Promise.all(this.#tasks)
   }
 
-  async #release(place: Place, settled: Promise<unknown>): Promise<void> {
+  async #release(
+    place: Place,
+    failures: number,
+    settled: Promise<unknown> = Promise.resolve(),
+  ): Promise<void> {
     await settled.catch(() => undefined)
-    await wait(retryDelayMs(place.failures), this.#options.signal)
+    await wait(retryDelayMs(failures), this.#options.signal)
     await this.#position([place])
   }
 
-  async #settleDoubt(place: Place): Promise<void> {
+  async #settleDoubt(place: Place, errorCode: number): Promise<void> {
     const { consumer, topic, readRange, logger, signal } = this.#options
     const { partition } = place
     let low = 0n
@@ -188,7 +212,10 @@ export class Assignment {
       const range = await readRange(partition)
       low = range.low
       const next = place.next ?? (await this.#options.readCommitted(partition)) ?? range.low
-      const fault = judgeRange({ topic, partition }, next, range)
+      const isCorrupt = errorCode === corruptMessage && place.refusals >= corruptReadsMax
+      const fault =
+        judgeRange({ topic, partition }, next, range) ??
+        (isCorrupt ? explainCorrupt({ topic, partition }, next, nameError(errorCode)) : null)
       if (fault !== null) {
         this.stop(place, next, fault)
         return
@@ -229,7 +256,8 @@ export class Assignment {
   /** A database that answers reads and refuses slices is still waited for. */
   #noteRunning(): void {
     const { health } = this.#options
-    const isWaiting = ({ held, stopped, failures }: Place): boolean => !stopped && (held || failures > 0)
+    const isWaiting = ({ held, stopped, failures, refusal }: Place): boolean =>
+      !stopped && refusal === null && (held || failures > 0)
     if ([...this.#places.values()].some(isWaiting)) return
     health.state = 'running'
     health.lastError = null

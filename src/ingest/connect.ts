@@ -3,6 +3,9 @@ import { calmKafkajs } from '../runtime/calm-kafkajs.ts'
 import { secureKafka, type KafkaSecurity } from '../runtime/secure-kafka.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { assignPartitions } from './assign-partitions.ts'
+import { closeHung } from './cluster/close-hung.ts'
+import { shuffle } from './cluster/shuffle.ts'
+import { spareOthers } from './cluster/spare-others.ts'
 import { listPartitions, withAdmin } from './read-range.ts'
 
 export type KafkaOptions = {
@@ -14,12 +17,16 @@ export type KafkaOptions = {
 /** A client for Kafka that never restarts anything by itself: our own supervision does. */
 export function createKafka(options: KafkaOptions, instance: string, logger: Logger): Kafka {
   calmKafkajs()
+  closeHung()
+  spareOthers()
   return new Kafka({
     clientId: instance,
-    brokers: [...options.brokers],
+    // Another one first each time: one that hangs must not be what each new client asks first.
+    brokers: shuffle(options.brokers),
     ...secureKafka(options),
     connectionTimeout: 3_000,
-    requestTimeout: 15_000,
+    // Of silence. A broker that is well may need 5 s: after so long it gives up a commit that its replicas do not confirm.
+    requestTimeout: 6_000,
     retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 3 },
     // Debug would log whole answers.
     logLevel: logLevel.INFO,
@@ -42,6 +49,8 @@ export function createConsumer(kafka: Kafka, groupId: string, logger: Logger): C
     // Eight full slices of typical records.
     maxBytesPerPartition: 1024 * 1024,
     maxBytes: 10 * 1024 * 1024,
+    // How late it is noticed that another broker leads a partition, where no broker says so. One small request.
+    metadataMaxAge: 5_000,
     // Joins are tried for long, because a member that gives up in the middle of one holds up the others for a session.
     retry: { retries: 10, restartOnFailure: () => Promise.resolve(false) },
   })

@@ -1,18 +1,13 @@
 import { wait } from '../runtime/wait.ts'
-import { reasonOf, type ConsumerState, type Health } from './health.ts'
+import { reasonOf, type Health } from './health.ts'
 import { runSession, type ConsumeOptions } from './run-session.ts'
 import { registerCodecs } from './unpack/register-codecs.ts'
 
 export type { ConsumeOptions }
 
-export type ConsumerHealth = {
-  state: ConsumerState
+export type ConsumerHealth = Health & {
   /** Whether it is a member of its group and stores what comes. */
   up: boolean
-  lastError: string | null
-  assigned: number[]
-  /** The topic's partitions that no member of the group reads, as far as is known. */
-  unread: number[]
 }
 
 export type Consumer = {
@@ -31,7 +26,14 @@ const unpackedBytesMin = 64 * 1024 * 1024
 export function consume(options: ConsumeOptions): Consumer {
   registerCodecs(Math.max(unpackedBytesMin, 4 * options.maxRecordBytes))
   const stopping = new AbortController()
-  const health: Health = { state: 'starting', lastError: null, assigned: [], unread: [] }
+  const health: Health = {
+    state: 'starting',
+    lastError: null,
+    assigned: [],
+    unread: [],
+    waiting: [],
+    coordinatorError: null,
+  }
   const running = supervise(options, health, stopping.signal)
   return {
     health: () => ({ ...health, up: health.state === 'running' || health.state === 'rebalancing' }),

@@ -56,6 +56,17 @@ export function explainUndecodable({ topic, partition, first, next, reason }: Un
   }
 }
 
+/** The broker cannot read its own log there. */
+export function explainCorrupt(of: Partition, next: bigint, error: string): Fault {
+  return {
+    reason:
+      `The broker cannot read its own log at offset ${next} (${error}): its disk or a file of the partition is damaged, and ` +
+      `nothing from there on can be had; once the file is mended or another replica leads, run ${command(of, '--retry')}, or ` +
+      `delete what is damaged in Kafka (kafka-delete-records.sh) and give it up by ${command(of, '--accept-gap')}.`,
+    resume: null,
+  }
+}
+
 function nameOffsets(from: bigint, next: bigint): string {
   return next - from === 1n ? `offset ${from}` : `offsets ${from} to ${next - 1n}`
 }

@@ -9,7 +9,14 @@ export type Health = {
   assigned: number[]
   /** The topic's partitions that no member of the group reads. */
   unread: number[]
+  /** Those of them that Kafka does not hand over. */
+  waiting: readonly WaitingPartition[]
+  /** Why the group's coordinator cannot be asked; null while it answers. */
+  coordinatorError: string | null
 }
+
+/** A partition of this member that wants to be read, and cannot be before something in Kafka has passed. */
+export type WaitingPartition = { partition: number; reason: string; waitingMs: number }
 
 // OpenSSL's own: an address, its error's number, library, function, the words that say what it is, and where in its source.
 const opensslText = /[0-9A-F]+:error:[0-9A-F]+:SSL routines:[^:]*:([^:]+):[^]*/

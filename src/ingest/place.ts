@@ -17,6 +17,12 @@ export type Place = {
   stopped: boolean
   /** Slices in a row that the database failed. */
   failures: number
+  /** Refusals in a row of the broker. */
+  refusals: number
+  /** What the broker refuses it with; null while it does not. */
+  refusal: string | null
+  /** For how long the broker has said nothing of it although it was asked. */
+  silentMs: number
 }
 
 /** Of a partition that was just handed over. */
@@ -30,5 +36,8 @@ export function newPlace(partition: number): Place {
     held: true,
     stopped: false,
     failures: 0,
+    refusals: 0,
+    refusal: null,
+    silentMs: 0,
   }
 }

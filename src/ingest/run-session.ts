@@ -7,6 +7,9 @@ import type { Logger } from '../runtime/logger.ts'
 import { wait } from '../runtime/wait.ts'
 import { onUndecodable, type Undecodable } from './answer/replace-decoder.ts'
 import { Assignment } from './assignment.ts'
+import { onLostCoordinator } from './cluster/keep-membership.ts'
+import { noteStaleLeaders } from './cluster/spare-others.ts'
+import { watchAnswers } from './cluster/watch-answers.ts'
 import { Committer } from './committer.ts'
 import { createConsumer, createKafka, type KafkaOptions } from './connect.ts'
 import { explainUndecodable } from './explain-stop.ts'
@@ -14,9 +17,9 @@ import type { FreshLane } from './fresh-lane.ts'
 import { handleBatch } from './handle-batch.ts'
 import { reasonOf, type Health } from './health.ts'
 import { readCommitted, readRange } from './read-range.ts'
-import { onOutOfRange } from './watch-range.ts'
 import { watchSilence } from './watch-silence.ts'
 import { watchUnread } from './watch-unread.ts'
+import { watchWaiting } from './watch-waiting.ts'
 
 export type ConsumeOptions = {
   readonly kafka: KafkaOptions
@@ -36,7 +39,7 @@ export type ConsumeOptions = {
 
 // So that one partition's slice is decoded while others' are stored, and a slow one does not hold up all.
 const partitionsAtOnce = 4
-// Above what a join takes by itself. kafkajs asks a frozen broker eleven times, 15 s each, before it gives up.
+// Of the whole cluster, and above what a join takes by itself: one broker that hangs is known and passed over long before.
 const silenceMs = 30_000
 // A slice in hand, its commits and a farewell to the group; the process has 10 s in all to end.
 const leaveMs = 7_000
@@ -77,7 +80,21 @@ export async function runSession(
     onUndecodable((found) => {
       if (found.topic === topic) handleUndecodable(assignment, found)
     }),
-    onOutOfRange((of, partition) => of === topic && assignment.doubt(partition)),
+    watchAnswers({
+      topic,
+      refused: (partition, errorCode) => {
+        noteStaleLeaders(topic)
+        assignment.refuse(partition, errorCode)
+      },
+      answered: (partition, highWatermark) => {
+        heard()
+        assignment.answer(partition, highWatermark)
+      },
+    }),
+    onLostCoordinator((of, error) => {
+      if (of === groupId) noteLostCoordinator(options, health, error)
+    }),
+    watchWaiting({ ...options, topic, consumer, assignment, health }),
     options.decisions.on(() => assignment.reconsider()),
     options.serverChanges.on(() => assignment.repositionAll()),
   ]
@@ -102,6 +119,8 @@ export async function runSession(
     committer.close()
     health.assigned = []
     health.unread = []
+    health.waiting = []
+    health.coordinatorError = null
   }
 }
 
@@ -129,9 +148,13 @@ function listen(
   heard: () => void,
   joined: (leaderId: string) => void,
 ): void {
-  const { GROUP_JOIN, REBALANCING, HEARTBEAT, FETCH } = consumer.events
-  consumer.on(GROUP_JOIN, ({ payload }) => {
+  const { GROUP_JOIN, REBALANCING, HEARTBEAT } = consumer.events
+  const hearCoordinator = (): void => {
     heard()
+    health.coordinatorError = null
+  }
+  consumer.on(GROUP_JOIN, ({ payload }) => {
+    hearCoordinator()
     const partitions = payload.memberAssignment[topic] ?? []
     assignment.join(partitions)
     committer.hold(partitions)
@@ -142,8 +165,16 @@ function listen(
     // No batch is being handled now, and the request to join is not sent yet: what is lost by it is told before.
     void committer.flush()
   })
-  consumer.on(HEARTBEAT, heard)
-  consumer.on(FETCH, heard)
+  // Not FETCH, which also comes of a fetch that failed.
+  consumer.on(HEARTBEAT, hearCoordinator)
+}
+
+/** Partitions are read on meanwhile; only who reads which cannot change. */
+function noteLostCoordinator({ kafka, logger }: ConsumeOptions, health: Health, error: unknown): void {
+  const reason = reasonOf(error)
+  if (health.coordinatorError === null)
+    logger.warn({ groupId: kafka.groupId, reason }, "the group's coordinator does not answer")
+  health.coordinatorError = reason
 }
 
 function handleUndecodable(assignment: Assignment, found: Undecodable): void {

@@ -67,6 +67,7 @@ t.test('a scrape tells the counts, the pulse and the state of the parts at that 
     'tqp_listener_up 1',
     'tqp_listener_age_seconds 1.5',
     'tqp_consumer_up 1',
+    'tqp_waiting_partitions 0',
     'tqp_database_up 1',
     'tqp_stopped_partitions 0',
     'tqp_build_info{release="1.2.3"',

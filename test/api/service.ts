@@ -16,7 +16,15 @@ import { startProxy, type Proxy } from '../support/proxy.ts'
 
 export const well: Health = {
   listener: { up: true, ageMs: 1_500, lastError: null },
-  consumer: { state: 'running', up: true, lastError: null, assigned: [0, 1], unread: [] },
+  consumer: {
+    state: 'running',
+    up: true,
+    lastError: null,
+    assigned: [0, 1],
+    unread: [],
+    waiting: [],
+    coordinatorError: null,
+  },
   lanes: [
     { lane: 'fresh', inFlight: 3, limit: 50, lastError: null },
     { lane: 'retry', inFlight: 0, limit: 5, lastError: null },

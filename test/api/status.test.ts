@@ -18,7 +18,15 @@ t.test('a service at work is healthy, ready and alive, and says what its parts d
     release: '1.2.3',
     database_error: null,
     listener: { up: true, age_ms: 1_500, last_error: null },
-    consumer: { up: true, state: 'running', assigned: [0, 1], unread: [], last_error: null },
+    consumer: {
+      up: true,
+      state: 'running',
+      assigned: [0, 1],
+      unread: [],
+      waiting: [],
+      coordinator_error: null,
+      last_error: null,
+    },
     lanes: [
       { lane: 'fresh', in_flight: 3, limit: 50, last_error: null },
       { lane: 'retry', in_flight: 0, limit: 5, last_error: null },
@@ -43,6 +51,7 @@ t.test(
       [{ ...well, listener: { up: false, ageMs: null, lastError: 'reset' } }, /listener/],
       [{ ...well, consumer: { ...well.consumer, up: false, state: 'crashed' } }, /consumer/],
       [{ ...well, consumer: { ...well.consumer, unread: [2, 5] } }, /No member .* reads partitions 2 and 5/],
+      [{ ...well, consumer: { ...well.consumer, waiting: [0, 1].map(waitingPartition) } }, /none of the/],
       [{ ...well, draining: true }, /[Dd]raining/],
       [{ ...well, starting: 'Kafka' }, /waiting for Kafka/],
     ]
@@ -80,6 +89,23 @@ t.test('a change of the database server is told, with what may be missing', asyn
     },
   })
 })
+t.test(
+  'a partition that waits for Kafka is listed with its reason, and the service stays healthy',
+  async (t) => {
+    const { pool } = await database(t)
+    const consumer = { ...well.consumer, waiting: [waitingPartition(1)], coordinatorError: 'it hangs' }
+    const { call } = await startService(t, pool, () => ({ ...well, consumer }))
+    t.match(await call('GET', '/status'), {
+      status: 200,
+      json: {
+        consumer: {
+          waiting: [{ partition: 1, reason: 'It has no leader.', waiting_ms: 3_000 }],
+          coordinator_error: 'it hangs',
+        },
+      },
+    })
+  },
+)
 
 t.test('a stopped partition is listed with its reason, and the service stays healthy', async (t) => {
   const { pool } = await database(t)
@@ -168,3 +194,7 @@ t.test('errors are shown without what they quote: roles, passwords, values', asy
   t.match(text, 'no entry for')
   t.notMatch(text, /hunter2|alice|u001b/)
 })
+
+function waitingPartition(partition: number) {
+  return { partition, reason: 'It has no leader.', waitingMs: 3_000 }
+}

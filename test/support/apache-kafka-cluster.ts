@@ -55,7 +55,13 @@ export async function startApacheKafkaCluster(
     nodes,
     brokers,
     findLeader,
-    findCoordinator: () => findLeader(offsetsTopic, 0),
+    findCoordinator: async () => {
+      // The first who looks for it has its topic made.
+      await until('a coordinator', () =>
+        withAdmin(brokers, async (admin) => (await admin.describeGroups(['nobody'])).groups.length === 1),
+      )
+      return findLeader(offsetsTopic, 0)
+    },
     isWhole: (topic) =>
       until('the cluster to be whole', () =>
         withAdmin(brokers, async (admin) => {

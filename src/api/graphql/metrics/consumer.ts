@@ -2,7 +2,7 @@ import { readPartitions, type PartitionState as PartitionRow } from '../../../lo
 import { builder } from '../builder.ts'
 import type { MetricsSnapshot } from './snapshot.ts'
 
-/** `lag` as of this instance's last batch; null where it reads none of the partition. */
+/** `lag` as of the last answer that this instance got; null where it reads none of the partition, or cannot. */
 type PartitionValue = PartitionRow & { lag: string | null }
 
 export const PartitionState = builder.objectRef<PartitionValue>('PartitionState').implement({

@@ -1,0 +1,51 @@
+import { wrapDecoder } from '../answer/wrap-decoder.ts'
+
+type AnsweredPartition = { partition: number; errorCode: number; highWatermark: string }
+type Answer = { responses: { topicName: string; partitions: AnsweredPartition[] }[] }
+
+export type AnswerListener = {
+  readonly topic: string
+  /** The broker refuses this partition. Whoever hears it has to pause the partition, or kafkajs asks again at once. */
+  refused(partition: number, errorCode: number): void
+  /** The broker answered with what it has of the partition, if only with nothing. */
+  answered(partition: number, highWatermark: bigint): void
+}
+
+// Source: Errors.java in Kafka's clients/src/main/java/org/apache/kafka/common/protocol.
+const none = 0
+
+const listeners = new Set<AnswerListener>()
+let isWatched = false
+
+/**
+ * Says what the brokers' fetch answers say of each partition, before kafkajs hears it; and of an error that concerns one
+ * partition kafkajs hears nothing. For one such error it would throw away what the same answer holds of all other partitions,
+ * and then, as the error may be, fetch the same again, join the group again, or go on at the earliest offset without a word and
+ * commit that as the group's. It has no setting for this, so its decoder is wrapped.
+ *
+ * @returns stops listening
+ */
+export function watchAnswers(listener: AnswerListener): () => void {
+  if (!isWatched) wrapDecoder<Answer>((decode) => async (raw) => tell(await decode(raw)))
+  isWatched = true
+  listeners.add(listener)
+  return () => listeners.delete(listener)
+}
+
+function tell(answer: Answer): Answer {
+  for (const { topicName, partitions } of answer.responses)
+    for (const listener of listeners)
+      if (listener.topic === topicName) for (const each of partitions) tellOf(each, listener)
+  for (const { topicName, partitions } of answer.responses)
+    if (isListenedTo(topicName)) for (const each of partitions) each.errorCode = none
+  return answer
+}
+
+function tellOf({ partition, errorCode, highWatermark }: AnsweredPartition, listener: AnswerListener): void {
+  if (errorCode === none) listener.answered(partition, BigInt(highWatermark))
+  else listener.refused(partition, errorCode)
+}
+
+function isListenedTo(topic: string): boolean {
+  return [...listeners].some((listener) => listener.topic === topic)
+}

@@ -1,0 +1,33 @@
+import t from 'tap'
+import { findWaiting } from '../../src/ingest/find-waiting.ts'
+import { newPlace, type Place } from '../../src/ingest/place.ts'
+
+const leader = { nodeId: 2, address: 'kafka-2:9092' }
+
+function place(partition: number, fields: Partial<Place>): Place {
+  return { ...newPlace(partition), held: false, ...fields }
+}
+
+t.test('each partition that cannot be read is told with its reason, and no other', (t) => {
+  const places = [
+    place(0, {}),
+    place(1, {}),
+    place(2, { refusals: 2, refusal: 'KAFKA_STORAGE_ERROR' }),
+    place(3, { silentMs: 17_000 }),
+    // A moment's refusal, as when a leader moves, and a pause, as while much is being stored.
+    place(4, { refusals: 1, refusal: 'NOT_LEADER_OR_FOLLOWER' }),
+    place(5, { silentMs: 14_000 }),
+    // It waits for an operator.
+    place(6, { stopped: true, silentMs: 60_000 }),
+    place(7, { silentMs: 17_000 }),
+  ]
+  const leaders = new Map(places.map(({ partition }) => [partition, partition === 1 ? null : leader]))
+  leaders.delete(7)
+  t.strictSame(findWaiting(places, leaders), [
+    { partition: 1, reason: 'It has no leader: the brokers that have its records are down.' },
+    { partition: 2, reason: 'Its leader, broker 2 at kafka-2:9092, refuses it: KAFKA_STORAGE_ERROR.' },
+    { partition: 3, reason: 'Its leader, broker 2 at kafka-2:9092, has not answered for 17 s.' },
+    { partition: 7, reason: 'Its leader has not answered for 17 s.' },
+  ])
+  t.end()
+})
