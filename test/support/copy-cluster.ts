@@ -21,6 +21,11 @@ export async function copyCluster(pool: pg.Pool, from: string, to: string): Prom
   await cp(join(from, 'pg_wal'), join(to, 'pg_wal'), { recursive: true })
 }
 
+/** What belongs to the running server, and what comes and goes while it is copied. The folders themselves are copied. */
 function isLeftOut(path: string): boolean {
-  return path === 'pg_wal' || /^(postmaster\.(pid|opts)|pgsql_tmp.*)$/.test(basename(path))
+  return (
+    path === 'pg_wal' ||
+    /^(pg_dynshmem|pg_notify|pg_serial|pg_snapshots|pg_stat_tmp|pg_subtrans)\/./.test(path) ||
+    /^(postmaster\.(pid|opts)|pgsql_tmp.*|pg_internal\.init.*)$/.test(basename(path))
+  )
 }
