@@ -18,9 +18,16 @@ export async function copyCluster(pool: pg.Pool, from: string, to: string): Prom
   } finally {
     client.release()
   }
-  await cp(join(from, 'pg_wal'), join(to, 'pg_wal'), { recursive: true })
+  // A segment that is being made is not part of it yet.
+  const isMade = (path: string) => !basename(path).startsWith('xlogtemp.')
+  await cp(join(from, 'pg_wal'), join(to, 'pg_wal'), { recursive: true, filter: isMade })
 }
 
+/** What belongs to the running server, and what comes and goes while it is copied. The folders themselves are copied. */
 function isLeftOut(path: string): boolean {
-  return path === 'pg_wal' || /^(postmaster\.(pid|opts)|pgsql_tmp.*)$/.test(basename(path))
+  return (
+    path === 'pg_wal' ||
+    /^(pg_dynshmem|pg_notify|pg_serial|pg_snapshots|pg_stat_tmp|pg_subtrans)\/./.test(path) ||
+    /^(postmaster\.(pid|opts)|pgsql_tmp.*|pg_internal\.init.*)$/.test(basename(path))
+  )
 }
