@@ -12,7 +12,7 @@ export const statementTimeoutMs = 30_000
  */
 export const lockTimeoutMs = 3_000
 
-// Well below the 350 s and more after which proxies and firewalls commonly forget a connection; a new one costs the first statement its plans.
+// Below the 350 s after which the first of the usual proxies forget a connection; a new one costs the first statement its plans.
 const idleMsMax = 300_000
 const keepAliveMs = 30_000
 
