@@ -73,6 +73,7 @@ t.test('a change of the database server is told, with what may be missing', asyn
   await recognizeServer(pool, 'instance-1', null, null)
   await pool.query('alter table server_changes disable trigger append_only')
   await pool.query('update server_changes set timeline = 7')
+  await pool.query('alter table server_changes enable always trigger append_only')
   const found = await recognizeServer(pool, 'instance-2', null, null)
   t.equal(found?.epoch, 2)
   t.match(await call('GET', '/status'), {
