@@ -5,7 +5,7 @@
 -- what was seen in it. The first row says where the log began and is no change.
 create table server_changes (
   -- The epoch that began with it: no position of the lost part is given out again.
-  epoch int primary key references log_epochs,
+  epoch int primary key,
   recorded_at timestamptz not null default clock_timestamp(),
   -- The instance that noticed it.
   actor text not null check (actor <> ''),

@@ -227,7 +227,6 @@ create table server_changes (
   from_position bigint,
   lost_after timestamp with time zone,
   constraint server_changes_actor_check CHECK ((actor <> ''::text)),
-  constraint server_changes_epoch_fkey FOREIGN KEY (epoch) REFERENCES log_epochs(epoch),
   constraint server_changes_pkey PRIMARY KEY (epoch)
 );
 
@@ -417,6 +416,7 @@ CREATE OR REPLACE FUNCTION public.advance_ids()
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
 declare
@@ -850,6 +850,7 @@ CREATE OR REPLACE FUNCTION public.fold_piece(rows_min integer DEFAULT 1, piece_r
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
  SET enable_bitmapscan TO 'off'
 AS $function$

@@ -3,6 +3,7 @@
 create or replace function advance_ids() returns table (ids text, was bigint, became bigint)
 language plpgsql volatile security definer
 set search_path = public, pg_temp
+set jit = off
 set enable_seqscan = off
 as $$
 declare

@@ -8,6 +8,7 @@
 create or replace function fold_piece(rows_min int default 1, piece_rows int default 10000) returns boolean
 language plpgsql volatile security definer
 set search_path = public, pg_temp
+set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$

@@ -17,7 +17,7 @@ type Told = { event: string; lines?: number }
 
 /** Payments whose lines are long: more of them than the log keeps when it cannot be written. */
 async function produceLong(line: Line): Promise<number> {
-  const count = 3_200
+  const count = 5_000
   // JSON writes two characters for each of these.
   const prefix = 'tx'.padEnd(240, '"')
   const { fault } = await produce({ ...line, count, rate: null, prefix })

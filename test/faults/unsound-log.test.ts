@@ -48,7 +48,9 @@ t.test('a log whose triggers are off takes nothing, and nothing is sent twice', 
     hasNoEffect.test((await statusOf(service)).lanes[0]?.last_error ?? ''),
   )
   await until('the consumer to tell', async () =>
-    hasNoEffect.test((await statusOf(service)).consumer.last_error ?? ''),
+    /appended to the log has no effect|trigger project of message_events is off/.test(
+      (await statusOf(service)).consumer.last_error ?? '',
+    ),
   )
   t.ok((await line.counts()).processing > 0, 'no outcome is taken for stored')
   const { received = 0, attempt_started: started } = await line.events()

@@ -2,6 +2,7 @@ import t from 'tap'
 import { database } from '../support/database.ts'
 import { actor, newName, rejectedRecord, record, session, store, topic } from './support.ts'
 import { ingest } from '../../src/log/ingest.ts'
+import { recognizeServer } from '../../src/log/recognize-server.ts'
 import { registerInstance } from '../../src/log/register-instance.ts'
 
 const { pool, url } = await database(t)
@@ -15,6 +16,7 @@ const ground = {
   partition_decisions: 'actor',
   instances: 'release',
   log_epochs: 'actor',
+  server_changes: 'actor',
 }
 
 t.before(async () => {
@@ -30,6 +32,7 @@ t.before(async () => {
   }
   await ingest(pool, { ...hole, from: 2n, next: 4n, records: [record(3, newName())] }, actor, actor, 0, 1)
   await pool.query(`select stop_partition($1, 1, 1, 4, null, 'because', 'ingest-1')`, [topic])
+  await recognizeServer(pool, 'instance-1', null, null)
   await registerInstance(pool, {
     instance: 'instance-1',
     release: '1.2.3',
