@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { link, readFile, rm, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isAlive, isErrno } from '../../src/embedded/postgres/process.ts'
@@ -14,7 +15,7 @@ export async function withLock<T>(lockFile: string, act: () => Promise<T>): Prom
 
 async function takeLock(lockFile: string): Promise<boolean> {
   // Written under a name of its own and linked: a lock without its holder's number would be waited for without end.
-  const written = `${lockFile}.${process.pid}`
+  const written = `${lockFile}.${randomUUID()}`
   await writeFile(written, String(process.pid))
   try {
     await link(written, lockFile)
