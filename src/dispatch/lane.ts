@@ -138,9 +138,13 @@ export class Lane {
     this.#noteChange()
   }
 
-  /** Resolves with the room as soon as it reaches `wanted`; with what there is after `ms`, or when the signal aborts. */
+  /**
+   * Resolves with the room as soon as it reaches `wanted`; with what there is after `ms`, when the signal aborts, or as soon as
+   * there is a new doubt: one may hold all the room, and only who waits here can end it.
+   */
   async waitForRoom(wanted: number, signal: AbortSignal, ms?: number): Promise<number> {
-    await this.#waitUntil(() => this.room >= wanted, signal, ms)
+    const known = this.#doubts.length
+    await this.#waitUntil(() => this.room >= wanted || this.#doubts.length > known, signal, ms)
     return this.room
   }
 

@@ -104,6 +104,17 @@ t.test(
   },
 )
 
+t.test('a lane that waits for room hears of the doubt that takes all of it', async (t) => {
+  const { pool, lane, begun } = await setUp(t)
+  const underWay = lane.reserve(10)
+  const waiting = lane.waitForRoom(1, never)
+  const claims = await openInLog(pool, 10)
+  underWay.doubt()
+  t.equal(await waiting, 0)
+  await adopt(lane, pool, logger, never)
+  t.equal(begun.length, claims.length)
+})
+
 t.test('the room of a doubt comes back when no transaction can be its own any more', async (t) => {
   const { pool, lane } = await setUp(t)
   const running = await pool.connect()
