@@ -149,7 +149,8 @@ async function nextSize(options: ProduceOptions, acknowledged: number, elapsedMs
   const left = options.count - acknowledged
   if (options.rate === null) return Math.min(batchRecords, left)
   const dueMs = (acknowledged / options.rate) * 1000
-  if (dueMs > elapsedMs) await wait(dueMs - elapsedMs, never)
+  // One more, because Node cuts fractions off and counts from the beginning of the turn.
+  if (dueMs > elapsedMs) await wait(Math.ceil(dueMs - elapsedMs) + 1, never)
   // A run that fell behind catches up with larger sends.
   const behind = Math.floor(((elapsedMs - dueMs) / 1000) * options.rate)
   const paced = Math.ceil(options.rate / pacedSendsPerSecond)

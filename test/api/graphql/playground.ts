@@ -30,13 +30,15 @@ export class Playground {
   /** Runs the operation of the chosen tab, and answers what is shown once there is an answer. */
   async run(): Promise<string> {
     await this.press()
+    let answer = ''
     await until('an answer', async () => {
-      const answer = await this.answer()
+      answer = await this.answer()
       // GraphiQL reads a tab's document a moment after it shows it, and nobody presses that fast.
       if (answer.includes('Cannot infer operation')) await this.press()
       return /^\{\n *"(data|errors)"/.test(answer) && !answer.includes('Cannot infer operation')
     })
-    return this.answer()
+    // Not what is shown by now: of a subscription that may be about to be drawn anew.
+    return answer
   }
 
   /** The visible lines of the answer, as text. */
