@@ -57,7 +57,8 @@ t.test('a log whose triggers are off takes nothing, and nothing is sent twice', 
   t.equal(started, received, 'and nothing is stored that nobody would find')
   t.ok(received <= 50)
 
-  await t.test('a start waits for it to be mended, and says for what', async (t) => {
+  await t.test('a start waits for it to be mended, and says for what', async () => {
+    // Of the whole test: it takes its part of the work, and killed now it would leave attempts to be sent again.
     const late = await startService(t, settings)
     await until('/status to name it', async () =>
       /Starting: .*lacks what it rests on\. The trigger project/.test((await statusOf(late)).detail ?? ''),
