@@ -2220,7 +2220,7 @@ $function$
 ;
 
 CREATE OR REPLACE FUNCTION public.recognize_server(in_actor text, in_change text, in_seen bigint)
- RETURNS TABLE(change text, recorded_at timestamp with time zone, epoch integer, timeline integer, from_timeline integer, lost_positions bigint)
+ RETURNS TABLE(change text, epoch integer, timeline integer, from_timeline integer, lost_positions bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -2262,12 +2262,12 @@ begin
         select max(l.epoch), in_actor, here_system, here_timeline, here_position from log_epochs l;
     else
       insert into log_epochs as l (epoch, base, actor, reason)
-        select max(o.epoch) + 1, max(o.base) + margin + coalesce(lost, 0), in_actor,
+        select max(o.epoch) + 1, max(o.base) + margin + lost, in_actor,
           format('the server changed: system %s, timeline %s, last position %s', here_system, here_timeline, here_position)
         from log_epochs o
         returning l.epoch into begun;
       perform setval('message_ids', greatest(nextval('message_ids'), (select max(s.message_id) from message_states s))
-        + margin + coalesce(lost, 0) * ids_each);
+        + margin + lost * ids_each);
       insert into server_changes (epoch, actor, system_identifier, timeline, position, from_system_identifier, from_timeline,
           from_position, lost_after)
         select begun, in_actor, here_system, here_timeline, here_position, known.system_identifier, known.timeline, in_seen,
@@ -2277,7 +2277,7 @@ begin
     select c.* into strict known from server_changes c order by c.epoch desc limit 1;
   end loop;
   return query
-    select server_change(known), known.recorded_at, known.epoch, known.timeline,
+    select server_change(known), known.epoch, known.timeline,
       known.from_timeline, greatest(known.from_position - known.position, 0)
     where known.epoch is not null;
 end

@@ -6,7 +6,7 @@
 -- `in_change` is the change that the caller knows, and `in_seen` the highest position that it has seen since (both null: none). A
 -- log that ends below it was put back to an older copy, though the server calls itself the same.
 create or replace function recognize_server(in_actor text, in_change text, in_seen bigint)
-returns table (change text, recorded_at timestamptz, epoch int, timeline int, from_timeline int, lost_positions bigint)
+returns table (change text, epoch int, timeline int, from_timeline int, lost_positions bigint)
 language plpgsql volatile security definer
 set search_path = public, pg_temp
 as $$
@@ -47,12 +47,12 @@ begin
         select max(l.epoch), in_actor, here_system, here_timeline, here_position from log_epochs l;
     else
       insert into log_epochs as l (epoch, base, actor, reason)
-        select max(o.epoch) + 1, max(o.base) + margin + coalesce(lost, 0), in_actor,
+        select max(o.epoch) + 1, max(o.base) + margin + lost, in_actor,
           format('the server changed: system %s, timeline %s, last position %s', here_system, here_timeline, here_position)
         from log_epochs o
         returning l.epoch into begun;
       perform setval('message_ids', greatest(nextval('message_ids'), (select max(s.message_id) from message_states s))
-        + margin + coalesce(lost, 0) * ids_each);
+        + margin + lost * ids_each);
       insert into server_changes (epoch, actor, system_identifier, timeline, position, from_system_identifier, from_timeline,
           from_position, lost_after)
         select begun, in_actor, here_system, here_timeline, here_position, known.system_identifier, known.timeline, in_seen,
@@ -62,7 +62,7 @@ begin
     select c.* into strict known from server_changes c order by c.epoch desc limit 1;
   end loop;
   return query
-    select server_change(known), known.recorded_at, known.epoch, known.timeline,
+    select server_change(known), known.epoch, known.timeline,
       known.from_timeline, greatest(known.from_position - known.position, 0)
     where known.epoch is not null;
 end

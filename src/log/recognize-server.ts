@@ -1,4 +1,7 @@
-import type { Pool } from 'pg'
+import type { ClientBase, Pool } from 'pg'
+
+/** Any connection, or any one of a pool's. */
+export type Asked = Pick<Pool, 'query'> | Pick<ClientBase, 'query'>
 
 /** The latest change of the server below the log. */
 export type ServerChange = {
@@ -8,8 +11,8 @@ export type ServerChange = {
   readonly timeline: number
   /** Null if the log began on this server. */
   readonly fromTimeline: number | null
-  /** By how much the log ended below what was seen in it; null if nobody could tell. */
-  readonly lostPositions: bigint | null
+  /** By how much the log ended below what was seen in it; 0 also if nobody could tell. */
+  readonly lostPositions: bigint
 }
 
 /**
@@ -19,7 +22,7 @@ export type ServerChange = {
  * @returns null for a log from an older cluster, of which an operator must decide first (`npm run epoch`)
  */
 export async function recognizeServer(
-  database: Pick<Pool, 'query'>,
+  database: Asked,
   actor: string,
   change: string | null,
   seen: bigint | null,
@@ -35,7 +38,7 @@ export async function recognizeServer(
     epoch: row.epoch,
     timeline: row.timeline,
     fromTimeline: row.from_timeline,
-    lostPositions: row.lost_positions === null ? null : BigInt(row.lost_positions),
+    lostPositions: BigInt(row.lost_positions),
   }
 }
 
@@ -44,5 +47,5 @@ type Row = {
   epoch: number
   timeline: number
   from_timeline: number | null
-  lost_positions: string | null
+  lost_positions: string
 }

@@ -1,6 +1,6 @@
 import type { ClientBase, Pool } from 'pg'
 import type { Logger } from '../runtime/logger.ts'
-import { recognizeServer, type ServerChange } from './recognize-server.ts'
+import { recognizeServer, type Asked, type ServerChange } from './recognize-server.ts'
 import { refuseStandby } from './refuse-standby.ts'
 
 /** A client's socket, which pg's types leave out. */
@@ -46,7 +46,7 @@ export class ServerWatch {
   }
 
   /** Asks again, because connections may have been broken. */
-  async recognize(database: Pick<Pool, 'query'>): Promise<void> {
+  async recognize(database: Asked): Promise<void> {
     if (this.#change === null) return
     const found = await recognizeServer(database, this.#actor, this.#change, this.#seen)
     if (found === null || found.change === this.#change) return
@@ -58,30 +58,16 @@ export class ServerWatch {
   }
 
   /** Shows a new connection to a standby the door, and asks any other which server it leads to; for the pool. */
-  readonly verify = (client: ClientBase, done: (fault?: Error) => void): void => {
-    refuseStandby(client, (fault) => {
-      if (fault !== undefined) {
-        done(fault)
-        return
-      }
-      const ignore = () => undefined
-      client.on('error', ignore)
-      this.recognize(client as unknown as Pick<Pool, 'query'>)
-        .then(
-          () => {
-            this.#clients.set(client, this.#change)
-            client.once('end', () => this.#clients.delete(client))
-            done()
-          },
-          (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
-        )
-        .finally(() => client.removeListener('error', ignore))
-    })
+  readonly verify = async (client: ClientBase): Promise<void> => {
+    await refuseStandby(client)
+    await this.recognize(client)
+    this.#clients.set(client, this.#change)
+    client.once('end', () => this.#clients.delete(client))
   }
 
   #tell({ epoch, timeline, fromTimeline, lostPositions }: ServerChange): void {
     const line = { epoch, timeline, from_timeline: fromTimeline }
-    if (lostPositions === null || lostPositions === 0n) this.#logger.warn(line, 'the database server changed')
+    if (lostPositions === 0n) this.#logger.warn(line, 'the database server changed')
     else
       this.#logger.error(
         { ...line, lost_positions: Number(lostPositions) },

@@ -20,17 +20,17 @@ const keepAliveMs = 30_000
  * The pool of connections. Every wait has an end: to connect, on the server, and on this side a little later, so that a
  * frozen server or a dead line is a failed statement and not a hung service.
  *
- * @param verify is shown each new connection before its first use, and may refuse it
+ * @param verify is shown each new connection before its first use, and refuses it by rejecting
  */
 export function createPool(
   connection: pg.PoolConfig,
   logger: Logger,
   connectionsMax: number,
-  verify: NonNullable<pg.PoolConfig['verify']>,
+  verify: (client: pg.ClientBase) => Promise<void>,
 ): pg.Pool {
   const pool = new ProvenPool({
     ...connection,
-    verify,
+    verify: (client, done) => void show(client, verify).then(done),
     max: connectionsMax,
     application_name: 'transaction-queue-proxy',
     connectionTimeoutMillis: 5_000,
@@ -45,4 +45,22 @@ export function createPool(
   // An idle connection that breaks is replaced at the next use; whoever has a statement on it hears by its rejection.
   pool.on('error', (error) => logger.debug({ reason: error.message }, 'idle connection lost'))
   return pool
+}
+
+/** Why the connection is refused; nothing if it is not. */
+async function show(
+  client: pg.ClientBase,
+  verify: (client: pg.ClientBase) => Promise<void>,
+): Promise<Error | undefined> {
+  // A connection that breaks fails the query on it and emits an error besides, which nobody else listens to yet.
+  const ignore = () => undefined
+  client.on('error', ignore)
+  try {
+    await verify(client)
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error))
+  } finally {
+    client.removeListener('error', ignore)
+  }
 }
