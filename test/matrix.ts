@@ -17,6 +17,9 @@ type Row = {
 
 type Sum = { passed: number; failed: number; skipped: number }
 
+/** What failed in each row, as its gate told it: told again at the end, where a reader looks first. */
+const failures: string[] = []
+
 /** What asks PostgreSQL for anything that one of its majors may do in another way. */
 const databaseSuites = [
   'test/log/*.test.ts',
@@ -77,8 +80,11 @@ async function runGate(node: string, environment: Row['environment'], args: stri
   })
   const ended = once(child, 'exit')
   let sum: Sum | null = null
+  let tellsFailures = false
   for await (const line of createInterface({ input: child.stdout })) {
     const found = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/.exec(line)
+    if (line.startsWith('== ')) tellsFailures = line === '== failed'
+    else if (tellsFailures && found === null && line !== '') failures.push(line)
     if (found === null) process.stdout.write(`${line}\n`)
     else sum = { passed: Number(found[1]), failed: Number(found[2]), skipped: Number(found[3] ?? 0) }
   }
@@ -95,6 +101,8 @@ function majorOf(version: string): string {
 function sumUp(): void {
   const add = (of: keyof Sum): number => sums.reduce((total, sum) => total + sum[of], 0)
   const total = { passed: add('passed'), failed: add('failed'), skipped: add('skipped') }
+  if (failures.length > 0) say('failed, in all rows')
+  for (const line of failures) process.stdout.write(`${line}\n`)
   process.stdout.write(`\n${describe(total)}\n`)
   process.exitCode = total.failed > 0 ? 1 : 0
 }

@@ -20,6 +20,9 @@ export interface Service {
   kill(signal: NodeJS.Signals): void
 }
 
+/** A test, or what stands in for one and has no assertions. */
+type Running = Pick<Test, 'teardown'> & Partial<Pick<Test, 'passing'>>
+
 /**
  * Runs the real service as a process of its own until the test ends, on a free port, with these settings and no others.
  *
@@ -27,7 +30,7 @@ export interface Service {
  *   it is added to
  */
 export async function startService(
-  t: Pick<Test, 'teardown'>,
+  t: Running,
   settings: Record<string, string>,
   standardOutput?: number | string,
 ): Promise<Service> {
@@ -41,6 +44,7 @@ export async function startService(
   t.teardown(async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
     await ended
+    if (t.passing?.() === false) tellEnd(output + errors)
   })
   const log = readLog(child)
   let output = ''
@@ -62,7 +66,7 @@ export async function startService(
 
 /** The same, and waits until it is ready: database, listener and consumer are up. */
 export async function startReadyService(
-  t: Pick<Test, 'teardown'>,
+  t: Running,
   settings: Record<string, string>,
   standardOutput?: number | string,
 ): Promise<Service> {
@@ -81,6 +85,12 @@ export async function readMetric(service: Service, name: string): Promise<number
   const response = await fetch(`${service.url}/metrics`, { headers: { accept: 'text/plain' } })
   const found = new RegExp(`^${name} (\\S+)$`, 'm').exec(await response.text())
   return Number(found?.[1])
+}
+
+/** The end of a failed test's service, beside its assertions: most faults are plain from it, and few come twice. */
+function tellEnd(output: string): void {
+  process.stderr.write(`# the end of the log of a service whose test failed:\n`)
+  for (const line of output.trimEnd().split('\n').slice(-80)) process.stderr.write(`#   ${line}\n`)
 }
 
 function readLog(child: ChildProcess): Record<string, unknown>[] {
