@@ -11,11 +11,21 @@ async function freezeStandby(postgres: OwnPostgres, isFrozen: boolean): Promise<
   const names = isFrozen ? 'a_standby_that_is_frozen' : ''
   await postgres.pool.query(`alter system set synchronous_standby_names = '${names}'`)
   await postgres.pool.query('select pg_reload_conf()')
-  await until('the setting to hold', async () => {
-    const { rows } = await postgres.pool.query<{ now: string }>(
-      `select current_setting('synchronous_standby_names') as now`,
+  if (isFrozen) await commitsWait(postgres)
+}
+
+/** The setting holds once the server's checkpointer has read it, whatever a session of its own says: so commits are tried. */
+async function commitsWait(postgres: OwnPostgres): Promise<void> {
+  let committing: Promise<void> | null = null
+  const ended = () => void (committing = null)
+  await until('a commit to wait for the standby', async () => {
+    committing ??= postgres.pool
+      .query(`select pg_logical_emit_message(true, 'is it confirmed?', '')`)
+      .then(ended, ended)
+    const { rows } = await postgres.pool.query(
+      `select from pg_stat_activity where wait_event = 'SyncRep' and query like '%is it confirmed?%'`,
     )
-    return rows[0]?.now === names
+    return rows.length > 0
   })
 }
 

@@ -128,6 +128,8 @@ async function awaitStandby(primary: OwnPostgres): Promise<void> {
       `select exists (select from pg_stat_replication where sync_state = 'sync') as answer`,
     ),
   )
+  // Commits wait only once the checkpointer has read the setting, which it does before its next checkpoint.
+  await primary.pool.query('checkpoint')
 }
 
 /** The process that receives the primary's WAL, once it streams; null while there is none. */
