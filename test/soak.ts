@@ -111,6 +111,10 @@ function toTable(figures: Figures): string {
       `memory of ${name}`,
       `${start} → ${middle} → ${end} MiB, settled ${settled}`,
     ]),
+    [
+      'in use of its heap',
+      `${figures.heapMiB.start} → ${figures.heapMiB.middle} → ${figures.heapMiB.end} MiB`,
+    ],
     ['faults', figures.faults.length],
     ['verify', figures.differences === null ? 'clean' : 'NOT CLEAN'],
   ]

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { whyNoApacheKafka } from '../support/apache-kafka/missing.ts'
-import { judge, summarizeMemory, type Figures } from './soak/judge.ts'
+import { judge, summarizeHeap, summarizeMemory, type Figures } from './soak/judge.ts'
 import { kinds, planFaults } from './soak/plan-faults.ts'
 import { runSoak } from './soak/run-soak.ts'
 
@@ -60,6 +60,7 @@ const clean: Figures = {
   duplicates: 0,
   missedWakeups: 0,
   memoryMiB: { 'instance 1': { start: 200, middle: 210, end: 220, settled: 200 } },
+  heapMiB: { start: 60, middle: 65, end: 62 },
   waitedInVain: [],
   differences: null,
 }
@@ -76,6 +77,9 @@ t.test('a run is right only if every figure is', async (t) => {
     { missedWakeups: 1 },
     { longestGap: { seconds: 76, atSeconds: 0 } },
     { memoryMiB: { 'instance 1': { start: 300, middle: 350, end: 400, settled: 400 } } },
+    { memoryMiB: {} },
+    { heapMiB: { start: 60, middle: 70, end: 80 } },
+    { heapMiB: { start: NaN, middle: NaN, end: NaN } },
     { waitedInVain: ['waited in vain'] },
     { differences: 'S1' },
   ]
@@ -108,4 +112,10 @@ t.test('memory counts from the second minute on, by the medians of three thirds'
     ),
     summary,
   )
+})
+
+t.test('of the heap the least of each third counts, from the second minute on', async (t) => {
+  const looks = [...Array<number>(60).fill(20), ...Array.from({ length: 300 }, (_, at) => 50 + (at % 50))]
+  t.same(summarizeHeap(looks), { start: 50, middle: 50, end: 50 })
+  t.same(summarizeHeap([9, 7, 8, 6, 5, 9]), { start: 7, middle: 6, end: 5 })
 })

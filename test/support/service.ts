@@ -80,7 +80,7 @@ export async function isReady(service: Service): Promise<void> {
   await until('the service to be ready', async () => (await fetch(`${service.url}/readyz`)).ok)
 }
 
-/** The value of a metric without labels, as Prometheus would read it. */
+/** The value of a metric, named with its labels if it has any, as Prometheus would read it. */
 export async function readMetric(service: Service, name: string): Promise<number> {
   const response = await fetch(`${service.url}/metrics`, { headers: { accept: 'text/plain' } })
   const found = new RegExp(`^${name} (\\S+)$`, 'm').exec(await response.text())

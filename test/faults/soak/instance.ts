@@ -17,6 +17,8 @@ export class Instance {
   readonly name: string
   /** The resident memory of its process, in MiB, at each look that found one. */
   readonly memoryMiB: number[] = []
+  /** What the old generation of its heap held, in MiB, at each look that was answered. */
+  readonly heapMiB: number[] = []
   readonly #t: Pick<Test, 'teardown'>
   readonly #options: InstanceOptions
   #service: Service | undefined
@@ -80,10 +82,13 @@ export class Instance {
     return this.#missedBefore + missed
   }
 
-  measure(): void {
-    if (this.#service === undefined) return
+  async measure(): Promise<void> {
+    const service = this.#service
+    if (service === undefined) return
     try {
-      this.memoryMiB.push(readMemory(this.#service.pid))
+      this.memoryMiB.push(readMemory(service.pid))
+      const bytes = await readMetric(service, 'nodejs_heap_space_size_used_bytes{space="old"}')
+      this.heapMiB.push(Math.round(bytes / 1024 / 1024))
     } catch {
       // It ends just now.
     }

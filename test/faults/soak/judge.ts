@@ -18,6 +18,8 @@ export interface Figures {
   duplicates: number
   missedWakeups: number
   memoryMiB: Record<string, Memory>
+  /** Of the instance that lives through the run. */
+  heapMiB: Heap
   /** What the end waited for in vain, a sentence each. */
   waitedInVain: string[]
   /** What `npm run verify` said, if it found anything. */
@@ -40,6 +42,13 @@ export interface Memory {
   settled: number
 }
 
+/** The least that the old generation of the heap held in each third of a run, in MiB: after a collection, what is in use. */
+export interface Heap {
+  start: number
+  middle: number
+  end: number
+}
+
 /** The one whose memory is judged: the other one is killed now and then, and begins anew. */
 export const lastingInstance = 'instance 1'
 
@@ -49,6 +58,8 @@ const standstillSecondsMax = 60
 const judgedFromSeconds = 300
 /** What the pools and the heap may still grow by after the first minute. */
 const growthMax = 1.25
+/** The same of what is in use; compiled code and the pools' last connections come late. */
+const heapGrowthMaxMiB = 16
 /** What the young generation and bursts of work explain by themselves: the bench's service had 370 MiB at most. */
 const plateauMiB = 370
 
@@ -74,22 +85,40 @@ export function judge(figures: Figures): string[] {
     longestGap.seconds <= gapSecondsMax,
     `For ${longestGap.seconds} s nothing was delivered, from second ${longestGap.atSeconds} on.`,
   )
-  const memory = figures.memoryMiB[lastingInstance]
-  if (memory !== undefined && figures.seconds >= judgedFromSeconds)
-    insist(
-      memory.end <= Math.max(memory.start * growthMax, plateauMiB),
-      `The memory of ${lastingInstance} went from ${memory.start} to ${memory.end} MiB.`,
-    )
+  if (figures.seconds >= judgedFromSeconds) problems.push(...judgeMemory(figures))
   insist(figures.differences === null, `verify found differences:\n${figures.differences ?? ''}`)
+  return problems
+}
+
+function judgeMemory({ memoryMiB, heapMiB }: Figures): string[] {
+  const { start, end } = memoryMiB[lastingInstance] ?? { start: NaN, end: NaN }
+  const problems: string[] = []
+  // Written so that a figure that is missing is a problem too.
+  if (!(end <= Math.max(start * growthMax, plateauMiB)))
+    problems.push(`The memory of ${lastingInstance} went from ${start} to ${end} MiB.`)
+  if (!(heapMiB.end <= heapMiB.start + heapGrowthMaxMiB))
+    problems.push(
+      `What the heap of ${lastingInstance} holds went from ${heapMiB.start} to ${heapMiB.end} MiB.`,
+    )
   return problems
 }
 
 /** @param looks in MiB, one a second; where there are enough of them, those of the first minute do not count. */
 export function summarizeMemory(looks: readonly number[]): Memory {
+  const [start, middle, end] = cutInThirds(looks).map(median)
+  return { start: start!, middle: middle!, end: end!, settled: looks.at(-1) ?? NaN }
+}
+
+/** @param looks in MiB, one a second, as those of the memory. */
+export function summarizeHeap(looks: readonly number[]): Heap {
+  const [start, middle, end] = cutInThirds(looks).map((third) => Math.min(...third))
+  return { start: start!, middle: middle!, end: end! }
+}
+
+function cutInThirds(looks: readonly number[]): number[][] {
   const counted = looks.length >= judgedFromSeconds ? looks.slice(60) : looks
   const third = Math.ceil(counted.length / 3)
-  const [start, middle, end] = [0, 1, 2].map((at) => median(counted.slice(at * third, (at + 1) * third)))
-  return { start: start!, middle: middle!, end: end!, settled: looks.at(-1) ?? NaN }
+  return [0, 1, 2].map((at) => counted.slice(at * third, (at + 1) * third))
 }
 
 function median(values: readonly number[]): number {

@@ -9,7 +9,14 @@ import { setUpLine, type Line } from '../../support/line.ts'
 import { startOwnPostgres } from '../../support/own-postgres.ts'
 import { inflict, type Parts } from './inflict.ts'
 import { Instance, type InstanceOptions } from './instance.ts'
-import { judge, lastingInstance, summarizeMemory, type Figures, type Inflicted } from './judge.ts'
+import {
+  judge,
+  lastingInstance,
+  summarizeHeap,
+  summarizeMemory,
+  type Figures,
+  type Inflicted,
+} from './judge.ts'
 import { produceAll } from './produce-all.ts'
 import { planFaults } from './plan-faults.ts'
 
@@ -51,7 +58,7 @@ export async function runSoak(t: Pick<Test, 'teardown'>, options: SoakOptions): 
   const parts = await setUp(t, { ...options, logFolder, onEnd, signal })
   say(`the logs of the instances are in ${logFolder} until a run is clean`)
   const instances = [parts.lasting, parts.replaced]
-  const looking = setInterval(() => instances.forEach((each) => each.measure()), 1_000)
+  const looking = setInterval(() => instances.forEach((each) => void each.measure()), 1_000)
   t.teardown(() => clearInterval(looking))
   const startedAt = Date.now()
   const producing = produceAll(parts.line, { seconds, rate, seed, signal })
@@ -69,6 +76,7 @@ export async function runSoak(t: Pick<Test, 'teardown'>, options: SoakOptions): 
     ...(await countLedger(parts.line, startedAt)),
     missedWakeups: (await parts.lasting.missedWakeups()) + (await parts.replaced.missedWakeups()),
     memoryMiB: Object.fromEntries(instances.map((each) => [each.name, summarizeMemory(each.memoryMiB)])),
+    heapMiB: summarizeHeap(parts.lasting.heapMiB),
   }
   const problems = judge(figures)
   if (problems.length === 0) await rm(logFolder, { recursive: true, force: true })
