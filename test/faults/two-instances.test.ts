@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { setUpLine, type Line } from '../support/line.ts'
 import { isReady, startReadyService, type Service } from '../support/service.ts'
@@ -11,16 +12,32 @@ async function countStarts(line: Line, instances: Service[]): Promise<number[]> 
     `select split_part(actor, '/', 1) as instance, count(*)::int as starts
       from message_events where type = 'attempt_started' group by 1`,
   )
-  const names = instances.map(({ log }) => log.find(({ event }) => event === 'started')?.instance)
-  return names.map((name) => rows.find(({ instance }) => instance === name)?.starts ?? 0)
+  return instances.map((each) => rows.find(({ instance }) => instance === nameOf(each))?.starts ?? 0)
 }
 
-/** How many instances have open attempts. */
-async function countOpen(line: Line): Promise<number> {
-  const { rows } = await line.pool.query<{ claimed_by: string }>(
-    `select distinct claimed_by from message_states where status = 'processing' and claimed_by like '%/fresh'`,
+function nameOf({ log }: Service): unknown {
+  return log.find(({ event }) => event === 'started')?.instance
+}
+
+async function countOpen(line: Line, instance: Service): Promise<number> {
+  const { rows } = await line.pool.query<{ open: number }>(
+    `select count(*)::int as open from message_states
+      where status = 'processing' and split_part(claimed_by, '/', 1) = $1`,
+    [nameOf(instance)],
   )
-  return rows.length
+  return rows[0]!.open
+}
+
+/** Freezes it in a moment in which it has attempts of which it does not know the outcome: all of them may just be being settled. */
+async function freezeAtWork(line: Line, instance: Service): Promise<void> {
+  await until('it to be frozen with open attempts', async () => {
+    instance.kill('SIGSTOP')
+    // What it has sent to the database is carried out all the same.
+    await sleep(1_000)
+    if ((await countOpen(line, instance)) > 0) return true
+    instance.kill('SIGCONT')
+    return false
+  })
 }
 
 t.test(
@@ -57,10 +74,13 @@ t.test(
     const settings = { ...line.settings, MAX_CONCURRENT: '20' }
     const frozen = await startReadyService(t, settings)
     await line.produce(200)
-    await startReadyService(t, settings)
+    const other = await startReadyService(t, settings)
     await line.produce(400)
-    await until('both to have open attempts', async () => (await countOpen(line)) === 2)
-    frozen.kill('SIGSTOP')
+    await until('both to have open attempts', async () => {
+      const open = await Promise.all([frozen, other].map((each) => countOpen(line, each)))
+      return open.every((count) => count > 0)
+    })
+    await freezeAtWork(line, frozen)
     await line.produce(100)
     // Its partitions come to the other one only after Kafka's session timeout.
     await line.settled(700)
