@@ -31,7 +31,7 @@ const databaseSuites = [
 const rows: readonly Row[] = [
   { node: '20.20.2', environment: {} },
   // The first row has both brokers; once on the real one is enough of these.
-  { node: '22.23.3', environment: { TEST_POSTGRES: '15', TEST_BROKER: 'apache' } },
+  { node: '22.23.3', environment: { TEST_POSTGRES: 'debian', TEST_BROKER: 'apache' } },
   { node: '24.21.0', environment: { TEST_POSTGRES: '16', TEST_BROKER: 'apache' } },
   { node: '24.21.0', environment: { TEST_POSTGRES: '17' }, files: databaseSuites },
 ]

@@ -8,7 +8,7 @@ import type { Binaries } from '../../src/embedded/postgres/find-binaries.ts'
 import { isAlive, signal, waitForEnd } from '../../src/embedded/postgres/process.ts'
 import type { TestDatabase } from './database.ts'
 import { findFreePort } from './free-port.ts'
-import { testBinaries } from './postgres.ts'
+import { testBinaries, testSettings } from './postgres.ts'
 
 export interface OwnPostgres extends TestDatabase {
   port: number
@@ -48,7 +48,7 @@ export async function startOwnPostgres(
     ...(given.binaries === undefined ? await testBinaries() : { binaries: given.binaries }),
   }
   const start = (settings = given.settings) =>
-    startPostgres({ ...options, settings: { shared_buffers: '32MB', ...settings } })
+    startPostgres({ ...options, settings: { ...testSettings, shared_buffers: '32MB', ...settings } })
   let server = await start()
   const pool = new pg.Pool({ connectionString: server.url })
   pool.on('error', () => undefined)

