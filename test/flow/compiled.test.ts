@@ -21,11 +21,17 @@ async function startStock(t: Test, settings: Record<string, string>): Promise<Ow
     settings: { ...stockSettings, 'pg_stat_statements.track': 'all', ...settings },
   })
   await postgres.pool.query('create extension pg_stat_statements')
+  // Functions that are their owner's count as what the owner asks, whoever calls them: the test calls some too.
+  await postgres.pool.query('alter role postgres set jit = off')
+  await postgres.pool.query('set jit = off')
   return postgres
 }
 
 /** What was compiled on behalf of a role; each with the number of compiled pieces. */
-async function compiled({ pool }: OwnPostgres, roles: string[]): Promise<{ query: string; pieces: number }[]> {
+async function compiled(
+  { pool }: OwnPostgres,
+  roles: string[],
+): Promise<{ query: string; pieces: number }[]> {
   const { rows } = await pool.query<{ query: string; pieces: number }>(
     `select left(query, 200) as query, jit_functions::int as pieces from pg_stat_statements
       where jit_functions > 0 and userid in (select oid from pg_roles where rolname = any ($1))`,
@@ -52,11 +58,15 @@ async function workADay(t: Test, line: Line, settings: Record<string, string>): 
   for (const { query, variables } of examples) {
     if (!/^query /m.test(query)) continue
     const answer = await ask(service, query, { ...variables, ...namesOne(query, id) })
-    t.match(answer, { errors: undefined }, query.split('\n', 1)[0])
+    t.match(answer, { errors: undefined }, nameOf(query))
   }
   t.ok((await fetch(`${service.url}/replay/${id}`, { method: 'POST' })).ok)
   await line.settled(100)
   await line.isClean(t)
+}
+
+function nameOf(query: string): string {
+  return /^query (\w+)/m.exec(query)?.[1] ?? query
 }
 
 /** The examples ask about a transaction of their own. */
@@ -86,7 +96,7 @@ async function rebuild(url: string): Promise<unknown> {
   return code
 }
 
-const mockFlags = ['--success', '0.5', '--status', '503', '--latency', '20']
+const mockFlags = ['--success', '0.5', '--latency', '20']
 
 t.test(
   'on a PostgreSQL that compiles whatever it can no session of ours has anything compiled',
@@ -103,8 +113,13 @@ t.test(
     t.equal(await rebuild(role.url), 0)
     t.same(await compiled(postgres, [owner.name, role.name]), [])
 
+    await postgres.pool.query('set jit = on')
     await postgres.pool.query('select count(*) from message_events')
-    t.ok((await compiled(postgres, ['postgres'])).length > 0, 'what the test asks is compiled')
+    const seen = await compiled(postgres, ['postgres'])
+    t.ok(
+      seen.some(({ query }) => query.endsWith('from message_events')),
+      'what the test asks is compiled',
+    )
   },
 )
 
