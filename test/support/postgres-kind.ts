@@ -10,13 +10,18 @@ export type PostgresKind =
   | { from: 'npm'; major: Major }
   /** The one that Debian's package installs, with Debian's defaults. */
   | { from: 'debian'; major: 15 }
+  /** The official image, in a container. */
+  | { from: 'container'; major: Major }
 
 export const postgresKind = readKind(process.env.TEST_POSTGRES)
 
 function readKind(text: string | undefined): PostgresKind {
   if (text === undefined || text === '') return { from: 'npm', major: embeddedMajor }
   if (text === 'debian') return { from: 'debian', major: 15 }
-  const major = majors.find((each) => String(each) === text)
-  if (major !== undefined) return { from: 'npm', major }
-  throw new Error(`TEST_POSTGRES is ${text}: it must be one of ${majors.join(', ')} and debian`)
+  const [, inContainer, number] = /^(container:)?(\d+)$/.exec(text) ?? []
+  const major = majors.find((each) => String(each) === number)
+  if (major !== undefined) return { from: inContainer ? 'container' : 'npm', major }
+  throw new Error(
+    `TEST_POSTGRES is ${text}: it must be debian, or one of ${majors.join(', ')}, with container: before it or without`,
+  )
 }

@@ -2,9 +2,10 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import { startPostgres, type RunningPostgres } from '../../src/embedded/postgres.ts'
+import { startPostgres, type PostgresOptions, type RunningPostgres } from '../../src/embedded/postgres.ts'
 import type { Binaries } from '../../src/embedded/postgres/find-binaries.ts'
 import { isErrno } from '../../src/embedded/postgres/process.ts'
+import { startContainerPostgres } from './container-postgres.ts'
 import { findDebianPostgres, stockSettings } from './debian-postgres.ts'
 import { fetchPostgres } from './fetch-postgres.ts'
 import { findFreePort } from './free-port.ts'
@@ -48,29 +49,33 @@ async function start(): Promise<RunningPostgres> {
 async function startOn(port: number): Promise<RunningPostgres> {
   await mkdir(folder, { recursive: true })
   await writeFile(portFile, String(port))
-  return startPostgres({
+  return startTestServer({
     dataDir: folder,
     port,
     user: 'postgres',
     password: 'postgres',
     database: 'postgres',
     // Two files at once with pools of their own, and tests that leave a prepared transaction open.
-    settings: { ...testSettings, max_connections: '300', max_prepared_transactions: '20' },
-    ...(await testBinaries()),
+    settings: { max_connections: '300', max_prepared_transactions: '20' },
   })
 }
 
-/** Goes to startPostgres wherever a test starts a server: nothing, or the binaries of what TEST_POSTGRES names. */
+/** Starts a server of the kind that TEST_POSTGRES names; with binaries of its own it is a process that runs these. */
+export async function startTestServer(options: PostgresOptions): Promise<RunningPostgres> {
+  if (postgresKind.from === 'container' && options.binaries === undefined)
+    return startContainerPostgres(postgresKind.major, options)
+  const settings = { ...(postgresKind.from === 'debian' && stockSettings), ...options.settings }
+  return startPostgres({ ...(await testBinaries()), ...options, settings })
+}
+
+/** The binaries of a server that is a process here: none for the embedded one. */
 export async function testBinaries(): Promise<{ binaries?: Binaries }> {
   if (postgresKind.from === 'debian') return { binaries: await findDebianPostgres() }
   return postgresKind.major === 18 ? {} : { binaries: await fetchPostgres(postgresKind.major) }
 }
 
-/** Goes there too: what the server of TEST_POSTGRES is told otherwise than the embedded one. */
-export const testSettings: Record<string, string> = postgresKind.from === 'debian' ? stockSettings : {}
-
 function nameKind(): (string | number)[] {
-  if (postgresKind.from === 'debian') return ['debian']
+  if (postgresKind.from !== 'npm') return [postgresKind.from, postgresKind.major]
   return postgresKind.major === 18 ? [] : [postgresKind.major]
 }
 
