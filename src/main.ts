@@ -89,7 +89,9 @@ async function live(run: Run, embedded: Embedded, signal: AbortSignal): Promise<
       onEvents: (wake) => run.options.events.on(wake),
     },
   )
-  process.stderr.write(banner(config, api.port, embedded))
+  // In production nobody stands before it, and whatever reads its log reads JSON.
+  if (config.production) logger.info({ host: config.api.host, port: api.port }, 'serving')
+  else process.stderr.write(banner(config, api.port, embedded))
 
   const broughtUp = await bringUp(run, signal)
   if (broughtUp !== null) {

@@ -23,6 +23,7 @@ type Service = {
   depends_on?: Record<string, { condition: string }>
   healthcheck?: { test: string[] }
   stop_grace_period?: string
+  logging?: { driver: string; options: Record<string, string> }
 }
 
 type Instruction = { name: string; rest: string }
@@ -52,11 +53,12 @@ function readInstructions(text: string): Instruction[] {
 
 /** What compose makes of `${NAME:-default}` where NAME is not set. */
 function interpolate(environment: Record<string, string | number> = {}): Record<string, string> {
-  const values = Object.entries(environment).map(([name, value]) => [
-    name,
-    String(value).replaceAll(/\$\{\w+:-([^}]*)\}/g, '$1'),
-  ])
+  const values = Object.entries(environment).map(([name, value]) => [name, interpolateText(String(value))])
   return Object.fromEntries(values) as Record<string, string>
+}
+
+function interpolateText(text: string): string {
+  return text.replaceAll(/\$\{\w+:-([^}]*)\}/g, '$1')
 }
 
 /** As .dockerignore is read: the last line that matches a path, or a folder that it lies in, decides. */
@@ -79,7 +81,10 @@ function copied(from: Instruction[]): string[] {
 }
 
 t.test('four services, each on its port of this machine and nowhere else', (t) => {
-  const ports = Object.entries(compose.services).map(([name, service]) => [name, ...service.ports])
+  const ports = Object.entries(compose.services).map(([name, service]) => [
+    name,
+    ...service.ports.map(interpolateText),
+  ])
   t.strictSame(ports.sort(), [
     ['app', '127.0.0.1:8000:8000'],
     ['kafka', '127.0.0.1:29092:29092'],
@@ -95,10 +100,37 @@ t.test('images are named to the last number, and ours is built from here', (t) =
   t.match(bases[0], /^node:22\.\d+\.\d+-\w+-slim$/)
   t.match(postgres?.image, /^postgres:18\.\d+$/)
   t.match(kafka?.image, /^apache\/kafka:4\.\d+\.\d+$/)
-  t.match([app?.build, mock?.build], ['.', '.'])
+  t.strictSame(
+    Object.keys(compose.services).filter((name) => compose.services[name]?.build !== undefined),
+    ['app'],
+    'what is built twice under one name has each start make the containers of the other anew',
+  )
   t.equal(app?.image, mock?.image)
   t.end()
 })
+
+t.test('what a container says is kept up to a limit', (t) => {
+  for (const [name, { logging }] of Object.entries(compose.services)) {
+    t.match(logging, { driver: 'json-file', options: { 'max-size': /^\d+m$/, 'max-file': /^\d+$/ } }, name)
+  }
+  t.end()
+})
+
+t.test(
+  'the README starts it in the background, waits until it is well, and starts two where each finds a port',
+  (t) => {
+    const readme = read('README.md')
+    const shells = [...readme.matchAll(/```sh\n([^`]*)```/g)].map(
+      ([, text]) => text?.trim().split('\n') ?? [],
+    )
+    const [first] = shells.find(([line]) => line?.startsWith('docker compose')) ?? []
+    t.equal(first, 'docker compose up --build --detach --wait')
+    const [, low, high] = /APP_PORTS=(\d+)-(\d+) docker compose up .*--scale app=2/.exec(readme) ?? []
+    t.ok(Number(high) > Number(low))
+    t.match(app?.ports, ['127.0.0.1:${APP_PORTS:-8000}:8000'])
+    t.end()
+  },
+)
 
 t.test('what the app needs is healthy before it starts, and each service can be asked', (t) => {
   t.strictSame(app?.depends_on, {

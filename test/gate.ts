@@ -11,7 +11,8 @@ import { kafkaKind, stopSharedKafka } from './support/kafka.ts'
 import { ensureTestPostgres, stopTestPostgres } from './support/postgres.ts'
 
 // `npm test`: everything that must hold before a commit, on the Node that runs it. All of it runs, whatever fails; the last line
-// sums it up. `--tests-only` leaves out what no Node makes a difference to, and so do named test files.
+// sums it up. `--tests-only` leaves out what no Node makes a difference to, and so do named test files. The containers have a Node of
+// their own.
 
 /**
  * Reads what `tap --reporter=tap` prints: TAP version 14, where a comment opens a subtest, four spaces indent it, and a point
@@ -149,7 +150,8 @@ async function runTests(files: readonly string[], broker: ReturnType<typeof kafk
   // One for each run, so that a matrix leaves them all.
   const output = join(root, '.tap', `gate-${process.versions.node}-${broker}.tap`)
   const log = createWriteStream(output)
-  const args = ['--reporter=tap', ...files]
+  const others = flags['tests-only'] ? ['--exclude=test/containers/*.test.ts'] : []
+  const args = ['--reporter=tap', ...(files.length > 0 ? files : others)]
   const child = spawn(installed('tap'), args, {
     cwd: root,
     // Programs that do not build are run from source, so that the tests say what is wrong with them.

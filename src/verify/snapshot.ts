@@ -17,7 +17,6 @@ const settings = {
   bytea_output: 'hex',
   standard_conforming_strings: 'on',
   work_mem: '64MB',
-  jit: 'off',
 }
 
 /**
@@ -41,6 +40,8 @@ export async function inSnapshot<Result>(
   await client.connect()
   try {
     await client.query('begin isolation level repeatable read, read only')
+    // By itself: where the compiler is quick to start, the next statement would be the first that it compiles.
+    await client.query('set local jit = off')
     await client.query(
       `select set_config(s.name, w.value, true)
         from jsonb_each_text($1) w (name, value) join pg_settings s on lower(s.name) = w.name`,

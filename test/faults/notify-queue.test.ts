@@ -1,13 +1,13 @@
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { otherMajor } from '../support/fetch-postgres.ts'
 import { setUpLine } from '../support/line.ts'
 import { startOwnPostgres, type OwnPostgres } from '../support/own-postgres.ts'
+import { postgresKind } from '../support/postgres-kind.ts'
 import { readMetric, startReadyService, type Service } from '../support/service.ts'
 import { until } from '../support/until.ts'
 
 // Before 17 the queue has 8 GB, and no setting makes it smaller.
-const skip = otherMajor !== null && otherMajor < 17
+const skip = postgresKind.major < 17
 
 type Status = {
   status: string

@@ -93,7 +93,8 @@ export async function formatNode(dataDir: string, options: ApacheKafkaOptions = 
   for (const name of Object.keys(options.listeners ?? {})) ports.set(name, await findFreePort())
   const propertiesPath = join(dataDir, 'server.properties')
   await mkdir(join(dataDir, 'logs'), { recursive: true })
-  await writeFile(propertiesPath, describeNode(dataDir, port, member, ports, options))
+  const properties = Object.entries(describeNode(dataDir, port, member, ports, options))
+  await writeFile(propertiesPath, properties.map((each) => `${each.join('=')}\n`).join(''))
   // Passwords may stand in it.
   await chmod(propertiesPath, 0o600)
   const clusterId = 'dHJhbnNhY3Rpb25zLXRlcw'
@@ -103,18 +104,19 @@ export async function formatNode(dataDir: string, options: ApacheKafkaOptions = 
   return { port, ports, heapMegabytes, classPath, propertiesPath, outputPath: join(dataDir, 'kafka.log') }
 }
 
-function describeNode(
+/** The lines of server.properties, by name. */
+export function describeNode(
   dataDir: string,
   port: number,
   { nodeId, controllerPorts }: ClusterMember,
   ports: ReadonlyMap<string, number>,
   options: ApacheKafkaOptions,
-): string {
+): Record<string, string | number> {
   const others = [...ports].map(([name, each]) => ({ name, address: `${name}://localhost:${each}` }))
   const plain = `PLAINTEXT://127.0.0.1:${port}`
   const clients = [plain, ...others.map((each) => each.address)].join(',')
   const protocols = { PLAINTEXT: 'PLAINTEXT', CONTROLLER: 'PLAINTEXT', ...options.listeners }
-  const properties: Record<string, string | number> = {
+  return {
     'process.roles': 'broker,controller',
     'node.id': nodeId,
     'controller.quorum.voters': [...controllerPorts].map(([id, each]) => `${id}@127.0.0.1:${each}`).join(','),
@@ -142,9 +144,6 @@ function describeNode(
     'share.coordinator.state.topic.min.isr': 1,
     ...options.properties,
   }
-  return Object.entries(properties)
-    .map(([name, value]) => `${name}=${value}\n`)
-    .join('')
 }
 
 /** Starts the node, or starts it again on what it had stored, and waits until it takes connections. */

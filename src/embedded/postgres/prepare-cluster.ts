@@ -122,7 +122,8 @@ async function refuseOtherVersion(cluster: string, binaries: Binaries): Promise<
 
 async function readMajor({ postgres }: Binaries): Promise<string> {
   const { stdout } = await run(postgres, ['--version'], { env: programEnvironment })
-  return /\b(\d+)[.\w]*\s*$/.exec(stdout)?.[1] ?? stdout.trim()
+  // Whoever builds it may add a word of his own: "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)".
+  return /\(PostgreSQL\) (\d+)/.exec(stdout)?.[1] ?? stdout.trim()
 }
 
 async function readVersion(cluster: string): Promise<string> {
