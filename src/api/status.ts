@@ -104,6 +104,8 @@ function findFaults(health: Health, { fault, unconfirmedSeconds }: Standing): st
     )
   if (!health.listener.up) faults.push('The listener is down.')
   if (!health.consumer.up) faults.push('The consumer is down.')
+  if (health.consumer.topicMissing)
+    faults.push('Kafka has no such topic as KAFKA_TOPIC names: correct it, or create the topic.')
   else if (readsNothing(health.consumer))
     faults.push('Kafka hands over none of the partitions of this instance.')
   const { unread } = health.consumer
@@ -130,6 +132,7 @@ function describe({ listener, consumer, lanes, draining, starting }: Health) {
     consumer: {
       up: consumer.up,
       state: consumer.state,
+      topic_missing: consumer.topicMissing,
       assigned: consumer.assigned,
       unread: consumer.unread,
       waiting: consumer.waiting.map(({ partition, reason, waitingMs }) => ({
