@@ -102,7 +102,7 @@ function findFaults(health: Health, { fault, unconfirmedSeconds }: Standing): st
     faults.push(
       `Commits wait for a synchronous standby that does not confirm, one for ${Math.floor(unconfirmedSeconds)} s.`,
     )
-  if (!health.listener.up) faults.push('The listener is down.')
+  if (!health.listener.up) faults.push(explainListener(health.listener))
   if (!health.consumer.up) faults.push('The consumer is down.')
   if (health.consumer.topicMissing)
     faults.push('Kafka has no such topic as KAFKA_TOPIC names: correct it, or create the topic.')
@@ -112,6 +112,10 @@ function findFaults(health: Health, { fault, unconfirmedSeconds }: Standing): st
   if (unread.length > 0)
     faults.push(`No member of the consumer group reads ${namePartitions(unread)}; the log says who leads it.`)
   return faults
+}
+
+function explainListener({ lastError }: Health['listener']): string {
+  return lastError === null ? 'The listener is down.' : `The listener is down: ${mask(lastError)}.`
 }
 
 /** One partition that waits for Kafka is like one that is stopped; without any, no work comes. */
