@@ -134,6 +134,7 @@ async function measureLatency(
   rate: number,
   seconds: number,
 ): Promise<Latency> {
+  await fill(parts, 0, null)
   const client = await connect(parts)
   const service = await startService(parts, settings)
   await untilReady(service.url)
@@ -175,12 +176,14 @@ async function prepareFinished(
   settings: Record<string, string>,
   finished: number,
 ): Promise<void> {
+  await fill(parts, 0, null)
   const service = await startService(parts, settings)
   await untilReady(service.url)
   await service.stop()
   await generateMessages(parts.databaseUrl, { count: finished, scripts: onlyDelivered, days: 1 })
 }
 
+/** Makes the topic too, which a service never does. */
 async function fill(parts: Parts, count: number, rate: number | null): Promise<void> {
   const produced = await produce({
     brokers: [parts.broker],

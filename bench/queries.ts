@@ -58,6 +58,7 @@ function dependencies(database: pg.Pool): Parameters<typeof serve>[1] {
         state: 'running',
         up: true,
         lastError: null,
+        topicMissing: false,
         assigned: [],
         unread: [],
         waiting: [],

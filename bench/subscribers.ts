@@ -75,6 +75,8 @@ type Wanted = { subscribers: number; slow: number; messages: number; transports:
 
 /** From the first delivery to the last, over all who read. The service's CPU includes the line that delivers the messages. */
 async function measure(parts: Parts, { subscribers, slow, messages, transports }: Wanted): Promise<Figures> {
+  const into = { brokers: [parts.broker], topic, rate: null, prefix: null, acksPath: null }
+  await produce({ ...into, count: 0 })
   const service = await startService(parts, { LOG_LEVEL: 'warn' })
   await untilReady(service.url)
   const readers: Subscriber[] = []
@@ -87,7 +89,7 @@ async function measure(parts: Parts, { subscribers, slow, messages, transports }
   const [cpuBefore, serviceMiBBefore] = [readCpu(parts, service.pid).service, readMemory(service.pid)]
   let serviceMiBMost = serviceMiBBefore
   const beganAt = performance.now()
-  await produce({ brokers: [parts.broker], topic, count: messages, rate: null, prefix: null, acksPath: null })
+  await produce({ ...into, count: messages })
   const deadline = performance.now() + 600_000
   while (readers.some(({ seen }) => seen < events) && performance.now() < deadline) {
     await sleep(100)

@@ -114,6 +114,7 @@ async function startParts(config: Config, logger: Logger): Promise<Embedded> {
     broker: config.kafka.brokers === null,
     mock: config.downstream.url === null,
     dataDir: config.dataDir,
+    topic: config.kafka.topic,
     logger,
   })
 }
@@ -208,6 +209,7 @@ function health({ service, startingUp }: Run, draining: boolean): Health {
       state: 'starting',
       up: false,
       lastError: null,
+      topicMissing: false,
       assigned: [],
       unread: [],
       waiting: [],

@@ -1,4 +1,5 @@
 import { advanceIds } from './log/advance-ids.ts'
+import { findOtherDatabase } from './log/find-other-database.ts'
 import { inspectGround } from './log/inspect-ground.ts'
 import { inspectLog } from './log/inspect-log.ts'
 import { inspectServer } from './log/inspect-server.ts'
@@ -24,6 +25,7 @@ export async function prepareDatabase(
   onStep('PostgreSQL')
   await refusePooler(options)
   const server = await inspectServer(database)
+  await awaitSameDatabase(options)
   if (server.faults.length > 0) throw new StartRefused(server.faults.join('\n'))
   for (const warning of server.warnings) logger.warn(warning)
   onStep('migrations')
@@ -51,6 +53,25 @@ async function refusePooler({ config, connection }: ServiceOptions): Promise<voi
     `${listenUrl === null ? 'DATABASE_URL' : 'LISTEN_DATABASE_URL'} leads to a connection pooler, which drops LISTEN: ` +
       'name a direct connection in LISTEN_DATABASE_URL.',
   )
+}
+
+/**
+ * Before anything is migrated. Waited for and not refused: during a failover one name may lead to the new server before another does.
+ */
+async function awaitSameDatabase({ config, connection, database }: ServiceOptions): Promise<void> {
+  const { listenUrl, migrateUrl } = config.database
+  for (const [name, connectionString] of [
+    ['LISTEN_DATABASE_URL', listenUrl],
+    ['MIGRATE_DATABASE_URL', migrateUrl],
+  ] as const) {
+    if (connectionString === null) continue
+    const other = await findOtherDatabase({ ...connection, connectionString }, database)
+    if (other !== null)
+      throw new StartWaits(
+        `${name} leads to another database than DATABASE_URL, or to one of the same name (${other}) on another server: ` +
+          'name the same one.',
+      )
+  }
 }
 
 /** The owner's; else, where there is a direct connection of the same role beside a pooler, that one. */

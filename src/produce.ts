@@ -68,7 +68,7 @@ const usage = `Usage: npm run produce -- [--count N] [--rate R] [--brokers B] [-
 
 Sends test transactions to a Kafka topic, making the topic if it is missing.
 
-  --count N    how many (default 100)
+  --count N    how many (default 100); with 0 it only makes the topic
   --rate R     how many a second (default: as fast as they go)
   --brokers B  host:port, or a comma list of them (default: KAFKA_BROKER, else the embedded broker)
   --topic T    the topic (default: KAFKA_TOPIC)
@@ -237,8 +237,8 @@ function readOptions(): ProduceOptions | 'help' {
   })
   if (values.help) return 'help'
   const count = Number(values.count)
-  if (!Number.isSafeInteger(count) || count < 1)
-    throw new Error(`--count must be a whole number above 0, not ${values.count}.`)
+  if (!Number.isSafeInteger(count) || count < 0)
+    throw new Error(`--count must be a whole number, not ${values.count}.`)
   const rate = values.rate === undefined ? null : Number(values.rate)
   if (rate !== null && !(rate > 0 && rate < Infinity))
     throw new Error(`--rate must be a number above 0, not ${values.rate ?? ''}.`)

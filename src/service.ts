@@ -3,6 +3,7 @@ import type { Config } from './config.ts'
 import { createDeliverer } from './deliver/deliver.ts'
 import { dispatch } from './dispatch/dispatch.ts'
 import { consume } from './ingest/consume.ts'
+import { notify } from './log/notify.ts'
 import { registerInstance } from './log/register-instance.ts'
 import type { ServerWatch } from './log/server-watch.ts'
 import type { InstanceId } from './message/message.ts'
@@ -64,6 +65,7 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
       else if (channel === 'partition_decided') decisions.give()
       else events.give()
     },
+    notifyAsWriter: (channel, payload) => notify(database, channel, payload),
     onAlive: (other) => presence.hear(other),
     onUp: (reconnect) => {
       presence.begin()

@@ -158,7 +158,14 @@ t.test('the settings of the app are all there are of production, and each has a 
     Object.keys(settings).filter((name) => !(name in defaults)),
     [],
   )
-  t.notOk(app?.command, 'what the image runs is what the app runs')
+  const runs = JSON.parse(lastStage.find(({ name }) => name === 'CMD')?.rest ?? '[]') as string[]
+  const [shell, flag, script] = app?.command ?? []
+  t.strictSame([shell, flag], ['sh', '-c'])
+  t.equal(
+    script,
+    `node dist/produce.js --count 0; exec ${runs.join(' ')}`,
+    'it makes the topic, and then runs what the image runs',
+  )
   const built = lastStage.find(({ name }) => name === 'ENV')?.rest ?? ''
   t.match(built, 'NODE_ENV=production')
   const answer = configure({ ...settings, NODE_ENV: 'production' })

@@ -12,6 +12,8 @@ export type Health = {
     readonly state: string
     readonly up: boolean
     readonly lastError: string | null
+    /** Whether Kafka says that there is no such topic. */
+    readonly topicMissing: boolean
     readonly assigned: readonly number[]
     /** The topic's partitions that no member of the consumer group reads. */
     readonly unread: readonly number[]

@@ -102,14 +102,20 @@ function findFaults(health: Health, { fault, unconfirmedSeconds }: Standing): st
     faults.push(
       `Commits wait for a synchronous standby that does not confirm, one for ${Math.floor(unconfirmedSeconds)} s.`,
     )
-  if (!health.listener.up) faults.push('The listener is down.')
+  if (!health.listener.up) faults.push(explainListener(health.listener))
   if (!health.consumer.up) faults.push('The consumer is down.')
+  if (health.consumer.topicMissing)
+    faults.push('Kafka has no such topic as KAFKA_TOPIC names: correct it, or create the topic.')
   else if (readsNothing(health.consumer))
     faults.push('Kafka hands over none of the partitions of this instance.')
   const { unread } = health.consumer
   if (unread.length > 0)
     faults.push(`No member of the consumer group reads ${namePartitions(unread)}; the log says who leads it.`)
   return faults
+}
+
+function explainListener({ lastError }: Health['listener']): string {
+  return lastError === null ? 'The listener is down.' : `The listener is down: ${mask(lastError)}.`
 }
 
 /** One partition that waits for Kafka is like one that is stopped; without any, no work comes. */
@@ -130,6 +136,7 @@ function describe({ listener, consumer, lanes, draining, starting }: Health) {
     consumer: {
       up: consumer.up,
       state: consumer.state,
+      topic_missing: consumer.topicMissing,
       assigned: consumer.assigned,
       unread: consumer.unread,
       waiting: consumer.waiting.map(({ partition, reason, waitingMs }) => ({

@@ -2,6 +2,7 @@ import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
 import type { Logger } from '../runtime/logger.ts'
+import { makeTopic } from './make-topic.ts'
 import { startPart } from './part.ts'
 import { startPostgres } from './postgres.ts'
 import { isAlive, isErrno, startOf } from './postgres/process.ts'
@@ -11,6 +12,8 @@ export interface EmbeddedOptions {
   broker: boolean
   mock: boolean
   dataDir: string
+  /** What the service reads, made on the embedded broker. */
+  topic: string
   logger: Logger
 }
 
@@ -47,7 +50,7 @@ interface Started {
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const wanted = [
     ...(options.postgres ? [() => startDatabase(options.dataDir)] : []),
-    ...(options.broker ? [() => startBroker(options.dataDir)] : []),
+    ...(options.broker ? [() => startBroker(options)] : []),
     ...(options.mock ? [() => startMock(options.dataDir)] : []),
   ]
   const release = wanted.length > 0 ? await takeOwnership(resolve(options.dataDir)) : () => Promise.resolve()
@@ -91,7 +94,7 @@ async function startDatabase(dataDir: string): Promise<Started> {
   return { name: 'postgres', ...(await startPostgres({ dataDir, port: postgresPort, ...account })) }
 }
 
-async function startBroker(dataDir: string): Promise<Started> {
+async function startBroker({ dataDir, topic }: EmbeddedOptions): Promise<Started> {
   const part = await startPart({
     name: 'broker',
     script: 'broker',
@@ -101,6 +104,7 @@ async function startBroker(dataDir: string): Promise<Started> {
     ready: accepts,
     remedy: 'stop that program, or set KAFKA_BROKER',
   })
+  await makeTopic(`${host}:${brokerPort}`, topic)
   return { name: 'broker', ...part }
 }
 

@@ -150,16 +150,17 @@ export class Assignment {
     this.follow(isOfRecords ? this.#settleDoubt(place, errorCode) : this.#release(place, place.refusals))
   }
 
-  /** The broker answered with what it has, if only with nothing. */
-  answer(partition: number, highWatermark: bigint): void {
+  /** The broker answered with what it has from that offset on, if only with nothing. */
+  answer(partition: number, highWatermark: bigint, from: bigint): void {
     const { metrics, topic } = this.#options
     const place = this.#places.get(partition)
     if (place === undefined || place.stopped) return
     place.refusals = 0
     place.refusal = null
     place.silentMs = 0
-    if (place.next === null) return
-    metrics.consumerLag.set({ topic, partition }, Math.max(0, Number(highWatermark - place.next)))
+    // Of a partition without a record nothing is stored, and it has a lag all the same.
+    const next = place.next ?? from
+    metrics.consumerLag.set({ topic, partition }, Math.max(0, Number(highWatermark - next)))
   }
 
   /** Reads no further, because PostgreSQL says that the partition is stopped. */

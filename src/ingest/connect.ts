@@ -49,8 +49,11 @@ export function createConsumer(kafka: Kafka, groupId: string, logger: Logger): C
     // Eight full slices of typical records.
     maxBytesPerPartition: 1024 * 1024,
     maxBytes: 10 * 1024 * 1024,
-    // How late it is noticed that another broker leads a partition, where no broker says so. One small request.
+    // How late it is noticed that another broker leads a partition, where no broker says so, and that there are more partitions. One
+    // small request.
     metadataMaxAge: 5_000,
+    // By asking for a topic whose name is misspelt, kafkajs would have a default broker make it, with the broker's own settings.
+    allowAutoTopicCreation: false,
     // Joins are tried for long, because a member that gives up in the middle of one holds up the others for a session.
     retry: { retries: 10, restartOnFailure: () => Promise.resolve(false) },
   })

@@ -1,4 +1,5 @@
 import { wait } from '../runtime/wait.ts'
+import { explainMissing } from './explain-stop.ts'
 import { reasonOf, type Health } from './health.ts'
 import { runSession, type ConsumeOptions } from './run-session.ts'
 import { registerCodecs } from './unpack/register-codecs.ts'
@@ -29,6 +30,7 @@ export function consume(options: ConsumeOptions): Consumer {
   const health: Health = {
     state: 'starting',
     lastError: null,
+    topicMissing: false,
     assigned: [],
     unread: [],
     waiting: [],
@@ -52,7 +54,7 @@ async function supervise(options: ConsumeOptions, health: Health, stopping: Abor
     try {
       await runSession(options, health, stopping)
     } catch (error) {
-      const reason = reasonOf(error)
+      const reason = health.topicMissing ? explainMissing(kafka.topic) : reasonOf(error)
       const hadJoined = hasJoined(health)
       failures = hadJoined ? 1 : failures + 1
       const restartInMs = Math.min(restartMs.max, restartMs.first * 2 ** (failures - 1))

@@ -67,6 +67,11 @@ export function explainCorrupt(of: Partition, next: bigint, error: string): Faul
   }
 }
 
+/** Kafka knows no such topic. It is not made by whoever reads it: a misspelt name would look like a topic without payments. */
+export function explainMissing(topic: string): string {
+  return `Kafka has no topic ${topic}: correct KAFKA_TOPIC, or create the topic; this service never does.`
+}
+
 function nameOffsets(from: bigint, next: bigint): string {
   return next - from === 1n ? `offset ${from}` : `offsets ${from} to ${next - 1n}`
 }

@@ -6,6 +6,8 @@ export type Health = {
   state: ConsumerState
   /** What it last failed on; null again as soon as it runs. */
   lastError: string | null
+  /** Whether Kafka said, when it was last asked, that there is no such topic. */
+  topicMissing: boolean
   assigned: number[]
   /** The topic's partitions that no member of the group reads. */
   unread: number[]

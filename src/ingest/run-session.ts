@@ -86,9 +86,9 @@ export async function runSession(
         noteStaleLeaders(topic)
         assignment.refuse(partition, errorCode)
       },
-      answered: (partition, highWatermark) => {
+      answered: (partition, highWatermark, from) => {
         heard()
-        assignment.answer(partition, highWatermark)
+        assignment.answer(partition, highWatermark, from)
       },
     }),
     onLostCoordinator((of, error) => {

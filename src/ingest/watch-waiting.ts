@@ -19,7 +19,8 @@ export type WaitingOptions = {
 const tickMs = 1_000
 
 /**
- * Shows which of this member's partitions Kafka keeps from being read, and says once when that begins and once when it ends.
+ * Shows which of this member's partitions Kafka keeps from being read, and says once when that begins and once when it ends; and
+ * whether Kafka has the topic at all.
  * Each has a sign of life of its own: a fetch from one broker says nothing of what another one leads.
  *
  * @returns ends the watch
@@ -34,7 +35,9 @@ export function watchWaiting({
 }: WaitingOptions): () => void {
   let leaders: Leaders = new Map()
   const forget = onLeaders((of, found) => {
-    if (of === topic) leaders = found
+    if (of !== topic) return
+    health.topicMissing = found === null
+    leaders = found ?? new Map()
   })
   const asked = watchFetches(consumer)
   const timer = setInterval(() => {

@@ -16,6 +16,8 @@ export type ListenOptions = {
   /** Every LISTEN is in effect; what was committed before may have gone unheard: look now. */
   onUp(reconnect: boolean): void
   onDown?(reason: string): void
+  /** Notifies where what is listened for is committed: the listener is up only as long as it hears that. */
+  notifyAsWriter?: (channel: string, payload: string) => Promise<void>
   /** Another instance gave a sign of life: each does every `heartbeatMs`. */
   onAlive?(instance: string): void
   logger: Logger
@@ -112,6 +114,8 @@ class KeptListener implements Listener {
       this.#goUp()
       while (await wait(heartbeatMs, session.over)) {
         await session.beat()
+        // Not waited for: it is as slow as the work that is written. What it finds ends the session.
+        session.prove().catch(() => undefined)
         this.#heardAt = performance.now()
         // Not before the first heartbeat: sessions that die young are failures too, and their successors wait longer.
         this.#failures = 0
@@ -123,7 +127,8 @@ class KeptListener implements Listener {
   }
 
   #createSession(): Session {
-    const { connectionString, ssl, channels, instance, timeoutMs = timeoutDefaultMs } = this.#options
+    const { connectionString, ssl, channels, instance, notifyAsWriter } = this.#options
+    const { timeoutMs = timeoutDefaultMs } = this.#options
     return new Session({
       connectionString,
       ssl,
@@ -131,6 +136,7 @@ class KeptListener implements Listener {
       applicationName: `transaction-queue-proxy listen ${instance}`,
       timeoutMs,
       instance,
+      ...(notifyAsWriter && { notifyAsWriter }),
       onAlive: (other) => this.#options.onAlive?.(other),
       onNotify: (channel) => {
         this.#heardAt = performance.now()

@@ -13,6 +13,8 @@ export type SessionOptions = {
   instance: string
   /** Bounds each step: connecting, each LISTEN, each heartbeat. */
   timeoutMs: number
+  /** Notifies where what is listened for is committed, which this session does not write to. */
+  notifyAsWriter?: (channel: string, payload: string) => Promise<void>
   onNotify(channel: string): void
   /** A heartbeat of another instance was heard. */
   onAlive(instance: string): void
@@ -20,6 +22,10 @@ export type SessionOptions = {
 
 /** One for all instances, so that each hears of the others: who is heard is alive, whatever a clock says of its leases. */
 const heartbeatChannel = 'instance_alive'
+
+const unheard =
+  'what is notified through DATABASE_URL is not heard: LISTEN_DATABASE_URL, or the name in both, must lead to the same ' +
+  'database of the same server'
 
 /** How long a closing session waits for the server to close its end; a half-open one never sees that. */
 const closeTimeoutMs = 500
@@ -42,7 +48,10 @@ export class Session {
   readonly #over = new AbortController()
   // Nobody else knows it: what arrives with it can only be our own heartbeat.
   readonly #secret = randomUUID()
+  readonly #proof = randomUUID()
   #heartbeatHeard = () => {}
+  #proofHeard = () => {}
+  #isProving = false
 
   constructor(options: SessionOptions) {
     this.#options = options
@@ -82,6 +91,7 @@ export class Session {
       await this.#step('LISTEN', this.#subscriber.listenTo(channel))
     }
     await this.beat()
+    await this.prove()
   }
 
   /**
@@ -103,6 +113,27 @@ export class Session {
     )
   }
 
+  /**
+   * Has a notification sent where work is written, and waits to hear it: a session that hears itself may be on another database, or on
+   * a server that was the primary before. Where none can be sent nothing is proven, and whoever works there hears of it by itself.
+   */
+  async prove(): Promise<void> {
+    const { notifyAsWriter, instance, timeoutMs } = this.#options
+    if (notifyAsWriter === undefined || this.#isProving) return
+    this.#isProving = true
+    const heard = new Promise<void>((resolve) => {
+      this.#proofHeard = resolve
+    })
+    const sent = notifyAsWriter(heartbeatChannel, `${instance} ${this.#proof}`).then(
+      () => true,
+      () => false,
+    )
+    // One that hangs is waited for by the next.
+    void sent.finally(() => (this.#isProving = false))
+    const isSent = await Promise.race([sent, wait(timeoutMs, this.over).then(() => false)])
+    if (isSent) await this.#step('proof', heard, unheard)
+  }
+
   /** Ends the session at once and waits for nothing. The first reason is the one that `over` keeps. */
   drop(reason: Error): void {
     this.#over.abort(reason)
@@ -121,17 +152,20 @@ export class Session {
   #hear(payload: string): void {
     const [instance = '', secret] = payload.split(' ')
     if (secret === this.#secret) this.#heartbeatHeard()
+    else if (secret === this.#proof) this.#proofHeard()
     else this.#options.onAlive(instance)
   }
 
   /** Waits for one step of the session, but no longer than `timeoutMs` and than the session itself. */
-  async #step(name: string, work: Promise<unknown> | undefined): Promise<void> {
+  async #step(
+    name: string,
+    work: Promise<unknown> | undefined,
+    fault = `${name} took longer than ${this.#options.timeoutMs} ms`,
+  ): Promise<void> {
     let late: NodeJS.Immediate | undefined
     const timer = setTimeout(() => {
       // After this process was frozen, or blocked, the answer may wait in the socket: it is read before this runs.
-      late = setImmediate(() =>
-        this.drop(new Error(`${name} took longer than ${this.#options.timeoutMs} ms`)),
-      )
+      late = setImmediate(() => this.drop(new Error(fault)))
     }, this.#options.timeoutMs)
     try {
       await unlessOver(this.over, work)

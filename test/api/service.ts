@@ -20,6 +20,7 @@ export const well: Health = {
     state: 'running',
     up: true,
     lastError: null,
+    topicMissing: false,
     assigned: [0, 1],
     unread: [],
     waiting: [],

@@ -21,6 +21,7 @@ t.test('a service at work is healthy, ready and alive, and says what its parts d
     consumer: {
       up: true,
       state: 'running',
+      topic_missing: false,
       assigned: [0, 1],
       unread: [],
       waiting: [],
@@ -51,6 +52,7 @@ t.test(
       [{ ...well, listener: { up: false, ageMs: null, lastError: 'reset' } }, /listener/],
       [{ ...well, consumer: { ...well.consumer, up: false, state: 'crashed' } }, /consumer/],
       [{ ...well, consumer: { ...well.consumer, unread: [2, 5] } }, /No member .* reads partitions 2 and 5/],
+      [{ ...well, consumer: { ...well.consumer, topicMissing: true } }, /no such topic as KAFKA_TOPIC/],
       [{ ...well, consumer: { ...well.consumer, waiting: [0, 1].map(waitingPartition) } }, /none of the/],
       [{ ...well, draining: true }, /[Dd]raining/],
       [{ ...well, starting: 'Kafka' }, /waiting for Kafka/],

@@ -90,7 +90,7 @@ t.test('what is wrong with the command line is said in one line, and ends with 1
   const refused: [string[], RegExp][] = [
     [['--cuont', '3'], /^Unknown option '--cuont'; --help lists what there is\.$/m],
     [['7'], /^Unexpected argument '7'/],
-    [['--count', '0'], /^--count must be a whole number above 0, not 0\.$/m],
+    [['--count', '0.5'], /^--count must be a whole number, not 0\.5\.$/m],
     [['--count', '1e99'], /^--count must be/],
     [['--rate', 'fast'], /^--rate must be a number above 0, not fast\.$/m],
   ]

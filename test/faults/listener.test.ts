@@ -1,7 +1,8 @@
 import t from 'tap'
+import { database } from '../support/database.ts'
 import { setUpLine } from '../support/line.ts'
 import { startProxy } from '../support/proxy.ts'
-import { readMetric, startReadyService } from '../support/service.ts'
+import { readMetric, startReadyService, startService } from '../support/service.ts'
 import { until } from '../support/until.ts'
 import { addressOf, throughPort } from '../wake/start-listener.ts'
 
@@ -35,3 +36,22 @@ t.test('what became due while only the LISTEN session was gone is picked up when
   t.equal(await readMetric(service, 'missed_wakeups_total'), 0)
   await line.isClean(t)
 })
+
+for (const name of ['LISTEN_DATABASE_URL', 'MIGRATE_DATABASE_URL']) {
+  t.test(`${name} that leads to another database is told, and nothing is migrated there`, async (t) => {
+    const line = await setUpLine(t)
+    const other = await database(t, { empty: true })
+    const service = await startService(t, { ...line.settings, [name]: other.url })
+    const sentence = new RegExp(`${name} leads to another database than DATABASE_URL`)
+    await until('the reason to be told', () =>
+      service.log.some(
+        ({ event, reason }) => event === 'waiting for PostgreSQL' && sentence.test(String(reason)),
+      ),
+    )
+    const status = await fetch(`${service.url}/status`)
+    t.equal(status.status, 503)
+    t.match(await status.json(), { status: 'unhealthy', detail: sentence })
+    const { rows } = await other.pool.query("select from pg_class where relname = 'schema_migrations'")
+    t.equal(rows.length, 0)
+  })
+}

@@ -74,6 +74,12 @@ t.test('a topic that was created anew is read as its next incarnation while the 
   await line.produce(30)
   await line.settled(30)
   await admin.deleteTopics({ topics: [line.topic] })
+  await until('the missing topic to be told', async () => {
+    const status = await fetch(`${service.url}/status`)
+    return status.status === 503 && /Kafka has no such topic/.test(await status.text())
+  })
+  t.notOk((await admin.listTopics()).includes(line.topic), 'the service does not make it')
+  await line.produce(0)
   await until('every partition to be stopped', async () => (await readStopped(service)).length === 3)
   for (const partition of [0, 1, 2]) {
     const ran = await decide(line, [

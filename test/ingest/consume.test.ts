@@ -185,20 +185,54 @@ t.test('it waits for Kafka, one line a try', async (t) => {
   t.match(deaf.health(), { state: 'stopped' })
 })
 
-t.test('it waits for the topic', async (t) => {
+t.test('it waits for a topic that is not there, never makes it, and says so', async (t) => {
   const { pool } = await database(t)
   const topic = await createTopic(t, brokers, 1)
   const later = { ...topic, topic: `${topic.topic}-later` }
   const consumer = startConsumer(t, later, pool)
-  // A broker may make the topic when it is asked for it first; the others are waited for.
-  const isMade = async () => (await topic.admin.listTopics()).includes(later.topic)
-  const isWaiting = () => consumer.lines.some((line) => line.event === 'waiting for Kafka')
-  await until(async () => isWaiting() || (await isMade()))
-  await topic.admin.createTopics({ topics: [{ topic: later.topic, numPartitions: 1 }] })
-  await produce(later, 0, ['a'])
+  await until(() => consumer.lines.filter(({ event }) => event === 'waiting for Kafka').length === 3)
+  t.match(consumer.lines.at(-1), { reason: `Kafka has no topic ${later.topic}: correct KAFKA_TOPIC` })
+  t.match(consumer.health(), { up: false, topicMissing: true, lastError: /^Kafka has no topic/ })
+  t.notOk((await topic.admin.listTopics()).includes(later.topic), 'nobody made it')
+
+  await topic.admin.createTopics({
+    topics: [{ topic: later.topic, numPartitions: 5 }],
+    waitForLeaders: false,
+  })
+  await until(() => consumer.health().assigned.length === 5)
+  await produce(later, 4, ['a'])
   await until(async () => (await countRecords(pool, later.topic)) === 1)
-  t.match(consumer.health(), { state: 'running', lastError: null })
+  await until(() => consumer.health().state === 'running')
+  t.match(consumer.health(), { lastError: null, topicMissing: false })
 })
+
+t.test(
+  'a topic that is deleted while it is read is not made again, and read on when it is there',
+  async (t) => {
+    const { pool } = await database(t)
+    const topic = await createTopic(t, brokers, 2)
+    await produce(topic, 0, names('a', 5))
+    const consumer = startConsumer(t, topic, pool)
+    await until(async () => (await countRecords(pool, topic.topic)) === 5)
+    await topic.admin.deleteTopics({ topics: [topic.topic] })
+    await until(() => consumer.health().topicMissing)
+    await waitForLine(consumer, 'waiting for Kafka')
+    await until(() => consumer.lines.filter(({ event }) => event === 'waiting for Kafka').length >= 3)
+    t.match(consumer.lines.at(-1), { reason: /^Kafka has no topic/ })
+    t.notOk((await topic.admin.listTopics()).includes(topic.topic), 'nobody made it again')
+
+    await topic.admin.createTopics({
+      topics: [{ topic: topic.topic, numPartitions: 2 }],
+      waitForLeaders: false,
+    })
+    await until(() => consumer.health().assigned.length === 2)
+    await produce(topic, 1, names('b', 5))
+    await until(async () => (await countRecords(pool, topic.topic)) === 10)
+    // What was stored of the other one were another topic's records: an operator decides about it.
+    await waitForLine(consumer, 'partition stopped', { partition: 0 })
+    t.match(consumer.health(), { up: true, topicMissing: false })
+  },
+)
 
 t.test('a record at the debug level is one line, without its payload', async (t) => {
   const { pool } = await database(t)

@@ -65,6 +65,14 @@ export async function setUpLine(
   const acksPath = join(folder, 'acks.jsonl')
   await writeFile(acksPath, '')
   const topic = `transactions-${randomBytes(6).toString('hex')}`
+  const send = async (count: number, rate: number | null): Promise<void> => {
+    const produced = await produce({ brokers, topic, count, rate, prefix: null, acksPath })
+    if (produced.fault !== null || produced.acknowledged !== count) {
+      throw new Error(`only ${produced.acknowledged} of ${count} acknowledged`, { cause: produced.fault })
+    }
+  }
+  // A service never makes it.
+  await send(0, null)
   const counts = async (): Promise<Counts> => {
     const { rows } = await pool.query<Record<keyof Counts, string>>('select * from status_counts()')
     return Object.fromEntries(Object.entries(rows[0]!).map(([status, n]) => [status, Number(n)])) as Counts
@@ -108,13 +116,7 @@ export async function setUpLine(
       MAX_DELAY: '1',
       MAX_CONCURRENT_RETRIES: '50',
     },
-    async produce(count, rate) {
-      const options = { brokers, topic, count, rate: rate ?? null, prefix: null, acksPath }
-      const produced = await produce(options)
-      if (produced.fault !== null || produced.acknowledged !== count) {
-        throw new Error(`only ${produced.acknowledged} of ${count} acknowledged`, { cause: produced.fault })
-      }
-    },
+    produce: (count, rate) => send(count, rate ?? null),
     counts,
     async events() {
       const { rows } = await pool.query<{ type: string; events: number }>(

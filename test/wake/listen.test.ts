@@ -1,6 +1,7 @@
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t, { type Test } from 'tap'
+import { notify } from '../../src/log/notify.ts'
 import type { Listener } from '../../src/wake/listen.ts'
 import { database } from '../support/database.ts'
 import { findFreePort } from '../support/free-port.ts'
@@ -55,6 +56,43 @@ t.test('each instance hears that the others live, and nothing of itself', async 
   await until(() => Object.values(heard).every((names) => names.size > 0))
   t.same([...heard.one!], ['other'])
   t.same([...heard.other!], ['one'])
+})
+
+t.test('it is up only while it hears what is notified where work is written', async (t) => {
+  const [here, elsewhere] = await Promise.all([database(t, { empty: true }), database(t, { empty: true })])
+  let writer = elsewhere.pool
+  const { listener, downs } = startListener(t, here.url, {
+    notifyAsWriter: (channel, payload) => notify(writer, channel, payload),
+    timeoutMs: 1_000,
+  })
+  await until(() => listener.lastError() !== null)
+  t.match(listener.lastError(), /^what is notified through DATABASE_URL is not heard: LISTEN_DATABASE_URL/)
+  t.strictSame([listener.up, downs], [false, []], 'it never was up')
+  writer = here.pool
+  await until(() => listener.up)
+
+  // As when a name leads to the promoted server, and this session to the former one.
+  writer = elsewhere.pool
+  await until(() => downs.length > 0)
+  t.match(downs[0], /is not heard/)
+  writer = here.pool
+  await until(() => listener.up)
+})
+
+t.test('where nothing can be written nothing is proven, and it stays up', async (t) => {
+  const { url, pool } = await database(t, { empty: true })
+  let tries = 0
+  const { listener, notified, downs } = startListener(t, url, {
+    notifyAsWriter: () => {
+      tries++
+      return Promise.reject(new Error('the pool is used up'))
+    },
+  })
+  await until(() => tries > 3)
+  t.ok(listener.up)
+  await pool.query('notify message_due')
+  await until(() => notified.length === 1)
+  t.same(downs, [])
 })
 
 t.test('each notification of a burst is passed on', async (t) => {

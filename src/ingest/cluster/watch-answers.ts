@@ -1,14 +1,20 @@
 import { wrapDecoder } from '../answer/wrap-decoder.ts'
 
-type AnsweredPartition = { partition: number; errorCode: number; highWatermark: string }
+type AnsweredPartition = {
+  partition: number
+  errorCode: number
+  highWatermark: string
+  lastStableOffset?: string
+  messages: readonly { offset: string }[]
+}
 type Answer = { responses: { topicName: string; partitions: AnsweredPartition[] }[] }
 
 export type AnswerListener = {
   readonly topic: string
   /** The broker refuses this partition. Whoever hears it has to pause the partition, or kafkajs asks again at once. */
   refused(partition: number, errorCode: number): void
-  /** The broker answered with what it has of the partition, if only with nothing. */
-  answered(partition: number, highWatermark: bigint): void
+  /** The broker answered with what it has of the partition, from this offset on, if only with nothing. */
+  answered(partition: number, highWatermark: bigint, from: bigint): void
 }
 
 // Source: Errors.java in Kafka's clients/src/main/java/org/apache/kafka/common/protocol.
@@ -41,9 +47,18 @@ function tell(answer: Answer): Answer {
   return answer
 }
 
-function tellOf({ partition, errorCode, highWatermark }: AnsweredPartition, listener: AnswerListener): void {
-  if (errorCode === none) listener.answered(partition, BigInt(highWatermark))
+function tellOf(answered: AnsweredPartition, listener: AnswerListener): void {
+  const { partition, errorCode, highWatermark } = answered
+  if (errorCode === none) listener.answered(partition, BigInt(highWatermark), findFrom(answered))
   else listener.refused(partition, errorCode)
+}
+
+/** Where nothing more was to be had, all was asked for that may be read: what lies behind belongs to open transactions. */
+function findFrom({ highWatermark, lastStableOffset, messages }: AnsweredPartition): bigint {
+  const [first] = messages
+  if (first !== undefined) return BigInt(first.offset)
+  const stable = BigInt(lastStableOffset ?? -1)
+  return stable < 0n ? BigInt(highWatermark) : stable
 }
 
 function isListenedTo(topic: string): boolean {

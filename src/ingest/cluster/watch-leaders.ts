@@ -6,18 +6,20 @@ export type Leaders = ReadonlyMap<number, { nodeId: number; address: string } | 
 type PartitionMetadata = { partitionErrorCode: number; partitionId: number; leader: number }
 type Metadata = {
   brokers: { nodeId: number; host: string; port: number }[]
-  topicMetadata: { topic: string; partitionMetadata: PartitionMetadata[] }[]
+  topicMetadata: { topic: string; topicErrorCode: number; partitionMetadata: PartitionMetadata[] }[]
 }
 type BrokerPool = {
   metadata: Metadata | null
   metadataExpireAt: number | null
   refreshMetadata: (this: BrokerPool, topics: string[]) => Promise<unknown>
 }
-type Listener = (topic: string, leaders: Leaders) => void
+type Listener = (topic: string, leaders: Leaders | null) => void
 
 // The versions of Metadata that kafkajs 2.2.4 speaks.
 const versions = [0, 1, 2, 3, 4, 5, 6]
+// Source: Errors.java in Kafka's clients/src/main/java/org/apache/kafka/common/protocol.
 const none = 0
+const unknownTopic = 3
 // How soon to ask again who leads while some partition has no leader.
 const leaderlessMs = 500
 
@@ -30,6 +32,7 @@ let isWatched = false
  * it had none. A partition without a leader is the leader −1's, from whom nobody fetches. Rests on the exact pin, and holds for
  * the whole process.
  *
+ * @param listener hears null of a topic that does not exist
  * @returns stops listening
  */
 export function onLeaders(listener: Listener): () => void {
@@ -48,8 +51,10 @@ function watchMetadata(): void {
     }
     const { parse } = response
     response.parse = (metadata) => {
-      for (const { partitionMetadata } of metadata.topicMetadata)
+      for (const { topic, topicErrorCode, partitionMetadata } of metadata.topicMetadata) {
+        if (topicErrorCode === unknownTopic) for (const listener of listeners) listener(topic, null)
         for (const partition of partitionMetadata) partition.partitionErrorCode = none
+      }
       return parse(metadata)
     }
   }
