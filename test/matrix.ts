@@ -23,6 +23,9 @@ type Sum = { passed: number; failed: number; skipped: number }
 /** What failed in each row, as its gate told it: told again at the end, where a reader looks first. */
 const failures: string[] = []
 
+/** The rows that this machine cannot have, each with the reason. */
+const leftOut: string[] = []
+
 /** What asks PostgreSQL for anything that one of its majors may do in another way. */
 const databaseSuites = [
   'test/log/*.test.ts',
@@ -67,6 +70,7 @@ async function runRow(row: Row, isFirst: boolean): Promise<Sum> {
   say(name)
   const missing = (await row.needs?.()) ?? false
   if (missing !== false) {
+    leftOut.push(`${name}: ${missing}`)
     say(`${name}: left out: ${missing}`)
     return { passed: 0, failed: 0, skipped: 1 }
   }
@@ -124,6 +128,8 @@ function majorOf(version: string): string {
 function sumUp(): void {
   const add = (of: keyof Sum): number => sums.reduce((total, sum) => total + sum[of], 0)
   const total = { passed: add('passed'), failed: add('failed'), skipped: add('skipped') }
+  if (leftOut.length > 0) say('left out, as whole rows')
+  for (const line of leftOut) process.stdout.write(`   ${line}\n`)
   if (failures.length > 0) say('failed, in all rows')
   for (const line of failures) process.stdout.write(`${line}\n`)
   process.stdout.write(`\n${describe(total)}\n`)

@@ -3,6 +3,9 @@ import { Compose, type ComposeService } from '../support/compose.ts'
 import { whyNoContainers } from '../support/containers.ts'
 import { until } from '../support/until.ts'
 
+// An image is built, and each part starts three times.
+t.setTimeout(900_000)
+
 const skip = await whyNoContainers()
 
 // Retries and take-overs in seconds; all else is as the file has it.

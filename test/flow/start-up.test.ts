@@ -81,6 +81,27 @@ t.test(
 )
 
 t.test(
+  'in production its output is JSON alone, from the first line to the last',
+  { buffered: true },
+  async (t) => {
+    const nowhere = '127.0.0.1:1'
+    const service = await startService(t, {
+      NODE_ENV: 'production',
+      DATABASE_URL: `postgresql://a:b@${nowhere}/c`,
+      KAFKA_BROKER: nowhere,
+      DOWNSTREAM_URL: `http://${nowhere}/`,
+    })
+    t.ok((await fetch(`${service.url}/healthz`)).ok, 'where it serves is in the first line')
+    service.kill('SIGTERM')
+    t.equal(await service.ended, 0)
+    t.equal(service.errors(), '')
+    const lines = service.output().trimEnd().split('\n')
+    t.match(JSON.parse(lines[0] ?? ''), { event: 'serving', host: '127.0.0.1', port: Number })
+    for (const line of lines) t.doesNotThrow(() => JSON.parse(line) as unknown, line)
+  },
+)
+
+t.test(
   'each faulty setting ends the start in a sentence that names it, all at once and without a secret',
   { buffered: true },
   async (t) => {

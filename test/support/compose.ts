@@ -43,6 +43,7 @@ export interface ComposeService {
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const upMs = 300_000
+const stopMs = 30_000
 
 /**
  * The compose file, as `docker compose` would run it, by the engine alone: its images, health checks, volumes, order and limits. Only
@@ -62,14 +63,15 @@ export class Compose {
     t.teardown(() => this.#remove())
   }
 
+  /** @throws Error, where there is no image at the end */
   async build(): Promise<void> {
-    // In turn with what the Dockerfile says, the engine says nothing of why; then there is no such image.
     await GenericContainer.fromDockerfile(root).withBuildkit().build(this.#image, { deleteOnExit: false })
   }
 
   /** Starts each service as soon as those that it depends on are healthy, and waits until all are. */
   async up(): Promise<Record<string, ComposeService>> {
     const network = await new Network().start()
+    this.#removers.push(() => network.stop())
     const starting = new Map<string, Promise<ComposeService>>()
     const start = (name: string): Promise<ComposeService> => {
       const known = starting.get(name)
@@ -78,7 +80,7 @@ export class Compose {
       const started = Promise.all(Object.keys(service.depends_on ?? {}).map(start)).then(async () => {
         const container = new Container(this.#imageOf(service), service, `${this.#name}-`, this.#settings)
         const running = await container.withNetwork(network).withNetworkAliases(name).start()
-        this.#removers.push(() => running.stop({ removeVolumes: false }))
+        this.#removers.push(() => running.stop({ timeout: stopMs }))
         return describe(running.getId())
       })
       starting.set(name, started)
@@ -86,13 +88,12 @@ export class Compose {
     }
     const names = Object.keys(this.#file.services)
     const services = await Promise.all(names.map(start))
-    this.#removers.push(() => network.stop())
     return Object.fromEntries(names.map((name, index) => [name, services[index]!]))
   }
 
-  /** As `docker compose down`: the containers go, the volumes stay. */
+  /** As `docker compose down`: the containers go, the volumes that have a name stay. */
   async down(): Promise<void> {
-    for (const remove of this.#removers.splice(0)) await remove()
+    for (const remove of this.#removers.splice(0).reverse()) await remove()
   }
 
   #imageOf({ image }: FileService): string {
@@ -103,9 +104,11 @@ export class Compose {
   async #remove(): Promise<void> {
     await this.down()
     const { dockerode } = (await getContainerRuntimeClient()).container
-    for (const name of Object.keys(this.#file.volumes))
-      await dockerode.getVolume(`${this.#name}-${name}`).remove()
-    await dockerode.getImage(this.#image).remove()
+    const volumes = Object.keys(this.#file.volumes).map((name) =>
+      dockerode.getVolume(`${this.#name}-${name}`),
+    )
+    // A start that failed has not made them all.
+    await Promise.allSettled([...volumes, dockerode.getImage(this.#image)].map((each) => each.remove()))
   }
 }
 

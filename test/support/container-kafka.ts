@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { signal, waitForEnd } from '../../src/embedded/postgres/process.ts'
-import { describeNode } from './apache-kafka.ts'
+import { accepts, describeNode } from './apache-kafka.ts'
 import type { TestBroker } from './broker.ts'
 import { ServerContainer } from './containers.ts'
 import { findFreePort } from './free-port.ts'
@@ -11,13 +11,13 @@ import { findFreePort } from './free-port.ts'
 // The one in docker-compose.yml.
 const image = 'apache/kafka:4.1.1'
 const place = '/var/lib/kafka/data'
-const controllerPort = 9093
 
 /** Starts Apache Kafka's official image, one KRaft node, as a container of the test's own, and ends it with the test. */
 export async function startContainerKafka(t: Pick<Test, 'teardown'>): Promise<TestBroker> {
   const dataDir = await mkdtemp(join(tmpdir(), 'container-kafka-'))
-  const port = await findFreePort()
-  let pid = await runContainerKafka(dataDir, port)
+  const ports = { port: await findFreePort(), controllerPort: await findFreePort() }
+  const { port } = ports
+  let pid = await runContainerKafka(dataDir, ports)
   const end = async (name: NodeJS.Signals) => {
     signal(pid, name)
     await waitForEnd(pid, 120_000)
@@ -41,29 +41,28 @@ export async function startContainerKafka(t: Pick<Test, 'teardown'>): Promise<Te
     },
     restart: async () => {
       await end('SIGKILL')
-      pid = await runContainerKafka(dataDir, port)
+      pid = await runContainerKafka(dataDir, ports)
     },
   }
 }
 
-/** Starts a node on a folder, or starts it again on what it had stored, and waits until it listens; answers its process id. */
-export async function runContainerKafka(dataDir: string, port: number): Promise<number> {
+/** Starts a node on a folder, or starts it again on what it had stored, and waits until it listens; resolves with its process id. */
+export async function runContainerKafka(
+  dataDir: string,
+  { port, controllerPort }: { port: number; controllerPort: number },
+): Promise<number> {
   // It is the image's user that writes.
   await chmod(dataDir, 0o777)
   const member = { nodeId: 1, controllerPorts: new Map([[1, controllerPort]]) }
-  const properties = {
-    ...describeNode(place, port, member, new Map(), {}),
-    listeners: `PLAINTEXT://:${port},CONTROLLER://:${controllerPort}`,
-  }
-  const settings = Object.entries(properties).map(([name, value]) => [
+  const settings = Object.entries(describeNode(place, port, member, new Map(), {})).map(([name, value]) => [
     `KAFKA_${name.toUpperCase().replaceAll('.', '_')}`,
-    value,
+    String(value),
   ])
-  return new ServerContainer(image, dataDir, place, { container: port, host: port })
+  return new ServerContainer(image, dataDir, place, port)
     .withEnvironment({
       CLUSTER_ID: 'dHJhbnNhY3Rpb25zLXRlcw',
       KAFKA_HEAP_OPTS: '-Xmx384m',
       ...(Object.fromEntries(settings) as Record<string, string>),
     })
-    .run(port)
+    .run(() => accepts(port))
 }

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PostgresOptions, RunningPostgres } from '../../src/embedded/postgres.ts'
 import { ask, isNotReady } from '../../src/embedded/postgres/ask.ts'
-import { isAlive, signal, waitForEnd } from '../../src/embedded/postgres/process.ts'
+import { signal, waitForEnd } from '../../src/embedded/postgres/process.ts'
 import { findServer, ServerContainer } from './containers.ts'
 import type { Major } from './postgres-kind.ts'
 
@@ -25,10 +25,8 @@ export async function startContainerPostgres(
 ): Promise<RunningPostgres> {
   const live = await findServer(port)
   const pid = live ?? (await launch())
-  while (!(await answers())) {
-    if (!isAlive(pid)) throw new Error(`PostgreSQL in the container on port ${port} ended while it started`)
-    await sleep(25)
-  }
+  // One that was running may be about to recover.
+  while (live !== null && !(await answers())) await sleep(25)
   const account = [user, password].map(encodeURIComponent).join(':')
   return {
     url: `postgresql://${account}@127.0.0.1:${port}/${encodeURIComponent(database)}`,
@@ -47,16 +45,22 @@ export async function startContainerPostgres(
     // The image's user must come through it to what is its own.
     await chmod(folder, 0o755)
     // The proof that an idle service asks nothing needs it.
-    const given = Object.entries({ shared_preload_libraries: 'pg_stat_statements', ...settings })
-    return new ServerContainer(images[major], folder, '/data', { container: 5432, host: port })
+    const given = Object.entries({
+      listen_addresses: '127.0.0.1',
+      shared_preload_libraries: 'pg_stat_statements',
+      ...settings,
+    })
+    return new ServerContainer(images[major], folder, '/data', port)
       .withEnvironment({
         PGDATA: '/data/postgres',
+        // For the server, and for what fills a new folder.
+        PGPORT: String(port),
         POSTGRES_USER: user,
         POSTGRES_PASSWORD: password,
         POSTGRES_DB: database,
       })
       .withCommand(['postgres', ...given.flatMap(([name, value]) => ['-c', `${name}=${value}`])])
-      .run(port)
+      .run(answers)
   }
 
   async function answers(): Promise<boolean> {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GenericContainer, getContainerRuntimeClient } from 'testcontainers'
+import { isAlive } from '../../src/embedded/postgres/process.ts'
 
 // The reaper is one more image to be had; what a test starts it ends, and what a killed run left is named by the library's label.
 process.env.TESTCONTAINERS_RYUK_DISABLED ??= 'true'
@@ -16,23 +17,35 @@ export async function whyNoContainers(): Promise<string | false> {
 
 /**
  * A container around one server of the tests, which goes when the server ends; what it stores lies in a folder of this machine. The
- * server is a process of this machine like any other: a test kills and freezes it, and its sessions, by their ids, which takes root.
+ * server is a process of this machine like any other, by its id and its port: a test kills and freezes it, and its sessions, which
+ * takes root; and a standby finds its primary.
  */
 export class ServerContainer extends GenericContainer {
-  /** @param port by which others reach it, and on which it is found again: published under the same number, or another one in it */
-  constructor(image: string, dataDir: string, target: string, port: { container: number; host: number }) {
+  readonly #port: number
+
+  /** @param port which the server is told to take, and under which it is found again */
+  constructor(image: string, dataDir: string, target: string, port: number) {
     super(image)
-    this.withName(nameOf(port.host)).withExposedPorts(port).withStartupTimeout(120_000)
+    this.#port = port
+    this.withName(nameOf(port)).withNetworkMode('host')
     Object.assign(this.hostConfig, { AutoRemove: true, PidMode: 'host', Binds: [`${dataDir}:${target}`] })
   }
 
-  /** Starts it, and waits until it listens; answers the id of its process. */
-  async run(port: number): Promise<number> {
-    await isGone(port)
+  /**
+   * Starts it, and looks until it answers.
+   *
+   * @returns the id of its process
+   */
+  async run(answers: () => Promise<boolean>): Promise<number> {
+    await isGone(this.#port)
     await this.start()
-    const pid = await findServer(port)
-    if (pid === null) throw new Error(`the container on port ${port} ended while it started`)
-    return pid
+    const pid = await findServer(this.#port)
+    while (!(await answers())) {
+      if (pid === null || !isAlive(pid))
+        throw new Error(`the container on port ${this.#port} ended while it started`)
+      await sleep(25)
+    }
+    return pid ?? 0
   }
 }
 

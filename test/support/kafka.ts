@@ -78,10 +78,10 @@ async function startSharedNode(): Promise<SharedNode> {
 }
 
 async function startSharedContainer(): Promise<SharedNode> {
-  const port = await findFreePort()
+  const ports = { port: await findFreePort(), controllerPort: await findFreePort() }
   const dataDir = join(folder, 'data')
   await mkdir(dataDir)
-  return { pid: await runContainerKafka(dataDir, port), port }
+  return { pid: await runContainerKafka(dataDir, ports), port: ports.port }
 }
 
 /** Ends the shared node and forgets its topics; says in a sentence what it did, or nothing if there was none. */

@@ -51,10 +51,10 @@ export async function startService(
   child.stdout?.setEncoding('utf8').on('data', (text: string) => (output += text))
   let errors = ''
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (errors += text))
-  const banner = /Transaction Queue Proxy {3}(http:\/\/\S+)/
-  await until('the banner', () => banner.test(errors) || child.exitCode !== null || child.signalCode !== null)
+  const findUrl = () => readBanner(errors) ?? readServing(log)
+  await until('the banner', () => findUrl() !== null || child.exitCode !== null || child.signalCode !== null)
   return {
-    url: banner.exec(errors)?.[1] ?? '',
+    url: findUrl() ?? '',
     pid: child.pid ?? 0,
     log,
     output: () => output,
@@ -62,6 +62,16 @@ export async function startService(
     ended,
     kill: (signal) => child.kill(signal),
   }
+}
+
+function readBanner(errors: string): string | null {
+  return /Transaction Queue Proxy {3}(http:\/\/\S+)/.exec(errors)?.[1] ?? null
+}
+
+/** In production a line of the log stands in for the banner. */
+function readServing(log: Service['log']): string | null {
+  const line = log.find(({ event }) => event === 'serving')
+  return line === undefined ? null : `http://${String(line.host)}:${String(line.port)}`
 }
 
 /** The same, and waits until it is ready: database, listener and consumer are up. */
