@@ -4,6 +4,7 @@ import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { produce } from '../src/produce.ts'
 import { generateMessages } from './generate-messages.ts'
@@ -256,7 +257,7 @@ function perMessage(seconds: Cpu, count: number): Cpu & { all: number } {
 
 /** The lean processor keeps no ledger; the acknowledgements are checked. */
 function verify(parts: Parts): boolean {
-  const script = new URL('../dist/verify.js', import.meta.url).pathname
+  const script = fileURLToPath(new URL('../dist/verify.js', import.meta.url))
   const { status, stdout, stderr } = spawnSync(process.execPath, [script, '--acks', acksPath(parts)], {
     env: { PATH: process.env.PATH, DATABASE_URL: parts.databaseUrl },
     encoding: 'utf8',

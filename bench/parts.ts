@@ -6,6 +6,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { startPostgres } from '../src/embedded/postgres.ts'
 
 export type Parts = {
@@ -100,7 +101,7 @@ export async function startService(parts: Parts, settings: Record<string, string
 }
 
 function script(name: string): string {
-  return new URL(`../dist/${name}.js`, import.meta.url).pathname
+  return fileURLToPath(new URL(`../dist/${name}.js`, import.meta.url))
 }
 
 async function startListening(name: string, args: string[]): Promise<{ child: ChildProcess; port: number }> {

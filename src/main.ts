@@ -12,6 +12,7 @@ import { createMetrics, type Metrics } from './metrics.ts'
 import { prepareDatabase, StartWaits } from './prepare-database.ts'
 import { attend } from './runtime/attend.ts'
 import { connectPatiently } from './runtime/connect-patiently.ts'
+import { readDescriptorLimit } from './runtime/descriptor-limit.ts'
 import { explainConnection } from './runtime/explain-connection.ts'
 import { createFailpoint } from './runtime/failpoint.ts'
 import { Hint } from './runtime/hint.ts'
@@ -32,6 +33,8 @@ const tellEveryMs = 10_000
 // Ingest, the looks and the settlements of two lanes, each with a connection of its own, and some to spare.
 const poolMax = 10
 const apiPoolMax = 4
+// The database's and the brokers' connections, the API's callers and what Node itself has open.
+const descriptorsBeside = 150
 
 /** One run of the process, from its first line to its last. */
 type Run = {
@@ -124,6 +127,7 @@ function prepare(config: Config, embedded: Embedded, metrics: Metrics, logger: L
   const connectionString = config.database.url ?? embedded.databaseUrl
   const connection = { connectionString, ssl: config.database.ssl && tlsOptions(config.database.ssl) }
   tellOfTls(config, logger)
+  tellOfDescriptors(config, logger)
   const instance = ulid() as InstanceId
   const serverChanges = new Hint()
   const server = new ServerWatch(instance, logger, () => serverChanges.give())
@@ -147,6 +151,18 @@ function prepare(config: Config, embedded: Embedded, metrics: Metrics, logger: L
     service: null,
     startingUp: 'PostgreSQL',
   }
+}
+
+/** Node has raised the limit as far as it may. */
+function tellOfDescriptors({ lanes }: Config, logger: Logger): void {
+  const limit = readDescriptorLimit()
+  const wanted = lanes.fresh + lanes.retry + descriptorsBeside
+  if (limit === null || limit >= wanted) return
+  logger.warn(
+    { limit, wanted },
+    'few file descriptors: attempts may fail for want of them and the API be out of reach; raise the limit (ulimit -n), or ' +
+      'lower MAX_CONCURRENT',
+  )
 }
 
 /** A line when replaced files are in use, and one when they cannot be. */

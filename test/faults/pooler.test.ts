@@ -45,6 +45,41 @@ t.test('behind a transaction pooler nothing is lost, also when the pooler is kil
 })
 
 t.test(
+  'a pooler that freezes under load, and is then started anew, costs time and nothing else',
+  { skip },
+  async (t) => {
+    const { url, pool } = await database(t)
+    const line = await setUpLine(t, ['--success', '0.7', '--latency', '10'], { database: { url, pool } })
+    const pooler = await startPgbouncer(t, url, limit)
+    const service = await startReadyService(t, {
+      ...line.settings,
+      DATABASE_URL: pooler.url,
+      LISTEN_DATABASE_URL: url,
+      MAX_RETRIES: '20',
+    })
+    const producing = line.produce(1_500, 300)
+    await until('work to be under way', async () => (await line.counts()).success > 100)
+    pooler.freeze()
+    const isDown = async () => {
+      const status = await fetch(`${service.url}/status`)
+      return status.status === 503 && /The database does not answer/.test(await status.text())
+    }
+    await until('the outage to be shown', isDown)
+    pooler.thaw()
+    await isReady(service)
+    pooler.freeze()
+    await until('the second outage to be shown', isDown)
+    await pooler.kill()
+    await pooler.restart()
+    await producing
+    await line.settled(1_500)
+    t.equal(await readMetric(service, 'missed_wakeups_total'), 0)
+    await line.isSentOnce(t)
+    await line.isClean(t)
+  },
+)
+
+t.test(
   'sessions of a pooler that have no time limit are not used, and are as soon as they have one',
   { skip },
   async (t) => {

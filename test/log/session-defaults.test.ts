@@ -3,6 +3,7 @@ import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import type { Claim } from '../../src/log/claim.ts'
 import type { Lease } from '../../src/log/lease.ts'
+import { inspectGround } from '../../src/log/inspect-ground.ts'
 import { listTransactions } from '../../src/log/list-transactions.ts'
 import { look, type Look, type LookFrom } from '../../src/log/look.ts'
 import { ping } from '../../src/log/ping.ts'
@@ -41,6 +42,18 @@ const harmless: readonly (readonly [name: string, value: string])[] = [
   ['lock_timeout', '2s'],
   ['idle_in_transaction_session_timeout', '1s'],
   ['default_transaction_deferrable', 'on'],
+  ['client_min_messages', 'error'],
+  ['quote_all_identifiers', 'on'],
+  ['xmloption', 'document'],
+  ['backslash_quote', 'off'],
+  ['join_collapse_limit', '1'],
+  ['work_mem', '64kB'],
+  ['min_parallel_table_scan_size', '0'],
+  ['parallel_setup_cost', '0'],
+  ['max_parallel_workers_per_gather', '4'],
+  ['check_function_bodies', 'off'],
+  ['track_activities', 'off'],
+  ['session_replication_role', 'local'],
 ]
 
 /** Without these there is no working behind a pooler. */
@@ -168,6 +181,19 @@ t.test('a database that is read-only by default is waited for, and told', async 
   )
   await ping(own)
 })
+
+t.test(
+  'a session_replication_role that switches the trigger off is told by name, and nothing is stored',
+  async (t) => {
+    const { url, pool } = await databaseWith(t, [['session_replication_role', 'replica']])
+    const own = poolOn(t, url)
+    t.match(await inspectGround(own), [/^session_replication_role is replica .*: set it to origin\.$/])
+    const history = await History.begin(own)
+    await t.rejects(history.receive(['refused']), { message: /^what is appended to the log has no effect/ })
+    await pool.query(`alter database ${nameOf(url)} reset session_replication_role`)
+    t.strictSame(await inspectGround(poolOn(t, url)), [])
+  },
+)
 
 t.test(
   'behind a pooler what no statement of ours can do without is asked for by name',

@@ -19,6 +19,9 @@ export interface Pgbouncer {
   /** The database through it. */
   url: string
   kill(): Promise<void>
+  /** It keeps its connections, and answers nothing. */
+  freeze(): void
+  thaw(): void
   restart(): Promise<void>
 }
 
@@ -70,6 +73,8 @@ export async function startPgbouncer(
   return {
     url: url.href,
     kill: () => pooler.kill(),
+    freeze: () => pooler.signal('SIGSTOP'),
+    thaw: () => pooler.signal('SIGCONT'),
     restart: async () => {
       pooler = await run(file)
       await answers(url.href)
@@ -77,7 +82,7 @@ export async function startPgbouncer(
   }
 }
 
-async function run(file: string): Promise<{ kill(): Promise<void> }> {
+async function run(file: string): Promise<{ kill(): Promise<void>; signal(signal: NodeJS.Signals): void }> {
   // It refuses to run as root.
   const isRoot = process.getuid?.() === 0
   const child = spawn(program ?? 'pgbouncer', [...(isRoot ? ['-u', 'nobody'] : []), '-q', file], {
@@ -86,6 +91,7 @@ async function run(file: string): Promise<{ kill(): Promise<void> }> {
   await once(child, 'spawn')
   const pid = child.pid ?? 0
   return {
+    signal: (signal) => void child.kill(signal),
     kill: async () => {
       child.kill('SIGKILL')
       await waitForEnd(pid, 10_000)

@@ -26,6 +26,7 @@ type Running = Pick<Test, 'teardown'> & Partial<Pick<Test, 'passing'>>
 /**
  * Runs the real service as a process of its own until the test ends, on a free port, with these settings and no others.
  *
+ * @param command what is told to run it, in place of Node: a program that limits what it may do, with the program of another folder
  * @param standardOutput where it writes its log, if the test does not read it as it comes: a file descriptor, or the path of a file that
  *   it is added to
  */
@@ -33,9 +34,10 @@ export async function startService(
   t: Running,
   settings: Record<string, string>,
   standardOutput?: number | string,
+  [file = process.execPath, ...args]: readonly string[] = [process.execPath, ...program('main')],
 ): Promise<Service> {
   const logFile = typeof standardOutput === 'string' ? await open(standardOutput, 'a') : null
-  const child = spawn(process.execPath, program('main'), {
+  const child = spawn(file, args, {
     env: { PATH: process.env.PATH, PORT: '0', NODE_ENV: 'test', ...settings },
     stdio: ['ignore', logFile?.fd ?? (typeof standardOutput === 'number' ? standardOutput : 'pipe'), 'pipe'],
   })
