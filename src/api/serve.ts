@@ -1,6 +1,7 @@
-import { createServer, STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
+import { createServer, STATUS_CODES, type Server } from 'node:http'
 import { isIPv6, type AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { ApiRequest } from './api-request.ts'
 import type { ApiDependencies } from './dependencies.ts'
 import { createGraphql, graphqlPath, type Graphql } from './graphql/create-graphql.ts'
 import { respond, splitTarget } from './respond.ts'
@@ -38,7 +39,7 @@ export async function serve(
 ): Promise<Serving> {
   const table = routes(dependencies)
   const graphql = createGraphql(dependencies)
-  const server = createServer(limits, (request, response) => {
+  const server = createServer({ ...limits, IncomingMessage: ApiRequest }, (request, response) => {
     // The table answers whole answers; GraphQL has streams, and writes its own.
     if (splitTarget(request.url ?? '/').path === graphqlPath) {
       void graphql.handle(request, response)
@@ -49,11 +50,10 @@ export async function serve(
       if (answer !== null) write(response, answer, !server.listening)
     })
   })
-  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+  server.on('upgrade', (request: ApiRequest, socket: Duplex, head: Buffer) => {
     // What breaks on a socket that is not one of ours yet is its own loss.
     socket.on('error', () => socket.destroy())
-    if (splitTarget(request.url ?? '/').path === graphqlPath) graphql.upgrade(request, socket, head)
-    else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+    graphql.upgrade(request, socket, head)
   })
   server.maxConnections = connectionsMax
   server.on('clientError', refuseMalformed)
