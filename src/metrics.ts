@@ -55,7 +55,7 @@ export function createMetrics(release: string) {
       registers,
     }),
     missedWakeups: new Counter({
-      name: 'missed_wakeups_total',
+      name: 'tqp_missed_wakeups_total',
       help: 'Messages the sweep found due for over 10 s although the lane had room and the listener was up. Stays 0.',
       registers,
     }),

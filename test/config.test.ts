@@ -320,6 +320,24 @@ t.test('an address that others can reach needs tokens or an explicit word', (t) 
   t.end()
 })
 
+t.test('a public URL is an origin and at most a path, and one that others can reach needs tokens', (t) => {
+  t.equal(read({}).api.publicUrl, null)
+  const open = { API_OPEN: 'true' }
+  for (const [given, origin, path] of [
+    ['https://payments.example', 'https://payments.example', ''],
+    ['HTTPS://Payments.Example:443/tqp/', 'https://payments.example', '/tqp'],
+    ['http://10.0.0.1:8080/a/b', 'http://10.0.0.1:8080', '/a/b'],
+  ] as const)
+    t.strictSame(read({ ...open, PUBLIC_URL: given }).api.publicUrl, { origin, path }, given)
+  for (const given of ['http://localhost:8080', 'http://127.0.0.1/tqp', 'http://[::1]:1'])
+    t.ok(read({ PUBLIC_URL: given }).api.publicUrl, `${given} is this machine`)
+  refuses(t, faults({ PUBLIC_URL: 'https://payments.example' }), [/^PUBLIC_URL is for others to reach/])
+  refuses(t, faults({ ...open, PUBLIC_URL: 'payments.example' }), [/^PUBLIC_URL is not a URL/])
+  for (const given of ['https://a.example/?x', 'https://a.example/#x', 'https://u:p@a.example'])
+    refuses(t, faults({ ...open, PUBLIC_URL: given }), [/^PUBLIC_URL must be an origin/])
+  t.end()
+})
+
 t.test('a name close to a setting is a fault that says which one was meant', (t) => {
   for (const [name, meant] of [
     ['KAFKA_BROKERS', 'KAFKA_BROKER'],

@@ -3,6 +3,7 @@ import { isIPv6, type AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { ApiRequest } from './api-request.ts'
 import type { ApiDependencies } from './dependencies.ts'
+import { Gate } from './gate.ts'
 import { createGraphql, graphqlPath, type Graphql } from './graphql/create-graphql.ts'
 import { respond, splitTarget } from './respond.ts'
 import { refusal } from './route.ts'
@@ -38,14 +39,15 @@ export async function serve(
   dependencies: ApiDependencies,
 ): Promise<Serving> {
   const table = routes(dependencies)
-  const graphql = createGraphql(dependencies)
+  const gate = new Gate(dependencies.access, dependencies.logger)
+  const graphql = createGraphql(dependencies, gate)
   const server = createServer({ ...limits, IncomingMessage: ApiRequest }, (request, response) => {
     // The table answers whole answers; GraphQL has streams, and writes its own.
     if (splitTarget(request.url ?? '/').path === graphqlPath) {
       void graphql.handle(request, response)
       return
     }
-    void respond(request, table, dependencies).then((answer) => {
+    void respond(request, table, gate, dependencies).then((answer) => {
       // While closing, no connection is kept for a next request.
       if (answer !== null) write(response, answer, !server.listening)
     })
