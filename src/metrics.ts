@@ -1,4 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { lanes } from './message/message.ts'
+import type { OutcomeKind } from './message/outcome.ts'
+import type { WakeCause } from './wake/waker.ts'
 
 /**
  * What this process counts as it runs, in one place so that names and labels are read together. What the database knows
@@ -21,7 +24,7 @@ export function createMetrics(release: string) {
     labelNames: ['release', 'node'],
     registers,
   }).set({ release, node: process.version }, 1)
-  return {
+  const metrics = {
     registry,
     attempts: new Counter({
       name: 'tqp_attempts_total',
@@ -82,5 +85,36 @@ export function createMetrics(release: string) {
       labelNames: ['topic', 'partition'],
       registers,
     }),
+  }
+  beginCounts(metrics)
+  return metrics
+}
+
+const outcomes = {
+  accepted: 0,
+  refused: 0,
+  unavailable: 0,
+  not_sent: 0,
+  unknown: 0,
+  abandoned: 0,
+} satisfies Record<OutcomeKind | 'abandoned', number>
+const causes = { start: 0, notify: 0, timer: 0, slot: 0, sweep: 0, reconnect: 0 } satisfies Record<
+  WakeCause,
+  number
+>
+
+/**
+ * Every series whose labels are known is there from the first scrape on, as Prometheus' own advice is: one that appears with its first
+ * burst has no increase, and an alarm on it stays silent. Those of partitions begin when they are assigned.
+ */
+function beginCounts({
+  attempts,
+  attemptSeconds,
+  wakeups,
+}: Pick<Metrics, 'attempts' | 'attemptSeconds' | 'wakeups'>): void {
+  for (const lane of lanes) {
+    for (const outcome of Object.keys(outcomes)) attempts.inc({ lane, outcome }, 0)
+    for (const cause of Object.keys(causes)) wakeups.inc({ lane, cause }, 0)
+    attemptSeconds.zero({ lane })
   }
 }

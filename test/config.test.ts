@@ -45,7 +45,7 @@ t.test('with nothing set, every part is embedded and every value is the document
     retry: { retriesMax: 5, baseDelayMs: 60_000, maxDelayMs: 3_600_000 },
     lanes: { fresh: 50, retry: 5, leaseMs: 60_000 },
     maxRecordBytes: 16 * 1024 * 1024,
-    api: { host: '127.0.0.1', port: 8000, tokens: [], open: false, introspection: true },
+    api: { host: '127.0.0.1', port: 8000, tokens: [], open: false, publicUrl: null, introspection: true },
     logLevel: 'info',
     dataDir: '.data',
     production: false,

@@ -82,7 +82,7 @@ t.test('any other protocol is ignored too, and WebSocket is taken at /graphql al
   t.match(tls, /^200 OK/)
   t.match(list, /^200 OK[^]*"anonymous"/)
   t.match(elsewhere, /^200 OK[^]*"pending"/)
-  t.match(old, /^200 OK/, 'HTTP/1.0 knows no other protocols')
+  t.match(old, /^401 [^]*HTTP\/1\.0/, 'HTTP/1.0 knows no other protocols')
   t.match(post, /"errors"/, 'and a handshake is a GET')
   t.match(alive, /^200 OK/)
 
