@@ -79,6 +79,16 @@ export function createMetrics(release: string) {
       labelNames: ['topic'],
       registers,
     }),
+    httpConnections: new Gauge({
+      name: 'tqp_http_connections',
+      help: 'Connections to the HTTP API that are open.',
+      registers,
+    }),
+    httpConnectionsOverLimit: new Counter({
+      name: 'tqp_http_connections_over_limit_total',
+      help: 'Connections that came when all were in use: only health and metrics are answered to them. Stays 0.',
+      registers,
+    }),
     consumerLag: new Gauge({
       name: 'tqp_consumer_lag',
       help: 'Records of a partition that are in Kafka and not yet stored; not told of one that cannot be read.',

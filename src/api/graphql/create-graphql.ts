@@ -5,6 +5,7 @@ import { createYoga } from 'graphql-yoga'
 import type { ApiDependencies } from '../dependencies.ts'
 import type { Gate } from '../gate.ts'
 import { Streams } from '../stream/streams.ts'
+import { compressAnswers } from './compress-answers.ts'
 import { createContext, type GraphContext, type ServerContext } from './context.ts'
 import { maskError } from './errors.ts'
 import { handle } from './handle.ts'
@@ -36,7 +37,14 @@ export function createGraphql(dependencies: ApiDependencies, gate: Gate) {
     graphqlEndpoint: graphqlPath,
     context: () => createContext(dependencies, streams),
     maskedErrors: { maskError: mask },
-    plugins: [refuseSimpleBodies(), ...limitDocument(access), admit(), limitTime(), useStreams(mask)],
+    plugins: [
+      refuseSimpleBodies(),
+      ...limitDocument(access),
+      admit(),
+      limitTime(),
+      useStreams(mask),
+      compressAnswers(),
+    ],
     maxRequestBodySize: bodyBytesMax,
     // Documents are read anew each time, which costs 0.5 to 0.8 ms (measured): the cache would keep a thousand, whatever their size.
     parserAndValidationCache: false,

@@ -25,12 +25,12 @@ export async function handle(
     }
     const foreign = gate.refuseForeign(request, 'ask')
     if (foreign !== null) {
-      write(response, refusal(403, 'FORBIDDEN', foreign), false)
+      await write(response, refusal(403, 'FORBIDDEN', foreign), false)
       return
     }
     const viewer = gate.identify(request)
     if (typeof viewer === 'string') {
-      write(response, refusal(401, 'UNAUTHENTICATED', viewer, challenge), false)
+      await write(response, refusal(401, 'UNAUTHENTICATED', viewer, challenge), false)
       return
     }
     response.setHeader('Cache-Control', 'no-store').setHeader('X-Content-Type-Options', 'nosniff')
@@ -39,7 +39,7 @@ export async function handle(
     // Yoga answers what fails in an operation; here the page could not be made, or the connection broke.
     logger.error({ err: error }, 'request failed')
     if (response.headersSent) response.destroy()
-    else write(response, failed, true)
+    else await write(response, failed, true)
   }
 }
 

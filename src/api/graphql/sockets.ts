@@ -1,4 +1,4 @@
-import { STATUS_CODES, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { GraphQLError, type ExecutionArgs, type ExecutionResult } from 'graphql'
 import {
@@ -15,6 +15,7 @@ import { refusal } from '../route.ts'
 import { Admission } from '../stream/admission.ts'
 import { carry } from '../stream/carry.ts'
 import { relay } from '../stream/relay.ts'
+import { writeRaw } from '../write.ts'
 import { clientOf, type ServerContext } from './context.ts'
 import { refuse } from './errors.ts'
 
@@ -171,9 +172,5 @@ async function closed(socket: WebSocket): Promise<void> {
 }
 
 function refuseUpgrade(socket: Duplex, status: number, detail: string): void {
-  const { type, body } = refusal(status, detail)
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Type: ${type}\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  )
+  writeRaw(socket, refusal(status, detail))
 }
