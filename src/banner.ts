@@ -4,10 +4,12 @@ import type { Embedded } from './embedded/start-embedded.ts'
 /** What a person at the terminal reads first: where everything is, what is embedded, and what to try next. */
 export function banner(config: Config, port: number, embedded: Embedded): string {
   const service = `http://${config.api.host}:${port}`
+  const { publicUrl } = config.api
+  const browsed = publicUrl === null ? service : `${publicUrl.origin}${publicUrl.path}`
   const lines = [
     '',
     `Transaction Queue Proxy   ${service}   (/metrics, /status, /transactions)`,
-    `  playground   ${service}/graphql   for a browser`,
+    `  playground   ${browsed}/graphql   for a browser`,
     `  PostgreSQL   ${config.database.url === null ? `${embedded.databaseUrl}   embedded` : 'as configured'}`,
     `  Kafka        ${config.kafka.brokers?.join(',') ?? `${embedded.brokers}   embedded development broker`}   topic ${config.kafka.topic}`,
     `  processor    ${config.downstream.url === null ? `${embedded.downstreamUrl}   embedded mock, 80 % success` : new URL(config.downstream.url).origin}`,

@@ -1,4 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { lanes } from './message/message.ts'
+import type { OutcomeKind } from './message/outcome.ts'
+import type { WakeCause } from './wake/waker.ts'
 
 /**
  * What this process counts as it runs, in one place so that names and labels are read together. What the database knows
@@ -21,7 +24,7 @@ export function createMetrics(release: string) {
     labelNames: ['release', 'node'],
     registers,
   }).set({ release, node: process.version }, 1)
-  return {
+  const metrics = {
     registry,
     attempts: new Counter({
       name: 'tqp_attempts_total',
@@ -55,7 +58,7 @@ export function createMetrics(release: string) {
       registers,
     }),
     missedWakeups: new Counter({
-      name: 'missed_wakeups_total',
+      name: 'tqp_missed_wakeups_total',
       help: 'Messages the sweep found due for over 10 s although the lane had room and the listener was up. Stays 0.',
       registers,
     }),
@@ -76,11 +79,52 @@ export function createMetrics(release: string) {
       labelNames: ['topic'],
       registers,
     }),
+    httpConnections: new Gauge({
+      name: 'tqp_http_connections',
+      help: 'Connections to the HTTP API that are open.',
+      registers,
+    }),
+    httpConnectionsOverLimit: new Counter({
+      name: 'tqp_http_connections_over_limit_total',
+      help: 'Connections that came when all were in use: only health and metrics are answered to them. Stays 0.',
+      registers,
+    }),
     consumerLag: new Gauge({
       name: 'tqp_consumer_lag',
       help: 'Records of a partition that are in Kafka and not yet stored; not told of one that cannot be read.',
       labelNames: ['topic', 'partition'],
       registers,
     }),
+  }
+  beginCounts(metrics)
+  return metrics
+}
+
+const outcomes = {
+  accepted: 0,
+  refused: 0,
+  unavailable: 0,
+  not_sent: 0,
+  unknown: 0,
+  abandoned: 0,
+} satisfies Record<OutcomeKind | 'abandoned', number>
+const causes = { start: 0, notify: 0, timer: 0, slot: 0, sweep: 0, reconnect: 0 } satisfies Record<
+  WakeCause,
+  number
+>
+
+/**
+ * Every series whose labels are known is there from the first scrape on, as Prometheus' own advice is: one that appears with its first
+ * burst has no increase, and an alarm on it stays silent. Those of partitions begin when they are assigned.
+ */
+function beginCounts({
+  attempts,
+  attemptSeconds,
+  wakeups,
+}: Pick<Metrics, 'attempts' | 'attemptSeconds' | 'wakeups'>): void {
+  for (const lane of lanes) {
+    for (const outcome of Object.keys(outcomes)) attempts.inc({ lane, outcome }, 0)
+    for (const cause of Object.keys(causes)) wakeups.inc({ lane, cause }, 0)
+    attemptSeconds.zero({ lane })
   }
 }

@@ -45,7 +45,7 @@ t.test('with nothing set, every part is embedded and every value is the document
     retry: { retriesMax: 5, baseDelayMs: 60_000, maxDelayMs: 3_600_000 },
     lanes: { fresh: 50, retry: 5, leaseMs: 60_000 },
     maxRecordBytes: 16 * 1024 * 1024,
-    api: { host: '127.0.0.1', port: 8000, tokens: [], open: false, introspection: true },
+    api: { host: '127.0.0.1', port: 8000, tokens: [], open: false, publicUrl: null, introspection: true },
     logLevel: 'info',
     dataDir: '.data',
     production: false,
@@ -317,6 +317,24 @@ t.test('an address that others can reach needs tokens or an explicit word', (t) 
     /^API_TOKENS: entry 2 is not/,
   ])
   refuses(t, faults({ API_TOKENS: `a:viewer:${hash},b:viewer:${hash}` }), [/^API_TOKENS: entry 2 repeats/])
+  t.end()
+})
+
+t.test('a public URL is an origin and at most a path, and one that others can reach needs tokens', (t) => {
+  t.equal(read({}).api.publicUrl, null)
+  const open = { API_OPEN: 'true' }
+  for (const [given, origin, path] of [
+    ['https://payments.example', 'https://payments.example', ''],
+    ['HTTPS://Payments.Example:443/tqp/', 'https://payments.example', '/tqp'],
+    ['http://10.0.0.1:8080/a/b', 'http://10.0.0.1:8080', '/a/b'],
+  ] as const)
+    t.strictSame(read({ ...open, PUBLIC_URL: given }).api.publicUrl, { origin, path }, given)
+  for (const given of ['http://localhost:8080', 'http://127.0.0.1/tqp', 'http://[::1]:1'])
+    t.ok(read({ PUBLIC_URL: given }).api.publicUrl, `${given} is this machine`)
+  refuses(t, faults({ PUBLIC_URL: 'https://payments.example' }), [/^PUBLIC_URL is for others to reach/])
+  refuses(t, faults({ ...open, PUBLIC_URL: 'payments.example' }), [/^PUBLIC_URL is not a URL/])
+  for (const given of ['https://a.example/?x', 'https://a.example/#x', 'https://u:p@a.example'])
+    refuses(t, faults({ ...open, PUBLIC_URL: given }), [/^PUBLIC_URL must be an origin/])
   t.end()
 })
 

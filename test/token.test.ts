@@ -18,10 +18,13 @@ t.test('the printed entry configures the printed token, and no token is made twi
   const [entry = ''] = /alice:operator:\S+/.exec(stdout) ?? []
   const read = configure({ API_TOKENS: entry })
   if (!('config' in read)) return t.fail(read.faults.join(' '))
-  t.strictSame(authenticate({ authorization: `Bearer ${token}` }, read.config.api), {
-    name: 'alice',
-    role: 'operator',
-  })
+  t.strictSame(
+    authenticate({ headers: { authorization: `Bearer ${token}` }, httpVersion: '1.1' }, read.config.api),
+    {
+      name: 'alice',
+      role: 'operator',
+    },
+  )
   t.notMatch(entry, token, 'only its hash is configured')
   t.notMatch(run('--name', 'alice', '--role', 'operator').stdout, token)
 })

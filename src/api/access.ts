@@ -1,9 +1,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 import type { ApiConfig, ApiRole } from '../config/read-api.ts'
 import { isLoopback } from '../runtime/is-loopback.ts'
 
 /** What the settings say about who may use the API. */
-export type Access = Pick<ApiConfig, 'tokens' | 'open' | 'introspection'>
+export type Access = Pick<ApiConfig, 'tokens' | 'open' | 'introspection'> &
+  Partial<Pick<ApiConfig, 'publicUrl'>>
 
 /** Who asks, and what that one may do. */
 export type Viewer = { readonly name: string; readonly role: ApiRole }
@@ -11,34 +13,59 @@ export type Viewer = { readonly name: string; readonly role: ApiRole }
 /** Without tokens whoever reaches the service may do everything: the settings let nobody from outside reach it then. */
 export const anonymous: Viewer = { name: 'anonymous', role: 'operator' }
 
-/** The headers that say who asks, and under which name he asks for us. */
-export type Credentials = { readonly authorization?: string | undefined; readonly host?: string | undefined }
-
 /**
- * Who sends this `Authorization` header (RFC 6750 §2.1); null where tokens are configured and none of them is in it. Every
- * token is compared, each in constant time, so that how long it takes tells nothing of them.
+ * Who sends this request by its `Authorization` header (RFC 6750 §2.1), or a sentence that says why nobody may be meant. Every token is
+ * compared, each in constant time, so that how long it takes tells nothing of them.
  */
-export function authenticate({ authorization, host }: Credentials, access: Access): Viewer | null {
+export function authenticate(
+  request: Pick<IncomingMessage, 'headers' | 'httpVersion'>,
+  access: Access,
+  authorization = request.headers.authorization,
+): Viewer | string {
   const { tokens, open } = access
-  if (tokens.length === 0) return open || namesThisMachine(host) ? anonymous : null
+  if (tokens.length === 0) {
+    const stranger = open ? null : explainStranger(request)
+    return stranger === null ? anonymous : `${stranger} ${noTokens}`
+  }
   const [, token] = /^Bearer +([A-Za-z0-9._~+/=-]+) *$/i.exec(authorization ?? '') ?? []
-  if (token === undefined) return null
+  if (token === undefined) return tokenNeeded
   const hash = createHash('sha256').update(token).digest()
   const known = tokens.filter(({ sha256 }) => timingSafeEqual(hash, Buffer.from(sha256, 'hex')))
-  return known[0] === undefined ? null : { name: known[0].name, role: known[0].role }
+  return known[0] === undefined ? tokenNeeded : { name: known[0].name, role: known[0].role }
 }
+
+const tokenNeeded = 'A token is needed: send it as Authorization: Bearer TOKEN.'
+const noTokens =
+  'Without tokens only this machine is served: set API_TOKENS (npm run token makes one), or API_OPEN=true to let in whoever comes.'
 
 /** An operator may do what a viewer may. */
 export function may({ role }: Viewer, needed: ApiRole): boolean {
   return role === 'operator' || role === needed
 }
 
+// What proxies add for the one they ask for (RFC 7239, RFC 9110 §7.6.3, and what was usual before); a program has no use for them.
+const forwarding =
+  /^(forwarded|via|x-forwarded(-.+)?|x-real-ip|x-client-ip|x-cluster-client-ip|x-original-.+|x-envoy-.+|true-client-ip|cf-connecting-ip)$/
+
 /**
- * A page whose name was made to lead to this machine (DNS rebinding) is of our own origin for its reader's browser, but asks
- * for us by that name. HTTP/1.0 knows no Host, and a browser always sends one.
+ * Why a request is not this machine's own; null if it is. A proxy on this machine comes from it, and asks by its name, for whoever
+ * reaches the proxy. It shows itself by what it adds, or by speaking HTTP/1.0, as nginx does where nothing else is said (before 1.29.7);
+ * no browser and hardly a program does. And a page whose name was made to lead to this machine (DNS rebinding) is of our own
+ * origin for its reader's browser, but asks for us by that name.
  */
-function namesThisMachine(host: string | undefined): boolean {
-  if (host === undefined) return true
+function explainStranger({
+  headers,
+  httpVersion,
+}: Pick<IncomingMessage, 'headers' | 'httpVersion'>): string | null {
+  const added = Object.keys(headers).find((name) => forwarding.test(name))
+  if (added !== undefined) return `A proxy has passed this request on (it has the header ${added}).`
+  if (httpVersion !== '1.1') return 'This request is in HTTP/1.0, as a proxy sends it.'
+  return namesThisMachine(headers.host ?? '')
+    ? null
+    : 'The service was asked by a name that is not localhost.'
+}
+
+function namesThisMachine(host: string): boolean {
   return isLoopback(
     host
       .toLowerCase()

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import { ulid } from 'ulid'
 import type { Logger } from '../runtime/logger.ts'
-import { authenticate, may, type Access, type Viewer } from './access.ts'
+import { may, type Viewer } from './access.ts'
 import { DatabaseUnavailable } from './ask.ts'
 import type { ApiDependencies } from './dependencies.ts'
-import { isForeign } from './is-foreign.ts'
+import type { Gate } from './gate.ts'
 import { matchPath, refusal, type Answer, type Route } from './route.ts'
 
 /**
@@ -14,20 +14,17 @@ import { matchPath, refusal, type Answer, type Route } from './route.ts'
 export async function respond(
   request: IncomingMessage,
   routes: readonly Route[],
-  { access, logger }: Pick<ApiDependencies, 'access' | 'logger'>,
+  gate: Gate,
+  { logger }: Pick<ApiDependencies, 'logger'>,
 ): Promise<Answer | null> {
   try {
-    return await findAnswer(request, routes, access)
+    return await findAnswer(request, routes, gate)
   } catch (error) {
     return request.destroyed && !request.complete ? null : explainFailure(error, logger)
   }
 }
 
-async function findAnswer(
-  request: IncomingMessage,
-  routes: readonly Route[],
-  access: Access,
-): Promise<Answer> {
+async function findAnswer(request: IncomingMessage, routes: readonly Route[], gate: Gate): Promise<Answer> {
   const { path, query } = splitTarget(request.url ?? '/')
   const matches = routes.flatMap((route) => {
     const parameter = matchPath(route, path)
@@ -42,10 +39,11 @@ async function findAnswer(
       .join(', ')
     return refusal(405, `Only ${allowed} is allowed here.`, { Allow: allowed })
   }
-  if (method !== 'GET' && isForeign(request)) return refusal(403, 'Pages of another origin may not write.')
+  const foreign = method === 'GET' ? null : gate.refuseForeign(request, 'write')
+  if (foreign !== null) return refusal(403, foreign)
   const parameter = decode(match.parameter)
   if (parameter === null) return refusal(400, 'The path is not percent-encoded UTF-8.')
-  const admitted = admit(request, match.route, access)
+  const admitted = admit(request, match.route, gate)
   if ('refused' in admitted) return admitted.refused
   return match.route.answer({
     request,
@@ -59,17 +57,17 @@ async function findAnswer(
 function admit(
   request: IncomingMessage,
   { needs }: Route,
-  access: Access,
+  gate: Gate,
 ): { viewer: Viewer | null } | { refused: Answer } {
-  const viewer = authenticate(request.headers, access)
-  if (needs === null || (viewer !== null && may(viewer, needs))) return { viewer }
-  return { refused: viewer === null ? unauthenticated : forbidden }
+  // An open route asks nobody, and so refuses nobody either.
+  if (needs === null) return { viewer: null }
+  const viewer = gate.identify(request)
+  if (typeof viewer === 'string') return { refused: refusal(401, viewer, challenge) }
+  return may(viewer, needs) ? { viewer } : { refused: forbidden }
 }
 
 // RFC 6750 §3.
-export const unauthenticated = refusal(401, 'A token is needed: send it as Authorization: Bearer TOKEN.', {
-  'WWW-Authenticate': 'Bearer',
-})
+export const challenge = { 'WWW-Authenticate': 'Bearer' }
 const forbidden = refusal(403, 'This token may only look: an operator is needed.', {
   'WWW-Authenticate': 'Bearer error="insufficient_scope"',
 })

@@ -14,7 +14,8 @@ export function routes(dependencies: ApiDependencies): Route[] {
       path: '/',
       about: 'This list; in a browser the playground.',
       needs: null,
-      answer: ({ request }) => (wantsPage(request) ? playground : name(dependencies, table)),
+      answer: ({ request }) =>
+        wantsPage(request) ? leadToPlayground(dependencies) : name(dependencies, table),
     },
     {
       method: 'GET',
@@ -61,11 +62,15 @@ function name({ release: version }: ApiDependencies, table: readonly Route[]): A
   return json(200, value, { Vary: 'Accept' })
 }
 
-const playground: Answer = {
-  status: 303,
-  type: 'text/plain',
-  body: 'The playground is at /graphql.\n',
-  headers: { Location: '/graphql', Vary: 'Accept' },
+/** Behind a proxy we stand below a path that only the settings know, or the browser, which takes it from the page that it asked for. */
+function leadToPlayground({ access: { publicUrl = null } }: ApiDependencies): Answer {
+  const location = publicUrl === null ? 'graphql' : `${publicUrl.path}/graphql`
+  return {
+    status: 303,
+    type: 'text/plain',
+    body: `The playground is at ${location}.\n`,
+    headers: { Location: location, Vary: 'Accept' },
+  }
 }
 
 function list(table: readonly Route[]) {

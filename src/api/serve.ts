@@ -1,12 +1,23 @@
 import { createServer, STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
 import { isIPv6, type AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { ApiRequest } from './api-request.ts'
 import type { ApiDependencies } from './dependencies.ts'
+import { Gate } from './gate.ts'
 import { createGraphql, graphqlPath, type Graphql } from './graphql/create-graphql.ts'
 import { respond, splitTarget } from './respond.ts'
-import { refusal } from './route.ts'
+import { Room } from './room.ts'
+import { matchPath, refusal, type Route } from './route.ts'
 import { routes } from './routes.ts'
-import { write } from './write.ts'
+import { write, writeRaw } from './write.ts'
+
+export type ServeOptions = {
+  readonly host: string
+  /** 0 for any free one; the answer says which. */
+  readonly port: number
+  /** How many connections there may be at once, beside a few that ask how the service does. */
+  readonly connectionsMax?: number
+}
 
 export type Serving = {
   readonly port: number
@@ -22,47 +33,63 @@ const limits = {
   connectionsCheckingInterval: 2_000,
   maxHeaderSize: 16 * 1024,
 } as const
-const connectionsMax = 2_000
 // Closing is the last step of a drain that has ten seconds in all; an answer takes milliseconds while the database is there.
 const closeMsMax = 750
 
 /**
  * Starts the HTTP server. It needs no database to start: every route says so by itself while there is none.
  *
- * @param options.port 0 for any free one; the answer says which
  * @throws one sentence if the address cannot be listened on
  */
 export async function serve(
-  options: { readonly host: string; readonly port: number },
+  { host, port, connectionsMax = 2_000 }: ServeOptions,
   dependencies: ApiDependencies,
 ): Promise<Serving> {
   const table = routes(dependencies)
-  const graphql = createGraphql(dependencies)
-  const server = createServer(limits, (request, response) => {
+  const gate = new Gate(dependencies.access, dependencies.logger)
+  const graphql = createGraphql(dependencies, gate)
+  const watched = table.filter(({ needs, path }) => needs === null && path !== '/')
+  const server = createServer({ ...limits, IncomingMessage: ApiRequest }, (request, response) => {
+    if (room.isReserved(request.socket)) {
+      const answering = isOneOf(watched, request) ? respond(request, watched, gate, dependencies) : usedUp
+      void Promise.resolve(answering).then((answer) =>
+        answer === null ? undefined : write(response, answer, true),
+      )
+      return
+    }
     // The table answers whole answers; GraphQL has streams, and writes its own.
     if (splitTarget(request.url ?? '/').path === graphqlPath) {
       void graphql.handle(request, response)
       return
     }
-    void respond(request, table, dependencies).then((answer) => {
+    void respond(request, table, gate, dependencies).then((answer) =>
       // While closing, no connection is kept for a next request.
-      if (answer !== null) write(response, answer, !server.listening)
-    })
+      answer === null ? undefined : write(response, answer, !server.listening),
+    )
   })
-  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+  const room = new Room(server, connectionsMax, dependencies)
+  server.on('upgrade', (request: ApiRequest, socket: Duplex, head: Buffer) => {
     // What breaks on a socket that is not one of ours yet is its own loss.
     socket.on('error', () => socket.destroy())
-    if (splitTarget(request.url ?? '/').path === graphqlPath) graphql.upgrade(request, socket, head)
-    else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+    if (room.isReserved(request.socket)) writeRaw(socket, usedUp)
+    else graphql.upgrade(request, socket, head)
   })
-  server.maxConnections = connectionsMax
   server.on('clientError', refuseMalformed)
-  await listen(server, options.host, options.port)
+  await listen(server, host, port)
   // A connection that cannot be accepted, for want of file descriptors, is that caller's loss and not the service's end.
   server.on('error', (error) =>
     dependencies.logger.warn({ reason: error.message }, 'connection not accepted'),
   )
   return { port: (server.address() as AddressInfo).port, close: () => close(server, graphql) }
+}
+
+const usedUp = refusal(503, 'All connections are in use: only health and metrics are answered.', {
+  'Retry-After': '5',
+})
+
+function isOneOf(table: readonly Route[], { url = '/' }: IncomingMessage): boolean {
+  const { path } = splitTarget(url)
+  return table.some((route) => matchPath(route, path) !== null)
 }
 
 async function listen(server: Server, host: string, port: number): Promise<void> {
@@ -93,11 +120,7 @@ function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
     return
   }
   const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code ?? ''] ?? 400
-  const { type, body } = refusal(status, `${STATUS_CODES[status] ?? 'Bad Request'}.`)
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nContent-Type: ${type}\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  )
+  writeRaw(socket, refusal(status, `${STATUS_CODES[status] ?? 'Bad Request'}.`))
 }
 
 async function close(server: Server, graphql: Graphql): Promise<void> {

@@ -7,8 +7,13 @@ export type ApiConfig = {
   readonly tokens: readonly ApiToken[]
   /** Whether an address that others can reach may be served to whoever comes, without a token. */
   readonly open: boolean
+  /** Where browsers find the service behind a proxy; null where it is asked directly. */
+  readonly publicUrl: PublicUrl | null
   readonly introspection: boolean
 }
+
+/** An origin (RFC 6454), and the path below which the proxy has us: empty, or without a slash at its end. */
+export type PublicUrl = { readonly origin: string; readonly path: string }
 
 export type ApiToken = {
   /** The actor that the log names. */
@@ -33,8 +38,25 @@ export function readApi(settings: Settings): ApiConfig {
   if (!isLoopback(host) && settings.given('API_TOKENS') === null && !open) {
     settings.fault('HOST can be reached from outside: set API_TOKENS, or API_OPEN=true to let anyone in.')
   }
+  const publicUrl = readPublicUrl(settings)
+  if (publicUrl !== null && !isLocal(publicUrl) && settings.given('API_TOKENS') === null && !open) {
+    settings.fault('PUBLIC_URL is for others to reach: set API_TOKENS, or API_OPEN=true to let anyone in.')
+  }
   const introspection = settings.flag('API_INTROSPECTION')
-  return { host, port: settings.integer('PORT', 0, 65_535), tokens, open, introspection }
+  return { host, port: settings.integer('PORT', 0, 65_535), tokens, open, publicUrl, introspection }
+}
+
+function readPublicUrl(settings: Settings): PublicUrl | null {
+  if (settings.given('PUBLIC_URL') === null) return null
+  const url = settings.url('PUBLIC_URL', ['http:', 'https:'])
+  if (url === null) return null
+  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
+    settings.fault('PUBLIC_URL must be an origin and at most a path: https://payments.example/tqp.')
+  return { origin: url.origin, path: url.pathname.replace(/\/+$/, '') }
+}
+
+function isLocal({ origin }: PublicUrl): boolean {
+  return isLoopback(new URL(origin).hostname.replace(/^\[(.*)\]$/, '$1'))
 }
 
 function readTokens(settings: Settings): ApiToken[] {

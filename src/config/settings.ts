@@ -41,6 +41,7 @@ export const defaults = {
   PORT: '8000',
   API_TOKENS: '',
   API_OPEN: 'false',
+  PUBLIC_URL: '',
   API_INTROSPECTION: 'true',
   LOG_LEVEL: 'info',
   DATA_DIR: '.data',

@@ -11,6 +11,7 @@ import { explainCorrupt, type Fault } from './explain-stop.ts'
 import { reasonOf, type Health } from './health.ts'
 import { judgeRange } from './judge-position.ts'
 import { newPlace, type Place } from './place.ts'
+import { beginCounts } from './report.ts'
 import type { BrokerRange } from './read-range.ts'
 
 const warnEveryMs = 5_000
@@ -56,11 +57,12 @@ export class Assignment {
 
   /** Must be called in the same turn as the join: kafkajs awaits no listener, and fetches next. */
   join(partitions: readonly number[]): void {
-    const { health, metrics } = this.#options
+    const { health, metrics, topic } = this.#options
     this.#places = new Map(partitions.map((partition) => [partition, newPlace(partition)]))
     health.assigned = [...partitions].sort((one, other) => one - other)
     if (health.state !== 'starting') health.state = 'rebalancing'
     metrics.consumerLag.reset()
+    for (const partition of partitions) beginCounts(metrics, topic, partition)
     this.#pause(partitions)
     this.follow(this.#position([...this.#places.values()]))
   }

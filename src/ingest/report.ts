@@ -17,6 +17,11 @@ export function startTally(from: bigint): Tally {
   return { startedAt: performance.now(), from, next: from, counts: noCounts() }
 }
 
+/** Has every result of a partition counted from 0 on: what appears with its first burst has no increase that Prometheus could see. */
+export function beginCounts(metrics: Metrics, topic: string, partition: number): void {
+  for (const result of Object.keys(noCounts())) metrics.records.inc({ topic, partition, result }, 0)
+}
+
 /** Counts a stored slice, in the metrics and in the batch's tally. */
 export function count(
   { metrics, logger }: { metrics: Metrics; logger: Logger },

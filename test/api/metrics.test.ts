@@ -53,10 +53,9 @@ t.test('Prometheus text is served only to whoever names it', async (t) => {
 
 t.test('a scrape tells the counts, the pulse and the state of the parts at that moment', async (t) => {
   const { pool } = await database(t)
-  const { call, metrics } = await startService(t, pool)
+  const { call } = await startService(t, pool)
   const scrape = async () => (await call('GET', '/metrics', { headers: { accept: 'text/plain' } })).text
   await store(pool, ['a', 'b'], { room: 1 })
-  metrics.missedWakeups.inc(0)
   const text = await scrape()
   for (const line of [
     'tqp_messages{status="pending"} 1',
@@ -71,13 +70,28 @@ t.test('a scrape tells the counts, the pulse and the state of the parts at that 
     'tqp_database_up 1',
     'tqp_stopped_partitions 0',
     'tqp_build_info{release="1.2.3"',
-    'missed_wakeups_total 0',
+    'tqp_missed_wakeups_total 0',
   ]) {
     t.match(text, line)
   }
   t.match(text, /^tqp_oldest_due_age_seconds (0\.\d*[1-9]|[1-9])/m, 'b has been due since it was stored')
   const names = [...text.matchAll(/^# TYPE (\S+)/gm)].map((match) => match[1])
   t.strictSame(names, [...new Set(names)], 'no metric is told twice')
+})
+
+t.test('every series whose labels are known is there at 0 before anything happened', async (t) => {
+  const { pool } = await database(t)
+  const { call } = await startService(t, pool)
+  const { text } = await call('GET', '/metrics', { headers: { accept: 'text/plain' } })
+  for (const lane of ['fresh', 'retry']) {
+    for (const outcome of ['accepted', 'refused', 'unavailable', 'not_sent', 'unknown', 'abandoned'])
+      t.match(text, `tqp_attempts_total{lane="${lane}",outcome="${outcome}"} 0\n`)
+    for (const cause of ['start', 'notify', 'timer', 'slot', 'sweep', 'reconnect'])
+      t.match(text, `tqp_wakeups_total{lane="${lane}",cause="${cause}"} 0\n`)
+    t.match(text, `tqp_attempt_duration_seconds_count{lane="${lane}"} 0\n`)
+  }
+  t.match(text, '\ntqp_missed_wakeups_total 0\n')
+  t.notMatch(text, /^missed_wakeups_total/m, 'it is named like its siblings')
 })
 
 t.test('the watermark is as old as the oldest writing transaction that is open', async (t) => {

@@ -48,6 +48,7 @@ export async function startService(
   database: Pool,
   health: () => Health = () => well,
   access: Access = { tokens: [], open: false, introspection: true },
+  limits: { connectionsMax?: number } = {},
 ): Promise<Service> {
   const lines: Record<string, unknown>[] = []
   const logger = pino(
@@ -66,7 +67,7 @@ export async function startService(
     access,
     onEvents: (wake: () => void) => events.on(wake),
   }
-  const serving = await serve({ host: '127.0.0.1', port: 0 }, dependencies)
+  const serving = await serve({ host: '127.0.0.1', port: 0, ...limits }, dependencies)
   t.teardown(() => serving.close())
   return { ...serving, metrics, lines, events, call: (...call) => send(serving.port, ...call) }
 }

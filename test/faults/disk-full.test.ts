@@ -82,7 +82,7 @@ async function isWhole(t: Test, { line, service, producing }: Parts): Promise<vo
     service.log.some(({ event }) => /refused/.test(String(event))),
     'nothing was taken for a fault of the data',
   )
-  t.equal(await readMetric(service, 'missed_wakeups_total'), 0)
+  t.equal(await readMetric(service, 'tqp_missed_wakeups_total'), 0)
   await line.isSentOnce(t)
   await line.isClean(t)
 }

@@ -33,7 +33,7 @@ t.test('what became due while only the LISTEN session was gone is picked up when
   await proxy.refuse(false)
   t.match(await line.settled(5), { dead_letter: 5 })
   t.equal((await line.ledger()).length, 10)
-  t.equal(await readMetric(service, 'missed_wakeups_total'), 0)
+  t.equal(await readMetric(service, 'tqp_missed_wakeups_total'), 0)
   await line.isClean(t)
 })
 

@@ -34,6 +34,6 @@ t.test('connections cut at any moment of a commit lose nothing and send nothing 
     'answers of claims were lost',
   )
   await line.isSentOnce(t)
-  t.equal(await readMetric(service, 'missed_wakeups_total'), 0)
+  t.equal(await readMetric(service, 'tqp_missed_wakeups_total'), 0)
   await line.isClean(t)
 })

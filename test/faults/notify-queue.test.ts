@@ -95,7 +95,7 @@ t.test(
       service.log.some(({ event }) => /refused/.test(String(event))),
       'nothing was taken for a fault of the data',
     )
-    t.equal(await readMetric(service, 'missed_wakeups_total'), 0)
+    t.equal(await readMetric(service, 'tqp_missed_wakeups_total'), 0)
     await line.isClean(t)
   },
 )

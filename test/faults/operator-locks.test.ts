@@ -77,6 +77,6 @@ t.test('locks that an operator holds for long are waited for, and lose and repea
   await until('all to be well', isQuiet)
 
   t.equal((await line.ledger()).length, 350, 'each was sent once')
-  t.equal(await readMetric(service, 'missed_wakeups_total'), 0)
+  t.equal(await readMetric(service, 'tqp_missed_wakeups_total'), 0)
   await line.isClean(t)
 })

@@ -84,7 +84,7 @@ t.test(
     await until('all to be well', async () => (await statusOf(service)).status === 'healthy')
     const accepted = (await line.ledger()).filter(({ status }) => status === 200)
     t.equal(accepted.length, 1_500, 'nothing that had been accepted was sent again')
-    t.equal(await readMetric(service, 'missed_wakeups_total'), 0)
+    t.equal(await readMetric(service, 'tqp_missed_wakeups_total'), 0)
     await line.isSentOnce(t)
     await line.isClean(t)
   },

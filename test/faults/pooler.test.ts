@@ -39,7 +39,7 @@ t.test('behind a transaction pooler nothing is lost, also when the pooler is kil
     service.log.some(({ reason }) => /prepared statement/.test(String(reason))),
     'no statement was prepared by name',
   )
-  t.equal(await readMetric(service, 'missed_wakeups_total'), 0)
+  t.equal(await readMetric(service, 'tqp_missed_wakeups_total'), 0)
   await line.isSentOnce(t)
   await line.isClean(t)
 })

@@ -26,7 +26,7 @@ t.test(
     for (const { key } of await line.ledger()) requests.set(key, (requests.get(key) ?? 0) + 1)
     const again = [...paidBefore].filter((key) => (requests.get(key) ?? 0) > 1)
     t.same(again, [], 'what had been accepted before the outage was not sent again')
-    t.equal(await readMetric(service, 'missed_wakeups_total'), 0)
+    t.equal(await readMetric(service, 'tqp_missed_wakeups_total'), 0)
     await line.isSentOnce(t)
     await line.isClean(t)
   },

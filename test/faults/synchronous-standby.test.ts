@@ -64,7 +64,7 @@ t.test('while a synchronous standby hangs, sessions do not pile up, and the reas
   await freezeStandby(postgres, false)
   await isReady(service)
   t.match(await line.settled(100), { success: 100 })
-  t.equal(await readMetric(service, 'missed_wakeups_total'), 0)
+  t.equal(await readMetric(service, 'tqp_missed_wakeups_total'), 0)
   await line.isSentOnce(t)
   await line.isClean(t)
 })

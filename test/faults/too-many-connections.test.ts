@@ -80,6 +80,6 @@ t.test('a server that has no connection to spare is waited for, at the start and
   t.match(await line.settled(600), { success: 600 })
   await isReady(service)
   t.equal((await line.ledger()).length, 600, 'each was sent once')
-  t.equal(await readMetric(service, 'missed_wakeups_total'), 0)
+  t.equal(await readMetric(service, 'tqp_missed_wakeups_total'), 0)
   await line.isClean(t)
 })

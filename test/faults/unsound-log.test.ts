@@ -73,7 +73,7 @@ t.test('a log whose triggers are off takes nothing, and nothing is sent twice', 
   t.match(await line.settled(70), { success: 70 })
   await until('all to be well', async () => (await statusOf(service)).status === 'healthy')
   t.equal((await line.ledger()).length, 70, 'each was sent once')
-  t.equal(await readMetric(service, 'missed_wakeups_total'), 0)
+  t.equal(await readMetric(service, 'tqp_missed_wakeups_total'), 0)
   await line.isClean(t)
 })
 

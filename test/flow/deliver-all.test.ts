@@ -7,6 +7,10 @@ import { until } from '../support/until.ts'
 t.test('every produced transaction ends in success or dead letter, and the log proves it', async (t) => {
   const line = await setUpLine(t)
   const service = await startReadyService(t, line.settings)
+  for (const result of ['received', 'duplicate', 'conflict', 'rejected', 'hole', 'skipped']) {
+    const series = `tqp_ingest_records_total{topic="${line.topic}",partition="0",result="${result}"}`
+    t.equal(await readMetric(service, series), 0, `${result} is counted from 0 on`)
+  }
   await line.produce(1_000)
   const counts = await line.settled(1_000)
 
@@ -14,7 +18,7 @@ t.test('every produced transaction ends in success or dead letter, and the log p
   t.equal(metrics.total, 1_000, '/metrics sums to what was produced')
   t.equal(metrics.success, counts.success)
   t.equal(metrics.dead_letter, counts.dead_letter)
-  t.equal(await readMetric(service, 'missed_wakeups_total'), 0)
+  t.equal(await readMetric(service, 'tqp_missed_wakeups_total'), 0)
   await line.isClean(t)
 })
 

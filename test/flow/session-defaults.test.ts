@@ -34,7 +34,7 @@ t.test(
     })
     await line.produce(60)
     t.match(await line.settled(60), { success: 60 })
-    t.equal(await readMetric(service, 'missed_wakeups_total'), 0)
+    t.equal(await readMetric(service, 'tqp_missed_wakeups_total'), 0)
     t.notOk(
       service.log.some(({ event }) => event === 'lane waits' || event === 'listener down'),
       'nobody lost a race, and the listener is not idle',

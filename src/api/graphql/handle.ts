@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { authenticate } from '../access.ts'
 import type { ApiDependencies } from '../dependencies.ts'
-import { isForeign } from '../is-foreign.ts'
+import type { Gate } from '../gate.ts'
 import { servePlayground, wantsPage } from '../playground/serve-playground.ts'
+import { challenge } from '../respond.ts'
 import { json, type Answer } from '../route.ts'
 import { write } from '../write.ts'
 import { clientOf, type ServerContext } from './context.ts'
@@ -13,7 +13,8 @@ type Yoga = (request: IncomingMessage, response: ServerResponse, context: Server
 /** Answers a request for /graphql: the playground's page for a browser that comes by, and operations for whoever may ask. */
 export async function handle(
   yoga: Yoga,
-  { access, logger }: Pick<ApiDependencies, 'access' | 'logger'>,
+  gate: Gate,
+  { logger }: Pick<ApiDependencies, 'logger'>,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -22,9 +23,14 @@ export async function handle(
       await servePlayground(request, response)
       return
     }
-    const viewer = authenticate(request.headers, access)
-    if (viewer === null || isForeign(request)) {
-      write(response, isForeign(request) ? foreign : unauthenticated, false)
+    const foreign = gate.refuseForeign(request, 'ask')
+    if (foreign !== null) {
+      await write(response, refusal(403, 'FORBIDDEN', foreign), false)
+      return
+    }
+    const viewer = gate.identify(request)
+    if (typeof viewer === 'string') {
+      await write(response, refusal(401, 'UNAUTHENTICATED', viewer, challenge), false)
       return
     }
     response.setHeader('Cache-Control', 'no-store').setHeader('X-Content-Type-Options', 'nosniff')
@@ -33,17 +39,10 @@ export async function handle(
     // Yoga answers what fails in an operation; here the page could not be made, or the connection broke.
     logger.error({ err: error }, 'request failed')
     if (response.headersSent) response.destroy()
-    else write(response, failed, true)
+    else await write(response, failed, true)
   }
 }
 
-const foreign = refusal(403, 'FORBIDDEN', 'Pages of another origin may not ask.')
-const unauthenticated = refusal(
-  401,
-  'UNAUTHENTICATED',
-  'A token is needed: send it as Authorization: Bearer TOKEN.',
-  { 'WWW-Authenticate': 'Bearer' },
-)
 const failed = refusal(
   500,
   'INTERNAL_SERVER_ERROR',

@@ -1,4 +1,4 @@
-import { STATUS_CODES, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { GraphQLError, type ExecutionArgs, type ExecutionResult } from 'graphql'
 import {
@@ -9,11 +9,13 @@ import {
   type SubscribePayload,
 } from 'graphql-ws'
 import { WebSocketServer, type WebSocket } from 'ws'
-import { authenticate, type Access, type Viewer } from '../access.ts'
-import { isForeign } from '../is-foreign.ts'
+import type { Viewer } from '../access.ts'
+import type { Gate } from '../gate.ts'
+import { refusal } from '../route.ts'
 import { Admission } from '../stream/admission.ts'
 import { carry } from '../stream/carry.ts'
 import { relay } from '../stream/relay.ts'
+import { writeRaw } from '../write.ts'
 import { clientOf, type ServerContext } from './context.ts'
 import { refuse } from './errors.ts'
 
@@ -50,14 +52,14 @@ const serviceRestart = 1_012
  */
 export class Sockets {
   readonly #envelop: Envelop
-  readonly #access: Access
+  readonly #gate: Gate
   readonly #server: WebSocketServer
   readonly #protocol = makeServer<Record<string, unknown>, Extra>(this.#options())
   readonly #admission = new Admission(socketsPerClientMax, socketsMax)
 
-  constructor(envelop: Envelop, access: Access) {
+  constructor(envelop: Envelop, gate: Gate) {
     this.#envelop = envelop
-    this.#access = access
+    this.#gate = gate
     this.#server = new WebSocketServer({
       noServer: true,
       maxPayload: messageBytesMax,
@@ -68,21 +70,23 @@ export class Sockets {
 
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     // A browser lets any page open a socket to anywhere, and sends no preflight.
-    if (isForeign(request)) {
-      refuseUpgrade(socket, 403)
+    const foreign = this.#gate.refuseForeign(request, 'ask')
+    if (foreign !== null) {
+      refuseUpgrade(socket, 403, foreign)
       return
     }
-    const { authorization } = request.headers
-    const viewer = authenticate(request.headers, this.#access)
-    if (viewer === null && authorization !== undefined) {
-      refuseUpgrade(socket, 401)
+    const identified = this.#gate.identify(request)
+    const isFinal = request.headers.authorization !== undefined || !this.#gate.hasTokens
+    if (typeof identified === 'string' && isFinal) {
+      refuseUpgrade(socket, 401, identified)
       return
     }
+    const viewer = typeof identified === 'string' ? null : identified
     const client = clientOf(viewer, request)
     try {
       this.#admission.enter(client)
     } catch {
-      refuseUpgrade(socket, 429)
+      refuseUpgrade(socket, 429, 'There are too many sockets open: try again later.')
       return
     }
     socket.once('close', () => this.#admission.leave(client))
@@ -108,9 +112,10 @@ export class Sockets {
     return {
       onConnect: ({ extra, connectionParams }) => {
         const given = connectionParams?.Authorization ?? connectionParams?.authorization
-        const { host } = extra.request.headers
-        if (typeof given === 'string')
-          extra.viewer = authenticate({ authorization: given, host }, this.#access)
+        if (typeof given === 'string') {
+          const viewer = this.#gate.identify(extra.request, given)
+          extra.viewer = typeof viewer === 'string' ? null : viewer
+        }
         return extra.viewer !== null
       },
       onSubscribe: (context, _id, operation) => this.#prepare(context, operation),
@@ -166,8 +171,6 @@ async function closed(socket: WebSocket): Promise<void> {
   await new Promise((resolve) => socket.once('close', resolve))
 }
 
-function refuseUpgrade(socket: Duplex, status: number): void {
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
-  )
+function refuseUpgrade(socket: Duplex, status: number, detail: string): void {
+  writeRaw(socket, refusal(status, detail))
 }

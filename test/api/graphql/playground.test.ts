@@ -19,7 +19,7 @@ t.test('a browser is led from / to the page, and a program is not', async (t) =>
   const { call } = await startService(t, pool)
   t.match(await call('GET', '/', { headers: { accept: html } }), {
     status: 303,
-    headers: { location: '/graphql', vary: 'Accept' },
+    headers: { location: 'graphql', vary: 'Accept' },
   })
   for (const accept of ['*/*', 'application/json', 'application/json, text/html;q=0.5'])
     t.match(await call('GET', '/', { headers: { accept } }), { status: 200, json: { routes: [] } }, accept)

@@ -76,7 +76,7 @@ export class Instance {
   async missedWakeups(): Promise<number> {
     let missed = NaN
     await until(`the metrics of ${this.name}`, async () => {
-      missed = await readMetric(this.#running, 'missed_wakeups_total')
+      missed = await readMetric(this.#running, 'tqp_missed_wakeups_total')
       return !Number.isNaN(missed)
     })
     return this.#missedBefore + missed

@@ -1,0 +1,33 @@
+import { IncomingMessage } from 'node:http'
+import { graphqlPath } from './graphql/create-graphql.ts'
+import { splitTarget } from './respond.ts'
+
+/**
+ * A request whose wish for another protocol is heard only where it is one that we speak: WebSocket, at /graphql. Any other is ignored, as
+ * RFC 9110 §7.8 says, and the request is answered as if it had none: Java's HTTP client and `curl --http2` ask each server for `h2c`.
+ * Node asks `upgrade` of a request as soon as its headers are read, and else takes each for one once somebody listens to 'upgrade'
+ * (`shouldUpgradeCallback` would say it, and is not there before 22.21). What is pipelined behind a request whose wish was ignored is
+ * lost, as on any server of Node; no client is known that does so.
+ */
+export class ApiRequest extends IncomingMessage {
+  // Node's constructor writes it, before fields of this class would be there.
+  declare private asksForAnother: boolean | null
+
+  get upgrade(): boolean {
+    return this.asksForAnother === true && asksForWebSocket(this)
+  }
+
+  set upgrade(asks: boolean | null) {
+    this.asksForAnother = asks
+  }
+}
+
+/** HTTP/1.0 knows no other protocols, whatever the request says (RFC 9110 §7.8). */
+function asksForWebSocket({ method, url = '/', headers, httpVersion }: IncomingMessage): boolean {
+  return (
+    method === 'GET' &&
+    httpVersion === '1.1' &&
+    headers.upgrade?.toLowerCase() === 'websocket' &&
+    splitTarget(url).path === graphqlPath
+  )
+}

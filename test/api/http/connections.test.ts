@@ -1,0 +1,60 @@
+import { connect } from 'node:net'
+import t from 'tap'
+import { WebSocket } from 'ws'
+import { database } from '../../support/database.ts'
+import { until } from '../../support/until.ts'
+import { startService, well } from '../service.ts'
+
+const connectionsMax = 200
+
+t.test('when slow and idle callers take every connection, health and metrics are answered', async (t) => {
+  const { pool } = await database(t)
+  const { call, port, lines } = await startService(t, pool, () => well, undefined, { connectionsMax })
+  let isOver = false
+  // One that is cut off for its slowness comes back.
+  const hold = (at: number) => {
+    const socket = connect(port, '127.0.0.1')
+    if (at % 2 === 0) socket.write('GET /metrics HTTP/1.1\r\nHost: lo')
+    socket.on('error', () => undefined).on('close', () => !isOver && hold(at))
+    t.teardown(() => socket.destroy())
+  }
+  for (let at = 0; at < connectionsMax; at++) hold(at)
+  t.teardown(() => (isOver = true))
+  const full = {
+    status: 503,
+    json: { detail: /^All connections are in use/ },
+    headers: { 'retry-after': '5' },
+  }
+  await until('all connections to be taken', async () => (await call('GET', '/transactions')).status === 503)
+  t.match(await call('GET', '/transactions'), full)
+  t.match(await call('POST', '/replay/tx-1'), full)
+  t.match(await call('GET', '/graphql?query=%7Bviewer%7Bname%7D%7D'), full)
+  for (const path of ['/healthz', '/readyz', '/status', '/metrics'])
+    t.match(await call('GET', path), { status: 200, headers: { connection: 'close' } }, path)
+  const all = await Promise.all(Array.from({ length: 50 }, () => call('GET', '/healthz')))
+  t.ok(all.every(({ status }) => status === 200))
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/graphql`, 'graphql-transport-ws')
+  t.match((await new Promise<Error>((resolve) => socket.on('error', resolve))).message, '503')
+
+  const { text } = await call('GET', '/metrics', { headers: { accept: 'text/plain' } })
+  const read = (name: string) => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1])
+  t.ok(read('tqp_http_connections') >= connectionsMax)
+  t.ok(read('tqp_http_connections_over_limit_total') >= 58)
+  const told = lines.filter(({ event }) => String(event).startsWith('HTTP connections are used up'))
+  t.match(told, [{ level: 40, open: connectionsMax }])
+  t.equal(told.length, 1, 'one line a minute')
+})
+
+t.test('whoever holds a connection of the reserve is the first to lose it', async (t) => {
+  const { pool } = await database(t)
+  const { call, port } = await startService(t, pool, () => well, undefined, { connectionsMax: 0 })
+  let closed = 0
+  for (let at = 0; at < 100; at++) {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('error', () => undefined).on('close', () => (closed += 1))
+    t.teardown(() => socket.destroy())
+  }
+  t.equal((await call('GET', '/healthz')).status, 200)
+  await until('those who came first to be cut off', () => closed >= 36)
+  t.equal((await call('GET', '/healthz')).status, 200)
+})
