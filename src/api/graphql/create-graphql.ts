@@ -10,6 +10,7 @@ import { handle } from './handle.ts'
 import { admit } from './limits/admit.ts'
 import { limitDocument } from './limits/limit-document.ts'
 import { limitTime } from './limits/limit-time.ts'
+import { refusePersisted } from './limits/refuse-persisted.ts'
 import { refuseSimpleBodies } from './limits/refuse-simple-bodies.ts'
 import { schema } from './schema.ts'
 import { Sockets } from './sockets.ts'
@@ -35,7 +36,14 @@ export function createGraphql(dependencies: ApiDependencies) {
     graphqlEndpoint: graphqlPath,
     context: () => createContext(dependencies, streams),
     maskedErrors: { maskError: mask },
-    plugins: [refuseSimpleBodies(), ...limitDocument(access), admit(), limitTime(), useStreams(mask)],
+    plugins: [
+      refuseSimpleBodies(),
+      refusePersisted(),
+      ...limitDocument(access),
+      admit(),
+      limitTime(),
+      useStreams(mask),
+    ],
     maxRequestBodySize: bodyBytesMax,
     // Documents are read anew each time, which costs 0.5 to 0.8 ms (measured): the cache would keep a thousand, whatever their size.
     parserAndValidationCache: false,
