@@ -31,5 +31,24 @@ export default tseslint.config(
       '@typescript-eslint/no-non-null-assertion': 'off',
     },
   },
-  { files: ['eslint.config.js'], ...tseslint.configs.disableTypeChecked },
+  { files: ['eslint.config.js', 'src/**/*.js'], ...tseslint.configs.disableTypeChecked },
+  {
+    // It runs in a browser, and only there.
+    files: ['src/api/playground/page.js'],
+    languageOptions: {
+      globals: Object.fromEntries(
+        [
+          ...['location', 'history', 'localStorage', 'sessionStorage', 'fetch', 'URL', 'FormData'],
+          ...[
+            'AbortSignal',
+            'KeyboardEvent',
+            'addEventListener',
+            'dispatchEvent',
+            'setTimeout',
+            'clearTimeout',
+          ],
+        ].map((name) => [name, 'readonly']),
+      ),
+    },
+  },
 )

@@ -8,7 +8,7 @@ import type { Access } from '../../src/api/access.ts'
 import type { Health } from '../../src/api/health.ts'
 import { serve, type Serving } from '../../src/api/serve.ts'
 import { ingest, type DecodedRecord } from '../../src/log/ingest.ts'
-import { settle } from '../../src/log/settle.ts'
+import { settle, type Settlement } from '../../src/log/settle.ts'
 import type { Claim } from '../../src/log/claim.ts'
 import { createMetrics, type Metrics } from '../../src/metrics.ts'
 import { Hint } from '../../src/runtime/hint.ts'
@@ -149,16 +149,30 @@ export async function store(
 
 /** Stores transactions and has the processor refuse them. */
 export async function storeDeadLetters(pool: Pool, ids: readonly string[]): Promise<void> {
+  await storeAttempted(pool, ids, {
+    outcome: { kind: 'refused', statusCode: 422, reason: 'HTTP 422' },
+    decision: { then: 'dead_letter' },
+  })
+}
+
+/** Stores transactions and has the processor accept them. */
+export async function storeSuccesses(pool: Pool, ids: readonly string[]): Promise<void> {
+  await storeAttempted(pool, ids, {
+    outcome: { kind: 'accepted', statusCode: 200 },
+    decision: { then: 'success' },
+  })
+}
+
+async function storeAttempted(
+  pool: Pool,
+  ids: readonly string[],
+  ended: Pick<Settlement, 'outcome' | 'decision'>,
+): Promise<void> {
   const claims = await store(pool, ids, { room: ids.length })
   const answers = await settle(
     pool,
     'instance-1/fresh',
-    claims.map((claim) => ({
-      ...claim,
-      outcome: { kind: 'refused', statusCode: 422, reason: 'HTTP 422' },
-      durationMs: 1,
-      decision: { then: 'dead_letter' },
-    })),
+    claims.map((claim) => ({ ...claim, ...ended, durationMs: 1 })),
   )
   if (!answers.every((each) => each === 'appended')) throw new Error(answers.join())
 }

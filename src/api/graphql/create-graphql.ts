@@ -12,6 +12,7 @@ import { handle } from './handle.ts'
 import { admit } from './limits/admit.ts'
 import { limitDocument } from './limits/limit-document.ts'
 import { limitTime } from './limits/limit-time.ts'
+import { refusePersisted } from './limits/refuse-persisted.ts'
 import { refuseSimpleBodies } from './limits/refuse-simple-bodies.ts'
 import { schema } from './schema.ts'
 import { Sockets } from './sockets.ts'
@@ -39,6 +40,7 @@ export function createGraphql(dependencies: ApiDependencies, gate: Gate) {
     maskedErrors: { maskError: mask },
     plugins: [
       refuseSimpleBodies(),
+      refusePersisted(),
       ...limitDocument(access),
       admit(),
       limitTime(),

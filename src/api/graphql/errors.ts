@@ -5,6 +5,7 @@ import { DatabaseUnavailable } from '../ask.ts'
 
 /** What a client can tell refusals apart by; the words beside the code are for people. */
 export type ErrorCode =
+  | 'BAD_REQUEST'
   | 'BAD_USER_INPUT'
   | 'CURSOR_INVALID'
   | 'CURSOR_EPOCH'

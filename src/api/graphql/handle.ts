@@ -33,6 +33,12 @@ export async function handle(
       await write(response, refusal(401, 'UNAUTHENTICATED', viewer, challenge), false)
       return
     }
+    if (wantsSingleConnection(request)) {
+      // The phrase is all that graphql-sse's client shows of an answer (RFC 9112 §4: its words are free).
+      response.statusMessage = 'Leave out singleConnection: each subscription has a connection of its own'
+      await write(response, singleConnection, false)
+      return
+    }
     response.setHeader('Cache-Control', 'no-store').setHeader('X-Content-Type-Options', 'nosniff')
     await yoga(request, response, { viewer, client: clientOf(viewer, request) })
   } catch (error) {
@@ -43,6 +49,20 @@ export async function handle(
   }
 }
 
+/**
+ * A client of graphql-sse in its single connection mode reserves a stream by PUT, and names it in each later request. Operations would
+ * then outlive the request that they came with.
+ */
+function wantsSingleConnection({ method, headers }: IncomingMessage): boolean {
+  return method === 'PUT' || headers['x-graphql-event-stream-token'] !== undefined
+}
+
+const singleConnection = refusal(
+  405,
+  'BAD_REQUEST',
+  'GraphQL is asked by GET and POST here. The single connection mode of graphql-sse is not supported: leave out singleConnection.',
+  { Allow: 'GET, POST' },
+)
 const failed = refusal(
   500,
   'INTERNAL_SERVER_ERROR',

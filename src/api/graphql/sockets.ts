@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { GraphQLError, type ExecutionArgs, type ExecutionResult } from 'graphql'
 import {
+  CloseCode,
   handleProtocols,
   makeServer,
   type Context,
@@ -19,6 +20,10 @@ import { writeRaw } from '../write.ts'
 import { clientOf, type ServerContext } from './context.ts'
 import { refuse } from './errors.ts'
 
+// A close frame has room for 123 bytes of UTF-8 (RFC 6455 §5.5).
+const tokenMissing = 'Forbidden: a token is needed, as connectionParams: { Authorization: "Bearer TOKEN" }'
+const tokenUnknown = 'Forbidden: this token is not known'
+
 /** What Yoga makes of a context: the schema, and all steps of an operation with the limits in them. */
 export type Envelop = (context: ServerContext) => {
   schema: ExecutionArgs['schema']
@@ -32,6 +37,7 @@ export type Envelop = (context: ServerContext) => {
 type Extra = {
   readonly request: IncomingMessage
   readonly send: (text: string) => Promise<void> | void
+  readonly close: (code: number, reason: string) => Promise<void> | void
   viewer: Viewer | null
 }
 type Operation = ExecutionArgs & Pick<ReturnType<Envelop>, 'execute' | 'subscribe'>
@@ -48,7 +54,7 @@ const serviceRestart = 1_012
 
 /**
  * GraphQL over WebSocket (the graphql-transport-ws protocol) on the HTTP server's own port. Who asks is said by the request's
- * `Authorization` header or, because a browser cannot set one, by `Authorization` in the payload of connection_init.
+ * `Authorization` header or, because a browser cannot set one, by `Authorization` in the payload of connection_init, or in its `headers`.
  */
 export class Sockets {
   readonly #envelop: Envelop
@@ -92,7 +98,12 @@ export class Sockets {
     socket.once('close', () => this.#admission.leave(client))
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       carry(webSocket, socket, (line) =>
-        this.#protocol.opened(line, { request, viewer, send: (text) => line.send(text) }),
+        this.#protocol.opened(line, {
+          request,
+          viewer,
+          send: (text) => line.send(text),
+          close: (code, reason) => line.close(code, reason),
+        }),
       )
     })
   }
@@ -111,12 +122,15 @@ export class Sockets {
   #options(): ServerOptions<Record<string, unknown>, Extra> {
     return {
       onConnect: ({ extra, connectionParams }) => {
-        const given = connectionParams?.Authorization ?? connectionParams?.authorization
-        if (typeof given === 'string') {
+        const given = authorizationOf(connectionParams) ?? authorizationOf(connectionParams?.headers)
+        if (given !== undefined) {
           const viewer = this.#gate.identify(extra.request, given)
           extra.viewer = typeof viewer === 'string' ? null : viewer
         }
-        return extra.viewer !== null
+        if (extra.viewer !== null) return true
+        // graphql-ws would say "Forbidden" and no more; this close comes before its own, and a socket closes once.
+        void extra.close(CloseCode.Forbidden, given === undefined ? tokenMissing : tokenUnknown)
+        return false
       },
       onSubscribe: (context, _id, operation) => this.#prepare(context, operation),
       onOperation: ({ extra }, id, _operation, _args, result) =>
@@ -164,6 +178,13 @@ export class Sockets {
       throw error
     }
   }
+}
+
+/** Clients write it either way, and some put what would be headers under `headers`. */
+function authorizationOf(params: unknown): string | undefined {
+  if (typeof params !== 'object' || params === null) return undefined
+  const [, given] = Object.entries(params).find(([name]) => name.toLowerCase() === 'authorization') ?? []
+  return typeof given === 'string' ? given : undefined
 }
 
 async function closed(socket: WebSocket): Promise<void> {

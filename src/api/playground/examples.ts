@@ -1,7 +1,23 @@
 export type Example = {
   readonly query: string
+  /** Blanks, where something is to begin with. */
   readonly variables?: Readonly<Record<string, unknown>>
+  /** Where the page finds what a variable begins with, in what it makes of `beginQuery`'s answer. */
+  readonly begin?: Readonly<Record<string, string>>
 }
+
+/**
+ * What the page asks for what the examples begin with. The replays begin with what has succeeded already: whoever tries them out
+ * must not send a payment by that.
+ */
+export const beginQuery = `query Begin {
+  latest: messages(orderBy: UPDATED_DESC, first: 50) {
+    nodes { transactionId status attempts createdAt source { topic partition offset } }
+  }
+  done: messages(filter: { status: [SUCCESS] }, first: 2) { nodes { transactionId } }
+}`
+
+const anId = 'ID of a transaction'
 
 /** What the playground's tabs hold: one operation for each thing that the API can do. A tab is named by its operation. */
 export const examples: readonly Example[] = [
@@ -101,7 +117,7 @@ query InDoubt {
   },
   {
     query: `# All about one transaction, from its first event to
-# its last: put its id into the variables below.
+# its last: its id stands in the variables below.
 query Audit($transactionId: ID!) {
   message(transactionId: $transactionId) {
     transactionId status retryCount attempts version
@@ -125,7 +141,8 @@ query Audit($transactionId: ID!) {
   }
 }
 `,
-    variables: { transactionId: 'tx-1' },
+    variables: { transactionId: anId },
+    begin: { transactionId: 'told.transactionId' },
   },
   {
     query: `# What was so at that time, folded from the log.
@@ -139,7 +156,8 @@ query AsOf($transactionId: ID!, $time: DateTime!) {
   }
 }
 `,
-    variables: { transactionId: 'tx-1', time: '2999-01-01T00:00:00Z' },
+    variables: { transactionId: anId, time: '2999-01-01T00:00:00Z' },
+    begin: { transactionId: 'told.transactionId', time: 'told.createdAt' },
   },
   {
     query: `# The whole log in the order of its commits, page by
@@ -175,10 +193,13 @@ query Record(
 }
 `,
     variables: { topic: 'transactions.incoming', partition: 0, offset: '0' },
+    begin: { topic: 'told.source.topic', partition: 'told.source.partition', offset: 'told.source.offset' },
   },
   {
     query: `# Opens a dead letter again; the log says who asked, and
 # why. With an idempotencyKey it can be sent again safely.
+# It begins with one that succeeded, which is refused: put
+# in an id of the tab DeadLetters.
 mutation Replay(
   $transactionId: ID!
   $reason: String!
@@ -199,10 +220,12 @@ mutation Replay(
   }
 }
 `,
-    variables: { transactionId: 'tx-1', reason: 'the processor is mended' },
+    variables: { transactionId: 'ID of a dead letter', reason: 'the processor is mended' },
+    begin: { transactionId: 'done.0.transactionId' },
   },
   {
     query: `# Up to 1,000 at once, with a result each, in order.
+# It begins with such as succeeded, which are refused.
 mutation ReplayMany(
   $transactionIds: [ID!]!
   $reason: String!
@@ -217,7 +240,8 @@ mutation ReplayMany(
   }
 }
 `,
-    variables: { transactionIds: ['tx-1', 'tx-2'], reason: 'the processor is mended' },
+    variables: { transactionIds: ['IDs of dead letters'], reason: 'the processor is mended' },
+    begin: { transactionIds: 'done' },
   },
   {
     query: `# Every event from now on, once, in the order of commits.
@@ -257,7 +281,8 @@ subscription LiveMessage($transactionId: ID!) {
   }
 }
 `,
-    variables: { transactionId: 'tx-1' },
+    variables: { transactionId: anId },
+    begin: { transactionId: 'open.transactionId' },
   },
   {
     query: `# The counts, every second.

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import { weigh } from '../weigh.ts'
-import { examples } from './examples.ts'
+import { beginQuery, examples } from './examples.ts'
 import { renderPlayground, type Playground } from './render-playground.ts'
 
 /** A browser that follows a link asks for a page by name, and a program does not. */
@@ -16,12 +16,13 @@ export function wantsPage({ method, headers: { accept } }: IncomingMessage): boo
 
 const options = {
   title: 'Transaction Queue Proxy',
-  defaultTabs: examples.map(({ query, variables }) => ({
-    query,
-    ...(variables === undefined ? {} : { variables: JSON.stringify(variables, null, 2) }),
-  })),
-  // A token in the headers is not left in the browser's storage, unless its user says so in the settings.
-  shouldPersistHeaders: false,
+  beginQuery,
+  examples: examples.map((example) => ({ name: nameOf(example.query), ...example })),
+}
+
+function nameOf(query: string): string {
+  const [, name = ''] = /^(?:query|mutation|subscription) (\w+)/m.exec(query) ?? []
+  return name
 }
 
 let playground: Promise<Playground> | null = null

@@ -18,8 +18,20 @@ export class Playground {
     return this.#page.locator('.graphiql-tab').allInnerTexts()
   }
 
+  /** The tab that is open. */
+  async chosen(): Promise<string> {
+    return this.#page.locator('.graphiql-tab-active').innerText()
+  }
+
+  /** One click, as a person does it. */
   async choose(tab: string): Promise<void> {
     await this.#page.locator('.graphiql-tab').getByText(tab, { exact: true }).click()
+    if ((await this.chosen()) !== tab) throw new Error(`the click on ${tab} was lost`)
+  }
+
+  async reload(): Promise<void> {
+    await this.#page.reload()
+    await this.#page.locator('.graphiql-execute-button').waitFor()
   }
 
   /** Runs the operation of the chosen tab, or stops it where it is running. */
@@ -33,9 +45,7 @@ export class Playground {
     let answer = ''
     await until('an answer', async () => {
       answer = await this.answer()
-      // GraphiQL reads a tab's document a moment after it shows it, and nobody presses that fast.
-      if (answer.includes('Cannot infer operation')) await this.press()
-      return /^\{\n *"(data|errors)"/.test(answer) && !answer.includes('Cannot infer operation')
+      return /^\{\n *"(data|errors)"/.test(answer)
     })
     // Not what is shown by now: of a subscription that may be about to be drawn anew.
     return answer
@@ -45,6 +55,26 @@ export class Playground {
   async answer(): Promise<string> {
     const lines = await this.#page.locator('.graphiql-response .view-line').allInnerTexts()
     return lines.join('\n').replaceAll('\u00a0', ' ')
+  }
+
+  /** The visible lines of the variables' editor, as text. */
+  async variables(): Promise<string> {
+    const lines = await this.#page
+      .locator('.graphiql-editor-tool .graphiql-editor:not(.hidden) .view-line')
+      .allInnerTexts()
+    return lines.join('\n').replaceAll('\u00a0', ' ')
+  }
+
+  /** What stands beside the service's name: who asks. */
+  heading(): Promise<string> {
+    return this.#page.locator('.playground-heading').innerText()
+  }
+
+  /** Puts a token in beside the service's name. */
+  async giveToken(token: string): Promise<void> {
+    await this.#page.getByLabel('Token', { exact: true }).fill(token)
+    await this.#page.getByRole('button', { name: 'Use token' }).click()
+    await this.#page.getByRole('button', { name: 'Forget token' }).waitFor()
   }
 
   /** Types headers into their editor, as JSON. */

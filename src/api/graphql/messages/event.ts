@@ -4,12 +4,14 @@ import { EventType, Lane, MessageStatus, OutcomeKind } from '../enums.ts'
 import { KafkaRecord } from './kafka-record.ts'
 import { loadersOf } from './loaders.ts'
 import { Message } from './message.ts'
+import { Node } from './node.ts'
 
 export const Event = builder.objectRef<LogEvent>('Event').implement({
   description: 'What happened to a message, once and for ever.',
+  interfaces: [Node],
   fields: (t) => ({
     id: t.id({
-      description: 'The message and the version.',
+      description: 'Opaque, made of the message and the version; what node takes.',
       resolve: ({ messageId, version }) => `${messageId}:${version}`,
     }),
     transactionId: t.exposeID('transactionId', { description: "Its message's." }),

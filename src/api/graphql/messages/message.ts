@@ -4,12 +4,14 @@ import { builder } from '../builder.ts'
 import { DeadLetterCause, MessageStatus, OutcomeKind } from '../enums.ts'
 import { readBounded } from '../read-bounded.ts'
 import { loadersOf } from './loaders.ts'
+import { Node } from './node.ts'
 
 /** The state of a message; what it does not hold is loaded, one statement for all messages of an answer. */
 export const Message = builder.objectRef<MessageRow>('Message').implement({
   description: 'One transaction on its way, or a record that can never be sent.',
+  interfaces: [Node],
   fields: (t) => ({
-    id: t.exposeID('messageId', { description: 'Minted when it was first stored.' }),
+    id: t.exposeID('messageId', { description: 'Opaque, minted when it was first stored; what node takes.' }),
     transactionId: t.exposeID('transactionId', {
       description:
         "The business's id, or record:topic:partition:offset for a rejected or conflicting record.",
