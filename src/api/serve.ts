@@ -1,7 +1,7 @@
-import { createServer, STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
+import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { isIPv6, type AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { ApiRequest } from './api-request.ts'
+import { ApiRequest, explainFault } from './api-request.ts'
 import type { ApiDependencies } from './dependencies.ts'
 import { Gate } from './gate.ts'
 import { createGraphql, graphqlPath, type Graphql } from './graphql/create-graphql.ts'
@@ -32,6 +32,8 @@ const limits = {
   keepAliveTimeout: 5_000,
   connectionsCheckingInterval: 2_000,
   maxHeaderSize: 16 * 1024,
+  // Node would answer without a body; see explainFault.
+  requireHostHeader: false,
 } as const
 // Closing is the last step of a drain that has ten seconds in all; an answer takes milliseconds while the database is there.
 const closeMsMax = 750
@@ -50,6 +52,11 @@ export async function serve(
   const graphql = createGraphql(dependencies, gate)
   const watched = table.filter(({ needs, path }) => needs === null && path !== '/')
   const server = createServer({ ...limits, IncomingMessage: ApiRequest }, (request, response) => {
+    const fault = explainFault(request)
+    if (fault !== null) {
+      void write(response, fault, true)
+      return
+    }
     if (room.isReserved(request.socket)) {
       const answering = isOneOf(watched, request) ? respond(request, watched, gate, dependencies) : usedUp
       void Promise.resolve(answering).then((answer) =>
@@ -75,6 +82,9 @@ export async function serve(
     else graphql.upgrade(request, socket, head)
   })
   server.on('clientError', refuseMalformed)
+  server.on('checkExpectation', (_request, response: ServerResponse) => {
+    void write(response, refusal(417, 'Only 100-continue may be expected.'), true)
+  })
   await listen(server, host, port)
   // A connection that cannot be accepted, for want of file descriptors, is that caller's loss and not the service's end.
   server.on('error', (error) =>
