@@ -87,7 +87,7 @@ t.test('on a first visit one click opens a tab, and a reload comes back to it', 
   const playground = new Playground(page)
   await playground.open(`http://127.0.0.1:${port}/graphql`)
   const names = await playground.tabs()
-  for (const name of [...names.slice(1), ...names].toReversed()) await playground.choose(name)
+  for (const name of names.toReversed()) await playground.choose(name)
   for (const name of [names[0]!, names[4]!, names.at(-1)!]) {
     await playground.choose(name)
     await playground.reload()

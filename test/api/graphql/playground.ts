@@ -26,7 +26,7 @@ export class Playground {
   /** One click, as a person does it. */
   async choose(tab: string): Promise<void> {
     await this.#page.locator('.graphiql-tab').getByText(tab, { exact: true }).click()
-    if ((await this.chosen()) !== tab) throw new Error(`the click on ${tab} was lost`)
+    await until(`the tab ${tab} after one click on it`, async () => (await this.chosen()) === tab, 20_000)
   }
 
   async reload(): Promise<void> {
