@@ -35,13 +35,12 @@ const account = { user: 'postgres', password: 'postgres', database: 'transaction
 interface Started {
   name: string
   pid: number
-  adopted: boolean
   stop(): Promise<void>
 }
 
 /**
  * Starts the parts that no setting replaces. One instance owns the embedded parts of a data folder; another one that is to
- * use them is told so by its settings, and embeds nothing.
+ * use them is told so by its settings, and embeds nothing. The parts end with this process, also where it is killed.
  * @throws Error with one sentence a part that cannot start; those that did are stopped again.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
@@ -52,8 +51,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   ]
   const release = wanted.length > 0 ? await takeOwnership(resolve(options.dataDir)) : () => Promise.resolve()
   const started = await startAll(wanted, release)
-  for (const { name, pid, adopted } of started)
-    options.logger.info({ part: name, pid, adopted }, 'embedded_part_ready')
+  for (const { name, pid } of started) options.logger.info({ part: name, pid }, 'embedded_part_ready')
   return {
     databaseUrl: `postgresql://${account.user}:${account.password}@${host}:${postgresPort}/${account.database}`,
     brokers: `${host}:${brokerPort}`,
@@ -88,7 +86,10 @@ async function stopAll(started: Started[]): Promise<void> {
 }
 
 async function startDatabase(dataDir: string): Promise<Started> {
-  return { name: 'postgres', ...(await startPostgres({ dataDir, port: postgresPort, ...account })) }
+  return {
+    name: 'postgres',
+    ...(await startPostgres({ dataDir, port: postgresPort, ...account, endsWithUs: true })),
+  }
 }
 
 async function startBroker(dataDir: string): Promise<Started> {
@@ -100,6 +101,7 @@ async function startBroker(dataDir: string): Promise<Started> {
     dataDir,
     ready: accepts,
     remedy: 'stop that program, or set KAFKA_BROKER',
+    endsWithUs: true,
   })
   return { name: 'broker', ...part }
 }
@@ -114,6 +116,7 @@ async function startMock(dataDir: string): Promise<Started> {
     dataDir,
     ready: async (port) => (await fetch(`http://${host}:${port}/health`)).ok,
     remedy: 'stop that program, or set DOWNSTREAM_URL',
+    endsWithUs: true,
   })
   return { name: 'mock', ...part }
 }
@@ -131,7 +134,7 @@ async function accepts(port: number): Promise<boolean> {
 
 /**
  * Writes down that this process owns the parts of the data folder: two that did would stop them under each other's feet.
- * An owner that was killed owns nothing, and its parts are adopted.
+ * An owner that was killed owns nothing, and its parts are stopped.
  * @returns how to give the ownership up
  */
 async function takeOwnership(dataDir: string): Promise<() => Promise<void>> {
