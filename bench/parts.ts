@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline'
 import { Kafka, logLevel } from 'kafkajs'
 import pg from 'pg'
 import { ulid } from 'ulid'
+import { endWithUs } from '../src/embedded/end-with-us.ts'
 import { startPostgres } from '../src/embedded/postgres.ts'
 import { startStock } from './stock.ts'
 
@@ -110,6 +111,31 @@ export type Servers = {
   stop: () => Promise<void>
 }
 
+/** What the run has made on servers and has not undone yet, the latest last. */
+const made = new Set<() => Promise<void>>()
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const) {
+  process.once(signal, () => {
+    void undoAll().finally(() => process.exit(code))
+  })
+}
+
+/** Has it undone when the run is interrupted, and at most once. */
+function undoOnce(undo: () => Promise<void>): () => Promise<void> {
+  const once = async (): Promise<void> => {
+    if (made.delete(once)) await undo()
+  }
+  made.add(once)
+  return once
+}
+
+async function undoAll(): Promise<void> {
+  for (const undo of [...made].reverse())
+    await undo().catch((error: unknown) => process.stderr.write(`left behind: ${String(error)}\n`))
+}
+
 /** The servers that are named, and the embedded ones for those that are not. Each of ours is a process of its own, on a new folder. */
 export async function startServers({
   databaseUrl,
@@ -118,9 +144,9 @@ export async function startServers({
   postgresBinaries,
 }: Named = {}): Promise<Servers> {
   const stops: (() => Promise<unknown>)[] = []
-  const stop = async (): Promise<void> => {
+  const stop = undoOnce(async () => {
     for (const each of stops.splice(0).reverse()) await each()
-  }
+  })
   try {
     if (stock === true) {
       const both = await startStock(postgresBinaries)
@@ -211,7 +237,7 @@ export async function createDatabase(serverUrl: string): Promise<{ url: string; 
   await administer(`create database ${name} template template0 encoding 'UTF8'`)
   const url = new URL(serverUrl)
   url.pathname = `/${name}`
-  return { url: url.href, drop: () => administer(`drop database if exists ${name} with (force)`) }
+  return { url: url.href, drop: undoOnce(() => administer(`drop database if exists ${name} with (force)`)) }
 }
 
 /** A topic of its own with three partitions. */
@@ -222,10 +248,10 @@ export async function createTopic(brokers: string): Promise<{ name: string; remo
   await admin.createTopics({ topics: [{ topic: name, numPartitions: 3, replicationFactor: 1 }] })
   return {
     name,
-    async remove() {
+    remove: undoOnce(async () => {
       await admin.deleteTopics({ topics: [name] })
       await admin.disconnect()
-    },
+    }),
   }
 }
 
@@ -292,6 +318,7 @@ export async function startService(
     stdio: ['ignore', log.fd, log.fd],
   })
   await log.close()
+  if (child.pid !== undefined) endWithUs(child.pid, 'SIGTERM')
   return {
     url: `http://127.0.0.1:${port}`,
     pid: child.pid ?? 0,
@@ -311,6 +338,7 @@ async function startListening(name: string, args: string[]): Promise<{ child: Ch
   const child = spawn(process.execPath, [script(`embedded/${name}`), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  if (child.pid !== undefined) endWithUs(child.pid, 'SIGTERM')
   for await (const line of createInterface({ input: child.stdout })) {
     const found = /^listening on .*:(\d+)$/.exec(line)
     if (found === null) continue

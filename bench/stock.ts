@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import pg from 'pg'
+import { endWithUs } from '../src/embedded/end-with-us.ts'
 import { chooseUser, programEnvironment } from '../src/embedded/postgres/choose-user.ts'
 import { startApacheKafka } from '../test/support/apache-kafka.ts'
 import { findFreePort } from '../test/support/free-port.ts'
@@ -39,6 +40,7 @@ export async function startStock(binaries = debianBinaries): Promise<Stock> {
   try {
     const postgres = await startPostgres(t, binaries)
     const kafka = await startApacheKafka(t, { heapMegabytes: 1_024, javaFlags: [] })
+    endWithUs(kafka.pid, 'SIGTERM')
     return {
       databaseUrl: postgres.url,
       brokers: kafka.brokers.join(','),
@@ -80,6 +82,7 @@ async function startPostgres(
     stdio: ['ignore', log.fd, log.fd],
   })
   await log.close()
+  if (server.pid !== undefined) endWithUs(server.pid, 'SIGINT')
   const ended = once(server, 'exit')
   t.teardown(async () => {
     server.kill('SIGINT')
