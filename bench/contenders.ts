@@ -57,10 +57,13 @@ async function startOurs(settings: Settings & { folder: string }, concurrent: nu
     service.insistOnLife()
     await sleep(50)
   }
-  return { insistOnLife: () => {
+  return {
+    insistOnLife: () => {
       service.insistOnLife()
       return Promise.resolve()
-    }, stop: service.stop }
+    },
+    stop: service.stop,
+  }
 }
 
 async function startPeer(
