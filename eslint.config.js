@@ -2,7 +2,7 @@ import js from '@eslint/js'
 import tseslint from 'typescript-eslint'
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', '.tap/', '.data/'] },
+  { ignores: ['dist/', 'node_modules/', '.tap/', '.data/', 'bench/peers/'] },
   js.configs.recommended,
   ...tseslint.configs.strictTypeChecked,
   {

@@ -3,16 +3,27 @@ import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
+import { exitCodes, readCount, runCommand } from '../src/commands/run-command.ts'
 import { produce } from '../src/produce.ts'
 import { generateMessages } from './generate-messages.ts'
 import { ask, readCpu, readPeakMemory, walPosition, type Cpu } from './measure.ts'
 import { onlyDelivered } from './message-scripts.ts'
-import { startParts, startService, type Parts, type RunningService } from './parts.ts'
+import {
+  namedOptions,
+  namedUsage,
+  readNamed,
+  startParts,
+  startService,
+  type NamedFlags,
+  type Parts,
+  type RunningService,
+} from './parts.ts'
 
-const usage = `Usage: npm run bench -- [--count N] [--concurrent N] [--rates R,R,…] [--seconds S] [--finished N] [--json F]
+const usage = `Usage: npm run bench -- [--count N] [--concurrent N] [--rates R,R,…] [--seconds S] [--finished N] [--json F] [--stock]
+
+Measures the service on the embedded parts, or on named ones, with a processor that costs next to nothing.
 
   --count N       messages of the throughput run (default 200000)
   --concurrent N  MAX_CONCURRENT (default 500)
@@ -20,9 +31,12 @@ const usage = `Usage: npm run bench -- [--count N] [--concurrent N] [--rates R,R
   --seconds S     how long each latency run lasts (default 20)
   --finished N    finished messages that are in the tables before (default 0)
   --json F        writes the figures to F too
-`
 
-const topic = 'transactions.incoming'
+${namedUsage}
+  --help          this text
+
+Ends with 0 if the checker finds nothing wrong, 1 if it does, 2 if it could not run.
+`
 
 type Throughput = {
   messages: number
@@ -44,6 +58,7 @@ type Latency = {
 }
 type Figures = {
   machine: string
+  servers: string
   settings: { MAX_CONCURRENT: string }
   finished: number
   throughput: Throughput
@@ -51,42 +66,40 @@ type Figures = {
   clean: boolean
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      count: { type: 'string', default: '200000' },
-      concurrent: { type: 'string', default: '500' },
-      rates: { type: 'string', default: '100,500,2000' },
-      seconds: { type: 'string', default: '20' },
-      finished: { type: 'string', default: '0' },
-      json: { type: 'string' },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  if (values.help) {
-    process.stdout.write(usage)
-    return 0
-  }
-  const parts = await startParts()
+interface Flags extends NamedFlags {
+  count: string
+  concurrent: string
+  rates: string
+  seconds: string
+  finished: string
+  json?: string | undefined
+}
+
+async function run(values: Flags): Promise<number> {
+  const count = readCount('count', values.count)
+  const finished = readCount('finished', values.finished, 0)
+  const seconds = readCount('seconds', values.seconds)
+  readCount('concurrent', values.concurrent)
+  const rates = values.rates === '-' ? [] : values.rates.split(',').map((each) => readCount('rates', each))
+  const parts = await startParts(readNamed(values))
   try {
     const settings = { MAX_CONCURRENT: values.concurrent }
-    const throughput = await measureThroughput(parts, settings, Number(values.count), Number(values.finished))
-    const rates = values.rates === '-' ? [] : values.rates.split(',').map(Number)
+    const throughput = await measureThroughput(parts, settings, count, finished)
     const latencies: Latency[] = []
-    for (const rate of rates)
-      latencies.push(await measureLatency(parts, settings, rate, Number(values.seconds)))
+    for (const rate of rates) latencies.push(await measureLatency(parts, settings, rate, seconds))
     const clean = verify(parts)
     const figures: Figures = {
       machine: describeMachine(),
+      servers: parts.description,
       settings,
-      finished: Number(values.finished),
+      finished,
       throughput,
       latencies,
       clean,
     }
     process.stdout.write(toTable(figures))
     if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`)
-    return clean ? 0 : 1
+    return clean ? exitCodes.done : exitCodes.differs
   } finally {
     await parts.stop()
   }
@@ -187,8 +200,8 @@ async function prepareFinished(
 /** Makes the topic too, which a service never does. */
 async function fill(parts: Parts, count: number, rate: number | null): Promise<void> {
   const produced = await produce({
-    brokers: [parts.broker],
-    topic,
+    brokers: parts.brokers.split(','),
+    topic: parts.topic,
     count,
     rate,
     prefix: null,
@@ -267,12 +280,13 @@ function verify(parts: Parts): boolean {
   return status === 0
 }
 
-function toTable({ settings, finished, throughput, latencies, clean }: Figures): string {
+function toTable({ servers, settings, finished, throughput, latencies, clean }: Figures): string {
   const cpu = throughput.cpuMicroseconds
   return [
     '',
+    `servers      ${servers}`,
     `throughput   ${throughput.perSecond} messages a second, end to end   (${throughput.messages} messages, MAX_CONCURRENT ${settings.MAX_CONCURRENT}, ${finished} finished before)`,
-    `CPU          ${cpu.all} µs a message: service ${cpu.service}, PostgreSQL ${cpu.postgres}, broker ${cpu.broker}, processor ${cpu.processor}`,
+    `CPU          ${cpu.all} µs a message: service ${cpu.service}, PostgreSQL ${cpu.postgres}, broker ${cpu.broker}, processor ${cpu.processor}   (0: not ours, and not known)`,
     `WAL          ${throughput.walBytes} bytes a message`,
     `memory       ${throughput.servicePeakMiB} MiB at most (service)`,
     ...latencies.map(
@@ -288,4 +302,16 @@ function describeMachine(): string {
   return `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`
 }
 
-process.exitCode = await main()
+process.exitCode = await runCommand({
+  usage,
+  options: {
+    count: { type: 'string', default: '200000' },
+    concurrent: { type: 'string', default: '500' },
+    rates: { type: 'string', default: '100,500,2000' },
+    seconds: { type: 'string', default: '20' },
+    finished: { type: 'string', default: '0' },
+    json: { type: 'string' },
+    ...namedOptions,
+  },
+  run,
+})

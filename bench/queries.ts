@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import pg from 'pg'
 import { pino } from 'pino'
 import { serve } from '../src/api/serve.ts'
+import { exitCodes, readCount, runCommand } from '../src/commands/run-command.ts'
 import { createMetrics } from '../src/metrics.ts'
 import { listQueries, type Asked } from './list-queries.ts'
 
@@ -13,32 +13,32 @@ Asks the GraphQL API, served by this process on the database, one thing after th
   --url URL   a database that bench:generate has filled
   --runs N    how often each is asked (default 15); the median is told, and the slowest
   --json F    writes the figures to F too
+  --help      this text
+
+Ends with 0 if all was asked, 2 if it could not run.
 `
 
 type Figure = { name: string; medianMs: number; maxMs: number; errors: string[] }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      url: { type: 'string' },
-      runs: { type: 'string', default: '15' },
-      json: { type: 'string' },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  if (values.help || values.url === undefined) {
-    process.stdout.write(usage)
-    return
-  }
+interface Flags {
+  url?: string | undefined
+  runs: string
+  json?: string | undefined
+}
+
+async function run(values: Flags): Promise<number> {
+  if (values.url === undefined) throw new Error('--url must name the database.')
+  const runs = readCount('runs', values.runs)
   // As many connections as the service gives its API.
   const database = new pg.Pool({ connectionString: values.url, max: 4 })
   const api = await serve({ host: '127.0.0.1', port: 0 }, dependencies(database))
   try {
     const queries = listQueries(await findId(database), { month: daysAgo(30), day: daysAgo(1) })
     const figures: Figure[] = []
-    for (const asked of queries) figures.push(await measure(api.port, asked, Number(values.runs)))
+    for (const asked of queries) figures.push(await measure(api.port, asked, runs))
     process.stdout.write(toTable(figures))
     if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`)
+    return exitCodes.done
   } finally {
     await api.close()
     await database.end()
@@ -116,4 +116,8 @@ function toTable(figures: readonly Figure[]): string {
     .join('')
 }
 
-await main()
+process.exitCode = await runCommand({
+  usage,
+  options: { url: { type: 'string' }, runs: { type: 'string', default: '15' }, json: { type: 'string' } },
+  run,
+})

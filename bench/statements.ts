@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { parseArgs } from 'node:util'
 import pg from 'pg'
+import { exitCodes, readCount, runCommand } from '../src/commands/run-command.ts'
 import { testTransaction } from '../src/embedded/test-transaction.ts'
 import { decode } from '../src/ingest/decode.ts'
 import type { Claim } from '../src/log/claim.ts'
@@ -20,6 +20,9 @@ microseconds (of the session's process, as Linux tells them) and bytes of WAL. T
   --batch N    outcomes of a batch (default 125)
   --runs N     after one that warms up (default 5)
   --nested     what the statements inside of the functions take too, by the server's clock
+  --help       this text
+
+Ends with 0 if all was measured, 2 if it could not run.
 `
 
 const topic = 'transactions.incoming'
@@ -29,31 +32,30 @@ const freshLane = 'bench/fresh'
 type Sizes = { rounds: number; slice: number; batch: number }
 type Cost = { ingest: number; settle: number; walBytes: number }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      rounds: { type: 'string', default: '200' },
-      slice: { type: 'string', default: '250' },
-      batch: { type: 'string', default: '125' },
-      runs: { type: 'string', default: '5' },
-      nested: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  if (values.help) {
-    process.stdout.write(usage)
-    return
+interface Flags {
+  rounds: string
+  slice: string
+  batch: string
+  runs: string
+  nested: boolean
+}
+
+async function run(values: Flags): Promise<number> {
+  const sizes = {
+    rounds: readCount('rounds', values.rounds),
+    slice: readCount('slice', values.slice),
+    batch: readCount('batch', values.batch),
   }
-  const sizes = { rounds: Number(values.rounds), slice: Number(values.slice), batch: Number(values.batch) }
+  const runs = readCount('runs', values.runs)
   const postgres = await startDatabase()
   const session = new pg.Pool({ connectionString: postgres.url, max: 1 })
   try {
     await migrate({ connectionString: postgres.url })
     await measure(session, sizes, 0)
     if (values.nested) await watchNested(session)
-    const runs = Number(values.runs)
     for (let run = 1; run <= runs; run++) tell(await measure(session, sizes, run))
     if (values.nested) await tellNested(session, runs * sizes.rounds * sizes.slice)
+    return exitCodes.done
   } finally {
     await session.end()
     await postgres.stop()
@@ -154,4 +156,14 @@ function tell({ ingest, settle, walBytes }: Cost): void {
   )
 }
 
-await main()
+process.exitCode = await runCommand({
+  usage,
+  options: {
+    rounds: { type: 'string', default: '200' },
+    slice: { type: 'string', default: '250' },
+    batch: { type: 'string', default: '125' },
+    runs: { type: 'string', default: '5' },
+    nested: { type: 'boolean', default: false },
+  },
+  run,
+})

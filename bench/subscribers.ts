@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { exitCodes, readCount, runCommand } from '../src/commands/run-command.ts'
 import { produce } from '../src/produce.ts'
 import { readCpu, readMemory } from './measure.ts'
 import { startParts, startService, type Parts } from './parts.ts'
@@ -14,9 +14,10 @@ const usage = `Usage: npm run bench:subscribers -- [--subscribers N] [--slow N] 
   --transport T    sse, ws, or half of each (default both)
   --runs N         pairs of runs, without and with the slow ones (default 2)
   --json F         writes the figures to F too
-`
+  --help           this text
 
-const topic = 'transactions.incoming'
+Ends with 0 if every reader had every event, 1 if one had not, 2 if it could not run.
+`
 
 type Figures = {
   slow: number
@@ -30,32 +31,30 @@ type Figures = {
   serviceMiBMost: number
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      subscribers: { type: 'string', default: '1000' },
-      slow: { type: 'string', default: '10' },
-      messages: { type: 'string', default: '1000' },
-      transport: { type: 'string', default: 'both' },
-      runs: { type: 'string', default: '2' },
-      json: { type: 'string' },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  if (values.help) {
-    process.stdout.write(usage)
-    return 0
-  }
-  const [subscribers, slow, messages] = [values.subscribers, values.slow, values.messages].map(Number)
+interface Flags {
+  subscribers: string
+  slow: string
+  messages: string
+  transport: string
+  runs: string
+  json?: string | undefined
+}
+
+async function run(values: Flags): Promise<number> {
+  const subscribers = readCount('subscribers', values.subscribers)
+  const slow = readCount('slow', values.slow, 0)
+  const messages = readCount('messages', values.messages)
+  const runs = readCount('runs', values.runs)
+  const transports = readTransports(values.transport)
   const parts = await startParts()
   const all: Figures[] = []
   try {
-    for (let run = 0; run < Number(values.runs) * 2; run++) {
+    for (let run = 0; run < runs * 2; run++) {
       const figures = await measure(parts, {
-        subscribers: subscribers ?? 0,
-        slow: run % 2 === 0 ? 0 : (slow ?? 0),
-        messages: messages ?? 0,
-        transports: values.transport === 'both' ? ['sse', 'ws'] : [values.transport as Transport],
+        subscribers,
+        slow: run % 2 === 0 ? 0 : slow,
+        messages,
+        transports,
       })
       process.stdout.write(`${JSON.stringify(figures)}\n`)
       all.push(figures)
@@ -68,14 +67,28 @@ async function main(): Promise<number> {
   const ratio = rate(all.filter((each) => each.slow > 0)) / rate(all.filter((each) => each.slow === 0))
   process.stdout.write(`with slow subscribers / without: ${ratio.toFixed(3)}\n`)
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ all, ratio }, null, 2)}\n`)
-  return all.every((each) => each.complete === each.subscribers - each.slow) ? 0 : 1
+  return all.every((each) => each.complete === each.subscribers - each.slow)
+    ? exitCodes.done
+    : exitCodes.differs
+}
+
+function readTransports(text: string): Transport[] {
+  if (text === 'both') return ['sse', 'ws']
+  if (text !== 'sse' && text !== 'ws') throw new Error(`--transport must be sse, ws or both, not ${text}.`)
+  return [text]
 }
 
 type Wanted = { subscribers: number; slow: number; messages: number; transports: Transport[] }
 
 /** From the first delivery to the last, over all who read. The service's CPU includes the line that delivers the messages. */
 async function measure(parts: Parts, { subscribers, slow, messages, transports }: Wanted): Promise<Figures> {
-  const into = { brokers: [parts.broker], topic, rate: null, prefix: null, acksPath: null }
+  const into = {
+    brokers: parts.brokers.split(','),
+    topic: parts.topic,
+    rate: null,
+    prefix: null,
+    acksPath: null,
+  }
   await produce({ ...into, count: 0 })
   const service = await startService(parts, { LOG_LEVEL: 'warn' })
   await untilReady(service.url)
@@ -125,4 +138,15 @@ async function untilReady(url: string): Promise<void> {
   }
 }
 
-process.exitCode = await main()
+process.exitCode = await runCommand({
+  usage,
+  options: {
+    subscribers: { type: 'string', default: '1000' },
+    slow: { type: 'string', default: '10' },
+    messages: { type: 'string', default: '1000' },
+    transport: { type: 'string', default: 'both' },
+    runs: { type: 'string', default: '2' },
+    json: { type: 'string' },
+  },
+  run,
+})

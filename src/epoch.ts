@@ -1,7 +1,7 @@
 import pg from 'pg'
+import { exitCodes, runCommand } from './commands/run-command.ts'
 import { databaseForTools } from './config.ts'
 import { readAuthor } from './config/read-author.ts'
-import { readFlags } from './config/read-flags.ts'
 import { beginEpoch } from './log/begin-epoch.ts'
 import { connectPatiently } from './runtime/connect-patiently.ts'
 import { explainConnection } from './runtime/explain-connection.ts'
@@ -24,16 +24,7 @@ Ends with 0 if an epoch has begun, 1 if there is no need for one, 2 if it could 
 const lockTimeoutMs = 10_000
 const lockNotAvailable = '55P03'
 
-async function main(): Promise<number> {
-  const flags = readFlags({
-    reason: { type: 'string' },
-    operator: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  })
-  if (flags.help) {
-    process.stdout.write(usage)
-    return 0
-  }
+async function run(flags: { reason?: string | undefined; operator?: string | undefined }): Promise<number> {
   const { operator, reason } = readAuthor(flags)
   connectPatiently()
   const epoch = await begin(operator, reason)
@@ -42,7 +33,7 @@ async function main(): Promise<number> {
       ? "The log's positions lie below the transaction ids of this cluster: no new epoch is needed, and none has begun.\n"
       : `Epoch ${epoch} has begun. Recorded as decided by ${operator}: ${reason}\n`,
   )
-  return epoch === null ? 1 : 0
+  return epoch === null ? exitCodes.differs : exitCodes.done
 }
 
 async function begin(operator: string, reason: string): Promise<number | null> {
@@ -71,10 +62,8 @@ function explain(fault: unknown): string {
   return `The database did not begin an epoch: ${explainConnection(fault)}.`
 }
 
-main().then(
-  (code) => (process.exitCode = code),
-  (error: unknown) => {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
-    process.exitCode = 2
-  },
-)
+process.exitCode = await runCommand({
+  usage,
+  options: { reason: { type: 'string' }, operator: { type: 'string' } },
+  run,
+})

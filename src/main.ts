@@ -3,6 +3,7 @@ import { ulid } from 'ulid'
 import type { Health } from './api/health.ts'
 import { serve } from './api/serve.ts'
 import { banner } from './banner.ts'
+import { exitCodes, runCommand } from './commands/run-command.ts'
 import { configure, readEnvironment, type Config } from './config.ts'
 import { startEmbedded, type Embedded } from './embedded/start-embedded.ts'
 import { classifyFault } from './log/fault.ts'
@@ -24,6 +25,16 @@ import { tlsOptions } from './runtime/tls.ts'
 import { wait } from './runtime/wait.ts'
 import { startService, type Service, type ServiceOptions } from './service.ts'
 
+const usage = `Usage: npm start
+
+Runs the service until SIGTERM, SIGINT or SIGHUP, with PostgreSQL, a development broker and a mock processor where no setting names
+others. It has no flags: settings come from the environment, or from .env; .env.example lists them with their defaults.
+
+  --help  this text
+
+Ends with 0 if it has drained, 1 if its start was refused, 2 if it could not run.
+`
+
 // Open requests are left this long on SIGTERM; all else has to fit in the two seconds that remain of ten.
 const drainGraceMs = 8_000
 const stopAfterMs = 9_000
@@ -44,13 +55,13 @@ type Run = {
   startingUp: string | null
 }
 
-async function main(): Promise<void> {
+async function run(): Promise<number> {
   // Where nobody can be told, the work goes on all the same.
   process.stderr.on('error', () => undefined)
   const read = configure(readEnvironment())
   if ('faults' in read) {
     tell(read.faults)
-    process.exit(1)
+    return exitCodes.differs
   }
   connectPatiently()
   const { config } = read
@@ -71,9 +82,9 @@ async function main(): Promise<void> {
     logger.info('stopped')
   } catch (error) {
     tell([error instanceof Error ? error.message : String(error)])
-    await exit(1)
+    return exit(exitCodes.differs)
   }
-  await exit(0)
+  return exit(exitCodes.done)
 }
 
 /** Serves, starts, and drains when the signal aborts. */
@@ -247,4 +258,4 @@ function tell(faults: readonly string[]): void {
   for (const fault of faults) process.stderr.write(`${fault}\n`)
 }
 
-await main()
+process.exitCode = await runCommand({ usage, options: {}, run })

@@ -1,8 +1,8 @@
 import pg from 'pg'
 import { pino } from 'pino'
+import { exitCodes, runCommand } from './commands/run-command.ts'
 import { databaseForTools, kafkaForTools } from './config.ts'
 import { readAuthor } from './config/read-author.ts'
-import { readFlags } from './config/read-flags.ts'
 import { createKafka } from './ingest/connect.ts'
 import { readRange, type BrokerRange } from './ingest/read-range.ts'
 import { decidePartition, type DecisionAnswer, type PartitionDecision } from './log/decide-partition.ts'
@@ -41,15 +41,19 @@ const options = {
   retry: { type: 'boolean', default: false },
   reason: { type: 'string' },
   operator: { type: 'string' },
-  help: { type: 'boolean', default: false },
 } as const
 
-async function main(): Promise<number> {
-  const flags = readFlags(options)
-  if (flags.help) {
-    process.stdout.write(usage)
-    return 0
-  }
+interface Flags {
+  topic?: string | undefined
+  partition?: string | undefined
+  'accept-gap': boolean
+  'new-incarnation': boolean
+  retry: boolean
+  reason?: string | undefined
+  operator?: string | undefined
+}
+
+async function run(flags: Flags): Promise<number> {
   connectPatiently()
   const kafka = kafkaForTools()
   const wanted = readDecision(flags, kafka.topic)
@@ -67,16 +71,13 @@ async function main(): Promise<number> {
     const decision = { ...wanted, range }
     const answer = await decidePartition(database, decision)
     process.stdout.write(`${explain(decision, answer)}\n`)
-    return answer.kind === 'decided' ? 0 : 1
+    return answer.kind === 'decided' ? exitCodes.done : exitCodes.differs
   } finally {
     await database.end()
   }
 }
 
-function readDecision(
-  flags: ReturnType<typeof readFlags<typeof options>>,
-  topicByDefault: string,
-): Omit<PartitionDecision, 'range'> {
+function readDecision(flags: Flags, topicByDefault: string): Omit<PartitionDecision, 'range'> {
   const { topic = topicByDefault, partition = '' } = flags
   const [type, ...more] = (['accept-gap', 'new-incarnation', 'retry'] as const).filter((each) => flags[each])
   if (!/^\d{1,9}$/.test(partition)) throw new Error('--partition must be the number of the partition.')
@@ -132,10 +133,4 @@ function consequence(
   }
 }
 
-main().then(
-  (code) => (process.exitCode = code),
-  (error: unknown) => {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
-    process.exitCode = 2
-  },
-)
+process.exitCode = await runCommand({ usage, options, run })

@@ -10,8 +10,8 @@ import kafkajs, {
   type Producer,
 } from 'kafkajs'
 import { ulid } from 'ulid'
+import { exitCodes, runCommand } from './commands/run-command.ts'
 import { kafkaForTools } from './config.ts'
-import { readFlags } from './config/read-flags.ts'
 import { testTransaction } from './embedded/test-transaction.ts'
 import { calmKafkajs } from './runtime/calm-kafkajs.ts'
 import { connectPatiently } from './runtime/connect-patiently.ts'
@@ -77,7 +77,7 @@ Sends test transactions to a Kafka topic, making the topic if it is missing.
   --acks F     adds a JSON line to F for each record that the broker acknowledged
   --help       this text
 
-Ends with 1 if any record is unacknowledged.
+Ends with 0 if all is acknowledged, 1 if any record is not, 2 if it could not run.
 `
 
 /** Sends the transactions and waits for every acknowledgement. A send that fails for good ends the run. */
@@ -209,33 +209,32 @@ function describeRecord(topic: string, { key, value, partition, offset }: TestRe
   return `${JSON.stringify({ topic, partition, offset, transaction_id: key, sha256 })}\n`
 }
 
-async function main(): Promise<void> {
-  const options = readOptions()
-  if (options === 'help') {
-    process.stdout.write(usage)
-    return
-  }
+interface Flags {
+  count: string
+  rate?: string | undefined
+  brokers?: string | undefined
+  topic?: string | undefined
+  prefix?: string | undefined
+  acks?: string | undefined
+}
+
+async function run(flags: Flags): Promise<number> {
+  const options = readOptions(flags)
   const { acknowledged, elapsedMs, fault } = await produce({
     ...options,
     onProgress: showProgress(options.count),
   })
   const rate = Math.round((acknowledged / Math.max(elapsedMs, 1)) * 1000)
   const count = `${acknowledged} of ${options.count} acknowledged on ${options.topic}`
-  if (fault !== null) throw new Error(`Only ${count}: ${fault.message}.`, { cause: fault })
-  process.stderr.write(`${count} in ${(elapsedMs / 1000).toFixed(1)} s, ${rate} a second\n`)
+  process.stderr.write(
+    fault === null
+      ? `${count} in ${(elapsedMs / 1000).toFixed(1)} s, ${rate} a second\n`
+      : `Only ${count}: ${fault.message}.\n`,
+  )
+  return fault === null ? exitCodes.done : exitCodes.differs
 }
 
-function readOptions(): ProduceOptions | 'help' {
-  const values = readFlags({
-    count: { type: 'string', default: '100' },
-    rate: { type: 'string' },
-    brokers: { type: 'string' },
-    topic: { type: 'string' },
-    prefix: { type: 'string' },
-    acks: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  })
-  if (values.help) return 'help'
+function readOptions(values: Flags): ProduceOptions {
   const count = Number(values.count)
   if (!Number.isSafeInteger(count) || count < 0)
     throw new Error(`--count must be a whole number, not ${values.count}.`)
@@ -275,10 +274,16 @@ function isCommand(): boolean {
 }
 
 if (isCommand()) {
-  try {
-    await main()
-  } catch (fault) {
-    process.stderr.write(`${fault instanceof Error ? fault.message : String(fault)}\n`)
-    process.exitCode = 1
-  }
+  process.exitCode = await runCommand({
+    usage,
+    options: {
+      count: { type: 'string', default: '100' },
+      rate: { type: 'string' },
+      brokers: { type: 'string' },
+      topic: { type: 'string' },
+      prefix: { type: 'string' },
+      acks: { type: 'string' },
+    },
+    run,
+  })
 }

@@ -1,11 +1,20 @@
 import pg from 'pg'
+import { exitCodes, FlagFault, runCommand } from './commands/run-command.ts'
 import { databaseForTools } from './config.ts'
 import { rebuild, type Difference } from './log/rebuild.ts'
 import { connectPatiently } from './runtime/connect-patiently.ts'
 import { prepareSession } from './runtime/prepare-session.ts'
 
-/** `npm run rebuild`: 0 nothing differed, 1 differences repaired and named, 2 could not run. */
-async function main(): Promise<number> {
+const usage = `Usage: npm run rebuild
+
+Recomputes the projection, the inbox, the counts and the rollups from the log, while services may run, and names what differed.
+
+  --help  this text
+
+Ends with 0 if nothing differed, 1 if something did and is repaired, 2 if it could not run.
+`
+
+async function run(): Promise<number> {
   connectPatiently()
   const database = new pg.Pool({
     ...databaseForTools(),
@@ -25,7 +34,7 @@ async function main(): Promise<number> {
     process.stdout.write(
       differences === 0 ? 'Nothing differed from the log.\n' : `${differences} differences from the log.\n`,
     )
-    return differences === 0 ? 0 : 1
+    return differences === 0 ? exitCodes.done : exitCodes.differs
   } finally {
     await database.end()
   }
@@ -72,10 +81,10 @@ function nameOfMessage(difference: Extract<Difference, { messageId: string }>): 
   }
 }
 
-main().then(
-  (code) => (process.exitCode = code),
-  (error: unknown) => {
-    process.stderr.write(`Could not rebuild: ${error instanceof Error ? error.message : String(error)}\n`)
-    process.exitCode = 2
-  },
-)
+/** Why it could not run, as one sentence. */
+function explain(fault: unknown): string {
+  if (fault instanceof FlagFault) return fault.message
+  return `Could not rebuild: ${fault instanceof Error ? fault.message : String(fault)}`
+}
+
+process.exitCode = await runCommand({ usage, options: {}, run, explain })

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { exitCodes, runCommand } from './commands/run-command.ts'
 import { apiRoles, apiTokenName } from './config/read-api.ts'
-import { readFlags } from './config/read-flags.ts'
 
 const usage = `Usage: npm run token -- --name alice --role operator
 
@@ -9,18 +9,14 @@ Makes a token for the API and prints it once, with the entry to configure. Nothi
   --name N  who holds it; the log names this one as the actor of what the holder does
   --role R  viewer looks at everything, operator also replays
   --help    this text
+
+Ends with 0 if there is a token, 2 if it could not run.
 `
 
 // As much as a key of AES-256, so that its hash needs no salt and no slow function.
 const tokenBytes = 32
 
-function main(): string {
-  const { name, role, help } = readFlags({
-    name: { type: 'string' },
-    role: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  })
-  if (help) return usage
+function makeToken(name: string | undefined, role: string | undefined): string {
   if (name === undefined || !apiTokenName.test(name))
     throw new Error('--name must be 1 to 64 letters, digits or ._@- that name the holder.')
   if (!apiRoles.some((each) => each === role)) throw new Error(`--role must be ${apiRoles.join(' or ')}.`)
@@ -34,9 +30,11 @@ The entry for API_TOKENS; entries are separated by commas:
 `
 }
 
-try {
-  process.stdout.write(main())
-} catch (fault) {
-  process.stderr.write(`${fault instanceof Error ? fault.message : String(fault)}\n`)
-  process.exitCode = 1
-}
+process.exitCode = await runCommand({
+  usage,
+  options: { name: { type: 'string' }, role: { type: 'string' } },
+  run: ({ name, role }) => {
+    process.stdout.write(makeToken(name, role))
+    return exitCodes.done
+  },
+})

@@ -1,6 +1,6 @@
 import pg from 'pg'
+import { exitCodes, runCommand } from './commands/run-command.ts'
 import { databaseForTools } from './config.ts'
-import { readFlags } from './config/read-flags.ts'
 import { FileFault } from './verify/json-lines.ts'
 import { isClean, printJson, printText } from './verify/print.ts'
 import { verify } from './verify/verify.ts'
@@ -21,17 +21,13 @@ Ends with 0 if nothing differs, 1 if something does, 2 if it could not run.
 // SQLSTATE: undefined table, undefined column, undefined schema.
 const noSchema = new Set(['42P01', '42703', '3F000'])
 
-async function main(): Promise<number> {
-  const flags = readFlags({
-    ledger: { type: 'string' },
-    acks: { type: 'string' },
-    json: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  })
-  if (flags.help) {
-    process.stdout.write(usage)
-    return 0
-  }
+interface Flags {
+  ledger?: string | undefined
+  acks?: string | undefined
+  json: boolean
+}
+
+async function run(flags: Flags): Promise<number> {
   const { connectionString: databaseUrl, ssl: databaseSsl } = databaseForTools()
   const report = await verify({
     databaseUrl,
@@ -40,7 +36,7 @@ async function main(): Promise<number> {
     acksPath: flags.acks ?? null,
   })
   process.stdout.write(flags.json ? printJson(report) : printText(report))
-  return isClean(report) ? 0 : 1
+  return isClean(report) ? exitCodes.done : exitCodes.differs
 }
 
 /** Why the checker could not run, as one sentence. */
@@ -55,9 +51,13 @@ function explain(fault: unknown): string {
   return fault instanceof Error ? fault.message : String(fault)
 }
 
-try {
-  process.exitCode = await main()
-} catch (fault) {
-  process.stderr.write(`${explain(fault)}\n`)
-  process.exitCode = 2
-}
+process.exitCode = await runCommand({
+  usage,
+  options: {
+    ledger: { type: 'string' },
+    acks: { type: 'string' },
+    json: { type: 'boolean', default: false },
+  },
+  run,
+  explain,
+})

@@ -29,8 +29,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   ingest: [...common, 'log'],
   dispatch: [...common, 'log', 'wake'],
   api: [...common, 'log'],
-  embedded: [...common, 'config'],
-  verify: ['config'],
+  embedded: [...common, 'config', 'commands'],
+  verify: ['config', 'commands'],
+  commands: [],
 }
 
 // Parts that may take the types of others: those that are pure and those that must be independent may not.

@@ -1,10 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import t from 'tap'
 import { parse } from 'yaml'
 import { configure } from '../src/config.ts'
 import { defaults } from '../src/config/settings.ts'
-import { readOptions } from '../src/embedded/mock/options.ts'
+import { flags as mockFlags, readOptions } from '../src/embedded/mock/options.ts'
 
 // No Docker engine is needed for these: the files are read as Docker would read them, and held against the code.
 
@@ -185,7 +186,7 @@ t.test('the settings of the app are all there are of production, and each has a 
 t.test('the app posts to where the mock processor listens', (t) => {
   const [node, , script, ...flags] = mock?.command ?? []
   t.match([node, script], ['node', 'dist/embedded/mock.js'])
-  const options = readOptions(flags)
+  const options = readOptions(parseArgs({ args: flags, options: mockFlags }).values)
   t.match(options, { host: '0.0.0.0', port: 8001, success: 0.8 })
   t.equal(app?.environment?.DOWNSTREAM_URL, 'http://mock_downstream:8001/process')
   t.end()

@@ -5,14 +5,21 @@ import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { exitCodes, runCommand } from '../src/commands/run-command.ts'
 import { whyNoApacheKafka } from './support/apache-kafka/missing.ts'
 import { kafkaKind, stopSharedKafka } from './support/kafka.ts'
 import { ensureTestPostgres, stopTestPostgres } from './support/postgres.ts'
 
-// `npm test`: everything that must hold before a commit, on the Node that runs it. All of it runs, whatever fails; the last line
-// sums it up. `--tests-only` leaves out what no Node makes a difference to, and so do named test files. The containers have a Node of
-// their own.
+const usage = `Usage: npm test -- [--tests-only] [FILE …]
+
+Everything that must hold before a commit, on the Node that runs it. All of it runs, whatever fails; the last line sums it up.
+
+  --tests-only  leaves out what no Node makes a difference to, and so do named test files; the containers have a Node of
+                their own
+  --help        this text
+
+Ends with 0 if nothing failed, 1 if something did, 2 if it could not run.
+`
 
 /**
  * Reads what `tap --reporter=tap` prints: TAP version 14, where a comment opens a subtest, four spaces indent it, and a point
@@ -72,25 +79,26 @@ let skipped = 0
 const failures: string[] = []
 const leftOut: string[] = []
 
-const { values: flags, positionals: files } = parseArgs({
-  options: { 'tests-only': { type: 'boolean', default: false } },
-  allowPositionals: true,
-})
-say(`Node ${process.versions.node}`)
-if (files.length > 0) leftOut.push('types, lint, format and engines: test files were named')
-else await checkSources()
-const built = await step('build', installed('tsc'), ['-p', 'tsconfig.build.json'])
-await startDatabase()
-await runTests(files, kafkaKind())
-if (files.length === 0 && kafkaKind() === 'embedded') await runOnApacheKafka()
-for (const sentence of [await stopSharedKafka(), await stopTestPostgres()])
-  if (sentence !== null) say(sentence)
-sumUp()
+let built = false
 
-async function checkSources(): Promise<void> {
+async function run(flags: { 'tests-only': boolean }, files: readonly string[]): Promise<number> {
+  say(`Node ${process.versions.node}`)
+  if (files.length > 0) leftOut.push('types, lint, format and engines: test files were named')
+  else await checkSources(flags['tests-only'])
+  built = await step('build', installed('tsc'), ['-p', 'tsconfig.build.json'])
+  await startDatabase()
+  const all = flags['tests-only'] ? ['--exclude=test/containers/*.test.ts'] : []
+  await runTests(files.length > 0 ? files : all, kafkaKind())
+  if (files.length === 0 && kafkaKind() === 'embedded') await runOnApacheKafka()
+  for (const sentence of [await stopSharedKafka(), await stopTestPostgres()])
+    if (sentence !== null) say(sentence)
+  return sumUp()
+}
+
+async function checkSources(testsOnly: boolean): Promise<void> {
   // npm itself says whether every package that it installed may run on this Node.
   await step('engines', 'npm', ['ci', '--dry-run', '--engine-strict', '--loglevel=error'])
-  if (flags['tests-only']) return
+  if (testsOnly) return
   await step('types', installed('tsc'), ['--noEmit'])
   await step('lint', installed('eslint'), ['.'])
   await step('format', installed('prettier'), ['--check', '.'])
@@ -143,15 +151,14 @@ async function findTestsOfEitherBroker(): Promise<string[]> {
   return found.sort()
 }
 
-/** tap's own words are kept in a file; what is printed is one line a test file, and at the end whatever failed. */
-async function runTests(files: readonly string[], broker: ReturnType<typeof kafkaKind>): Promise<void> {
-  say(`tests, ${broker} broker: tap ${files.join(' ')}`)
+/** @param which files, or flags of tap; all of them if empty. tap's own words are kept in a file; what is printed is one line a test file, and at the end whatever failed. */
+async function runTests(which: readonly string[], broker: ReturnType<typeof kafkaKind>): Promise<void> {
+  say(`tests, ${broker} broker: tap ${which.join(' ')}`)
   await mkdir(join(root, '.tap'), { recursive: true })
   // One for each run, so that a matrix leaves them all.
   const output = join(root, '.tap', `gate-${process.versions.node}-${broker}.tap`)
   const log = createWriteStream(output)
-  const others = flags['tests-only'] ? ['--exclude=test/containers/*.test.ts'] : []
-  const args = ['--reporter=tap', ...(files.length > 0 ? files : others)]
+  const args = ['--reporter=tap', ...which]
   const child = spawn(installed('tap'), args, {
     cwd: root,
     // Programs that do not build are run from source, so that the tests say what is wrong with them.
@@ -175,16 +182,23 @@ async function runTests(files: readonly string[], broker: ReturnType<typeof kafk
     failures.push(`tests: tap ended with exit code ${child.exitCode ?? 'none'}, see ${output}`)
 }
 
-function sumUp(): void {
+function sumUp(): number {
   if (leftOut.length > 0) say('left out')
   for (const each of leftOut) process.stdout.write(`   ${each}\n`)
   if (failures.length > 0) say('failed')
   for (const each of failures) process.stdout.write(`   ${each.replaceAll('\n', '\n   ')}\n`)
   const tail = skipped > 0 ? `, ${skipped} skipped` : ''
   process.stdout.write(`\n${passed} passed, ${failures.length} failed${tail}\n`)
-  process.exitCode = failures.length > 0 ? 1 : 0
+  return failures.length > 0 ? exitCodes.differs : exitCodes.done
 }
 
 function say(line: string): void {
   process.stdout.write(`== ${line}\n`)
 }
+
+process.exitCode = await runCommand({
+  usage,
+  options: { 'tests-only': { type: 'boolean', default: false } },
+  allowPositionals: true,
+  run,
+})

@@ -4,8 +4,16 @@ import { delimiter, dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { whyNoContainers } from './support/containers.ts'
+import { exitCodes, runCommand } from '../src/commands/run-command.ts'
 
-// `npm run test:matrix`: the gate on every Node that the service supports, one after the other; the last line sums them up.
+const usage = `Usage: npm run test:matrix
+
+The gate on every Node that the service supports, one after the other; the last line sums them up.
+
+  --help  this text
+
+Ends with 0 if nothing failed, 1 if something did, 2 if it could not run.
+`
 
 type Row = {
   /** The newest of its major when it was written down. Where that is what runs this, it is used as it is. */
@@ -59,8 +67,14 @@ const rows: readonly Row[] = [
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const sums: Sum[] = []
-for (const [index, row] of rows.entries()) sums.push(await runRow(row, index === 0))
-sumUp()
+process.exitCode = await runCommand({
+  usage,
+  options: {},
+  run: async () => {
+    for (const [index, row] of rows.entries()) sums.push(await runRow(row, index === 0))
+    return sumUp()
+  },
+})
 
 /** Types, lint and format are the same on every Node: the first row has them. */
 async function runRow(row: Row, isFirst: boolean): Promise<Sum> {
@@ -125,7 +139,7 @@ function majorOf(version: string): string {
   return version.slice(0, version.indexOf('.'))
 }
 
-function sumUp(): void {
+function sumUp(): number {
   const add = (of: keyof Sum): number => sums.reduce((total, sum) => total + sum[of], 0)
   const total = { passed: add('passed'), failed: add('failed'), skipped: add('skipped') }
   if (leftOut.length > 0) say('left out, as whole rows')
@@ -133,7 +147,7 @@ function sumUp(): void {
   if (failures.length > 0) say('failed, in all rows')
   for (const line of failures) process.stdout.write(`${line}\n`)
   process.stdout.write(`\n${describe(total)}\n`)
-  process.exitCode = total.failed > 0 ? 1 : 0
+  return total.failed > 0 ? exitCodes.differs : exitCodes.done
 }
 
 function describe({ passed, failed, skipped }: Sum): string {

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
+import { exitCodes, runCommand } from '../src/commands/run-command.ts'
 import type { Figures } from './faults/soak/judge.ts'
 import { runSoak, type SoakOptions } from './faults/soak/run-soak.ts'
 
@@ -17,18 +17,24 @@ is settled, counted and verified.
   --every S    seconds between two faults (default 20)
   --brokers N  of how many nodes Kafka is, 1 or 3 (default 1)
   --json F     writes the figures to F too
+  --help       this text
 
-Ends with 0 if all is as it must be, 1 if not, 130 if it was interrupted. Needs Java 17.
+Ends with 0 if all is as it must be, 1 if not, 2 if it could not run, 130 if it was interrupted. Needs Java 17.
 `
 
 type Options = Omit<SoakOptions, 'say' | 'signal'> & { jsonPath: string | undefined }
 
-async function main(): Promise<number> {
-  const options = readOptions()
-  if (options === 'help') {
-    say(usage)
-    return 0
-  }
+interface Flags {
+  minutes: string
+  seed?: string | undefined
+  rate: string
+  every: string
+  brokers: string
+  json?: string | undefined
+}
+
+async function run(flags: Flags): Promise<number> {
+  const options = readOptions(flags)
   const interruption = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(name, () => interruption.abort(new Error('interrupted')))
@@ -43,7 +49,7 @@ async function main(): Promise<number> {
     if (problems.length === 0) say('all is as it must be')
     if (options.jsonPath !== undefined)
       writeFileSync(options.jsonPath, `${JSON.stringify({ ...figures, problems }, null, 2)}\n`)
-    return problems.length === 0 ? 0 : 1
+    return problems.length === 0 ? exitCodes.done : exitCodes.differs
   } catch (error) {
     if (!interruption.signal.aborted) throw error
     say('interrupted')
@@ -58,19 +64,7 @@ async function main(): Promise<number> {
 }
 
 /** @throws Error with one sentence about what makes no sense. */
-function readOptions(): Options | 'help' {
-  const { values } = parseArgs({
-    options: {
-      minutes: { type: 'string', default: '15' },
-      seed: { type: 'string', default: String(Date.now()) },
-      rate: { type: 'string', default: '300' },
-      every: { type: 'string', default: '20' },
-      brokers: { type: 'string', default: '1' },
-      json: { type: 'string' },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  if (values.help) return 'help'
+function readOptions(values: Flags): Options {
   if (values.brokers !== '1' && values.brokers !== '3')
     throw new Error(`--brokers must be 1 or 3, not ${values.brokers}.`)
   return {
@@ -78,7 +72,7 @@ function readOptions(): Options | 'help' {
     everySeconds: readAboveZero('every', values.every),
     rate: readAboveZero('rate', values.rate),
     brokers: values.brokers === '3' ? 3 : 1,
-    seed: values.seed,
+    seed: values.seed ?? String(Date.now()),
     jsonPath: values.json,
   }
 }
@@ -125,10 +119,18 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`)
 }
 
-try {
-  // What a run leaves behind, such as a producer that waits for its broker, must not hold the process.
-  process.exit(await main())
-} catch (fault) {
-  say(fault instanceof Error ? fault.message : String(fault))
-  process.exit(1)
-}
+// What a run leaves behind, such as a producer that waits for its broker, must not hold the process.
+process.exit(
+  await runCommand({
+    usage,
+    options: {
+      minutes: { type: 'string', default: '15' },
+      seed: { type: 'string' },
+      rate: { type: 'string', default: '300' },
+      every: { type: 'string', default: '20' },
+      brokers: { type: 'string', default: '1' },
+      json: { type: 'string' },
+    },
+    run,
+  }),
+)

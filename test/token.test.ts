@@ -38,7 +38,7 @@ t.test('a name or a role that could not be configured is refused in one sentence
     [['--nmae', 'alice'], /^Unknown option '--nmae'; --help lists/],
   ] as const) {
     const { status, stdout, stderr } = run(...flags)
-    t.match({ status, stdout, stderr: stderr.trim() }, { status: 1, stdout: '', stderr: sentence })
+    t.match({ status, stdout, stderr: stderr.trim() }, { status: 2, stdout: '', stderr: sentence })
   }
   t.match(run('--help'), { status: 0, stdout: /^Usage: npm run token/ })
   t.end()

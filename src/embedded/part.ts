@@ -4,15 +4,9 @@ import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import {
-  isAlive,
-  isErrno,
-  lastWords,
-  refuseTakenPort,
-  signal,
-  startOf,
-  waitForEnd,
-} from './postgres/process.ts'
+import { endWithUs } from './end-with-us.ts'
+import { isAlive, isErrno, lastWords, signal, startOf, waitForEnd } from './postgres/process.ts'
+import { refuseTakenPort } from './refuse-taken-port.ts'
 
 export interface PartOptions {
   /** Names the log `NAME.log` and the record `NAME.json` in the data folder, and the part in sentences. */
@@ -27,12 +21,17 @@ export interface PartOptions {
   ready: (port: number) => Promise<boolean>
   /** Ends the sentence about a taken port. */
   remedy: string
+  /**
+   * Whether it ends when this process is gone. One that an earlier process has left is then started anew and not adopted: what
+   * watched over that may be about to end it.
+   */
+  endsWithUs?: boolean
 }
 
 export interface RunningPart {
   pid: number
   port: number
-  /** Whether it ran already, left by a service that was killed. */
+  /** Whether it ran already, left by a process that has ended. */
   adopted: boolean
   /** SIGTERM, and SIGKILL if it has not ended after 5 s. */
   stop(): Promise<void>
@@ -47,8 +46,8 @@ interface PartRecord {
 }
 
 /**
- * Starts one of our own scripts as a process that outlives us, or adopts the one that still runs. Like PostgreSQL it has a
- * process group of its own and logs to a file, so neither Ctrl-C nor a SIGKILL of the service reaches it.
+ * Starts one of our own scripts as a process that outlives us unless it is to end with us, or adopts the one that still runs. Like
+ * PostgreSQL it has a process group of its own and logs to a file, so that Ctrl-C does not reach it before us.
  * @throws Error with one sentence, if its port is taken or it ends before it is ready.
  */
 export async function startPart(options: PartOptions): Promise<RunningPart> {
@@ -60,22 +59,25 @@ export async function startPart(options: PartOptions): Promise<RunningPart> {
   return { pid, port: options.port, adopted: live !== undefined, stop: () => stop(pid, recordPath) }
 }
 
-/** The pid of the part that runs already. One that runs with other arguments, or no longer answers, is replaced. */
+/** The pid of the part that runs already. One that has other arguments, no longer answers, or is to end with us is replaced. */
 async function adopt(recordPath: string, options: PartOptions): Promise<number | undefined> {
   const record = await readRecord(recordPath)
   if (!record || !isAlive(record.pid) || startOf(record.pid) !== record.startedAt) return undefined
   const sameArguments = JSON.stringify(record.args) === JSON.stringify(options.args)
-  if (sameArguments && (await waitUntilReady(record.pid, options, 5_000))) return record.pid
+  if (options.endsWithUs !== true && sameArguments && (await waitUntilReady(record.pid, options, 5_000)))
+    return record.pid
   await stop(record.pid, recordPath)
   return undefined
 }
 
 async function launch(dataDir: string, recordPath: string, options: PartOptions): Promise<number> {
-  await refuseTakenPort(options.port, options.name, options.remedy)
+  const script = scriptArguments(options.script)
+  const { port, name, remedy } = options
+  await refuseTakenPort({ port, part: name, program: script.at(-1) ?? '', remedy })
   const logPath = join(dataDir, `${options.name}.log`)
   const log = await open(logPath, 'a', 0o600)
   const { size } = await log.stat()
-  const child = spawn(process.execPath, [...scriptArguments(options.script), ...options.args], {
+  const child = spawn(process.execPath, [...script, ...options.args], {
     detached: true,
     stdio: ['ignore', log.fd, log.fd],
   })
@@ -83,6 +85,7 @@ async function launch(dataDir: string, recordPath: string, options: PartOptions)
   child.unref()
   await log.close()
   const pid = child.pid ?? 0
+  if (options.endsWithUs === true) endWithUs(pid, 'SIGTERM')
   const record: PartRecord = { pid, startedAt: startOf(pid), port: options.port, args: options.args }
   await writeFile(recordPath, JSON.stringify(record))
   if (await waitUntilReady(pid, options, 30_000)) return pid

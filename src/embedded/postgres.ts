@@ -3,13 +3,15 @@ import { once } from 'node:events'
 import { mkdir, open } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { endWithUs } from './end-with-us.ts'
 import { ask, isNotReady, type Access } from './postgres/ask.ts'
 import { chooseUser, programEnvironment, type User } from './postgres/choose-user.ts'
 import { findBinaries, type Binaries } from './postgres/find-binaries.ts'
 import { findLive } from './postgres/find-live.ts'
 import { prepareCluster, refuseOtherOwner } from './postgres/prepare-cluster.ts'
-import { lastWords, refuseTakenPort, signal, waitForEnd } from './postgres/process.ts'
+import { lastWords, signal, waitForEnd } from './postgres/process.ts'
 import { serverSettings } from './postgres/settings.ts'
+import { refuseTakenPort } from './refuse-taken-port.ts'
 
 export interface PostgresOptions extends Access {
   /** The data lies in `postgres` below it, the log beside that in `postgres.log`. */
@@ -20,12 +22,17 @@ export interface PostgresOptions extends Access {
   settings?: Record<string, string>
   /** In place of the ones that npm installed beside us. */
   binaries?: Binaries
+  /**
+   * Whether it is shut down when this process is gone. One that an earlier process has left is then started anew and not adopted:
+   * what watched over that may be about to end it.
+   */
+  endsWithUs?: boolean
 }
 
 export interface RunningPostgres {
   url: string
   pid: number
-  /** Whether it ran already, left by a service that was killed. */
+  /** Whether it ran already, left by a process that has ended. */
   adopted: boolean
   /** A fast shutdown: open sessions are ended, everything is on disk when it resolves. */
   stop(): Promise<void>
@@ -33,7 +40,7 @@ export interface RunningPostgres {
 
 /**
  * Starts the embedded PostgreSQL, or adopts the one that still runs in the folder. It is in a process group of its own and
- * writes to a file, so neither Ctrl-C nor a SIGKILL of the service reaches it.
+ * writes to a file, so that Ctrl-C does not reach it before us; it outlives us unless it is to end with us.
  * @throws Error with one sentence, if the folder or the port cannot be used.
  */
 export async function startPostgres(options: PostgresOptions): Promise<RunningPostgres> {
@@ -43,7 +50,9 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   const binaries = options.binaries ?? (await findBinaries())
   const user = await chooseUser(binaries, dataDir)
   await refuseOtherOwner(cluster, user)
-  const live = await findLive(cluster, options)
+  const found = await findLive(cluster, options)
+  if (found !== undefined && options.endsWithUs === true) await stop(found)
+  const live = options.endsWithUs === true ? undefined : found
   const pid = live ?? (await launch(cluster, binaries, user, options))
   await createDatabase(options)
   return { url: urlOf(options), pid, adopted: live !== undefined, stop: () => stop(pid) }
@@ -55,7 +64,12 @@ async function launch(
   user: User,
   options: PostgresOptions,
 ): Promise<number> {
-  await refuseTakenPort(options.port, 'PostgreSQL', 'stop that program, or set DATABASE_URL')
+  await refuseTakenPort({
+    port: options.port,
+    part: 'PostgreSQL',
+    program: binaries.postgres,
+    remedy: 'stop that program, or set DATABASE_URL',
+  })
   await prepareCluster(cluster, binaries, user, options)
   const settings = Object.entries({ ...serverSettings(options.port), ...options.settings })
   const [program, args] = user.command(binaries.postgres, [
@@ -74,6 +88,7 @@ async function launch(
     stdio: ['ignore', log.fd, log.fd],
   })
   await once(child, 'spawn')
+  if (options.endsWithUs === true) endWithUs(child.pid ?? 0, 'SIGINT')
   child.unref()
   await log.close()
   await waitUntilReady(child, options, async () => {

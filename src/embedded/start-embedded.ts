@@ -38,13 +38,12 @@ const account = { user: 'postgres', password: 'postgres', database: 'transaction
 interface Started {
   name: string
   pid: number
-  adopted: boolean
   stop(): Promise<void>
 }
 
 /**
  * Starts the parts that no setting replaces. One instance owns the embedded parts of a data folder; another one that is to
- * use them is told so by its settings, and embeds nothing.
+ * use them is told so by its settings, and embeds nothing. The parts end with this process, also where it is killed.
  * @throws Error with one sentence a part that cannot start; those that did are stopped again.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
@@ -55,8 +54,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   ]
   const release = wanted.length > 0 ? await takeOwnership(resolve(options.dataDir)) : () => Promise.resolve()
   const started = await startAll(wanted, release)
-  for (const { name, pid, adopted } of started)
-    options.logger.info({ part: name, pid, adopted }, 'embedded_part_ready')
+  for (const { name, pid } of started) options.logger.info({ part: name, pid }, 'embedded_part_ready')
   return {
     databaseUrl: `postgresql://${account.user}:${account.password}@${host}:${postgresPort}/${account.database}`,
     brokers: `${host}:${brokerPort}`,
@@ -91,7 +89,10 @@ async function stopAll(started: Started[]): Promise<void> {
 }
 
 async function startDatabase(dataDir: string): Promise<Started> {
-  return { name: 'postgres', ...(await startPostgres({ dataDir, port: postgresPort, ...account })) }
+  return {
+    name: 'postgres',
+    ...(await startPostgres({ dataDir, port: postgresPort, ...account, endsWithUs: true })),
+  }
 }
 
 async function startBroker({ dataDir, topic }: EmbeddedOptions): Promise<Started> {
@@ -103,6 +104,7 @@ async function startBroker({ dataDir, topic }: EmbeddedOptions): Promise<Started
     dataDir,
     ready: accepts,
     remedy: 'stop that program, or set KAFKA_BROKER',
+    endsWithUs: true,
   })
   await makeTopic(`${host}:${brokerPort}`, topic)
   return { name: 'broker', ...part }
@@ -118,6 +120,7 @@ async function startMock(dataDir: string): Promise<Started> {
     dataDir,
     ready: async (port) => (await fetch(`http://${host}:${port}/health`)).ok,
     remedy: 'stop that program, or set DOWNSTREAM_URL',
+    endsWithUs: true,
   })
   return { name: 'mock', ...part }
 }
@@ -135,7 +138,7 @@ async function accepts(port: number): Promise<boolean> {
 
 /**
  * Writes down that this process owns the parts of the data folder: two that did would stop them under each other's feet.
- * An owner that was killed owns nothing, and its parts are adopted.
+ * An owner that was killed owns nothing, and its parts are stopped.
  * @returns how to give the ownership up
  */
 async function takeOwnership(dataDir: string): Promise<() => Promise<void>> {

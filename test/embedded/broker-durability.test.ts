@@ -127,7 +127,7 @@ t.test('a start that cannot be is refused with one sentence', async (t) => {
   const empty = await folder(t)
   const refused = async (args: string[], sentence: RegExp, environment?: Record<string, string>) => {
     const { code, output, errors } = await runBroker(args, environment)
-    t.match({ code, output }, { code: 1, output: '' }, args.join(' '))
+    t.match({ code, output }, { code: 2, output: '' }, args.join(' '))
     t.match(errors, sentence)
     t.equal(errors.trimEnd().split('\n').length, 1, 'in one line')
   }

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { frames } from '../../src/embedded/broker/frames.ts'
 import { Reader, Writer } from '../../src/embedded/broker/wire.ts'
 import { startBroker } from '../support/broker.ts'
+import { until } from '../support/until.ts'
 
 const broker = await startBroker(t)
 const kafka = new Kafka({ brokers: broker.brokers, logLevel: logLevel.NOTHING })
@@ -15,6 +16,8 @@ t.teardown(() => Promise.all([producer.disconnect(), admin.disconnect()]))
 await admin.createTopics({ topics: [{ topic: 'wire', numPartitions: 1 }] })
 
 const fetchKey = 1
+const listOffsetsKey = 2
+const joinGroupKey = 11
 const apiVersionsKey = 18
 
 t.test('bytes that are no request end their connection, and the others go on', async (t) => {
@@ -63,11 +66,66 @@ t.test('requests that arrive in one piece are answered in their order', async (t
 
 t.test('a client that asks in a newer version for the versions is told them in the oldest', async (t) => {
   const socket = await open(t)
-  socket.write(request(apiVersionsKey, 3))
+  socket.write(request(apiVersionsKey, 99))
   const answer = await answerTo(socket)
   t.equal(answer.int16(), 35, 'UNSUPPORTED_VERSION')
   const apis = answer.array(() => [answer.int16(), answer.int16(), answer.int16()])
-  t.ok(apis.some(([key, min, max]) => key === apiVersionsKey && min === 0 && max === 2))
+  t.ok(apis.some(([key, min, max]) => key === apiVersionsKey && min === 0 && max === 4))
+})
+
+t.test(
+  'the clients of today ask for the versions in the flexible encoding, and are answered in it',
+  async (t) => {
+    for (const version of [3, 4]) {
+      const socket = await open(t)
+      socket.write(
+        request(apiVersionsKey, version, (body) => body.tags().compactString('x').compactString('1').tags()),
+      )
+      const answer = await answerTo(socket)
+      t.equal(answer.int16(), 0)
+      const apis = answer.compactArray(() => {
+        const api = [answer.int16(), answer.int16(), answer.int16()]
+        answer.tags()
+        return api
+      })
+      t.ok(apis.some(([key, min, max]) => key === apiVersionsKey && min === 0 && max === 4))
+    }
+  },
+)
+
+t.test('a static member is refused, and the log says why, instead of losing its place', async (t) => {
+  const socket = await open(t)
+  socket.write(
+    request(joinGroupKey, 5, (body) => {
+      body.string('fixed').int32(10_000).int32(10_000).string('').string('member-1').string('consumer')
+      body.array(['range'], (name) => body.string(name).int32(0))
+    }),
+  )
+  const answer = await answerTo(socket)
+  answer.int32()
+  t.equal(answer.int16(), 35, 'UNSUPPORTED_VERSION')
+  await until('the sentence', () =>
+    /group fixed: group\.instance\.id is member-1, .* no static members/.test(broker.errors),
+  )
+})
+
+t.test('the record of the highest time is refused, and not the first one given for it', async (t) => {
+  await admin.createTopics({ topics: [{ topic: 'times', numPartitions: 1 }] })
+  await producer.send({ topic: 'times', messages: [{ value: 'a' }, { value: 'b' }] })
+  const socket = await open(t)
+  socket.write(
+    request(listOffsetsKey, 1, (body) => {
+      body.int32(-1).array(['times'], (topic) => {
+        body.string(topic).array([-3], (time) => body.int32(0).int64(time))
+      })
+    }),
+  )
+  const answer = await answerTo(socket)
+  const found = answer.array(() => {
+    answer.string()
+    return answer.array(() => [answer.int32(), answer.int16(), answer.int64(), answer.int64()])
+  })
+  t.same(found, [[[0, 35, -1, -1]]], 'UNSUPPORTED_VERSION, and no offset')
 })
 
 t.test(

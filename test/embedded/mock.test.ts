@@ -269,7 +269,7 @@ t.test('the lean processor answers each request once, in whatever pieces its byt
   t.equal((await post(mock, 'key-1', transaction('tx-1'))).text, '{}')
 })
 
-t.test('a flag that makes no sense is one sentence and exit code 1', async (t) => {
+t.test('a flag that makes no sense is one sentence and exit code 2', async (t) => {
   for (const flags of [
     ['--sucess', '1'],
     ['--success', '2'],
@@ -282,7 +282,7 @@ t.test('a flag that makes no sense is one sentence and exit code 1', async (t) =
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     const [said] = await Promise.all([text(child.stderr), once(child, 'exit')])
-    t.equal(child.exitCode, 1, flags.join(' '))
+    t.equal(child.exitCode, 2, flags.join(' '))
     t.match(said, /^[^\n]+\n$/, said.trim())
   }
 })

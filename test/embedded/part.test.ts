@@ -7,8 +7,9 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { startPart, type PartOptions, type RunningPart } from '../../src/embedded/part.ts'
-import { isAlive } from '../../src/embedded/postgres/process.ts'
+import { isAlive, signal } from '../../src/embedded/postgres/process.ts'
 import { findFreePort } from '../support/free-port.ts'
+import { until } from '../support/until.ts'
 
 const moduleUrl = new URL('../../src/embedded/part.ts', import.meta.url).href
 
@@ -53,6 +54,37 @@ t.test('a part outlives the SIGKILL of its service and is adopted by the next on
   const running = await start(t, part)
   t.same([running.pid, running.adopted], [pid, true])
   t.ok((await fetch(`http://127.0.0.1:${part.port}/health`)).ok)
+})
+
+t.test('a part that is to end with its service does so, also where that is killed', async (t) => {
+  const part = { ...(await options(t)), endsWithUs: true }
+  const pid = await startAndKillParent(part)
+  t.teardown(() => signal(pid, 'SIGKILL'))
+  await until('the part to end', () => !isAlive(pid))
+})
+
+t.test('one that is left all the same is replaced, and never taken for its own by the next', async (t) => {
+  const part = await options(t)
+  const pid = await startAndKillParent(part)
+  const running = await start(t, { ...part, endsWithUs: true })
+  t.not(running.pid, pid)
+  t.notOk(running.adopted)
+  t.notOk(isAlive(pid))
+})
+
+t.test('where the data folder is gone, the part that still has the port is named as ours', async (t) => {
+  const part = await options(t)
+  const pid = await startAndKillParent(part)
+  t.teardown(() => signal(pid, 'SIGKILL'))
+  await rm(part.dataDir, { recursive: true })
+  const named = new RegExp(
+    `is taken by the embedded mock of another start \\(process ${pid}\\): .* kill -INT ${pid}$`,
+  )
+  await t.rejects(startPart(part), { message: named })
+  const starting = startPart(part)
+  t.teardown(async () => (await starting).stop())
+  signal(pid, 'SIGTERM')
+  t.not((await starting).pid, pid, 'and one that is ending is waited for')
 })
 
 t.test(
@@ -126,7 +158,9 @@ t.test('a taken port is one sentence that says what to do', async (t) => {
   t.teardown(() => server.close())
   const { port } = server.address() as AddressInfo
   await t.rejects(startPart({ ...(await options(t)), port }), {
-    message: `Port ${port} of 127.0.0.1, which the embedded mock needs, is taken by another program: stop that program, or set DOWNSTREAM_URL`,
+    message: new RegExp(
+      `Port ${port} of 127.0.0.1, which the embedded mock needs, is taken by another program \\(process ${process.pid}, [^)\n]+\\): stop that program, or set DOWNSTREAM_URL$`,
+    ),
   })
 })
 

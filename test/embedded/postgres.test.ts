@@ -8,8 +8,9 @@ import { text } from 'node:stream/consumers'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { startPostgres, type PostgresOptions, type RunningPostgres } from '../../src/embedded/postgres.ts'
-import { isAlive } from '../../src/embedded/postgres/process.ts'
+import { isAlive, signal } from '../../src/embedded/postgres/process.ts'
 import { findFreePort } from '../support/free-port.ts'
+import { until } from '../support/until.ts'
 
 const moduleUrl = new URL('../../src/embedded/postgres.ts', import.meta.url).href
 const asRoot = process.getuid?.() === 0
@@ -100,6 +101,23 @@ t.test('a server outlives the SIGKILL of its service and is adopted by the next 
   t.same(await ask(running.url, 'select 1'), [1])
 })
 
+t.test('a server that is to end with its service is shut down, also where that is killed', async (t) => {
+  const server = { ...(await options(t)), endsWithUs: true }
+  const pid = await startAndKillParent(server)
+  t.teardown(() => signal(pid, 'SIGQUIT'))
+  await until('the server to end', () => !isAlive(pid))
+  t.match(await readFile(join(server.dataDir, 'postgres.log'), 'utf8'), /database system is shut down/)
+})
+
+t.test('one that is left all the same is shut down and started anew', async (t) => {
+  const server = await options(t)
+  const pid = await startAndKillParent(server)
+  const running = await start(t, { ...server, endsWithUs: true })
+  t.not(running.pid, pid)
+  t.notOk(running.adopted)
+  t.same(await ask(running.url, 'select 1'), [1])
+})
+
 t.test(
   'what was committed survives the SIGKILL of the server, whose stale lock is no obstacle',
   async (t) => {
@@ -179,7 +197,9 @@ t.test('a taken port is one sentence that says what to do', async (t) => {
   t.teardown(() => server.close())
   const { port } = server.address() as AddressInfo
   await t.rejects(startPostgres({ ...(await options(t)), port }), {
-    message: `Port ${port} of 127.0.0.1, which the embedded PostgreSQL needs, is taken by another program: stop that program, or set DATABASE_URL`,
+    message: new RegExp(
+      `Port ${port} of 127.0.0.1, which the embedded PostgreSQL needs, is taken by another program \\(process ${process.pid}, [^)\n]+\\): stop that program, or set DATABASE_URL$`,
+    ),
   })
 })
 

@@ -86,7 +86,7 @@ t.test('a rate is kept: no record leaves before it is due', async (t) => {
   t.ok(acknowledged.length >= 2, 'in more than one send')
 })
 
-t.test('what is wrong with the command line is said in one line, and ends with 1', async (t) => {
+t.test('what is wrong with the command line is said in one line, and ends with 2', async (t) => {
   const refused: [string[], RegExp][] = [
     [['--cuont', '3'], /^Unknown option '--cuont'; --help lists what there is\.$/m],
     [['7'], /^Unexpected argument '7'/],
@@ -96,7 +96,7 @@ t.test('what is wrong with the command line is said in one line, and ends with 1
   ]
   for (const [args, sentence] of refused) {
     const { code, errors } = await run([...args, '--brokers', brokers])
-    t.equal(code, 1, args.join(' '))
+    t.equal(code, 2, args.join(' '))
     t.match(errors, sentence)
     t.equal(errors.trimEnd().split('\n').length, 1)
   }

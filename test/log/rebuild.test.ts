@@ -317,8 +317,11 @@ t.test('more messages than one chunk are all looked at', async (t) => {
   t.strictSame(await collect(pool), [])
 })
 
-async function run(url: string): Promise<{ code: number | null; output: string; errors: string }> {
-  const child = spawn(process.execPath, program('rebuild'), {
+async function run(
+  url: string,
+  ...flags: string[]
+): Promise<{ code: number | null; output: string; errors: string }> {
+  const child = spawn(process.execPath, [...program('rebuild'), ...flags], {
     env: { PATH: process.env.PATH, DATABASE_URL: url },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -341,6 +344,15 @@ t.test('the command exits 1 and names what it repaired, then 0', async (t) => {
     `message ${messageId} (${transaction_id}): status was success, is processing; repaired`,
   )
   t.strictSame(await run(url), { code: 0, output: 'Nothing differed from the log.\n', errors: '' })
+})
+
+t.test('the command changes nothing if it is asked for help or does not know a word', async (t) => {
+  const { pool, url } = await database(t)
+  await openAttempt(pool)
+  await pool.query(`update message_states set status = 'success'`)
+  for (const word of ['--help', '--dry-run', 'all']) await run(url, word)
+  const { rows } = await pool.query(`select status from message_states`)
+  t.strictSame(rows, [{ status: 'success' }], 'what differs from the log is still there')
 })
 
 t.test('the command exits 2 with one sentence if there is no database', async (t) => {

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { printSchema as printGraphqlSchema } from 'graphql'
 import type pg from 'pg'
 import { schema } from '../../src/api/graphql/schema.ts'
+import { exitCodes, runCommand } from '../../src/commands/run-command.ts'
 import { checksumOf, readEdition } from '../../src/runtime/apply-functions.ts'
 import { functionsFolder, readSources } from '../../src/runtime/migrate.ts'
 import { database } from './database.ts'
@@ -90,7 +91,16 @@ const functions = `
   from pg_proc p where p.pronamespace = 'public'::regnamespace and p.prokind in ('f', 'p')
   order by p.proname, pg_get_function_identity_arguments(p.oid)`
 
-if (realpathSync(process.argv[1] ?? '') === fileURLToPath(import.meta.url)) {
+const usage = `Usage: npm run schema
+
+Writes what is printed from the code again: schema/database.sql, schema/schema.graphql and migrations/functions/edition.json.
+
+  --help  this text
+
+Ends with 0 if they are written, 2 if it could not run.
+`
+
+async function write(): Promise<number> {
   await writeFile(graphqlFile, printGraphql())
   await writeFile(editionFile, await printEdition())
   // Outside a test there is no tap to tidy up; what a test would leave to it is done at the end.
@@ -98,4 +108,8 @@ if (realpathSync(process.argv[1] ?? '') === fileURLToPath(import.meta.url)) {
   const { pool } = await database({ teardown: (handler: () => unknown) => teardowns.push(handler) })
   await writeFile(schemaFile, await printSchema(pool))
   for (const teardown of teardowns.reverse()) await teardown()
+  return exitCodes.done
 }
+
+if (realpathSync(process.argv[1] ?? '') === fileURLToPath(import.meta.url))
+  process.exitCode = await runCommand({ usage, options: {}, run: write })

@@ -1,5 +1,6 @@
 import type { Answered, Call, Handler } from './call.ts'
 import { errorCode } from './error-code.ts'
+import { describeConfigs } from './handlers/describe-configs.ts'
 import { fetch } from './handlers/fetch.ts'
 import { deleteGroups, describeGroups, listGroups } from './handlers/group-admin.ts'
 import { offsetCommit, offsetFetch } from './handlers/group-offsets.ts'
@@ -13,14 +14,17 @@ import { createPartitions, createTopics, deleteRecords, deleteTopics } from './h
 export interface Api {
   min: number
   max: number
+  /** The first version that is encoded in the flexible way; none of those that are spoken if it is left out. */
+  flexibleFrom?: number
   handle: Handler
 }
 
 export const apiVersionsKey = 18
 
 /**
- * What this broker speaks, by Kafka's number of the request: versions before the "flexible" encoding only, which kafkajs,
- * aiokafka and librdkafka all speak, and of those no version whose addition has no meaning on a single node.
+ * What this broker speaks, by Kafka's number of the request: versions before the "flexible" encoding, which kafkajs, aiokafka,
+ * librdkafka and Java's clients all speak, but where a later one tells what is asked for; and of those no version whose addition has no
+ * meaning on a single node.
  */
 export const apis: ReadonlyMap<number, Api> = new Map<number, Api>([
   [0, { min: 3, max: 7, handle: produce }],
@@ -30,23 +34,33 @@ export const apis: ReadonlyMap<number, Api> = new Map<number, Api>([
   [8, { min: 2, max: 5, handle: offsetCommit }],
   [9, { min: 1, max: 4, handle: offsetFetch }],
   [10, { min: 0, max: 2, handle: findCoordinator }],
-  [11, { min: 0, max: 4, handle: joinGroup }],
+  [11, { min: 0, max: 5, handle: joinGroup }],
   [12, { min: 0, max: 2, handle: heartbeat }],
   [13, { min: 0, max: 2, handle: leaveGroup }],
   [14, { min: 0, max: 2, handle: syncGroup }],
   [15, { min: 0, max: 2, handle: describeGroups }],
-  [16, { min: 0, max: 2, handle: listGroups }],
-  [apiVersionsKey, { min: 0, max: 2, handle: apiVersions }],
+  [16, { min: 0, max: 5, flexibleFrom: 3, handle: listGroups }],
+  [apiVersionsKey, { min: 0, max: 4, handle: apiVersions }],
   [19, { min: 2, max: 4, handle: createTopics }],
   [20, { min: 1, max: 3, handle: deleteTopics }],
   [21, { min: 0, max: 1, handle: deleteRecords }],
   [22, { min: 0, max: 1, handle: initProducerId }],
+  [32, { min: 1, max: 3, handle: describeConfigs }],
   [37, { min: 0, max: 1, handle: createPartitions }],
   [42, { min: 0, max: 1, handle: deleteGroups }],
 ])
 
-/** ApiVersions, versions 0–2. A later one is answered as version 0 with an error, from which clients step down (KIP-35). */
+/**
+ * ApiVersions, versions 0–4, of which 3 and 4 are flexible but for the header of their answer. A later one is answered as version 0 with
+ * an error, from which clients step down (KIP-511).
+ */
 export function apiVersions({ answer, version }: Call): Answered {
+  if (version === 3 || version === 4) {
+    answer.int16(errorCode.none)
+    answer.compactArray(apis, ([key, { min, max }]) => answer.int16(key).int16(min).int16(max).tags())
+    answer.int32(0).tags()
+    return 'answered'
+  }
   answer.int16(version <= 2 ? errorCode.none : errorCode.unsupportedVersion)
   answer.array(apis, ([key, { min, max }]) => answer.int16(key).int16(min).int16(max))
   if (version === 1 || version === 2) answer.int32(0)

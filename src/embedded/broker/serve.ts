@@ -84,6 +84,10 @@ async function answerRequest(
   if (!spoken && key !== apiVersionsKey)
     throw new Error(`version ${version} of request ${key} is not spoken here`)
   const handle = spoken ? api.handle : apiVersions
+  if (spoken && api.flexibleFrom !== undefined && version >= api.flexibleFrom) {
+    request.tags()
+    answer.tags()
+  }
   const answered = await handle({
     broker,
     version,

@@ -1,7 +1,7 @@
 /**
- * Kafka's wire encoding as it was before "flexible" versions (https://kafka.apache.org/protocol): big-endian integers,
- * strings and bytes with a length in front, where a length of −1 means null. A read past the end throws, and the
- * connection that sent such a request is closed.
+ * Kafka's wire encoding (https://kafka.apache.org/protocol): big-endian integers, strings and bytes with a length in front, where a
+ * length of −1 means null; and what "flexible" versions have in place of these (KIP-482): lengths as varints, one higher than they
+ * are, and tagged fields. A read past the end throws, and the connection that sent such a request is closed.
  */
 export class Reader {
   readonly #bytes: Buffer
@@ -61,6 +61,38 @@ export class Reader {
 
   array<T>(read: () => T): T[] {
     return this.nullableArray(read) ?? []
+  }
+
+  compactString(): string {
+    const length = Math.max(0, this.#varint() - 1)
+    const start = this.#skip(length)
+    return this.#bytes.toString('utf8', start, start + length)
+  }
+
+  compactArray<T>(read: () => T): T[] {
+    const length = Math.max(0, this.#varint() - 1)
+    if (length > this.#bytes.length - this.#at)
+      throw new RangeError(`an array of ${length} ends past its request`)
+    return Array.from({ length }, read)
+  }
+
+  /** Skips the tagged fields, of which none means anything here. */
+  tags(): void {
+    for (let left = this.#varint(); left > 0; left -= 1) {
+      this.#varint()
+      this.#skip(this.#varint())
+    }
+  }
+
+  /** Unsigned, at most 32 bits. */
+  #varint(): number {
+    let value = 0
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = this.int8()
+      value += (byte & 0x7f) * 2 ** shift
+      if (byte >= 0) return value
+    }
+    throw new RangeError('a varint has more than five bytes')
   }
 
   #skip(length: number): number {
@@ -135,6 +167,32 @@ export class Writer {
     this.int32(all.length)
     for (const item of all) write(item)
     return this
+  }
+
+  compactString(value: string): this {
+    const length = Buffer.byteLength(value)
+    this.#varint(length + 1)
+    const at = this.#grow(length)
+    this.#bytes.write(value, at)
+    return this
+  }
+
+  compactArray<T>(items: Iterable<T>, write: (item: T) => void): this {
+    const all = [...items]
+    this.#varint(all.length + 1)
+    for (const item of all) write(item)
+    return this
+  }
+
+  /** That there are no tagged fields. */
+  tags(): this {
+    return this.int8(0)
+  }
+
+  #varint(value: number): void {
+    let rest = value
+    for (; rest > 0x7f; rest = Math.floor(rest / 128)) this.int8(((rest & 0x7f) | 0x80) - 256)
+    this.int8(rest)
   }
 
   /** The finished frame. */

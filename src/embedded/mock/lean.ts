@@ -9,16 +9,25 @@ const chunked = /\r\ntransfer-encoding:/i
 const head = 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n'
 const success = Buffer.from(`${head}Content-Length: 2\r\n\r\n{}`)
 
+const idempotencyKey = /\r\nidempotency-key: *(\S+)/i
+
 interface Counter {
   served: number
+  /** When each key came first, by this machine's clock in milliseconds; null where nobody wants to know. */
+  arrivals: Map<string, number> | null
 }
 
 /**
  * A processor for benchmarks: it shares the machine with what is measured, so it does as little as HTTP/1.1 allows. It reads
- * heads for Content-Length alone, skips bodies unseen, and counts. Node's own server costs several times as much a request.
+ * heads for Content-Length alone, skips bodies unseen, and counts; with `arrivals` it also notes when each Idempotency-Key came first,
+ * and GET /arrivals hands out a line for each since the last time. Node's own server costs several times as much a request.
  */
-export async function serveLean(port: number, host: string): Promise<Serving & { served: () => number }> {
-  const counter: Counter = { served: 0 }
+export async function serveLean(
+  port: number,
+  host: string,
+  arrivals = false,
+): Promise<Serving & { served: () => number }> {
+  const counter: Counter = { served: 0, arrivals: arrivals ? new Map() : null }
   const sockets = new Set<Socket>()
   const server = createServer({ noDelay: true }, (socket) => {
     const connection = new Connection(socket, counter)
@@ -49,7 +58,7 @@ class Connection {
   #unfinishedHead: Buffer | undefined
   #inBody = false
   #bodyLeft = 0
-  #asksHealth = false
+  #asks: 'work' | 'health' | 'arrivals' = 'work'
 
   constructor(socket: Socket, counter: Counter) {
     this.#socket = socket
@@ -89,17 +98,37 @@ class Connection {
     }
     this.#bodyLeft = Number(contentLength.exec(text)?.[1] ?? 0)
     this.#inBody = true
-    this.#asksHealth = text.startsWith('GET /health')
+    if (text.startsWith('GET /')) this.#asks = text.startsWith('GET /arrivals') ? 'arrivals' : 'health'
+    else {
+      this.#asks = 'work'
+      this.#note(text)
+    }
     return true
   }
 
+  #note(text: string): void {
+    const { arrivals } = this.#counter
+    const key = arrivals === null ? undefined : idempotencyKey.exec(text)?.[1]
+    if (key !== undefined && arrivals?.has(key) === false) arrivals.set(key, Date.now())
+  }
+
   #answer(): Buffer {
-    if (!this.#asksHealth) {
+    if (this.#asks === 'work') {
       this.#counter.served += 1
       return success
     }
-    const body = JSON.stringify({ status: 'healthy', served: this.#counter.served })
+    const body =
+      this.#asks === 'health'
+        ? JSON.stringify({ status: 'healthy', served: this.#counter.served })
+        : this.#takeArrivals()
     return Buffer.from(`${head}Content-Length: ${body.length}\r\n\r\n${body}`)
+  }
+
+  #takeArrivals(): string {
+    const { arrivals } = this.#counter
+    const lines = Array.from(arrivals ?? [], ([key, ms]) => `${key} ${ms}\n`).join('')
+    arrivals?.clear()
+    return lines
   }
 
   #refuse(): void {

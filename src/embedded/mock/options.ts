@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util'
 import { faults, type Fault } from './faults.ts'
 
 export interface Options {
@@ -19,6 +18,8 @@ export interface Options {
   /** The faults that were asked for, each with the share of requests it strikes. */
   shares: { fault: Fault; share: number }[]
   lean: boolean
+  /** With `lean`: notes when each key came first. */
+  arrivals: boolean
 }
 
 const plain = {
@@ -47,14 +48,21 @@ Faults, each with the share of requests it strikes:
 ${table(faults.map(({ name, help }) => [`--${name} SHARE`, help]))}
 
 For benchmarks, with --port and --host only:
-${table([['--lean', 'answers 200 to everything at the least cost; GET /health or SIGUSR2 tells how many']])}
+${table([
+  ['--lean', 'answers 200 to everything at the least cost; GET /health or SIGUSR2 tells how many'],
+  [
+    '--arrivals',
+    'with --lean: GET /arrivals tells when each Idempotency-Key came first, since the last time',
+  ],
+])}
+
+  --help                  this text
+
+Ends with 0 on SIGTERM or SIGINT, 2 if it could not run.
 `
 
-/** @throws Error with one sentence about the first flag that makes no sense. */
-export function readOptions(args: string[]): Options | 'help' {
-  const { values: given } = parseArgs({ args, options: flags, strict: true })
-  const values = given as Record<string, string | boolean | undefined>
-  if (values.help === true) return 'help'
+/** @throws Error with one sentence about the first flag whose value makes no sense. */
+export function readOptions(values: Readonly<Record<string, string | boolean | undefined>>): Options {
   const text = (name: string) => (typeof values[name] === 'string' ? values[name] : undefined)
   const shares = faults
     .map((fault) => ({ fault, share: number(text(fault.name) ?? '0', fault.name, 0, 1) }))
@@ -62,9 +70,11 @@ export function readOptions(args: string[]): Options | 'help' {
   if (shares.reduce((sum, { share }) => sum + share, 0) > 1)
     throw new Error('The shares of the faults add up to more than 1.')
   const lean = values.lean === true
-  const other = Object.keys(values).find((name) => !['lean', 'port', 'host'].includes(name))
+  const other = Object.keys(values).find((name) => !['lean', 'arrivals', 'port', 'host'].includes(name))
   if (lean && other !== undefined)
     throw new Error(`--lean goes with --port and --host only, not with --${other}.`)
+  const arrivals = values.arrivals === true
+  if (arrivals && !lean) throw new Error('--arrivals goes with --lean only.')
   const status = text('status')
   return {
     port: integer(text('port') ?? '8001', 'port', 0, 65_535),
@@ -78,15 +88,17 @@ export function readOptions(args: string[]): Options | 'help' {
     ledger: text('ledger'),
     shares,
     lean,
+    arrivals,
   }
 }
 
-const flags = Object.fromEntries([
+/** As `parseArgs` takes them. */
+export const flags = Object.fromEntries([
   ...[...Object.keys(plain), ...faults.map(({ name }) => name)].map((name) => [
     name,
     { type: 'string' as const },
   ]),
-  ...['lean', 'help'].map((name) => [name, { type: 'boolean' as const }]),
+  ...['lean', 'arrivals'].map((name) => [name, { type: 'boolean' as const }]),
 ]) as Record<string, { type: 'string' | 'boolean' }>
 
 function integer(text: string, name: string, from: number, to: number): number {

@@ -1,12 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * What must be known of a process that is not, or no longer, our child. Embedded parts outlive a service that was killed
- * and are then children of process 1; where that does not reap (many containers), an ended process stays a zombie that
+ * What must be known of a process that is not, or no longer, our child. Embedded parts may outlive a service that was
+ * killed and are then children of process 1; where that does not reap (many containers), an ended process stays a zombie that
  * still takes signals, so a zombie counts as ended here. But not while threads of it are left: they hold its sockets, and
  * its port would seem to be another program's.
  */
@@ -50,19 +49,6 @@ export function signal(pid: number, name: NodeJS.Signals): void {
   } catch (error) {
     if (!isErrno(error, 'ESRCH')) throw error
   }
-}
-
-/** @throws Error with one sentence, if something listens on the port of 127.0.0.1 already. `remedy` ends the sentence. */
-export async function refuseTakenPort(port: number, part: string, remedy: string): Promise<void> {
-  const free = await new Promise<boolean>((resolve, reject) => {
-    const probe = createServer()
-    probe.once('error', (error) => (isErrno(error, 'EADDRINUSE') ? resolve(false) : reject(error)))
-    probe.listen({ port, host: '127.0.0.1', exclusive: true }, () => probe.close(() => resolve(true)))
-  })
-  if (!free)
-    throw new Error(
-      `Port ${port} of 127.0.0.1, which the embedded ${part} needs, is taken by another program: ${remedy}`,
-    )
 }
 
 /** The last thing a part wrote to its log since `from` bytes, for the sentence that says why it did not start. */

@@ -7,7 +7,7 @@ import { withLock } from '../lock.ts'
 
 const pom = fileURLToPath(new URL('pom.xml', import.meta.url))
 const folder = join(tmpdir(), `tqp-test-kafka-jars-${process.getuid?.() ?? 'user'}`)
-const libraries = join(folder, 'libs-4.1.1')
+const libraries = join(folder, 'libs-4.1.1-with-tools')
 const copyPlugin = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies'
 
 /**

@@ -2,6 +2,9 @@ import type { Broker } from '../broker.ts'
 import type { Answered, Call } from '../call.ts'
 import { errorCode, type ErrorCode } from '../error-code.ts'
 
+/** Of the groups' protocols that Kafka has by now, the one with JoinGroup. */
+const classicType = 'classic'
+
 /** DescribeGroups, versions 0–2. */
 export function describeGroups({ request, answer, version, broker }: Call): Answered {
   const groupIds = request.array(() => request.string())
@@ -21,13 +24,31 @@ export function describeGroups({ request, answer, version, broker }: Call): Answ
   return 'answered'
 }
 
-/** ListGroups, versions 0–2. */
-export function listGroups({ answer, version, broker }: Call): Answered {
+/** ListGroups, versions 0–5. From 4 on with the states, and from 5 on with the types, of which there is one. */
+export function listGroups({ request, answer, version, broker }: Call): Answered {
+  const states = version >= 4 ? request.compactArray(() => request.compactString().toLowerCase()) : []
+  const types = version >= 5 ? request.compactArray(() => request.compactString().toLowerCase()) : []
+  const groups = [...new Set([...broker.groups.keys(), ...broker.committed.groups()])]
+    .map((groupId) => {
+      const group = broker.groups.get(groupId)
+      return { groupId, protocolType: group?.protocolType ?? 'consumer', state: group?.state ?? 'Empty' }
+    })
+    .filter(({ state }) => states.length === 0 || states.includes(state.toLowerCase()))
+    .filter(() => types.length === 0 || types.includes(classicType))
+
   if (version >= 1) answer.int32(0)
   answer.int16(errorCode.none)
-  answer.array(new Set([...broker.groups.keys(), ...broker.committed.groups()]), (groupId) => {
-    answer.string(groupId).string(broker.groups.get(groupId)?.protocolType ?? 'consumer')
+  if (version <= 2) {
+    answer.array(groups, ({ groupId, protocolType }) => answer.string(groupId).string(protocolType))
+    return 'answered'
+  }
+  answer.compactArray(groups, ({ groupId, protocolType, state }) => {
+    answer.compactString(groupId).compactString(protocolType)
+    if (version >= 4) answer.compactString(state)
+    if (version >= 5) answer.compactString(classicType)
+    answer.tags()
   })
+  answer.tags()
   return 'answered'
 }
 

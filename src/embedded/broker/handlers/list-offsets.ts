@@ -5,7 +5,10 @@ import type { PartitionLog } from '../partition-log.ts'
 const latest = -1
 const earliest = -2
 
-/** ListOffsets, versions 1–3: the first offset, the next one, or the first of a time. */
+/**
+ * ListOffsets, versions 1–3: the first offset, the next one, or the first of a time. What later versions may ask for by other negative
+ * numbers, as the record of the highest time (−3), is refused: no batch is opened here.
+ */
 export function listOffsets({ request, answer, version, broker }: Call): Answered {
   request.int32() // The replica id.
   if (version >= 2) request.int8() // The isolation level.
@@ -18,10 +21,16 @@ export function listOffsets({ request, answer, version, broker }: Call): Answere
   answer.array(topics, ({ name, partitions }) => {
     answer.string(name).array(partitions, ({ partition, timestamp }) => {
       const log = broker.topics.partition(name, partition)
-      const found = log === undefined ? null : find(log, timestamp)
+      const error =
+        log === undefined
+          ? errorCode.unknownTopicOrPartition
+          : timestamp < earliest
+            ? errorCode.unsupportedVersion
+            : errorCode.none
+      const found = log === undefined || error !== errorCode.none ? null : find(log, timestamp)
       answer
         .int32(partition)
-        .int16(log === undefined ? errorCode.unknownTopicOrPartition : errorCode.none)
+        .int16(error)
         .int64(found?.timestamp ?? -1)
         .int64(found?.offset ?? -1)
     })

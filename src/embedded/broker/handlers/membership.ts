@@ -1,7 +1,7 @@
 import type { Broker } from '../broker.ts'
 import type { Answered, Call } from '../call.ts'
 import { errorCode } from '../error-code.ts'
-import { Group, refuseJoin } from '../group.ts'
+import { Group, refuseJoin, type JoinAnswer } from '../group.ts'
 import { nodeId } from './metadata.ts'
 
 /** FindCoordinator, versions 0–2: this node for every group, none for transactions. */
@@ -15,7 +15,7 @@ export function findCoordinator({ request, answer, version, host, port }: Call):
   return 'answered'
 }
 
-/** JoinGroup, versions 0–4. */
+/** JoinGroup, versions 0–5. A static member (KIP-345) is refused: its place would not be kept while it is away. */
 export async function joinGroup({
   request,
   answer,
@@ -28,27 +28,42 @@ export async function joinGroup({
   const sessionTimeoutMs = request.int32()
   const rebalanceTimeoutMs = version >= 1 ? request.int32() : sessionTimeoutMs
   const memberId = request.string()
+  const instanceId = version >= 5 ? request.nullableString() : null
   const protocolType = request.string()
   const protocols = request.array(() => ({ name: request.string(), metadata: Buffer.from(request.bytes()) }))
 
   const joined =
     groupId === ''
       ? refuseJoin(errorCode.invalidGroupId, memberId)
-      : await groupOf(broker, groupId).join({
-          memberId,
-          clientId,
-          clientHost,
-          sessionTimeoutMs,
-          rebalanceTimeoutMs,
-          protocolType,
-          protocols,
-          invite: version >= 4,
-        })
+      : instanceId !== null
+        ? refuseStaticMember(groupId, instanceId, memberId)
+        : await groupOf(broker, groupId).join({
+            memberId,
+            clientId,
+            clientHost,
+            sessionTimeoutMs,
+            rebalanceTimeoutMs,
+            protocolType,
+            protocols,
+            invite: version >= 4,
+          })
   if (version >= 2) answer.int32(0)
   answer.int16(joined.error).int32(joined.generation)
   answer.string(joined.protocol).string(joined.leaderId).string(joined.memberId)
-  answer.array(joined.members, (member) => answer.string(member.memberId).bytes(member.metadata))
+  answer.array(joined.members, (member) => {
+    answer.string(member.memberId)
+    if (version >= 5) answer.string(null)
+    answer.bytes(member.metadata)
+  })
   return 'answered'
+}
+
+/** The answer has no room for a sentence, so it stands in the broker's log. */
+function refuseStaticMember(groupId: string, instanceId: string, memberId: string): JoinAnswer {
+  process.stderr.write(
+    `refused a member of group ${groupId}: group.instance.id is ${instanceId}, and the development broker has no static members; leave it out\n`,
+  )
+  return refuseJoin(errorCode.unsupportedVersion, memberId)
 }
 
 /** SyncGroup, versions 0–2. */

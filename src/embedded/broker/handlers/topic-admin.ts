@@ -1,33 +1,65 @@
 import type { Answered, Call } from '../call.ts'
 import { errorCode, type ErrorCode } from '../error-code.ts'
+import { topicSettings } from '../topic-settings.ts'
 import { partitionsDefault, type Topics } from '../topics.ts'
 
-/** CreateTopics, versions 2–4. Replication and settings are read and ignored: there is one node, and it keeps all. */
+/** CreateTopics, versions 2–4. What would promise more than one node that keeps everything does is refused with a sentence. */
 export function createTopics({ request, answer, broker }: Call): Answered {
   const topics = request.array(() => {
     const name = request.string()
     const partitions = request.int32()
-    request.int16()
+    const replicas = request.int16()
     const assigned = request.array(() => {
       request.int32()
-      request.array(() => request.int32())
-    }).length
-    request.array(() => {
-      request.string()
-      request.nullableString()
+      return request.array(() => request.int32())
     })
-    return { name, partitions: assigned > 0 ? assigned : partitions === -1 ? partitionsDefault : partitions }
+    const settings = request.array(() => ({ name: request.string(), value: request.nullableString() }))
+    return {
+      name,
+      partitions: assigned.length > 0 ? assigned.length : partitions === -1 ? partitionsDefault : partitions,
+      promise: judgeReplicas(replicas, assigned) ?? judgeSettings(settings),
+    }
   })
   request.int32() // The time to wait for the other nodes.
   const validateOnly = request.boolean()
 
-  answer.int32(0).array(topics, ({ name, partitions }) => {
-    const error = validateOnly
-      ? broker.topics.judgeCreate(name, partitions)
-      : broker.topics.create(name, partitions)
-    answer.string(name).int16(error).string(null)
+  answer.int32(0).array(topics, ({ name, partitions, promise }) => {
+    const error =
+      promise !== null
+        ? promise.error
+        : validateOnly
+          ? broker.topics.judgeCreate(name, partitions)
+          : broker.topics.create(name, partitions)
+    answer
+      .string(name)
+      .int16(error)
+      .string(promise?.sentence ?? null)
   })
   return 'answered'
+}
+
+/** Why the promise cannot be kept; null if it can. */
+type Refusal = { error: ErrorCode; sentence: string } | null
+
+function judgeReplicas(replicas: number, assigned: readonly (readonly number[])[]): Refusal {
+  const most = Math.max(replicas, ...assigned.map((nodes) => nodes.length))
+  if (most <= 1) return null
+  return {
+    error: errorCode.invalidReplicationFactor,
+    sentence: `The development broker is one node and keeps one replica, not ${most}.`,
+  }
+}
+
+function judgeSettings(settings: readonly { name: string; value: string | null }[]): Refusal {
+  for (const { name, value } of settings) {
+    const kept = topicSettings.find((each) => each.name === name)
+    if (kept === undefined || !kept.isPromise || value === null || value === kept.value) continue
+    return {
+      error: errorCode.invalidConfig,
+      sentence: `The development broker has ${name}=${kept.value} only, not ${value}.`,
+    }
+  }
+  return null
 }
 
 /** DeleteTopics, versions 1–3. */
