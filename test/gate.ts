@@ -151,7 +151,11 @@ async function findTestsOfEitherBroker(): Promise<string[]> {
   return found.sort()
 }
 
-/** @param which files, or flags of tap; all of them if empty. tap's own words are kept in a file; what is printed is one line a test file, and at the end whatever failed. */
+/**
+ * tap's own words are kept in a file; what is printed is one line a test file, and at the end whatever failed.
+ *
+ * @param which files, or flags of tap; all files if it is empty
+ */
 async function runTests(which: readonly string[], broker: ReturnType<typeof kafkaKind>): Promise<void> {
   say(`tests, ${broker} broker: tap ${which.join(' ')}`)
   await mkdir(join(root, '.tap'), { recursive: true })

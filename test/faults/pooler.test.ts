@@ -73,7 +73,7 @@ t.test(
     await pooler.restart()
     await producing
     await line.settled(1_500)
-    t.equal(await readMetric(service, 'missed_wakeups_total'), 0)
+    t.equal(await readMetric(service, 'tqp_missed_wakeups_total'), 0)
     await line.isSentOnce(t)
     await line.isClean(t)
   },
