@@ -88,7 +88,7 @@ export async function startDatabase() {
     user: 'postgres',
     password: 'postgres',
     database: 'transactions',
-    endsWithUs: true,
+    lifeline: { graceSeconds: 0, ownerPath: null },
   })
   return {
     url: postgres.url,

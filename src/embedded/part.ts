@@ -4,7 +4,7 @@ import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { endWithUs } from './end-with-us.ts'
+import { endWithUs, type Lifeline } from './end-with-us.ts'
 import { isAlive, isErrno, lastWords, signal, startOf, waitForEnd } from './postgres/process.ts'
 import { refuseTakenPort } from './refuse-taken-port.ts'
 
@@ -21,11 +21,8 @@ export interface PartOptions {
   ready: (port: number) => Promise<boolean>
   /** Ends the sentence about a taken port. */
   remedy: string
-  /**
-   * Whether it ends when this process is gone. One that an earlier process has left is then started anew and not adopted: what
-   * watched over that may be about to end it.
-   */
-  endsWithUs?: boolean
+  /** How it ends when this process is gone; without one it outlives us. */
+  lifeline?: Lifeline
 }
 
 export interface RunningPart {
@@ -46,8 +43,7 @@ interface PartRecord {
 }
 
 /**
- * Starts one of our own scripts as a process that outlives us unless it is to end with us, or adopts the one that still runs. Like
- * PostgreSQL it has a process group of its own and logs to a file, so that Ctrl-C does not reach it before us.
+ * Starts one of our own scripts as a process, or adopts the one that still runs. Like PostgreSQL it has a process group of its own and logs to a file, so that Ctrl-C does not reach it before us.
  * @throws Error with one sentence, if its port is taken or it ends before it is ready.
  */
 export async function startPart(options: PartOptions): Promise<RunningPart> {
@@ -56,16 +52,16 @@ export async function startPart(options: PartOptions): Promise<RunningPart> {
   const recordPath = join(dataDir, `${options.name}.json`)
   const live = await adopt(recordPath, options)
   const pid = live ?? (await launch(dataDir, recordPath, options))
+  if (options.lifeline !== undefined) endWithUs(pid, 'SIGTERM', options.lifeline)
   return { pid, port: options.port, adopted: live !== undefined, stop: () => stop(pid, recordPath) }
 }
 
-/** The pid of the part that runs already. One that has other arguments, no longer answers, or is to end with us is replaced. */
+/** The pid of the part that runs already. One that runs with other arguments, or no longer answers, is replaced. */
 async function adopt(recordPath: string, options: PartOptions): Promise<number | undefined> {
   const record = await readRecord(recordPath)
   if (!record || !isAlive(record.pid) || startOf(record.pid) !== record.startedAt) return undefined
   const sameArguments = JSON.stringify(record.args) === JSON.stringify(options.args)
-  if (options.endsWithUs !== true && sameArguments && (await waitUntilReady(record.pid, options, 5_000)))
-    return record.pid
+  if (sameArguments && (await waitUntilReady(record.pid, options, 5_000))) return record.pid
   await stop(record.pid, recordPath)
   return undefined
 }
@@ -85,7 +81,6 @@ async function launch(dataDir: string, recordPath: string, options: PartOptions)
   child.unref()
   await log.close()
   const pid = child.pid ?? 0
-  if (options.endsWithUs === true) endWithUs(pid, 'SIGTERM')
   const record: PartRecord = { pid, startedAt: startOf(pid), port: options.port, args: options.args }
   await writeFile(recordPath, JSON.stringify(record))
   if (await waitUntilReady(pid, options, 30_000)) return pid

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { mkdir, open } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { endWithUs } from './end-with-us.ts'
+import { endWithUs, type Lifeline } from './end-with-us.ts'
 import { ask, isNotReady, type Access } from './postgres/ask.ts'
 import { chooseUser, programEnvironment, type User } from './postgres/choose-user.ts'
 import { findBinaries, type Binaries } from './postgres/find-binaries.ts'
@@ -22,11 +22,8 @@ export interface PostgresOptions extends Access {
   settings?: Record<string, string>
   /** In place of the ones that npm installed beside us. */
   binaries?: Binaries
-  /**
-   * Whether it is shut down when this process is gone. One that an earlier process has left is then started anew and not adopted:
-   * what watched over that may be about to end it.
-   */
-  endsWithUs?: boolean
+  /** How it is shut down when this process is gone; without one it outlives us. */
+  lifeline?: Lifeline
 }
 
 export interface RunningPostgres {
@@ -40,7 +37,7 @@ export interface RunningPostgres {
 
 /**
  * Starts the embedded PostgreSQL, or adopts the one that still runs in the folder. It is in a process group of its own and
- * writes to a file, so that Ctrl-C does not reach it before us; it outlives us unless it is to end with us.
+ * writes to a file, so that Ctrl-C does not reach it before us.
  * @throws Error with one sentence, if the folder or the port cannot be used.
  */
 export async function startPostgres(options: PostgresOptions): Promise<RunningPostgres> {
@@ -50,10 +47,9 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   const binaries = options.binaries ?? (await findBinaries())
   const user = await chooseUser(binaries, dataDir)
   await refuseOtherOwner(cluster, user)
-  const found = await findLive(cluster, options)
-  if (found !== undefined && options.endsWithUs === true) await stop(found)
-  const live = options.endsWithUs === true ? undefined : found
+  const live = await findLive(cluster, options)
   const pid = live ?? (await launch(cluster, binaries, user, options))
+  if (options.lifeline !== undefined) endWithUs(pid, 'SIGINT', options.lifeline)
   await createDatabase(options)
   return { url: urlOf(options), pid, adopted: live !== undefined, stop: () => stop(pid) }
 }
@@ -88,7 +84,6 @@ async function launch(
     stdio: ['ignore', log.fd, log.fd],
   })
   await once(child, 'spawn')
-  if (options.endsWithUs === true) endWithUs(child.pid ?? 0, 'SIGINT')
   child.unref()
   await log.close()
   await waitUntilReady(child, options, async () => {

@@ -2,6 +2,7 @@ import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
 import type { Logger } from '../runtime/logger.ts'
+import type { Lifeline } from './end-with-us.ts'
 import { makeTopic } from './make-topic.ts'
 import { startPart } from './part.ts'
 import { startPostgres } from './postgres.ts'
@@ -35,15 +36,20 @@ const host = '127.0.0.1'
 
 const account = { user: 'postgres', password: 'postgres', database: 'transactions' }
 
+/** So long after a service was killed its parts still run: for whoever looks at what it left, and for the next start. */
+const graceSeconds = 60
+
 interface Started {
   name: string
   pid: number
+  adopted: boolean
   stop(): Promise<void>
 }
 
 /**
  * Starts the parts that no setting replaces. One instance owns the embedded parts of a data folder; another one that is to
- * use them is told so by its settings, and embeds nothing. The parts end with this process, also where it is killed.
+ * use them is told so by its settings, and embeds nothing. Where this process is killed, the parts end a minute after it, unless the next
+ * start of the folder takes them up.
  * @throws Error with one sentence a part that cannot start; those that did are stopped again.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
@@ -54,7 +60,8 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   ]
   const release = wanted.length > 0 ? await takeOwnership(resolve(options.dataDir)) : () => Promise.resolve()
   const started = await startAll(wanted, release)
-  for (const { name, pid } of started) options.logger.info({ part: name, pid }, 'embedded_part_ready')
+  for (const { name, pid, adopted } of started)
+    options.logger.info({ part: name, pid, adopted }, 'embedded_part_ready')
   return {
     databaseUrl: `postgresql://${account.user}:${account.password}@${host}:${postgresPort}/${account.database}`,
     brokers: `${host}:${brokerPort}`,
@@ -91,7 +98,7 @@ async function stopAll(started: Started[]): Promise<void> {
 async function startDatabase(dataDir: string): Promise<Started> {
   return {
     name: 'postgres',
-    ...(await startPostgres({ dataDir, port: postgresPort, ...account, endsWithUs: true })),
+    ...(await startPostgres({ dataDir, port: postgresPort, ...account, lifeline: lifelineOf(dataDir) })),
   }
 }
 
@@ -104,7 +111,7 @@ async function startBroker({ dataDir, topic }: EmbeddedOptions): Promise<Started
     dataDir,
     ready: accepts,
     remedy: 'stop that program, or set KAFKA_BROKER',
-    endsWithUs: true,
+    lifeline: lifelineOf(dataDir),
   })
   await makeTopic(`${host}:${brokerPort}`, topic)
   return { name: 'broker', ...part }
@@ -120,9 +127,17 @@ async function startMock(dataDir: string): Promise<Started> {
     dataDir,
     ready: async (port) => (await fetch(`http://${host}:${port}/health`)).ok,
     remedy: 'stop that program, or set DOWNSTREAM_URL',
-    endsWithUs: true,
+    lifeline: lifelineOf(dataDir),
   })
   return { name: 'mock', ...part }
+}
+
+function lifelineOf(dataDir: string): Lifeline {
+  return { graceSeconds, ownerPath: ownerPathOf(resolve(dataDir)) }
+}
+
+function ownerPathOf(dataDir: string): string {
+  return join(dataDir, 'owner.json')
 }
 
 async function accepts(port: number): Promise<boolean> {
@@ -138,12 +153,12 @@ async function accepts(port: number): Promise<boolean> {
 
 /**
  * Writes down that this process owns the parts of the data folder: two that did would stop them under each other's feet.
- * An owner that was killed owns nothing, and its parts are stopped.
+ * An owner that was killed owns nothing, and its parts are adopted.
  * @returns how to give the ownership up
  */
 async function takeOwnership(dataDir: string): Promise<() => Promise<void>> {
   await mkdir(dataDir, { recursive: true })
-  const path = join(dataDir, 'owner.json')
+  const path = ownerPathOf(dataDir)
   // Complete before it takes the name, so that nobody reads half of it and takes it for a dead owner's.
   const complete = `${path}.${process.pid}`
   await writeFile(complete, JSON.stringify({ pid: process.pid, startedAt: startOf(process.pid) }))

@@ -5,6 +5,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { startPart, type PartOptions, type RunningPart } from '../../src/embedded/part.ts'
 import { isAlive, signal } from '../../src/embedded/postgres/process.ts'
@@ -56,20 +57,25 @@ t.test('a part outlives the SIGKILL of its service and is adopted by the next on
   t.ok((await fetch(`http://127.0.0.1:${part.port}/health`)).ok)
 })
 
-t.test('a part that is to end with its service does so, also where that is killed', async (t) => {
-  const part = { ...(await options(t)), endsWithUs: true }
+t.test('a part with a lifeline ends with its service, also where that is killed', async (t) => {
+  const part = { ...(await options(t)), lifeline: { graceSeconds: 0, ownerPath: null } }
   const pid = await startAndKillParent(part)
   t.teardown(() => signal(pid, 'SIGKILL'))
   await until('the part to end', () => !isAlive(pid))
 })
 
-t.test('one that is left all the same is replaced, and never taken for its own by the next', async (t) => {
-  const part = await options(t)
+t.test('where another start has taken it up within the grace, it ends with that one', async (t) => {
+  const common = await options(t)
+  const ownerPath = join(common.dataDir, 'owner.json')
+  const part = { ...common, lifeline: { graceSeconds: 1, ownerPath } }
   const pid = await startAndKillParent(part)
-  const running = await start(t, { ...part, endsWithUs: true })
-  t.not(running.pid, pid)
-  t.notOk(running.adopted)
-  t.notOk(isAlive(pid))
+  t.teardown(() => signal(pid, 'SIGKILL'))
+  await writeFile(ownerPath, JSON.stringify({ pid: process.pid }))
+  await sleep(3_000)
+  t.ok(isAlive(pid), 'its owner lives')
+  const next = { ...common, lifeline: { graceSeconds: 0, ownerPath: null } }
+  t.equal(await startAndKillParent(next), pid, 'it is adopted')
+  await until('the part to end', () => !isAlive(pid))
 })
 
 t.test('where the data folder is gone, the part that still has the port is named as ours', async (t) => {

@@ -101,21 +101,12 @@ t.test('a server outlives the SIGKILL of its service and is adopted by the next 
   t.same(await ask(running.url, 'select 1'), [1])
 })
 
-t.test('a server that is to end with its service is shut down, also where that is killed', async (t) => {
-  const server = { ...(await options(t)), endsWithUs: true }
+t.test('a server with a lifeline is shut down with its service, also where that is killed', async (t) => {
+  const server = { ...(await options(t)), lifeline: { graceSeconds: 0, ownerPath: null } }
   const pid = await startAndKillParent(server)
   t.teardown(() => signal(pid, 'SIGQUIT'))
   await until('the server to end', () => !isAlive(pid))
   t.match(await readFile(join(server.dataDir, 'postgres.log'), 'utf8'), /database system is shut down/)
-})
-
-t.test('one that is left all the same is shut down and started anew', async (t) => {
-  const server = await options(t)
-  const pid = await startAndKillParent(server)
-  const running = await start(t, { ...server, endsWithUs: true })
-  t.not(running.pid, pid)
-  t.notOk(running.adopted)
-  t.same(await ask(running.url, 'select 1'), [1])
 })
 
 t.test(
