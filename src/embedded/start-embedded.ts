@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
 import type { Logger } from '../runtime/logger.ts'
 import type { Lifeline } from './end-with-us.ts'
+import { isHealthy } from './is-healthy.ts'
 import { makeTopic } from './make-topic.ts'
 import { startPart } from './part.ts'
 import { startPostgres } from './postgres.ts'
@@ -125,7 +126,7 @@ async function startMock(dataDir: string): Promise<Started> {
     args: ['--port', String(mockPort), '--host', host, '--ledger', resolve(dataDir, 'mock-ledger.jsonl')],
     port: mockPort,
     dataDir,
-    ready: async (port) => (await fetch(`http://${host}:${port}/health`)).ok,
+    ready: (port) => isHealthy(host, port),
     remedy: 'stop that program, or set DOWNSTREAM_URL',
     lifeline: lifelineOf(dataDir),
   })
@@ -175,7 +176,7 @@ async function claim(complete: string, path: string): Promise<boolean> {
     await link(complete, path)
     return true
   } catch (error) {
-    if (isErrno(error, 'EEXIST')) return false
+    if (isErrno(error, 'EEisHealthy(host, port)IST')) return false
     throw error
   }
 }
