@@ -1,7 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { lanes } from './message/message.ts'
 import type { OutcomeKind } from './message/outcome.ts'
-import type { WakeCause } from './wake/waker.ts'
 
 /**
  * What this process counts as it runs, in one place so that names and labels are read together. What the database knows
@@ -108,10 +107,8 @@ const outcomes = {
   unknown: 0,
   abandoned: 0,
 } satisfies Record<OutcomeKind | 'abandoned', number>
-const causes = { start: 0, notify: 0, timer: 0, slot: 0, sweep: 0, reconnect: 0 } satisfies Record<
-  WakeCause,
-  number
->
+// As wake/waker.ts names them, of which nothing here may know.
+const causes = ['start', 'notify', 'timer', 'slot', 'sweep', 'reconnect']
 
 /**
  * Every series whose labels are known is there from the first scrape on, as Prometheus' own advice is: one that appears with its first
@@ -124,7 +121,7 @@ function beginCounts({
 }: Pick<Metrics, 'attempts' | 'attemptSeconds' | 'wakeups'>): void {
   for (const lane of lanes) {
     for (const outcome of Object.keys(outcomes)) attempts.inc({ lane, outcome }, 0)
-    for (const cause of Object.keys(causes)) wakeups.inc({ lane, cause }, 0)
+    for (const cause of causes) wakeups.inc({ lane, cause }, 0)
     attemptSeconds.zero({ lane })
   }
 }

@@ -21,7 +21,7 @@ const common = ['message', 'runtime', 'metrics']
 const allowed: Readonly<Record<string, readonly string[]>> = {
   message: [],
   runtime: [],
-  metrics: [],
+  metrics: ['message'],
   config: common,
   log: common,
   deliver: common,
