@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { ConnectionOptions } from 'node:tls'
 import { parseEnv } from 'node:util'
 import { findMisnamed } from './config/find-misnamed.ts'
+import { findUnusedProxies } from './config/find-unused-proxies.ts'
 import { readApi, type ApiConfig } from './config/read-api.ts'
 import {
   readDatabase,
@@ -23,6 +24,8 @@ export type Config = {
   readonly database: DatabaseConfig
   readonly kafka: KafkaConfig
   readonly downstream: DownstreamConfig
+  /** Variables of the environment that name a proxy, where one might be expected between the processor and us. */
+  readonly unusedProxies: readonly string[]
   readonly retry: RetryPolicy
   readonly lanes: { readonly fresh: number; readonly retry: number; readonly leaseMs: number }
   readonly maxRecordBytes: number
@@ -55,10 +58,12 @@ export function configure(
   readFile: ReadFile = readText,
 ): { config: Config } | { faults: string[] } {
   const settings = new Settings(environment)
+  const downstream = readDownstream(settings, readFile)
   const config: Config = {
     database: readDatabase(settings, readFile),
     kafka: readKafka(settings, readFile),
-    downstream: readDownstream(settings, readFile),
+    downstream,
+    unusedProxies: findUnusedProxies(environment, downstream.url),
     retry: {
       retriesMax: settings.integer('MAX_RETRIES', 0, 1_000),
       baseDelayMs: settings.milliseconds('BASE_DELAY', 0, timerMsMax),

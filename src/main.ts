@@ -17,11 +17,9 @@ import { readDescriptorLimit } from './runtime/descriptor-limit.ts'
 import { explainConnection } from './runtime/explain-connection.ts'
 import { createFailpoint } from './runtime/failpoint.ts'
 import { Hint } from './runtime/hint.ts'
-import { isLoopback } from './runtime/is-loopback.ts'
 import { createLogger, type Logger } from './runtime/logger.ts'
 import { StartRefused } from './runtime/migrate.ts'
 import { createPool } from './runtime/pool.ts'
-import { findProxySettings } from './runtime/proxy-settings.ts'
 import { readRelease } from './runtime/release.ts'
 import { tlsOptions } from './runtime/tls.ts'
 import { wait } from './runtime/wait.ts'
@@ -141,7 +139,11 @@ function prepare(config: Config, embedded: Embedded, metrics: Metrics, logger: L
   const connection = { connectionString, ssl: config.database.ssl && tlsOptions(config.database.ssl) }
   tellOfTls(config, logger)
   tellOfDescriptors(config, logger)
-  tellOfProxy(config, logger)
+  if (config.unusedProxies.length > 0)
+    logger.warn(
+      { settings: config.unusedProxies },
+      'proxy settings are not used: payments go straight to DOWNSTREAM_URL',
+    )
   const instance = ulid() as InstanceId
   const serverChanges = new Hint()
   const server = new ServerWatch(instance, logger, () => serverChanges.give())
@@ -177,13 +179,6 @@ function tellOfDescriptors({ lanes }: Config, logger: Logger): void {
     'few file descriptors: attempts may fail for want of them and the API be out of reach; raise the limit (ulimit -n), or ' +
       'lower MAX_CONCURRENT',
   )
-}
-
-/** Payments are sent to the processor and nowhere else: what stands between must be named by DOWNSTREAM_URL. */
-function tellOfProxy({ downstream }: Config, logger: Logger): void {
-  const settings = findProxySettings(process.env)
-  if (settings.length === 0 || downstream.url === null || isLoopback(new URL(downstream.url).hostname)) return
-  logger.warn({ settings }, 'proxy settings are not used: payments go straight to DOWNSTREAM_URL')
 }
 
 /** A line when replaced files are in use, and one when they cannot be. */

@@ -35,6 +35,7 @@ t.test('with nothing set, every part is embedded and every value is the document
   const { downstream, ...config } = read({})
   t.strictSame(config, {
     database: { url: null, listenUrl: null, migrateUrl: null, ssl: false },
+    unusedProxies: [],
     kafka: {
       brokers: null,
       topic: 'transactions.incoming',
@@ -456,5 +457,14 @@ t.test('.env is read from the current folder, and the environment wins over it',
     { connectionString: 'postgresql://postgres@db:5432/transactions', ssl: false },
     'test',
   ])
+  t.end()
+})
+
+t.test('a proxy of the environment is named where payments might be expected to pass it', (t) => {
+  const proxies = { HTTPS_PROXY: 'http://proxy:3128', http_proxy: 'http://proxy:3128', ALL_PROXY: '' }
+  const unused = (url: string) => read({ ...proxies, DOWNSTREAM_URL: url }).unusedProxies
+  t.strictSame(unused('https://processor.example/pay'), ['http_proxy', 'HTTPS_PROXY'])
+  t.strictSame(unused('http://127.0.0.1:8001/process'), [])
+  t.strictSame(read(proxies).unusedProxies, [])
   t.end()
 })
