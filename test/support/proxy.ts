@@ -24,8 +24,13 @@ export interface Proxy {
    * away meanwhile is ended.
    */
   blackhole(on: boolean): void
-  /** Forgets every open connection without a word: what is sent on one is never answered. New connections are served. */
-  forget(): void
+  /**
+   * Forgets, without a word, every open connection on which nothing passed for so long: what is sent on it is never answered. New
+   * connections are served.
+   *
+   * @returns how many
+   */
+  forget(idleMs?: number): number
   /** Holds back the bytes of one direction, or of both if none is named, until `thaw`. `freeze('toClient')`, then `cut()`, loses an answer. */
   freeze(direction?: Direction): void
   thaw(): void
@@ -81,8 +86,10 @@ export async function startProxy(t: Pick<Test, 'teardown'>, firstTarget: Target)
       cut()
     },
     blackhole: (on) => change(() => (weather.blackhole = on)),
-    forget: () => {
-      for (const link of links) link.forget()
+    forget: (idleMs = 0) => {
+      const idle = [...links].filter((link) => link.idleMs >= idleMs)
+      for (const link of idle) link.forget()
+      return idle.length
     },
     freeze: (direction) =>
       change(() => {
@@ -114,6 +121,7 @@ class Link {
   #target: Socket | undefined
   #gone = false
   #isForgotten = false
+  #passedAt = performance.now()
 
   constructor(client: Socket, targetAddress: Target, weather: Weather) {
     this.#client = client
@@ -121,6 +129,11 @@ class Link {
     this.#weather = weather
     this.#watch(client)
     this.settle()
+  }
+
+  /** How long nothing has passed on it, in milliseconds. */
+  get idleMs(): number {
+    return performance.now() - this.#passedAt
   }
 
   /** Brings both sockets in line with the weather. */
@@ -189,6 +202,7 @@ class Link {
       })
     }
     from.on('data', (chunk: Buffer) => {
+      this.#passedAt = performance.now()
       later(() => {
         if (to.write(chunk)) return
         from.pause()

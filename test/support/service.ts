@@ -99,10 +99,12 @@ export async function readMetric(service: Service, name: string): Promise<number
   return Number(found?.[1])
 }
 
-/** The end of a failed test's service, beside its assertions: most faults are plain from it, and few come twice. */
+/** The end of a failed test's service, without its attempts: most faults are plain from it, and few come twice. */
 function tellEnd(output: string): void {
+  const lines = output.trimEnd().split('\n')
+  const told = lines.filter((line) => !line.endsWith('"event":"attempt"}'))
   process.stderr.write(`# the end of the log of a service whose test failed:\n`)
-  for (const line of output.trimEnd().split('\n').slice(-80)) process.stderr.write(`#   ${line}\n`)
+  for (const line of told.slice(-60)) process.stderr.write(`#   ${line}\n`)
 }
 
 function readLog(child: ChildProcess): Record<string, unknown>[] {
