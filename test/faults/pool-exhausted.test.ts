@@ -1,7 +1,6 @@
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { signal } from '../../src/embedded/postgres/process.ts'
-import { createTopic } from '../ingest/harness.ts'
 import { setUpLine } from '../support/line.ts'
 import { startOwnPostgres, type OwnPostgres } from '../support/own-postgres.ts'
 import { readMetric, startReadyService, type Service } from '../support/service.ts'
@@ -56,9 +55,9 @@ t.test(
   'with every connection of the pool hung the service says so, its API and listener go on, and all else waits',
   async (t) => {
     const postgres = await startOwnPostgres(t)
-    const line = await setUpLine(t, ['--success', '1', '--latency', '30'], { database: postgres })
     // More than the pool has connections: the slice of each partition takes one.
-    await createTopic(t, line.brokers, 12, line.topic)
+    const given = { database: postgres, partitions: 12 }
+    const line = await setUpLine(t, ['--success', '1', '--latency', '30'], given)
     const unhurried = { DOWNSTREAM_TIMEOUT: '20', LEASE: '60' }
     const service = await startReadyService(t, { ...line.settings, ...unhurried })
     const producing = line.produce(1_500, 100)

@@ -8,6 +8,7 @@ import type pg from 'pg'
 import type { Test } from 'tap'
 import type { Entry } from '../../src/embedded/mock/ledger.ts'
 import { produce } from '../../src/produce.ts'
+import { createTopic } from '../ingest/harness.ts'
 import { database, type TestDatabase } from './database.ts'
 import { startKafka } from './kafka.ts'
 import { startMock, type Mock } from './mock.ts'
@@ -48,12 +49,13 @@ export type Counts = Record<'pending' | 'processing' | 'success' | 'failed' | 'd
 /**
  * Everything around a service, all of it real: a database, a topic, and a mock processor with a ledger of their own.
  *
- * @param given a database in place of one on the tests' common server, and a broker in place of a common one
+ * @param given a database in place of one on the tests' common server, a broker in place of a common one, and how many partitions
+ *   the topic has, where the broker's own number of them will not do
  */
 export async function setUpLine(
   t: Pick<Test, 'teardown'>,
   mockFlags: string[] = [],
-  given: { database?: TestDatabase; brokers?: string[] } = {},
+  given: { database?: TestDatabase; brokers?: string[]; partitions?: number } = {},
 ): Promise<Line> {
   const [{ url, pool }, brokers, mock] = await Promise.all([
     given.database ?? database(t),
@@ -72,7 +74,8 @@ export async function setUpLine(
     }
   }
   // A service never makes it.
-  await send(0, null)
+  if (given.partitions === undefined) await send(0, null)
+  else await createTopic(t, brokers, given.partitions, topic)
   const counts = async (): Promise<Counts> => {
     const { rows } = await pool.query<Record<keyof Counts, string>>('select * from status_counts()')
     return Object.fromEntries(Object.entries(rows[0]!).map(([status, n]) => [status, Number(n)])) as Counts
