@@ -76,7 +76,6 @@ const cases: [name: string, bytes: string | Buffer, statuses: number[]][] = [
   ['NUL in a header', `GET /healthz HTTP/1.1\r\n${host}X: a\0b\r\n${end}`, [400]],
   ['bytes beyond ASCII in a header', got('/healthz', 'X: \xe4\xff\r\n'), [200]],
   ['a header of 20 KB', got('/healthz', `X: ${'x'.repeat(20_000)}\r\n`), [431]],
-  ['5,000 short headers', got('/healthz', 'X: 1\r\n'.repeat(5_000)), [200]],
   ['a target of 20 KB', got(`/${'x'.repeat(20_000)}`), [431]],
   ['a header of __proto__', got('/healthz', '__proto__: x\r\nconstructor: y\r\n'), [200]],
   ['a body to GET', `GET /healthz HTTP/1.1\r\n${host}Content-Length: 5\r\n${end}hello`, [200]],
