@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { chmod, mkdir, rename, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -41,7 +42,7 @@ async function makeInitdb(): Promise<string> {
   // PostgreSQL does not run as root, and nobody must reach it.
   await chmod(place, 0o755)
   const script = join(place, 'initdb')
-  const written = `${script}.${process.pid}`
+  const written = `${script}.${randomUUID()}`
   const locale = '--locale=C.UTF-8 --locale-provider=icu --icu-locale=en-US'
   await writeFile(written, `#!/bin/sh\nexec ${folder}/initdb "$@" ${locale}\n`, { mode: 0o755 })
   // In one piece: several may come at once.
