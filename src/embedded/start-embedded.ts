@@ -1,13 +1,12 @@
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { Logger } from '../runtime/logger.ts'
 import type { Lifeline } from './end-with-us.ts'
 import { isHealthy } from './is-healthy.ts'
 import { makeTopic } from './make-topic.ts'
+import { ownerPathOf, takeOwnership } from './ownership.ts'
 import { startPart } from './part.ts'
 import { startPostgres } from './postgres.ts'
-import { isAlive, isErrno, startOf } from './postgres/process.ts'
 
 export interface EmbeddedOptions {
   postgres: boolean
@@ -137,10 +136,6 @@ function lifelineOf(dataDir: string): Lifeline {
   return { graceSeconds, ownerPath: ownerPathOf(resolve(dataDir)) }
 }
 
-function ownerPathOf(dataDir: string): string {
-  return join(dataDir, 'owner.json')
-}
-
 async function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ port, host })
@@ -150,49 +145,4 @@ async function accepts(port: number): Promise<boolean> {
       resolve(true)
     })
   })
-}
-
-/**
- * Writes down that this process owns the parts of the data folder: two that did would stop them under each other's feet.
- * An owner that was killed owns nothing, and its parts are adopted.
- * @returns how to give the ownership up
- */
-async function takeOwnership(dataDir: string): Promise<() => Promise<void>> {
-  await mkdir(dataDir, { recursive: true })
-  const path = ownerPathOf(dataDir)
-  // Complete before it takes the name, so that nobody reads half of it and takes it for a dead owner's.
-  const complete = `${path}.${process.pid}`
-  await writeFile(complete, JSON.stringify({ pid: process.pid, startedAt: startOf(process.pid) }))
-  try {
-    while (!(await claim(complete, path))) await refuseLiveOwner(path, dataDir)
-  } finally {
-    await rm(complete, { force: true })
-  }
-  return () => rm(path, { force: true })
-}
-
-async function claim(complete: string, path: string): Promise<boolean> {
-  try {
-    await link(complete, path)
-    return true
-  } catch (error) {
-    if (isErrno(error, 'EEisHealthy(host, port)IST')) return false
-    throw error
-  }
-}
-
-/** Removes what a dead owner left. */
-async function refuseLiveOwner(path: string, dataDir: string): Promise<void> {
-  const owner = JSON.parse(await readFile(path, 'utf8').catch(() => '{}')) as {
-    pid?: number
-    startedAt?: string
-  }
-  if (owner.pid === undefined || !isAlive(owner.pid) || startOf(owner.pid) !== owner.startedAt) {
-    await rm(path, { force: true })
-    return
-  }
-  throw new Error(
-    `Another instance (process ${owner.pid}) runs the embedded parts in ${dataDir}: start this one with the line that the other ` +
-      'printed, or set DATA_DIR',
-  )
 }
