@@ -106,7 +106,7 @@ function findFaults(health: Health, { fault, unconfirmedSeconds }: Standing): st
   if (!health.consumer.up) faults.push('The consumer is down.')
   if (health.consumer.topicMissing)
     faults.push('Kafka has no such topic as KAFKA_TOPIC names: correct it, or create the topic.')
-  else if (readsNothing(health.consumer))
+  else if (health.consumer.up && readsNothing(health.consumer))
     faults.push('Kafka hands over none of the partitions of this instance.')
   const { unread } = health.consumer
   if (unread.length > 0)

@@ -54,6 +54,11 @@ t.test(
       [{ ...well, consumer: { ...well.consumer, unread: [2, 5] } }, /No member .* reads partitions 2 and 5/],
       [{ ...well, consumer: { ...well.consumer, topicMissing: true } }, /no such topic as KAFKA_TOPIC/],
       [{ ...well, consumer: { ...well.consumer, waiting: [0, 1].map(waitingPartition) } }, /none of the/],
+      // Of a consumer that is down it says nothing that partitions wait.
+      [
+        { ...well, consumer: { ...well.consumer, up: false, waiting: [0, 1].map(waitingPartition) } },
+        /^The consumer is down\.$/,
+      ],
       [{ ...well, draining: true }, /[Dd]raining/],
       [{ ...well, starting: 'Kafka' }, /waiting for Kafka/],
     ]
