@@ -58,12 +58,14 @@ export function configure(
   readFile: ReadFile = readText,
 ): { config: Config } | { faults: string[] } {
   const settings = new Settings(environment)
-  const downstream = readDownstream(settings, readFile)
-  const config: Config = {
+  const servers = {
     database: readDatabase(settings, readFile),
     kafka: readKafka(settings, readFile),
-    downstream,
-    unusedProxies: findUnusedProxies(environment, downstream.url),
+    downstream: readDownstream(settings, readFile),
+  }
+  const config: Config = {
+    ...servers,
+    unusedProxies: findUnusedProxies(environment, servers.downstream.url),
     retry: {
       retriesMax: settings.integer('MAX_RETRIES', 0, 1_000),
       baseDelayMs: settings.milliseconds('BASE_DELAY', 0, timerMsMax),

@@ -465,6 +465,7 @@ t.test('a proxy of the environment is named where payments might be expected to 
   const unused = (url: string) => read({ ...proxies, DOWNSTREAM_URL: url }).unusedProxies
   t.strictSame(unused('https://processor.example/pay'), ['http_proxy', 'HTTPS_PROXY'])
   t.strictSame(unused('http://127.0.0.1:8001/process'), [])
+  t.strictSame(unused('http://[::1]:8001/process'), [])
   t.strictSame(read(proxies).unusedProxies, [])
   t.end()
 })

@@ -66,10 +66,5 @@ function explainStranger({
 }
 
 function namesThisMachine(host: string): boolean {
-  return isLoopback(
-    host
-      .toLowerCase()
-      .replace(/:\d*$/, '')
-      .replace(/^\[(.*)\]$/, '$1'),
-  )
+  return isLoopback(host.toLowerCase().replace(/:\d*$/, ''))
 }

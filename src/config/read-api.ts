@@ -56,7 +56,7 @@ function readPublicUrl(settings: Settings): PublicUrl | null {
 }
 
 function isLocal({ origin }: PublicUrl): boolean {
-  return isLoopback(new URL(origin).hostname.replace(/^\[(.*)\]$/, '$1'))
+  return isLoopback(new URL(origin).hostname)
 }
 
 function readTokens(settings: Settings): ApiToken[] {
