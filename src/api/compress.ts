@@ -2,6 +2,7 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { weigh } from './weigh.ts'
 
+const pack = promisify(gzip)
 // Below, what is saved is no packet less.
 const bytesMin = 1_024
 
@@ -18,5 +19,5 @@ export async function compress(
   const plain = Buffer.from(body)
   if (plain.length < bytesMin || weigh(acceptEncoding ?? undefined, 'gzip') <= 0)
     return { body: plain, headers: {} }
-  return { body: await promisify(gzip)(plain), headers: { 'Content-Encoding': 'gzip' } }
+  return { body: await pack(plain), headers: { 'Content-Encoding': 'gzip' } }
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Logger } from '../runtime/logger.ts'
+import { Seldom } from '../runtime/seldom.ts'
 import { authenticate, type Access, type Viewer } from './access.ts'
 import { explainForeign } from './explain-foreign.ts'
 
@@ -13,7 +14,7 @@ const tellEveryMs = 60_000
 export class Gate {
   readonly #access: Access
   readonly #logger: Logger
-  #toldAt = -Infinity
+  readonly #telling = new Seldom(tellEveryMs)
   #untold = 0
 
   constructor(access: Access, logger: Logger) {
@@ -43,10 +44,8 @@ export class Gate {
 
   #tell(reason: string): void {
     this.#untold += 1
-    const now = performance.now()
-    if (now - this.#toldAt < tellEveryMs) return
+    if (!this.#telling.due()) return
     this.#logger.warn({ reason, refused: this.#untold }, 'request refused')
-    this.#toldAt = now
     this.#untold = 0
   }
 }

@@ -2,6 +2,7 @@ import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { Seldom } from '../runtime/seldom.ts'
 
 // Enough for what checks and scrapes an instance; whoever comes when these are taken too takes the place of the first of them.
 const reservedMax = 64
@@ -19,8 +20,8 @@ export class Room {
   readonly #reserved = new Set<Socket>()
   readonly #connectionsMax: number
   readonly #dependencies: Dependencies
+  readonly #telling = new Seldom(tellEveryMs)
   #open = 0
-  #toldAt = -Infinity
 
   constructor(server: Server, connectionsMax: number, dependencies: Dependencies) {
     this.#connectionsMax = connectionsMax
@@ -54,9 +55,7 @@ export class Room {
     if (this.#reserved.size > reservedMax) first?.destroy()
     const timer = setTimeout(() => socket.destroy(), reservedMsMax)
     socket.once('close', () => clearTimeout(timer))
-    const now = performance.now()
-    if (now - this.#toldAt < tellEveryMs) return
-    this.#toldAt = now
-    logger.warn({ open: this.#open }, 'HTTP connections are used up: only health and metrics are answered')
+    if (this.#telling.due())
+      logger.warn({ open: this.#open }, 'HTTP connections are used up: only health and metrics are answered')
   }
 }

@@ -4,6 +4,7 @@ import { readNextOffsets } from '../log/next-offsets.ts'
 import { stopPartition } from '../log/stop-partition.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { Seldom } from '../runtime/seldom.ts'
 import { wait } from '../runtime/wait.ts'
 import { askUntilAnswered, retryDelayMs } from './ask-until-answered.ts'
 import { corruptMessage, nameError, offsetOutOfRange } from './cluster/name-error.ts'
@@ -48,8 +49,8 @@ export class Assignment {
   readonly #options: AssignmentOptions
   readonly #announced = new Map<number, string>()
   readonly #tasks = new Set<Promise<void>>()
+  readonly #warning = new Seldom(warnEveryMs)
   #places: ReadonlyMap<number, Place> = new Map()
-  #warnedAt = -Infinity
 
   constructor(options: AssignmentOptions) {
     this.#options = options
@@ -289,9 +290,7 @@ export class Assignment {
 
   /** Every partition waits by itself and tries every second; an operator is told once in a while for all of them. */
   #warn(reason: string, failures: number): void {
-    const now = performance.now()
-    if (now - this.#warnedAt < warnEveryMs) return
-    this.#warnedAt = now
+    if (!this.#warning.due()) return
     this.#options.logger.warn({ topic: this.#options.topic, reason, failures }, 'waiting for the database')
   }
 
