@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
-import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -8,7 +7,7 @@ import pg from 'pg'
 import { exitCodes, readCount, runCommand } from '../src/commands/run-command.ts'
 import { produce } from '../src/produce.ts'
 import { generateMessages } from './generate-messages.ts'
-import { ask, readCpu, readPeakMemory, walPosition, type Cpu } from './measure.ts'
+import { ask, describeMachine, readCpu, readPeakMemory, walPosition, type Cpu } from './measure.ts'
 import { onlyDelivered } from './message-scripts.ts'
 import {
   namedOptions,
@@ -296,10 +295,6 @@ function toTable({ servers, settings, finished, throughput, latencies, clean }: 
     `checker      ${clean ? 'clean' : 'NOT CLEAN'}`,
     '',
   ].join('\n')
-}
-
-function describeMachine(): string {
-  return `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`
 }
 
 process.exitCode = await runCommand({

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import { cpus } from 'node:os'
 import type pg from 'pg'
 import type { Parts } from './parts.ts'
 
@@ -80,4 +81,9 @@ function fieldsOf(pid: number): string[] {
   } catch {
     return []
   }
+}
+
+/** What the figures were taken on. */
+export function describeMachine(): string {
+  return `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`
 }

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { cpus, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Kafka, logLevel } from 'kafkajs'
@@ -10,7 +10,7 @@ import { exitCodes, readCount, runCommand } from '../src/commands/run-command.ts
 import { idempotencyKey } from '../src/message/idempotency-key.ts'
 import { produce } from '../src/produce.ts'
 import { contenders, type Contender, type Running } from './contenders.ts'
-import { ask } from './measure.ts'
+import { ask, describeMachine } from './measure.ts'
 import {
   createDatabase,
   createTopic,
@@ -361,10 +361,6 @@ function toTable(figures: readonly Figure[], chosen: readonly Contender[], rates
     ...rows.map(line),
     '',
   ].join('\n')
-}
-
-function describeMachine(): string {
-  return `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`
 }
 
 process.exitCode = await runCommand({

@@ -2,43 +2,25 @@ import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import t from 'tap'
-import { parse } from 'yaml'
 import { configure } from '../src/config.ts'
 import { defaults } from '../src/config/settings.ts'
 import { flags as mockFlags, readOptions } from '../src/embedded/mock/options.ts'
+import { readComposeFile, type ComposeFileService } from './support/compose-file.ts'
 
 // No Docker engine is needed for these: the files are read as Docker would read them, and held against the code.
-
-type Compose = {
-  services: Record<string, Service>
-  volumes: Record<string, unknown>
-}
-
-type Service = {
-  image: string
-  build?: string
-  command?: string[]
-  environment?: Record<string, string | number>
-  ports: string[]
-  volumes: string[]
-  depends_on?: Record<string, { condition: string }>
-  healthcheck?: { test: string[] }
-  stop_grace_period?: string
-  logging?: { driver: string; options: Record<string, string> }
-}
 
 type Instruction = { name: string; rest: string }
 
 const root = new URL('../', import.meta.url)
 const read = (path: string): string => readFileSync(new URL(path, root), 'utf8')
 
-const compose = parse(read('docker-compose.yml')) as Compose
+const compose = readComposeFile()
 const {
   app,
   kafka,
   mock_downstream: mock,
   postgres,
-} = compose.services as Record<string, Service | undefined>
+} = compose.services as Record<string, ComposeFileService | undefined>
 const instructions = readInstructions(read('Dockerfile'))
 const lastStage = instructions.slice(instructions.findLastIndex(({ name }) => name === 'FROM'))
 const packageJson = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
@@ -140,7 +122,7 @@ t.test('what the app needs is healthy before it starts, and each service can be 
     mock_downstream: { condition: 'service_healthy' },
   })
   for (const [name, { healthcheck }] of Object.entries(compose.services)) t.ok(healthcheck, name)
-  t.match(app?.healthcheck?.test.join(' '), /:8000\/readyz/)
+  t.match(app?.healthcheck.test.join(' '), /:8000\/readyz/)
   t.end()
 })
 

@@ -1,4 +1,4 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { migrate } from '../../src/runtime/migrate.ts'
 import { leadsToPooler } from '../../src/runtime/pooler.ts'
 import { database } from '../support/database.ts'
@@ -12,7 +12,8 @@ import { addressOf, throughPort } from '../wake/start-listener.ts'
 const skip = withoutPgbouncer
 const limit = 'set statement_timeout = 30000'
 
-t.test('behind a transaction pooler nothing is lost, also when the pooler is killed', { skip }, async (t) => {
+/** A line whose service works through a pooler, and has retries enough for an outage of it. */
+async function startBehindPooler(t: Test) {
   const { url, pool } = await database(t)
   const line = await setUpLine(t, ['--success', '0.7', '--latency', '10'], { database: { url, pool } })
   const pooler = await startPgbouncer(t, url, limit)
@@ -22,6 +23,11 @@ t.test('behind a transaction pooler nothing is lost, also when the pooler is kil
     LISTEN_DATABASE_URL: url,
     MAX_RETRIES: '20',
   })
+  return { pool, line, pooler, service }
+}
+
+t.test('behind a transaction pooler nothing is lost, also when the pooler is killed', { skip }, async (t) => {
+  const { pool, line, pooler, service } = await startBehindPooler(t)
   const producing = line.produce(2_000, 400)
   await until('work to be under way', async () => (await line.counts()).success > 300)
   const { rows } = await pool.query<{ sessions: number }>(
@@ -48,15 +54,7 @@ t.test(
   'a pooler that freezes under load, and is then started anew, costs time and nothing else',
   { skip },
   async (t) => {
-    const { url, pool } = await database(t)
-    const line = await setUpLine(t, ['--success', '0.7', '--latency', '10'], { database: { url, pool } })
-    const pooler = await startPgbouncer(t, url, limit)
-    const service = await startReadyService(t, {
-      ...line.settings,
-      DATABASE_URL: pooler.url,
-      LISTEN_DATABASE_URL: url,
-      MAX_RETRIES: '20',
-    })
+    const { line, pooler, service } = await startBehindPooler(t)
     const producing = line.produce(1_500, 300)
     await until('work to be under way', async () => (await line.counts()).success > 100)
     pooler.freeze()

@@ -1,30 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { GenericContainer, getContainerRuntimeClient, Network, Wait } from 'testcontainers'
-import { parse } from 'yaml'
+import { readComposeFile, type ComposeFileService } from './compose-file.ts'
 import './containers.ts'
 import { until } from './until.ts'
-
-type File = { services: Record<string, FileService>; volumes: Record<string, unknown> }
-
-type FileService = {
-  image: string
-  build?: string
-  command?: string[]
-  environment?: Record<string, string | number>
-  ports: string[]
-  volumes: string[]
-  depends_on?: Record<string, { condition: string }>
-  healthcheck: { test: string[]; interval: string; timeout: string; retries?: number; start_period?: string }
-  init?: boolean
-  read_only?: boolean
-  tmpfs?: string[]
-  cap_drop?: string[]
-  security_opt?: string[]
-  logging: { driver: string; options: Record<string, string> }
-}
 
 export interface ComposeService {
   /** Runs a command in it, as `docker compose exec` does. */
@@ -50,7 +30,7 @@ const stopMs = 30_000
  * the ports of this machine are others, so that a second one may run.
  */
 export class Compose {
-  readonly #file = parse(readFileSync(`${root}docker-compose.yml`, 'utf8')) as File
+  readonly #file = readComposeFile()
   readonly #name = `tqp-test-${randomBytes(4).toString('hex')}`
   /** In place of the image that the file has built, so that nobody's own is replaced. */
   readonly #image = `${this.#name}:built`
@@ -96,7 +76,7 @@ export class Compose {
     for (const remove of this.#removers.splice(0).reverse()) await remove()
   }
 
-  #imageOf({ image }: FileService): string {
+  #imageOf({ image }: ComposeFileService): string {
     const isBuilt = Object.values(this.#file.services).some((each) => each.build && each.image === image)
     return isBuilt ? this.#image : image
   }
@@ -114,7 +94,7 @@ export class Compose {
 
 /** One service of the file. What testcontainers has no word for is set on what it hands to the engine. */
 class Container extends GenericContainer {
-  constructor(image: string, service: FileService, prefix: string, settings: Record<string, string>) {
+  constructor(image: string, service: ComposeFileService, prefix: string, settings: Record<string, string>) {
     super(image)
     const { interval, timeout, retries = 3, start_period: startPeriod = '0s', test } = service.healthcheck
     const environment = Object.entries(service.environment ?? {})

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, constants } from 'node:fs'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { waitForEnd } from '../../src/embedded/postgres/process.ts'
+import { isExecutable } from './is-executable.ts'
 import { until } from './until.ts'
 
 const program = ['/usr/sbin/nginx', '/usr/bin/nginx', '/usr/local/bin/nginx'].find(isExecutable)
@@ -44,13 +44,4 @@ export async function startNginx(
     await rm(folder, { recursive: true, force: true })
   })
   await until('nginx to answer', async () => (await fetch(`http://127.0.0.1:${port}/`)).status > 0)
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }

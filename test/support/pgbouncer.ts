@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, constants } from 'node:fs'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +7,7 @@ import pg from 'pg'
 import type { Test } from 'tap'
 import { waitForEnd } from '../../src/embedded/postgres/process.ts'
 import { findFreePort } from './free-port.ts'
+import { isExecutable } from './is-executable.ts'
 import { until } from './until.ts'
 
 const program = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer', '/usr/local/bin/pgbouncer'].find(isExecutable)
@@ -111,13 +111,4 @@ async function answers(url: string): Promise<void> {
       await client.end().catch(() => undefined)
     }
   })
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }
