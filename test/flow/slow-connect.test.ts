@@ -27,6 +27,8 @@ async function slowDown(t: Test, line: Line): Promise<Record<string, string>> {
     DOWNSTREAM_URL: processor.href,
     DOWNSTREAM_TIMEOUT: '20',
     LEASE: '30',
+    // Many that come back at once would fill the queue by themselves.
+    MAX_CONCURRENT: '1',
     KAFKA_BROKER: await put('kafka.test', host, port),
     SLOW_NAMES: JSON.stringify(names),
     NODE_OPTIONS: `--import=${import.meta.resolve('tsx')} --import=${slowNames.href}`,

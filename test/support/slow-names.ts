@@ -26,9 +26,11 @@ export function resolveSlowly(names: SlowNames): void {
 
 // More than the relay's queue takes.
 const fillers = 4
+// A connect that met a full queue twice would take three seconds, and one that met it three times seven: each meets it once.
+const restMs = 3_000
 const held = new Map<SlowRelay, Promise<void>>()
 
-/** Resolves when whoever connects to the relay now has to wait. */
+/** Resolves when whoever connects to the relay now has to wait, unless another had to just before. */
 function hold(relay: SlowRelay): Promise<void> {
   const before = held.get(relay)
   if (before !== undefined) return before
@@ -44,7 +46,7 @@ async function fill(relay: SlowRelay): Promise<void> {
   )
   await sleep(100)
   setTimeout(() => {
-    held.delete(relay)
+    setTimeout(() => held.delete(relay), restMs)
     process.kill(relay.pid, 'SIGCONT')
     for (const socket of sockets) socket.destroy()
   }, 600)

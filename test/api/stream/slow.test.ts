@@ -18,7 +18,8 @@ t.test(
     const quick = await Promise.all(
       Array.from({ length: 10 }, (_, at) => subscribe(address, at % 2 === 0 ? 'sse' : 'ws', false)),
     )
-    const messages = 2_500
+    // Twice as many events as wait for one at most, and as many again: what the kernel holds of them differs by machine.
+    const messages = 6_000
     for (let stored = 0; stored < messages; stored += 500) await openAttempts(pool, 500)
     await until('all events', () => quick.every(({ seen }) => seen === messages * 2))
     t.equal(new Set(quick.map(({ sum }) => sum)).size, 1, 'the same events in the same order')
