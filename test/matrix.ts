@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { delimiter, dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { whyNoContainers } from './support/containers.ts'
 import { exitCodes, runCommand } from '../src/commands/run-command.ts'
+import { whyNoContainers } from './support/containers.ts'
 
 const usage = `Usage: npm run test:matrix
 
@@ -36,7 +36,7 @@ const leftOut: string[] = []
 
 /** What asks PostgreSQL for anything that one of its majors may do in another way. */
 const databaseSuites = [
-  'test/log/*.test.ts',
+  'test/log/*/*.test.ts',
   'test/runtime/*.test.ts',
   'test/verify/*.test.ts',
   'test/schema.test.ts',
