@@ -1,6 +1,6 @@
 import type { EachBatchPayload } from 'kafkajs'
 import type { Logger } from '../runtime/logger.ts'
-import { reasonOf } from './health.ts'
+import { reasonOf } from '../runtime/reason-of.ts'
 
 type Commit = EachBatchPayload['commitOffsetsIfNecessary']
 

@@ -1,4 +1,4 @@
-import type { Leaders } from './cluster/watch-leaders.ts'
+import type { Leaders } from '../kafka/cluster/watch-leaders.ts'
 import type { WaitingPartition } from './health.ts'
 import type { Place } from './place.ts'
 

@@ -1,5 +1,5 @@
 import type { KafkaMessage } from 'kafkajs'
-import type { LastRecord } from '../log/next-offsets.ts'
+import type { LastRecord } from '../log/write/next-offsets.ts'
 import { hashValue } from './decode.ts'
 import type { Fault, Partition } from './explain-stop.ts'
 import { explainReplaced } from './explain-stop.ts'

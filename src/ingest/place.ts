@@ -1,4 +1,4 @@
-import type { LastRecord } from '../log/next-offsets.ts'
+import type { LastRecord } from '../log/write/next-offsets.ts'
 
 /** Where a partition that this member holds stands. */
 export type Place = {

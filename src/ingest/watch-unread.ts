@@ -1,9 +1,10 @@
 import type { Kafka } from 'kafkajs'
+import { findUnread, type Unread } from '../kafka/find-unread.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { reasonOf } from '../runtime/reason-of.ts'
 import { wait } from '../runtime/wait.ts'
-import { findUnread, type Unread } from './find-unread.ts'
-import { reasonOf, type Health } from './health.ts'
+import type { Health } from './health.ts'
 
 export type WatchOptions = {
   readonly kafka: Kafka
