@@ -286,7 +286,7 @@ t.test("the diagram of a message's statuses is what the log allows", async (t) =
   const { pool } = await database(t)
   const { rows } = await pool.query<{ transition: string }>(
     `select format('%s by %s to %s', from_status, type, to_status) as transition from legal_transitions
-     where from_status <> to_status order by 1 collate "C"`,
+     where from_status <> to_status`,
   )
   const { codes } = await read(repository.files.get('ARCHITECTURE.md') ?? '')
   const diagram = codes.find((code) => code.startsWith('stateDiagram-v2')) ?? ''
@@ -295,8 +295,5 @@ t.test("the diagram of a message's statuses is what the log allows", async (t) =
       types.split(', ').map((type) => `${from === '[*]' ? 'none' : from} by ${type} to ${to}`),
   )
   t.ok(drawn.length > 0)
-  t.strictSame(
-    drawn.sort(),
-    rows.map(({ transition }) => transition),
-  )
+  t.strictSame(drawn.sort(), rows.map(({ transition }) => transition).sort())
 })
