@@ -4,7 +4,7 @@ import { parsers } from 'prettier/plugins/markdown'
 import t from 'tap'
 import { database } from './support/database.ts'
 
-/** Every file by its path from the root; the text of Markdown, and of nothing else. */
+/** Every file by its path from the root; the text of documents and code, and of nothing else. */
 type Files = ReadonlyMap<string, string>
 type Repository = { readonly files: Files; readonly scripts: ReadonlySet<string> }
 
@@ -37,7 +37,7 @@ function readFiles(): Files {
       const path = posix.join(folder, entry.name)
       if (notOurs.has(entry.name)) continue
       if (entry.isDirectory()) enter(path)
-      else files.set(path, path.endsWith('.md') ? readFileSync(join(root, path), 'utf8') : '')
+      else files.set(path, /\.(md|ts|js|sql)$/.test(path) ? readFileSync(join(root, path), 'utf8') : '')
     }
   }
   enter('')
@@ -153,6 +153,11 @@ function scriptsIn(codes: readonly string[]): string[] {
     .filter((name) => !/^[A-Z]+$/.test(name))
 }
 
+/** Documents that code names, as a reader finds them from the root; not those of others, in URLs. */
+function documentsIn(code: string): string[] {
+  return [...code.matchAll(/(?<![\w./-])(?:\.\.\/)*([\w/-]+\.md)\b/g)].map(([, path = '']) => path)
+}
+
 const decisionsIndex = 'docs/decisions/README.md'
 // What fits on a page.
 const decisionLinesMax = 60
@@ -186,6 +191,22 @@ t.test('every link, path and script that the documents name is there', async (t)
     t.ok(documents.includes(path), path)
   const faults = await Promise.all(documents.map((path) => judge(repository, path)))
   t.strictSame(faults.flat(), [])
+})
+
+t.test('every document that code names is there', async (t) => {
+  const code = [...repository.files].filter(
+    ([path]) => /^(src|test|bench|migrations)\//.test(path) && path !== 'test/docs.test.ts',
+  )
+  const named = code.flatMap(([from, text]) => documentsIn(text).map((path) => ({ from, path })))
+  t.ok(named.length > 5, `${named.length} are named`)
+  t.strictSame(
+    named.filter(({ path }) => !repository.files.has(path)),
+    [],
+  )
+  t.strictSame(
+    documentsIn("// see design.md §6, docs/a.md\nreadFile('../../docs/b.md') https://a.org/c/d.md"),
+    ['design.md', 'docs/a.md', 'docs/b.md'],
+  )
 })
 
 t.test('every decision has its parts, and its place in the index', async (t) => {
