@@ -153,9 +153,9 @@ function scriptsIn(codes: readonly string[]): string[] {
     .filter((name) => !/^[A-Z]+$/.test(name))
 }
 
-/** Documents that code names, as a reader finds them from the root; not those of others, in URLs. */
+/** Documents that code names, as a reader finds them from the root; not those of others, which stand in URLs or have an underscore. */
 function documentsIn(code: string): string[] {
-  return [...code.matchAll(/(?<![\w./-])(?:\.\.\/)*([\w/-]+\.md)\b/g)].map(([, path = '']) => path)
+  return [...code.matchAll(/(?<![\w./-])(?:\.\.\/)*([A-Za-z0-9/-]+\.md)\b/g)].map(([, path = '']) => path)
 }
 
 const decisionsIndex = 'docs/decisions/README.md'
