@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import ts from 'typescript'
-import { statuses } from '../src/message/message.ts'
+import { eventTypes, statuses } from '../src/message/message.ts'
 import { startService } from './api/service.ts'
 import { database } from './support/database.ts'
 import { writeHistory } from './verify/history.ts'
@@ -71,8 +71,9 @@ t.test('every event has the columns that its type is said to have', async (t) =>
   )
 })
 
-t.test('the statuses and the outcomes are those of the code and the database', async (t) => {
+t.test('the statuses, types and outcomes are those of the code and the database', async (t) => {
   t.strictSame(cells('status', 0).sort(), [...statuses].sort())
+  t.strictSame(cells('type', 0).sort(), [...eventTypes].sort())
   const { rows } = await pool.query<{ rule: string }>(
     `select pg_get_constraintdef(oid) as rule from pg_constraint where conname = 'message_events_outcome_check'`,
   )
