@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { exitCodes, readCount, runCommand } from '../src/commands/run-command.ts'
-import { produce } from '../src/produce.ts'
+import { produce } from '../src/kafka/test-topic/produce.ts'
 import { generateMessages } from './generate-messages.ts'
 import { ask, describeMachine, readCpu, readPeakMemory, walPosition, type Cpu } from './measure.ts'
 import { onlyDelivered } from './message-scripts.ts'
@@ -269,7 +269,7 @@ function perMessage(seconds: Cpu, count: number): Cpu & { all: number } {
 
 /** The lean processor keeps no ledger; the acknowledgements are checked. */
 function verify(parts: Parts): boolean {
-  const script = fileURLToPath(new URL('../dist/verify.js', import.meta.url))
+  const script = fileURLToPath(new URL('../dist/commands/verify.js', import.meta.url))
   const { status, stdout, stderr } = spawnSync(process.execPath, [script, '--acks', acksPath(parts)], {
     env: { PATH: process.env.PATH, DATABASE_URL: parts.databaseUrl },
     encoding: 'utf8',

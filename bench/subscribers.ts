@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exitCodes, readCount, runCommand } from '../src/commands/run-command.ts'
-import { produce } from '../src/produce.ts'
+import { produce } from '../src/kafka/test-topic/produce.ts'
 import { readCpu, readMemory } from './measure.ts'
 import { startParts, startService, type Parts } from './parts.ts'
 import { subscribe, type Subscriber, type Transport } from './subscriber.ts'

@@ -6,8 +6,8 @@ import { banner } from './banner.ts'
 import { exitCodes, runCommand } from './commands/run-command.ts'
 import { configure, readEnvironment, type Config } from './config.ts'
 import { startEmbedded, type Embedded } from './embedded/start-embedded.ts'
-import { classifyFault } from './log/fault.ts'
-import { ServerWatch } from './log/server-watch.ts'
+import { classifyFault } from './log/server/fault.ts'
+import { ServerWatch } from './log/server/server-watch.ts'
 import type { InstanceId } from './message/message.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { prepareDatabase, StartWaits } from './prepare-database.ts'
@@ -20,6 +20,7 @@ import { Hint } from './runtime/hint.ts'
 import { createLogger, type Logger } from './runtime/logger.ts'
 import { StartRefused } from './runtime/migrate.ts'
 import { createPool } from './runtime/pool.ts'
+import { reasonOf } from './runtime/reason-of.ts'
 import { readRelease } from './runtime/release.ts'
 import { tlsOptions } from './runtime/tls.ts'
 import { wait } from './runtime/wait.ts'
@@ -81,7 +82,7 @@ async function run(): Promise<number> {
     }
     logger.info('stopped')
   } catch (error) {
-    tell([error instanceof Error ? error.message : String(error)])
+    tell([reasonOf(error)])
     return exit(exitCodes.differs)
   }
   return exit(exitCodes.done)

@@ -26,21 +26,23 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   log: common,
   deliver: common,
   wake: common,
-  ingest: [...common, 'log'],
+  kafka: common,
+  ingest: [...common, 'log', 'kafka'],
   dispatch: [...common, 'log', 'wake'],
   api: [...common, 'log'],
-  embedded: [...common, 'config', 'commands'],
-  verify: ['config', 'commands'],
-  commands: [],
+  embedded: [...common, 'config', 'commands', 'kafka'],
+  verify: ['config'],
+  commands: [...common, 'config', 'log', 'kafka', 'verify'],
 }
 
 // Parts that may take the types of others: those that are pure and those that must be independent may not.
-const mayTakeTypes = ['config', 'log', 'deliver', 'wake', 'ingest', 'dispatch', 'api', 'embedded']
+const mayTakeTypes = ['config', 'log', 'kafka', 'deliver', 'wake', 'ingest', 'dispatch', 'api', 'embedded']
 // They meet in the log and nowhere else, not even by their types.
 const meetInTheLog = ['ingest', 'dispatch', 'api']
-// Files at the top of src/ that put the parts together, and the command lines. Nobody imports main or a command line.
+// Files at the top of src/ that put the parts together. Nobody imports main.
 const wiring = ['main', 'prepare-database', 'service', 'banner']
-const tools = ['produce', 'mock', 'verify', 'rebuild', 'partition', 'token', 'epoch']
+// What every command is run by. Nobody imports a command itself.
+const runner = 'commands/run-command.ts'
 
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.ts'))
@@ -57,8 +59,8 @@ function walk(node: ts.Node, visit: (node: ts.Node) => void): void {
   node.forEachChild((child) => walk(child, visit))
 }
 
-function isEntry(path: string): boolean {
-  return !path.includes('/') && [...wiring, ...tools].includes(partOf(path))
+function isWiring(path: string): boolean {
+  return !path.includes('/') && wiring.includes(partOf(path))
 }
 
 /** Imports, re-exports and dynamic imports; `typeof import()` and `import type` bring nothing in at run time. */
@@ -103,11 +105,11 @@ function judge({ from, to, isType }: Import): string | null {
   const [part, target] = [partOf(from), partOf(to)]
   const because = (why: string): string => `src/${from} imports src/${to}: ${why}`
   if (to.startsWith('..')) return because('it lies outside src/')
-  if (isEntry(to) && !(isEntry(from) && wiring.includes(target) && target !== 'main'))
-    return because(`nobody imports ${target}.ts`)
-  if (target === 'embedded' && part !== 'embedded' && part !== 'main' && !tools.includes(part) && !isType)
-    return because('only main and the tools know the embedded parts')
-  if (part === target || (isEntry(from) && part !== 'verify')) return null
+  if (isWiring(to) && !(isWiring(from) && target !== 'main')) return because(`nobody imports ${target}.ts`)
+  if (target === 'commands' && to !== runner) return because('nobody imports a command')
+  if (target === 'embedded' && part !== 'embedded' && part !== 'main' && !isType)
+    return because('only main knows the embedded parts')
+  if (part === target || isWiring(from)) return null
   if (isType && mayTakeTypes.includes(part) && !meetInTheLog.includes(target)) return null
   const may = allowed[part] ?? []
   if (may.includes(target)) return null
@@ -116,8 +118,25 @@ function judge({ from, to, isType }: Import): string | null {
   )
 }
 
+/** Types count too: who reads one file of a circle has to read them all. */
+function findCircles(imports: readonly Import[]): string[] {
+  const targets = new Map<string, string[]>()
+  for (const { from, to } of imports) targets.set(from, [...(targets.get(from) ?? []), to])
+  const done = new Set<string>()
+  const circles: string[] = []
+  const visit = (path: string, way: readonly string[]): void => {
+    const at = way.indexOf(path)
+    if (at >= 0) circles.push([...way.slice(at), path].join(' → '))
+    if (at >= 0 || done.has(path)) return
+    for (const next of targets.get(path) ?? []) visit(next, [...way, path])
+    done.add(path)
+  }
+  for (const path of targets.keys()) visit(path, [])
+  return circles
+}
+
 t.test('every part of src/ is in the import table', async (t) => {
-  const parts = new Set(files.filter((path) => !isEntry(path)).map(partOf))
+  const parts = new Set(files.filter((path) => !isWiring(path)).map(partOf))
   t.strictSame(
     [...parts].filter((part) => !(part in allowed)),
     [],
@@ -126,6 +145,39 @@ t.test('every part of src/ is in the import table', async (t) => {
 
 t.test('the parts import each other only as style.md says', async (t) => {
   t.strictSame(internal.map(judge).filter(Boolean), [])
+})
+
+/** Whether a file of one folder imports a file of the other at run time. */
+function crossings(from: string, to: string): string[] {
+  return internal
+    .filter((each) => each.from.startsWith(from) && each.to.startsWith(to) && !each.isType)
+    .map((each) => each.to)
+}
+
+t.test('what reads the log cannot change it', async (t) => {
+  t.strictSame(crossings('log/read/', 'log/write/'), [])
+  t.strictSame(crossings('log/server/', 'log/write/'), [])
+  t.strictSame(
+    [...new Set(crossings('api/', 'log/write/'))].sort(),
+    ['log/write/fold-counts.ts', 'log/write/replay.ts'],
+    'an operator replays, and what was counted is folded before it is read',
+  )
+})
+
+t.test('kafkajs is known to src/kafka alone', async (t) => {
+  const users = [...sources]
+    .filter(([, source]) => importsOf(source).some(({ specifier }) => specifier.startsWith('kafkajs')))
+    .map(([path]) => path)
+  t.strictSame(
+    users.filter((path) => !path.startsWith('kafka/')),
+    [],
+  )
+})
+
+t.test('no file imports itself by way of others', async (t) => {
+  t.strictSame(findCircles(internal), [])
+  const circle = ['a', 'b', 'c'].map((from, at, all) => ({ from, to: all[(at + 1) % 3] ?? '', isType: true }))
+  t.strictSame(findCircles([...circle, { from: 'd', to: 'a', isType: false }]), ['a → b → c → a'])
 })
 
 t.test('the table catches what it is there for', async (t) => {
@@ -140,7 +192,11 @@ t.test('the table catches what it is there for', async (t) => {
     ['deliver/a.ts', 'log/look.ts'],
     ['verify/a.ts', 'log/look.ts'],
     ['verify/a.ts', 'message/idempotency-key.ts'],
-    ['verify.ts', 'log/look.ts'],
+    ['kafka/a.ts', 'log/look.ts'],
+    ['kafka/a.ts', 'ingest/store.ts'],
+    ['runtime/a.ts', 'kafka/connect.ts'],
+    ['commands/a.ts', 'commands/verify.ts'],
+    ['commands/a.ts', 'embedded/start-embedded.ts'],
     ['service.ts', 'embedded/start-embedded.ts'],
     ['ingest/a.ts', 'embedded/start-embedded.ts'],
     ['api/a.ts', 'main.ts'],

@@ -146,7 +146,7 @@ t.test('the settings of the app are all there are of production, and each has a 
   t.strictSame([shell, flag], ['sh', '-c'])
   t.equal(
     script,
-    `node dist/produce.js --count 0 >/dev/null 2>&1; exec ${runs.join(' ')}`,
+    `node dist/commands/produce.js --count 0 >/dev/null 2>&1; exec ${runs.join(' ')}`,
     'it makes the topic, and then runs what the image runs',
   )
   const built = lastStage.find(({ name }) => name === 'ENV')?.rest ?? ''

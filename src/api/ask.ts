@@ -1,9 +1,10 @@
 import type { Pool, PoolClient } from 'pg'
+import { reasonOf } from '../runtime/reason-of.ts'
 
 /** The database gave no answer, for whatever reason. The cause is for the log and not for the caller. */
 export class DatabaseUnavailable extends Error {
   constructor(cause: unknown) {
-    super(cause instanceof Error ? cause.message : String(cause), { cause })
+    super(reasonOf(cause), { cause })
     this.name = 'DatabaseUnavailable'
   }
 }

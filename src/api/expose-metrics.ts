@@ -1,8 +1,9 @@
 import { Gauge, Registry } from 'prom-client'
-import { countByStatus } from '../log/count-by-status.ts'
-import { listStopped } from '../log/list-stopped.ts'
-import { readServerChanges } from '../log/read-server-changes.ts'
-import { readPulse } from '../log/read-pulse.ts'
+import { countByStatus } from '../log/read/count-by-status.ts'
+import { listStopped } from '../log/read/list-stopped.ts'
+import { readPulse } from '../log/read/read-pulse.ts'
+import { readServerChanges } from '../log/read/read-server-changes.ts'
+import { reasonOf } from '../runtime/reason-of.ts'
 import { ask } from './ask.ts'
 import type { ApiDependencies } from './dependencies.ts'
 import type { Health } from './health.ts'
@@ -34,10 +35,7 @@ export async function exposeMetrics({ database, metrics, health, logger }: ApiDe
     })
     setDatabaseUp(registry, 1)
   } catch (error) {
-    logger.warn(
-      { reason: error instanceof Error ? error.message : String(error) },
-      'scrape without the database',
-    )
+    logger.warn({ reason: reasonOf(error) }, 'scrape without the database')
     setDatabaseUp(registry, 0)
   }
   const body = (await metrics.registry.metrics()) + (await registry.metrics())

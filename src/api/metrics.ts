@@ -1,4 +1,4 @@
-import { countByStatus } from '../log/count-by-status.ts'
+import { countByStatus } from '../log/read/count-by-status.ts'
 import { ask } from './ask.ts'
 import type { ApiDependencies } from './dependencies.ts'
 import { exposeMetrics } from './expose-metrics.ts'

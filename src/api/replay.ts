@@ -1,6 +1,6 @@
-import { replay as replayInLog, type ReplayAnswer } from '../log/replay.ts'
-import { anonymous } from './access.ts'
+import { replay as replayInLog, type ReplayAnswer } from '../log/write/replay.ts'
 import { isLine, reasonBytesMax, requestKeyBytesMax } from '../message/is-line.ts'
+import { anonymous } from './access.ts'
 import { ask, DatabaseUnavailable } from './ask.ts'
 import type { ApiDependencies } from './dependencies.ts'
 import { readBody } from './read-body.ts'

@@ -1,4 +1,4 @@
-import { listTransactions } from '../log/list-transactions.ts'
+import { listTransactions } from '../log/read/list-transactions.ts'
 import { ask } from './ask.ts'
 import type { ApiDependencies } from './dependencies.ts'
 import { json, refusal, type Answer, type Call } from './route.ts'

@@ -1,4 +1,5 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util'
+import { reasonOf } from '../runtime/reason-of.ts'
 
 /**
  * What every command ends with. `differs`: it ran, and found differences, or was refused, or did not do all that it was told.
@@ -40,7 +41,7 @@ export async function runCommand<const Options extends Flags>(command: Command<O
     const { values, positionals } = readFlags(command, args)
     return await command.run(values, positionals)
   } catch (fault) {
-    const explain = command.explain ?? ((each) => (each instanceof Error ? each.message : String(each)))
+    const explain = command.explain ?? reasonOf
     process.stderr.write(`${explain(fault)}\n`)
     return exitCodes.couldNotRun
   }

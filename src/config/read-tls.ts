@@ -1,3 +1,4 @@
+import { reasonOf } from '../runtime/reason-of.ts'
 import { Tls, type Pems } from '../runtime/tls.ts'
 import type { Settings } from './settings.ts'
 
@@ -45,7 +46,7 @@ export function readPems(
       ...Object.fromEntries(files.map(({ kind, read }) => [kind, read()])),
     }))
   } catch (error) {
-    settings.fault(`${files.map(({ name }) => name).join(' and ')}: ${messageOf(error)}.`)
+    settings.fault(`${files.map(({ name }) => name).join(' and ')}: ${reasonOf(error)}.`)
     return new Tls(() => nothing)
   }
 }
@@ -71,10 +72,6 @@ function faultOf(read: () => unknown): string[] {
     read()
     return []
   } catch (error) {
-    return [messageOf(error)]
+    return [reasonOf(error)]
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
-import { findOpenAttempts } from '../log/find-open-attempts.ts'
-import { findOldestTransaction } from '../log/find-oldest-transaction.ts'
+import { findOldestTransaction } from '../log/write/find-oldest-transaction.ts'
+import { findOpenAttempts } from '../log/write/find-open-attempts.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Lane } from './lane.ts'
 

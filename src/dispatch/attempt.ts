@@ -1,5 +1,5 @@
-import type { Claim } from '../log/claim.ts'
-import type { SettleAnswer } from '../log/settle.ts'
+import type { Claim } from '../log/write/claim.ts'
+import type { SettleAnswer } from '../log/write/settle.ts'
 import { decide, type RetryPolicy } from '../message/decide.ts'
 import { idempotencyKey } from '../message/idempotency-key.ts'
 import type { Outcome } from '../message/outcome.ts'

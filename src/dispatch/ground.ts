@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import { inspectGround } from '../log/inspect-ground.ts'
+import { inspectGround } from '../log/server/inspect-ground.ts'
 import type { Logger } from '../runtime/logger.ts'
 
 /**

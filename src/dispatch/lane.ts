@@ -1,4 +1,4 @@
-import type { AttemptName, Claim } from '../log/claim.ts'
+import type { AttemptName, Claim } from '../log/write/claim.ts'
 import type { Lane as LaneName } from '../message/message.ts'
 
 /** How long a doubtful transaction can still come to be committed: the server ends every statement before. */

@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
-import type { Lease } from '../log/lease.ts'
-import { readClock } from '../log/read-clock.ts'
-import type { ServerWatch } from '../log/server-watch.ts'
+import { readClock } from '../log/server/read-clock.ts'
+import type { ServerWatch } from '../log/server/server-watch.ts'
+import type { Lease } from '../log/write/lease.ts'
 
 /**
  * Whether the database is away from this instance, and since when, by its own clock, it is back. Until a grace after that

@@ -1,10 +1,11 @@
 import type { Pool } from 'pg'
-import { classifyFault } from '../log/fault.ts'
-import { look, type LookFrom } from '../log/look.ts'
-import type { ServerWatch } from '../log/server-watch.ts'
+import { classifyFault } from '../log/server/fault.ts'
+import type { ServerWatch } from '../log/server/server-watch.ts'
+import { look, type LookFrom } from '../log/write/look.ts'
 import type { RetryPolicy } from '../message/decide.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { reasonOf } from '../runtime/reason-of.ts'
 import { wait } from '../runtime/wait.ts'
 import type { Waker, WakeCause } from '../wake/waker.ts'
 import { adopt } from './adopt.ts'
@@ -77,7 +78,7 @@ export async function runLane(
         continue
       }
       outage.begin()
-      lane.lastError = messageOf(error)
+      lane.lastError = reasonOf(error)
       if (pauseMs === pauseFirstMs) logger.warn({ lane: lane.name, reason: lane.lastError }, 'lane waits')
       await wait(pauseMs, signal)
       pauseMs = Math.min(2 * pauseMs, pauseMaxMs)
@@ -194,8 +195,4 @@ async function sleep(
   const restMs = lookedAt + lookEveryMs - performance.now()
   if (restMs > 0) await wait(restMs, signal)
   return cause
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

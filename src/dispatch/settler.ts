@@ -1,10 +1,11 @@
 import type { Pool } from 'pg'
-import { classifyFault } from '../log/fault.ts'
-import { findUnlocked } from '../log/find-unlocked.ts'
-import { keepStray } from '../log/keep-stray.ts'
-import { settle, type SettleAnswer, type Settlement } from '../log/settle.ts'
-import type { Claim } from '../log/claim.ts'
+import { classifyFault } from '../log/server/fault.ts'
+import type { Claim } from '../log/write/claim.ts'
+import { findUnlocked } from '../log/write/find-unlocked.ts'
+import { keepStray } from '../log/write/keep-stray.ts'
+import { settle, type SettleAnswer, type Settlement } from '../log/write/settle.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { reasonOf } from '../runtime/reason-of.ts'
 import { wait } from '../runtime/wait.ts'
 
 export type Finished = Settlement & { claim: Claim }
@@ -203,7 +204,7 @@ export class Settler {
 
   #setAsideRefused(finished: Finished, { error }: Refused): void {
     const { attempt, outcome, claim } = finished
-    this.#lastError = `the log does not take an outcome: ${messageOf(error)}`
+    this.#lastError = `the log does not take an outcome: ${reasonOf(error)}`
     if (!this.#told.has(finished)) {
       this.#logger.error(
         { transaction_id: claim.transactionId, attempt, outcome: outcome.kind, err: error },
@@ -259,7 +260,7 @@ export class Settler {
   }
 
   #noteLocked(error: unknown, outcomes: number): void {
-    const reason = messageOf(error)
+    const reason = reasonOf(error)
     if (this.#lastError === null)
       this.#logger.warn({ actor: this.#actor, outcomes, reason }, 'outcomes wait for a lock')
     this.#lastError = reason
@@ -267,7 +268,7 @@ export class Settler {
 
   #noteOutage(error: unknown, batch: Finished[]): void {
     this.#onOutage()
-    const reason = messageOf(error)
+    const reason = reasonOf(error)
     this.#lastError = reason
     if (this.#held.size === 0)
       this.#logger.warn(
@@ -280,7 +281,3 @@ export class Settler {
 
 /** The database's word on a batch that it will not take as it is. */
 type Refused = { readonly error: unknown }
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}

@@ -1,9 +1,10 @@
 import type { Pool } from 'pg'
-import { countMissed } from '../log/count-missed.ts'
-import { foldPiece } from '../log/fold-counts.ts'
-import { placeStrays } from '../log/place-strays.ts'
+import { countMissed } from '../log/write/count-missed.ts'
+import { foldPiece } from '../log/write/fold-counts.ts'
+import { placeStrays } from '../log/write/place-strays.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { reasonOf } from '../runtime/reason-of.ts'
 import { wait } from '../runtime/wait.ts'
 import type { Waker } from '../wake/waker.ts'
 import type { Ground } from './ground.ts'
@@ -54,7 +55,7 @@ export async function sweep(
       await placeStrays(database)
       while (!signal.aborted && (await foldPiece(database)));
     } catch (error) {
-      logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'sweep failed')
+      logger.warn({ reason: reasonOf(error) }, 'sweep failed')
     }
   }
 }

@@ -1,11 +1,12 @@
 import type { Pool } from 'pg'
-import { abandon, findExpired, type Expired } from '../log/abandon.ts'
-import { classifyFault } from '../log/fault.ts'
-import { findUnlocked } from '../log/find-unlocked.ts'
+import { classifyFault } from '../log/server/fault.ts'
+import { abandon, findExpired, type Expired } from '../log/write/abandon.ts'
+import { findUnlocked } from '../log/write/find-unlocked.ts'
+import type { Lease } from '../log/write/lease.ts'
 import { decideAbandoned, type Decision, type RetryPolicy } from '../message/decide.ts'
-import type { Lease } from '../log/lease.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { reasonOf } from '../runtime/reason-of.ts'
 import type { Lane } from './lane.ts'
 import type { Outage } from './outage.ts'
 
@@ -108,7 +109,7 @@ async function abandonTaken(
     if (only === undefined) throw error
     if (more.length === 0) {
       const { transactionId, attempt } = only.expired
-      const reason = `the log does not take the end of an attempt: ${error instanceof Error ? error.message : String(error)}`
+      const reason = `the log does not take the end of an attempt: ${reasonOf(error)}`
       return { ended: [], refusal: { transactionId, attempt, reason } }
     }
     const half = Math.ceil(some.length / 2)

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import { explainQueue, relieveQueue, usageHigh } from '../log/relieve-queue.ts'
+import { explainQueue, relieveQueue, usageHigh } from '../log/server/relieve-queue.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { wait } from '../runtime/wait.ts'
 

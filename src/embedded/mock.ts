@@ -1,4 +1,5 @@
 import { exitCodes, runCommand } from '../commands/run-command.ts'
+import { reasonOf } from '../runtime/reason-of.ts'
 import { serveLean } from './mock/lean.ts'
 import { flags, readOptions, usage, type Options } from './mock/options.ts'
 import { serve, type Serving } from './mock/serve.ts'
@@ -21,7 +22,7 @@ async function startLean({ port, host, arrivals }: Options): Promise<Serving> {
 
 /** What strikes while it serves ends it at once. */
 function fail(error: unknown): never {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  process.stderr.write(`${reasonOf(error)}\n`)
   process.exit(exitCodes.couldNotRun)
 }
 

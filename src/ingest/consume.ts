@@ -1,8 +1,9 @@
+import { registerCodecs } from '../kafka/unpack/register-codecs.ts'
+import { reasonOf } from '../runtime/reason-of.ts'
 import { wait } from '../runtime/wait.ts'
 import { explainMissing } from './explain-stop.ts'
-import { reasonOf, type Health } from './health.ts'
+import type { Health } from './health.ts'
 import { runSession, type ConsumeOptions } from './run-session.ts'
-import { registerCodecs } from './unpack/register-codecs.ts'
 
 export type { ConsumeOptions }
 

@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import { hash } from 'node:crypto'
-import type { DecodedRecord } from '../log/ingest.ts'
-import type { FetchedRecord } from './answer/read-records.ts'
-import { readHeaders } from './read-headers.ts'
+import type { FetchedRecord } from '../kafka/answer/read-records.ts'
+import { readHeaders } from '../kafka/read-headers.ts'
+import type { DecodedRecord } from '../log/write/ingest.ts'
 import { identityKey, readIdentity, recordId } from './read-identity.ts'
 import { scanJson } from './scan-json.ts'
 

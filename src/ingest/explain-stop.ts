@@ -1,5 +1,5 @@
-import type { Undecodable } from './answer/replace-decoder.ts'
-import type { BrokerRange } from './read-range.ts'
+import type { Undecodable } from '../kafka/answer/replace-decoder.ts'
+import type { BrokerRange } from '../kafka/read-range.ts'
 
 /** Why a partition must not be read on, for an operator. */
 export type Fault = {

@@ -1,4 +1,4 @@
-import type { Claim } from '../log/claim.ts'
+import type { Claim } from '../log/write/claim.ts'
 
 /**
  * The port through which ingest hands first attempts to the fresh lane without importing it; main wires the two. A lane whose

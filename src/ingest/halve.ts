@@ -1,4 +1,4 @@
-import type { Slice } from '../log/ingest.ts'
+import type { Slice } from '../log/write/ingest.ts'
 
 /** Two slices in place of one of at least two records, to find the record that fails the statement. */
 export function halve(slice: Slice): [Slice, Slice] {

@@ -19,15 +19,3 @@ export type Health = {
 
 /** A partition of this member that wants to be read, and cannot be before something in Kafka has passed. */
 export type WaitingPartition = { partition: number; reason: string; waitingMs: number }
-
-// OpenSSL's own: an address, its error's number, library, function, the words that say what it is, and where in its source.
-const opensslText = /[0-9A-F]+:error:[0-9A-F]+:SSL routines:[^:]*:([^:]+):[^]*/
-
-/** What went wrong, in one line: an error's text may come from a broker. */
-export function reasonOf(error: unknown): string {
-  const text = error instanceof Error && error.message !== '' ? error.message : String(error)
-  return text
-    .replace(opensslText, 'TLS: $1')
-    .replace(/\p{Cc}+/gu, ' ')
-    .trim()
-}

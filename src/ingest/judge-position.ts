@@ -1,5 +1,5 @@
+import type { BrokerRange } from '../kafka/read-range.ts'
 import { explainDeleted, explainShortened, type Fault, type Partition } from './explain-stop.ts'
-import type { BrokerRange } from './read-range.ts'
 
 /** What the client handed over, in offsets: it fetched at `fetched`, and the records lie in [first, next). */
 export type Fetched = { fetched: bigint; first: bigint; next: bigint; highWatermark: bigint }

@@ -1,4 +1,4 @@
-import type { RecordResult, Slice } from '../log/ingest.ts'
+import type { RecordResult, Slice } from '../log/write/ingest.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Partition } from './explain-stop.ts'

@@ -1,18 +1,18 @@
 import type { Pool } from 'pg'
-import { advanceIds } from '../log/advance-ids.ts'
-import { classifyFault } from '../log/fault.ts'
+import { classifyFault } from '../log/server/fault.ts'
+import { advanceIds } from '../log/write/advance-ids.ts'
 import {
   ingest,
   type DecodedRecord,
   type IngestAnswer,
   type RecordResult,
   type Slice,
-} from '../log/ingest.ts'
-import { wait } from '../runtime/wait.ts'
+} from '../log/write/ingest.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { reasonOf } from '../runtime/reason-of.ts'
+import { wait } from '../runtime/wait.ts'
 import type { FreshLane } from './fresh-lane.ts'
 import { halve } from './halve.ts'
-import { reasonOf } from './health.ts'
 import { recordId } from './read-identity.ts'
 
 export type StoreOptions = {

@@ -1,6 +1,6 @@
-import type { FetchedRecord } from './answer/read-records.ts'
+import type { FetchedRecord } from '../kafka/answer/read-records.ts'
+import { pairHeaders } from '../kafka/read-headers.ts'
 import { cutBytes } from './decode.ts'
-import { pairHeaders } from './read-headers.ts'
 
 // Brackets, quotes, commas, null.
 const headerFrameBytes = 10

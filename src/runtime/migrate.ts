@@ -9,7 +9,7 @@ import { isPooled } from './pooler.ts'
 import { prepareSession } from './prepare-session.ts'
 
 const migrationsFolder = new URL('../../migrations/', import.meta.url)
-export const functionsFolder = new URL('functions/', migrationsFolder)
+const functionsFolder = new URL('functions/', migrationsFolder)
 
 // Any fixed number: it only has to be the same for every instance that starts.
 const advisoryLock = 7_233_841_902
@@ -60,7 +60,7 @@ export async function migrate(
     await client.query('select pg_advisory_lock($1)', [advisoryLock])
     const migrations = await readSources(migrationsFolder)
     const applied = await applyMigrations(client, migrations)
-    const functions = await applyFunctions(client, await readSources(functionsFolder))
+    const functions = await applyFunctions(client, await readFunctions())
     applied.push(...functions.applied.map((name) => `functions/${name}`))
     if (functions.later.length > 0) onLater(functions.later)
     // At every start, because the role may be another, and because PUBLIC may execute whatever function is new.
@@ -75,8 +75,17 @@ export async function migrate(
 
 /** The names of the functions that this release's SQL rests on: each has a file of its own. */
 export async function functionNames(): Promise<string[]> {
-  const names = await readdir(functionsFolder)
-  return names.filter((name) => name.endsWith('.sql')).map((name) => name.slice(0, -'.sql'.length))
+  return (await readFunctions()).map(({ name }) => name.slice(0, -'.sql'.length))
+}
+
+/** Every function of this release, whichever folder its file stands in, in the order of names. */
+export async function readFunctions(): Promise<Source[]> {
+  const entries = await readdir(functionsFolder, { withFileTypes: true })
+  const rooms = entries.filter((entry) => entry.isDirectory())
+  const sources = await Promise.all(
+    rooms.map(({ name }) => readSources(new URL(`${name}/`, functionsFolder))),
+  )
+  return sources.flat().sort((one, other) => (one.name < other.name ? -1 : 1))
 }
 
 async function limitSession(client: pg.Client): Promise<void> {
@@ -89,7 +98,7 @@ async function limitSession(client: pg.Client): Promise<void> {
     .catch(() => undefined)
 }
 
-export async function readSources(folder: URL): Promise<Source[]> {
+async function readSources(folder: URL): Promise<Source[]> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort()
   return Promise.all(
     names.map(async (name) => {

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext, type ConnectionOptions, type SecureContext } from 'node:tls'
+import { reasonOf } from './reason-of.ts'
 
 /** The texts of PEM files; null where Node's own authorities, or no client certificate, will do. */
 export type Pems = { readonly ca: string | null; readonly cert: string | null; readonly key: string | null }
@@ -34,7 +35,7 @@ export class Tls {
     try {
       this.#readAgain(this.#read())
     } catch (error) {
-      const fault = error instanceof Error ? error.message : String(error)
+      const fault = reasonOf(error)
       if (fault !== this.#fault) this.onChange(fault)
       this.#fault = fault
     }
@@ -78,6 +79,6 @@ function attemptTo<T>(sentence: string, make: () => T): T {
   try {
     return make()
   } catch (cause) {
-    throw new Error(`${sentence}: ${cause instanceof Error ? cause.message : 'no reason given'}`, { cause })
+    throw new Error(`${sentence}: ${reasonOf(cause)}`, { cause })
   }
 }

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import type pg from 'pg'
 import type { Logger } from '../runtime/logger.ts'
+import { reasonOf } from '../runtime/reason-of.ts'
 import { wait } from '../runtime/wait.ts'
 import { Session } from './session.ts'
 
@@ -172,10 +173,4 @@ class KeptListener implements Listener {
 function retryDelay({ retryMinMs = 100, retryMaxMs = 5_000 }: ListenOptions, failures: number): number {
   const doubled = Math.min(retryMaxMs, retryMinMs * 2 ** failures)
   return Math.round(doubled * (1 - Math.random() / 2))
-}
-
-/** A refused connect to a name with several addresses is an AggregateError, whose message is empty. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  return error.message || ('code' in error ? String(error.code) : error.name)
 }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Health } from '../../src/api/health.ts'
-import { recognizeServer } from '../../src/log/recognize-server.ts'
+import { recognizeServer } from '../../src/log/server/recognize-server.ts'
 import { database } from '../support/database.ts'
 import { connectThroughProxy, startService, well } from './service.ts'
 

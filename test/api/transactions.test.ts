@@ -1,5 +1,5 @@
 import t from 'tap'
-import { statement } from '../../src/log/list-transactions.ts'
+import { statement } from '../../src/log/read/list-transactions.ts'
 import { database } from '../support/database.ts'
 import { startService, store, storeDeadLetters } from './service.ts'
 

@@ -4,7 +4,7 @@ import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { adopt } from '../../src/dispatch/adopt.ts'
 import { Lane } from '../../src/dispatch/lane.ts'
-import type { Claim } from '../../src/log/claim.ts'
+import type { Claim } from '../../src/log/write/claim.ts'
 import { fresh, newName, record, store } from '../log/support.ts'
 import { database } from '../support/database.ts'
 

@@ -88,7 +88,7 @@ async function ask(
 }
 
 async function rebuild(url: string): Promise<unknown> {
-  const child = spawn(process.execPath, program('rebuild'), {
+  const child = spawn(process.execPath, program('commands/rebuild'), {
     env: { PATH: process.env.PATH, DATABASE_URL: url },
     stdio: ['ignore', 'ignore', 'inherit'],
   })

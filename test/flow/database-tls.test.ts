@@ -39,7 +39,7 @@ async function present({ cert, key }: Pair): Promise<void> {
 }
 
 async function run(tool: string, settings: Record<string, string>, ...flags: string[]): Promise<string> {
-  const script = fileURLToPath(new URL(`../../src/${tool}.ts`, import.meta.url))
+  const script = fileURLToPath(new URL(`../../src/commands/${tool}.ts`, import.meta.url))
   const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), script, ...flags], {
     env: { PATH: process.env.PATH, ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],

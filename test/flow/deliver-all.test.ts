@@ -1,5 +1,5 @@
 import t from 'tap'
-import { produce } from '../../src/produce.ts'
+import { produce } from '../../src/kafka/test-topic/produce.ts'
 import { setUpLine } from '../support/line.ts'
 import { readMetric, startReadyService } from '../support/service.ts'
 import { until } from '../support/until.ts'

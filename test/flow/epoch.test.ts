@@ -3,10 +3,10 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import t from 'tap'
-import { beginEpoch } from '../../src/log/begin-epoch.ts'
-import type { LogCursor } from '../../src/log/log-cursor.ts'
-import type { LogEvent } from '../../src/log/log-event.ts'
-import { readEvents } from '../../src/log/read-events.ts'
+import type { LogCursor } from '../../src/log/read/log-cursor.ts'
+import type { LogEvent } from '../../src/log/read/log-event.ts'
+import { readEvents } from '../../src/log/read/read-events.ts'
+import { beginEpoch } from '../../src/log/write/begin-epoch.ts'
 import { migrate } from '../../src/runtime/migrate.ts'
 import { isClean, printText } from '../../src/verify/print.ts'
 import { verify } from '../../src/verify/verify.ts'
@@ -19,7 +19,7 @@ import { createRole } from '../support/roles.ts'
 import { startReadyService, startService } from '../support/service.ts'
 import { until } from '../support/until.ts'
 
-const epochScript = fileURLToPath(new URL('../../src/epoch.ts', import.meta.url))
+const epochScript = fileURLToPath(new URL('../../src/commands/epoch.ts', import.meta.url))
 
 async function runEpoch(settings: Record<string, string>, ...flags: string[]) {
   const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), epochScript, ...flags], {

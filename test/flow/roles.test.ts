@@ -7,7 +7,7 @@ import { setUpLine } from '../support/line.ts'
 import { createRole } from '../support/roles.ts'
 import { startReadyService } from '../support/service.ts'
 
-const rebuildScript = fileURLToPath(new URL('../../src/rebuild.ts', import.meta.url))
+const rebuildScript = fileURLToPath(new URL('../../src/commands/rebuild.ts', import.meta.url))
 
 async function rebuild(url: string): Promise<unknown> {
   const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), rebuildScript], {

@@ -1,7 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { inspectServer, judgeServer } from '../../src/log/inspect-server.ts'
+import { inspectServer, judgeServer } from '../../src/log/server/inspect-server.ts'
 import { setUpLine } from '../support/line.ts'
 import { startOwnPostgres } from '../support/own-postgres.ts'
 import { isReady, startService } from '../support/service.ts'

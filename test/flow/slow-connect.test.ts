@@ -4,8 +4,8 @@ import t, { type Test } from 'tap'
 import { setUpLine, type Line } from '../support/line.ts'
 import { program } from '../support/program.ts'
 import { startReadyService } from '../support/service.ts'
-import { startSlowRelay } from '../support/slow-relay.ts'
 import type { SlowNames } from '../support/slow-names.ts'
+import { startSlowRelay } from '../support/slow-relay.ts'
 
 const slowNames = new URL('../support/slow-names.ts', import.meta.url)
 
@@ -36,7 +36,7 @@ async function slowDown(t: Test, line: Line): Promise<Record<string, string>> {
 }
 
 async function run(tool: string, settings: Record<string, string>, ...flags: string[]): Promise<string> {
-  const child = spawn(process.execPath, [...program(tool), ...flags], {
+  const child = spawn(process.execPath, [...program(`commands/${tool}`), ...flags], {
     env: { PATH: process.env.PATH, ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

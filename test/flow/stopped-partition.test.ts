@@ -8,7 +8,7 @@ import { setUpLine, type Line } from '../support/line.ts'
 import { readMetric, startReadyService, type Service } from '../support/service.ts'
 import { until } from '../support/until.ts'
 
-const entry = fileURLToPath(new URL('../../src/partition.ts', import.meta.url))
+const entry = fileURLToPath(new URL('../../src/commands/partition.ts', import.meta.url))
 
 t.test('an operator decides by the command, and the service goes on with no restart', async (t) => {
   const line = await setUpLine(t, ['--success', '1'])

@@ -72,7 +72,7 @@ t.test(
     service.kill('SIGTERM')
     t.equal(await service.ended, 0)
 
-    const [file = '', ...args] = run('verify')
+    const [file = '', ...args] = run('commands/verify')
     const checked = spawnSync(file, args, {
       env: { PATH: process.env.PATH, DATABASE_URL: line.settings.DATABASE_URL },
       encoding: 'utf8',

@@ -1,8 +1,8 @@
 import { gzipSync } from 'node:zlib'
 import kafkajs, { CompressionTypes } from 'kafkajs'
 import t from 'tap'
+import { decidePartition } from '../../src/log/write/decide-partition.ts'
 import { startBroker as startEmbeddedBroker } from '../support/broker.ts'
-import { decidePartition } from '../../src/log/decide-partition.ts'
 import { database } from '../support/database.ts'
 import { startBroker } from '../support/kafka.ts'
 import {

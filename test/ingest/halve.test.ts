@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { DecodedRecord, Slice } from '../../src/log/ingest.ts'
 import { halve } from '../../src/ingest/halve.ts'
+import type { DecodedRecord, Slice } from '../../src/log/write/ingest.ts'
 
 const sliceOf = (offsets: number[], from: bigint, next: bigint, holes: Slice['holes']): Slice => ({
   topic: 'topic',

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { decidePartition, type PartitionDecision } from '../../src/log/decide-partition.ts'
+import { decidePartition, type PartitionDecision } from '../../src/log/write/decide-partition.ts'
 import { verify } from '../../src/verify/verify.ts'
 import { database } from '../support/database.ts'
 import { startKafka } from '../support/kafka.ts'

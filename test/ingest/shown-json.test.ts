@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { decode } from '../../src/ingest/decode.ts'
-import { ingest } from '../../src/log/ingest.ts'
+import { ingest } from '../../src/log/write/ingest.ts'
 import { database } from '../support/database.ts'
 
 t.test('PostgreSQL shows every value that is called JSON, character for character', async (t) => {

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type pg from 'pg'
 import type { Test } from 'tap'
 import type { Entry } from '../../src/embedded/mock/ledger.ts'
-import { produce } from '../../src/produce.ts'
+import { produce } from '../../src/kafka/test-topic/produce.ts'
 import { createTopic } from '../ingest/harness.ts'
 import { database, type TestDatabase } from './database.ts'
 import { startKafka } from './kafka.ts'
@@ -151,7 +151,7 @@ export async function setUpLine(
 }
 
 async function runVerify(url: string, flags: string[]): Promise<{ code: number | null; output: string }> {
-  const child = spawn(process.execPath, [...program('verify'), ...flags], {
+  const child = spawn(process.execPath, [...program('commands/verify'), ...flags], {
     env: { PATH: process.env.PATH, DATABASE_URL: url },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

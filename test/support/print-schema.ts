@@ -6,7 +6,7 @@ import type pg from 'pg'
 import { schema } from '../../src/api/graphql/schema.ts'
 import { exitCodes, runCommand } from '../../src/commands/run-command.ts'
 import { checksumOf, readEdition } from '../../src/runtime/apply-functions.ts'
-import { functionsFolder, readSources } from '../../src/runtime/migrate.ts'
+import { readFunctions } from '../../src/runtime/migrate.ts'
 import { database } from './database.ts'
 import { printSettings } from './print-settings.ts'
 
@@ -38,7 +38,7 @@ export function printGraphql(): string {
 /** The edition of the functions as they are: the one that is written down, or its successor if a text has changed since. */
 export async function printEdition(): Promise<string> {
   const written = await readEdition()
-  const checksum = checksumOf(await readSources(functionsFolder))
+  const checksum = checksumOf(await readFunctions())
   const edition = written.checksum === checksum ? written.edition : written.edition + 1
   return `${JSON.stringify({ edition, checksum }, null, 2)}\n`
 }

@@ -93,7 +93,7 @@ async function run(
   databaseUrl: string,
   flags: string[],
 ): Promise<{ code: number | null; output: string; errors: string }> {
-  const child = spawn(process.execPath, [...program('verify'), ...flags], {
+  const child = spawn(process.execPath, [...program('commands/verify'), ...flags], {
     env: { ...process.env, DATABASE_URL: databaseUrl },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises'
 import t from 'tap'
+import { readFunctions } from '../../src/runtime/migrate.ts'
 import { verify } from '../../src/verify/verify.ts'
 import { database } from '../support/database.ts'
 import { differing } from './broken.ts'
@@ -45,13 +45,10 @@ for (const fault of faults) {
     `${fault.function}.sql with ${fault.wrong || 'nothing'} for ${fault.right} is found out`,
     async (t) => {
       const { url, pool } = await database(t)
-      const source = await readFile(
-        new URL(`../../migrations/functions/${fault.function}.sql`, import.meta.url),
-        'utf8',
-      )
-      if (!source.includes(fault.right))
-        throw new Error(`${fault.function}.sql no longer says ${fault.right}`)
-      await pool.query(source.replaceAll(fault.right, fault.wrong))
+      const sources = await readFunctions()
+      const sql = sources.find(({ name }) => name === `${fault.function}.sql`)?.sql ?? ''
+      if (!sql.includes(fault.right)) throw new Error(`${fault.function}.sql no longer says ${fault.right}`)
+      await pool.query(sql.replaceAll(fault.right, fault.wrong))
       await writeHistory(pool)
       const lines = differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null }))
       t.same(Object.keys(lines), Object.keys(fault.found), JSON.stringify(lines))

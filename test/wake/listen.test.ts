@@ -1,7 +1,7 @@
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { notify } from '../../src/log/notify.ts'
+import { notify } from '../../src/log/write/notify.ts'
 import type { Listener } from '../../src/wake/listen.ts'
 import { database } from '../support/database.ts'
 import { findFreePort } from '../support/free-port.ts'

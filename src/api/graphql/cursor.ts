@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { LogCursor } from '../../log/log-cursor.ts'
+import type { LogCursor } from '../../log/read/log-cursor.ts'
 
 // The first field of a cursor says what it is and in which form, so that a later release can tell its own from ours.
 const logForm = 'l1'

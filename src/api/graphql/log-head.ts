@@ -1,5 +1,5 @@
-import type { LogHead as LogHeadValue } from '../../log/read-head.ts'
-import { readHead } from '../../log/read-head.ts'
+import type { LogHead as LogHeadValue } from '../../log/read/read-head.ts'
+import { readHead } from '../../log/read/read-head.ts'
 import { ask } from '../ask.ts'
 import { builder } from './builder.ts'
 import { encodeLogCursor } from './cursor.ts'

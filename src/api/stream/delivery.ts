@@ -1,5 +1,5 @@
-import type { LogCursor } from '../../log/log-cursor.ts'
-import type { LogEvent } from '../../log/log-event.ts'
+import type { LogCursor } from '../../log/read/log-cursor.ts'
+import type { LogEvent } from '../../log/read/log-event.ts'
 
 /**
  * What a subscriber of events gets: an event, or only a place that it has got to. One object goes to all subscribers of the

@@ -1,5 +1,5 @@
-import type { LogCursor } from '../../log/log-cursor.ts'
-import { compareCursors } from '../../log/log-cursor.ts'
+import type { LogCursor } from '../../log/read/log-cursor.ts'
+import { compareCursors } from '../../log/read/log-cursor.ts'
 import { breathe } from './breathe.ts'
 import { deliver, deliverPlace, type Delivery } from './delivery.ts'
 import type { Outlet } from './outlet.ts'

@@ -1,6 +1,6 @@
 import type { GraphQLError } from 'graphql'
-import type { LogCursor } from '../../log/log-cursor.ts'
-import type { MessageRow } from '../../log/message-row.ts'
+import type { LogCursor } from '../../log/read/log-cursor.ts'
+import type { MessageRow } from '../../log/read/message-row.ts'
 import type { Delivery } from './delivery.ts'
 import { Rest } from './rest.ts'
 import { selectEvents } from './select-events.ts'

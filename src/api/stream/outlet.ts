@@ -1,5 +1,5 @@
 import type { GraphQLError } from 'graphql'
-import { compareCursors, type LogCursor } from '../../log/log-cursor.ts'
+import { compareCursors, type LogCursor } from '../../log/read/log-cursor.ts'
 import { refuse } from '../graphql/errors.ts'
 import type { Delivery } from './delivery.ts'
 import type { Sink } from './tail.ts'

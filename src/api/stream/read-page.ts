@@ -1,8 +1,8 @@
 import type { Pool } from 'pg'
-import type { LogCursor } from '../../log/log-cursor.ts'
-import type { LogEvent } from '../../log/log-event.ts'
-import { readEvents, type EventFilter } from '../../log/read-events.ts'
-import { readLastPosition } from '../../log/read-last-position.ts'
+import type { LogCursor } from '../../log/read/log-cursor.ts'
+import type { LogEvent } from '../../log/read/log-event.ts'
+import { readEvents, type EventFilter } from '../../log/read/read-events.ts'
+import { readLastPosition } from '../../log/read/read-last-position.ts'
 import { ask } from '../ask.ts'
 import { refuseCursor } from '../graphql/refuse-cursor.ts'
 

@@ -1,5 +1,5 @@
-import type { EventFilter } from '../../log/read-events.ts'
-import type { LogEvent } from '../../log/log-event.ts'
+import type { LogEvent } from '../../log/read/log-event.ts'
+import type { EventFilter } from '../../log/read/read-events.ts'
 
 /** A subscriber's filter. Those with the same key want the same events. */
 export type Selection = {

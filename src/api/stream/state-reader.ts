@@ -1,6 +1,6 @@
 import DataLoader from 'dataloader'
 import type { Pool } from 'pg'
-import { findMessagesByTransactionId } from '../../log/find-messages.ts'
+import { findMessagesByTransactionId } from '../../log/read/find-messages.ts'
 import { ask } from '../ask.ts'
 import { isStorable } from '../graphql/read-bounded.ts'
 import type { MessageState, ReadState } from './follow-message.ts'

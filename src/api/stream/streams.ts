@@ -1,5 +1,5 @@
 import type { GraphQLError } from 'graphql'
-import { readLogEnd } from '../../log/read-log-end.ts'
+import { readLogEnd } from '../../log/read/read-log-end.ts'
 import { wait } from '../../runtime/wait.ts'
 import { ask } from '../ask.ts'
 import type { ApiDependencies } from '../dependencies.ts'

@@ -1,6 +1,7 @@
 import { GraphQLError } from 'graphql'
-import { compareCursors, type LogCursor } from '../../log/log-cursor.ts'
+import { compareCursors, type LogCursor } from '../../log/read/log-cursor.ts'
 import type { Logger } from '../../runtime/logger.ts'
+import { reasonOf } from '../../runtime/reason-of.ts'
 import { wait } from '../../runtime/wait.ts'
 import { deliver, type Delivery } from './delivery.ts'
 import { Outlet } from './outlet.ts'
@@ -168,7 +169,7 @@ export class Tail {
       if (!page.caughtUp) return 0
       return page.heldBack ? heldBackMs : null
     } catch (error) {
-      this.#logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'tail failed')
+      this.#logger.warn({ reason: reasonOf(error) }, 'tail failed')
       // The log is another than the one that was tailed: there is nothing to go on from.
       if (error instanceof GraphQLError) this.failAll(error)
       return retryMs

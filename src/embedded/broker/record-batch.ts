@@ -1,4 +1,4 @@
-import { crc32c } from '../../runtime/crc32c.ts'
+import { crc32c } from '../../kafka/crc32c.ts'
 
 /** What the broker knows of a record batch: its header. The records behind it, compressed or not, are never opened. */
 export interface RecordBatch {

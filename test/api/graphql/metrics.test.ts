@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Pool } from 'pg'
-import { settle } from '../../../src/log/settle.ts'
+import { settle } from '../../../src/log/write/settle.ts'
 import { database } from '../../support/database.ts'
 import { connectThroughProxy, startService, store, storeDeadLetters, well } from '../service.ts'
 import { dataOf, graphql, refusalOf } from './graphql.ts'

@@ -5,14 +5,14 @@ import type { Delivery } from '../../../src/api/stream/delivery.ts'
 import type { LiveStream } from '../../../src/api/stream/live-stream.ts'
 import { selectEvents } from '../../../src/api/stream/select-events.ts'
 import { Streams } from '../../../src/api/stream/streams.ts'
-import type { LogCursor } from '../../../src/log/log-cursor.ts'
-import type { LogEvent } from '../../../src/log/log-event.ts'
-import type { EventFilter } from '../../../src/log/read-events.ts'
+import type { LogCursor } from '../../../src/log/read/log-cursor.ts'
+import type { LogEvent } from '../../../src/log/read/log-event.ts'
+import type { EventFilter } from '../../../src/log/read/read-events.ts'
 import { Hint } from '../../../src/runtime/hint.ts'
 import { listen } from '../../../src/wake/listen.ts'
 import { accepted, fresh, newName, record, settle, settlement, store } from '../../log/support.ts'
-import { well } from '../service.ts'
 import { until } from '../../support/until.ts'
+import { well } from '../service.ts'
 
 /** A hint that comes whenever PostgreSQL NOTIFYs, as the service has it. */
 export async function hearEvents(t: Pick<Test, 'teardown'>, url: string): Promise<Hint> {

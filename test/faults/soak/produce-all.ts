@@ -1,4 +1,4 @@
-import { produce } from '../../../src/produce.ts'
+import { produce } from '../../../src/kafka/test-topic/produce.ts'
 import { wait } from '../../../src/runtime/wait.ts'
 import type { Line } from '../../support/line.ts'
 

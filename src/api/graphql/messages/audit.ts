@@ -1,4 +1,4 @@
-import type { StateAsOf } from '../../../log/read-states-as-of.ts'
+import type { StateAsOf } from '../../../log/read/read-states-as-of.ts'
 import { builder } from '../builder.ts'
 import { MessageStatus } from '../enums.ts'
 import { readBounded } from '../read-bounded.ts'

@@ -1,4 +1,4 @@
-import type { EventFilter as LogFilter } from '../../../log/read-events.ts'
+import type { EventFilter as LogFilter } from '../../../log/read/read-events.ts'
 import type { EventType as EventTypeValue } from '../../../message/message.ts'
 import type { OutcomeKind as OutcomeKindValue } from '../../../message/outcome.ts'
 import { builder } from '../builder.ts'

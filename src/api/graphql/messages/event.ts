@@ -1,4 +1,4 @@
-import type { LogEvent } from '../../../log/log-event.ts'
+import type { LogEvent } from '../../../log/read/log-event.ts'
 import { builder } from '../builder.ts'
 import { EventType, Lane, MessageStatus, OutcomeKind } from '../enums.ts'
 import { KafkaRecord } from './kafka-record.ts'

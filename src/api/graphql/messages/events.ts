@@ -1,15 +1,15 @@
-import { readEvents } from '../../../log/read-events.ts'
-import type { LogEvent } from '../../../log/log-event.ts'
-import { logStart, type LogCursor } from '../../../log/log-cursor.ts'
+import { logStart, type LogCursor } from '../../../log/read/log-cursor.ts'
+import type { LogEvent } from '../../../log/read/log-event.ts'
+import { readEvents } from '../../../log/read/read-events.ts'
 import { ask } from '../../ask.ts'
 import { builder } from '../builder.ts'
 import type { GraphContext } from '../context.ts'
 import { decodeLogCursor, encodeLogCursor } from '../cursor.ts'
-import { refuseCursor } from '../refuse-cursor.ts'
 import { PageInfo, type PageInfoValue } from '../page-info.ts'
 import { describePage, readPageRequest, type PageArguments } from '../page-request.ts'
-import { Event } from './event.ts'
+import { refuseCursor } from '../refuse-cursor.ts'
 import { EventFilter, readEventFilter, type EventFilterInput } from './event-filter.ts'
+import { Event } from './event.ts'
 
 const limits = { rowsDefault: 100, rowsMax: 500 }
 const examinedMax = 50_000

@@ -1,4 +1,4 @@
-import { findRecord } from '../../../log/find-record.ts'
+import { findRecord } from '../../../log/read/find-record.ts'
 import { ask } from '../../ask.ts'
 import { builder } from '../builder.ts'
 import { isStorable } from '../read-bounded.ts'

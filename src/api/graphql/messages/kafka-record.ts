@@ -1,4 +1,4 @@
-import type { RecordEnvelope, RecordKey } from '../../../log/read-records.ts'
+import type { RecordEnvelope, RecordKey } from '../../../log/read/read-records.ts'
 import { builder } from '../builder.ts'
 import type { GraphContext } from '../context.ts'
 import { readBounded } from '../read-bounded.ts'

@@ -1,12 +1,12 @@
 import { createContextCache } from '@pothos/core'
 import DataLoader from 'dataloader'
 import type { PoolClient } from 'pg'
-import { findConflicts } from '../../../log/find-conflicts.ts'
-import { findMessages, findMessagesByTransactionId } from '../../../log/find-messages.ts'
-import type { LogEvent } from '../../../log/log-event.ts'
-import type { MessageRow } from '../../../log/message-row.ts'
-import { readDetails, type MessageDetails } from '../../../log/read-details.ts'
-import { readHistory } from '../../../log/read-history.ts'
+import { findConflicts } from '../../../log/read/find-conflicts.ts'
+import { findMessages, findMessagesByTransactionId } from '../../../log/read/find-messages.ts'
+import type { LogEvent } from '../../../log/read/log-event.ts'
+import type { MessageRow } from '../../../log/read/message-row.ts'
+import { readDetails, type MessageDetails } from '../../../log/read/read-details.ts'
+import { readHistory } from '../../../log/read/read-history.ts'
 import {
   readEnvelopes,
   readPayloadFacts,
@@ -15,8 +15,8 @@ import {
   type Read,
   type RecordEnvelope,
   type RecordKey,
-} from '../../../log/read-records.ts'
-import { readStatesAsOf, type StateAsOf } from '../../../log/read-states-as-of.ts'
+} from '../../../log/read/read-records.ts'
+import { readStatesAsOf, type StateAsOf } from '../../../log/read/read-states-as-of.ts'
 import type { MessageId } from '../../../message/message.ts'
 import { ask } from '../../ask.ts'
 import type { GraphContext } from '../context.ts'

@@ -1,5 +1,5 @@
-import type { MessageFilter as LogFilter } from '../../../log/messages/filter.ts'
-import type { DeadLetterCause as CauseValue } from '../../../log/read-details.ts'
+import type { MessageFilter as LogFilter } from '../../../log/read/messages/filter.ts'
+import type { DeadLetterCause as CauseValue } from '../../../log/read/read-details.ts'
 import type { Status } from '../../../message/message.ts'
 import { builder } from '../builder.ts'
 import { DeadLetterCause, MessageStatus } from '../enums.ts'

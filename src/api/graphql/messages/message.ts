@@ -1,4 +1,4 @@
-import type { MessageRow } from '../../../log/message-row.ts'
+import type { MessageRow } from '../../../log/read/message-row.ts'
 import { idempotencyKey } from '../../../message/idempotency-key.ts'
 import { builder } from '../builder.ts'
 import { DeadLetterCause, MessageStatus, OutcomeKind } from '../enums.ts'

@@ -1,7 +1,7 @@
-import { countMessages } from '../../../log/messages/count.ts'
-import type { MessageFilter as LogFilter } from '../../../log/messages/filter.ts'
-import { listMessages, type MessagePlace } from '../../../log/messages/list.ts'
-import { columnOf, type MessageOrder as Order, type PageKey } from '../../../log/messages/order.ts'
+import { countMessages } from '../../../log/read/messages/count.ts'
+import type { MessageFilter as LogFilter } from '../../../log/read/messages/filter.ts'
+import { listMessages, type MessagePlace } from '../../../log/read/messages/list.ts'
+import { columnOf, type MessageOrder as Order, type PageKey } from '../../../log/read/messages/order.ts'
 import { ask } from '../../ask.ts'
 import { builder } from '../builder.ts'
 import type { GraphContext } from '../context.ts'
@@ -11,8 +11,8 @@ import { normalizeDateTime } from '../date-time.ts'
 import { MessageOrder } from '../enums.ts'
 import { PageInfo, type PageInfoValue } from '../page-info.ts'
 import { describePage, readPageRequest, type PageArguments } from '../page-request.ts'
-import { Message } from './message.ts'
 import { MessageFilter, readMessageFilter } from './message-filter.ts'
+import { Message } from './message.ts'
 
 const limits = { rowsDefault: 20, rowsMax: 200 }
 // With conditions that look into the log of each, a walk of as many takes a few hundred milliseconds.

@@ -1,5 +1,5 @@
-import type { LogEvent } from '../../../log/log-event.ts'
-import type { MessageRow } from '../../../log/message-row.ts'
+import type { LogEvent } from '../../../log/read/log-event.ts'
+import type { MessageRow } from '../../../log/read/message-row.ts'
 import type { MessageId } from '../../../message/message.ts'
 import { builder } from '../builder.ts'
 import { loadersOf } from './loaders.ts'

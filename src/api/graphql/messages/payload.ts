@@ -1,4 +1,4 @@
-import type { PayloadFacts } from '../../../log/read-records.ts'
+import type { PayloadFacts } from '../../../log/read/read-records.ts'
 import { builder } from '../builder.ts'
 import type { GraphContext } from '../context.ts'
 import { PayloadState } from '../enums.ts'

@@ -1,7 +1,7 @@
-import type { ReplayAnswer } from '../../../log/replay.ts'
+import type { ReplayAnswer } from '../../../log/write/replay.ts'
 import { builder } from '../builder.ts'
-import { DeadLetterCause, MessageStatus } from '../enums.ts'
 import type { GraphContext } from '../context.ts'
+import { DeadLetterCause, MessageStatus } from '../enums.ts'
 import { loadersOf } from './loaders.ts'
 import { Message } from './message.ts'
 

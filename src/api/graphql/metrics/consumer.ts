@@ -1,4 +1,4 @@
-import { readPartitions, type PartitionState as PartitionRow } from '../../../log/read-partitions.ts'
+import { readPartitions, type PartitionState as PartitionRow } from '../../../log/read/read-partitions.ts'
 import { builder } from '../builder.ts'
 import type { MetricsSnapshot } from './snapshot.ts'
 

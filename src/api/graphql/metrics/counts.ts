@@ -1,4 +1,7 @@
-import type { RetryCount, UnknownCounts as UnknownCountsRow } from '../../../log/rollups/read-standing.ts'
+import type {
+  RetryCount,
+  UnknownCounts as UnknownCountsRow,
+} from '../../../log/read/rollups/read-standing.ts'
 import type { Status } from '../../../message/message.ts'
 import { builder } from '../builder.ts'
 

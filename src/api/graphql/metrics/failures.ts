@@ -1,4 +1,7 @@
-import { readFailures, type FailureReason as FailureReasonRow } from '../../../log/rollups/read-failures.ts'
+import {
+  readFailures,
+  type FailureReason as FailureReasonRow,
+} from '../../../log/read/rollups/read-failures.ts'
 import { builder } from '../builder.ts'
 import { loadersOf } from '../messages/loaders.ts'
 import { Message } from '../messages/message.ts'

@@ -1,4 +1,4 @@
-import { countDue } from '../../../log/count-due.ts'
+import { countDue } from '../../../log/read/count-due.ts'
 import type { Lane as LaneName } from '../../../message/message.ts'
 import { lanes } from '../../../message/message.ts'
 import { ask } from '../../ask.ts'

@@ -2,7 +2,7 @@ import {
   errorBound,
   readLatency,
   type Percentiles as PercentilesRow,
-} from '../../../log/rollups/read-latency.ts'
+} from '../../../log/read/rollups/read-latency.ts'
 import { builder } from '../builder.ts'
 import type { MetricsSnapshot } from './snapshot.ts'
 import { readWindow, type Window } from './window.ts'

@@ -1,6 +1,6 @@
 import type { Pool, PoolClient } from 'pg'
-import { foldPiece } from '../../../log/fold-counts.ts'
-import { readPulse, type Pulse } from '../../../log/read-pulse.ts'
+import { readPulse, type Pulse } from '../../../log/read/read-pulse.ts'
+import { foldPiece } from '../../../log/write/fold-counts.ts'
 import { ask } from '../../ask.ts'
 import type { ApiDependencies } from '../../dependencies.ts'
 

@@ -1,5 +1,5 @@
-import type { CountMeasure } from '../../../log/rollups/measures.ts'
-import { readThroughput, type Bucket } from '../../../log/rollups/read-throughput.ts'
+import type { CountMeasure } from '../../../log/read/rollups/measures.ts'
+import { readThroughput, type Bucket } from '../../../log/read/rollups/read-throughput.ts'
 import { builder } from '../builder.ts'
 import { refuse } from '../errors.ts'
 import { readBounded } from '../read-bounded.ts'

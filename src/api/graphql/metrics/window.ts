@@ -1,5 +1,5 @@
-import type { Minutes } from '../../../log/rollups/measures.ts'
-import { readMinutes } from '../../../log/rollups/read-minutes.ts'
+import type { Minutes } from '../../../log/read/rollups/measures.ts'
+import { readMinutes } from '../../../log/read/rollups/read-minutes.ts'
 import { refuse } from '../errors.ts'
 import { readBounded } from '../read-bounded.ts'
 import type { TimeRangeInput } from '../time-range.ts'

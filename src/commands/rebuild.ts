@@ -1,0 +1,91 @@
+import pg from 'pg'
+import { databaseForTools } from '../config.ts'
+import { rebuild, type Difference } from '../log/write/rebuild.ts'
+import { connectPatiently } from '../runtime/connect-patiently.ts'
+import { prepareSession } from '../runtime/prepare-session.ts'
+import { reasonOf } from '../runtime/reason-of.ts'
+import { exitCodes, FlagFault, runCommand } from './run-command.ts'
+
+const usage = `Usage: npm run rebuild
+
+Recomputes the projection, the inbox, the counts and the rollups from the log, while services may run, and names what differed.
+
+  --help  this text
+
+Ends with 0 if nothing differed, 1 if something did and is repaired, 2 if it could not run.
+`
+
+async function run(): Promise<number> {
+  connectPatiently()
+  const database = new pg.Pool({
+    ...databaseForTools(),
+    max: 1,
+    connectionTimeoutMillis: 5_000,
+    application_name: 'transaction-queue-proxy rebuild',
+    onConnect: (client) => prepareSession(client, null) as unknown as undefined,
+  })
+  // An idle connection that breaks is replaced at the next use.
+  database.on('error', () => undefined)
+  try {
+    let differences = 0
+    for await (const difference of rebuild(database)) {
+      differences++
+      process.stdout.write(`${name(difference)}\n`)
+    }
+    process.stdout.write(
+      differences === 0 ? 'Nothing differed from the log.\n' : `${differences} differences from the log.\n`,
+    )
+    return differences === 0 ? exitCodes.done : exitCodes.differs
+  } finally {
+    await database.end()
+  }
+}
+
+function name(difference: Difference): string {
+  switch (difference.kind) {
+    case 'count':
+      return `${difference.status} messages: ${difference.was} were counted, there are ${difference.is}; corrected`
+    case 'rollup': {
+      const { minute, measure, bucket, was, is } = difference
+      return `${measure} (bucket ${bucket}) of ${minute ?? 'now'}: was ${was}, is ${is}; corrected`
+    }
+    case 'failures': {
+      const { minute, pattern, was, is } = difference
+      return `failures of ${minute} (${pattern}): were ${was}, are ${is}; corrected`
+    }
+    case 'partition': {
+      const { topic, partition, was, is } = difference
+      return `fold of ${topic}:${partition}: was ${was}, is ${is}; removed, the next fold sums it anew`
+    }
+    case 'column':
+    case 'missing':
+    case 'surplus':
+    case 'inbox':
+    case 'contradiction':
+      return nameOfMessage(difference)
+  }
+}
+
+function nameOfMessage(difference: Extract<Difference, { messageId: string }>): string {
+  const message = `message ${difference.messageId} (${difference.transactionId})`
+  switch (difference.kind) {
+    case 'column':
+      return `${message}: ${difference.column} was ${difference.was}, is ${difference.is}; repaired`
+    case 'missing':
+      return `${message}: it had no state, is ${difference.status}; repaired`
+    case 'surplus':
+      return `${message}: it was ${difference.status} without an event in the log; removed`
+    case 'inbox':
+      return `${message}: the inbox did not know it; repaired`
+    case 'contradiction':
+      return `${message}: the inbox says ${difference.was}, the log ${difference.is}; this cannot be repaired`
+  }
+}
+
+/** Why it could not run, as one sentence. */
+function explain(fault: unknown): string {
+  if (fault instanceof FlagFault) return fault.message
+  return `Could not rebuild: ${reasonOf(fault)}`
+}
+
+process.exitCode = await runCommand({ usage, options: {}, run, explain })

@@ -1,0 +1,64 @@
+import pg from 'pg'
+import { databaseForTools } from '../config.ts'
+import { reasonOf } from '../runtime/reason-of.ts'
+import { FileFault } from '../verify/json-lines.ts'
+import { isClean, printJson, printText } from '../verify/print.ts'
+import { verify } from '../verify/verify.ts'
+import { exitCodes, runCommand } from './run-command.ts'
+
+const usage = `Usage: npm run verify -- [--ledger F] [--acks F] [--json]
+
+Holds the log against every invariant that the given files allow, one line each. Changes nothing, and may run beside the
+service.
+
+  --ledger F  what the mock processor wrote under its --ledger
+  --acks F    what \`npm run produce\` wrote under its --acks
+  --json      one JSON object instead of lines
+  --help      this text
+
+Ends with 0 if nothing differs, 1 if something does, 2 if it could not run.
+`
+
+// SQLSTATE: undefined table, undefined column, undefined schema.
+const noSchema = new Set(['42P01', '42703', '3F000'])
+
+interface Flags {
+  ledger?: string | undefined
+  acks?: string | undefined
+  json: boolean
+}
+
+async function run(flags: Flags): Promise<number> {
+  const { connectionString: databaseUrl, ssl: databaseSsl } = databaseForTools()
+  const report = await verify({
+    databaseUrl,
+    databaseSsl,
+    ledgerPath: flags.ledger ?? null,
+    acksPath: flags.acks ?? null,
+  })
+  process.stdout.write(flags.json ? printJson(report) : printText(report))
+  return isClean(report) ? exitCodes.done : exitCodes.differs
+}
+
+/** Why the checker could not run, as one sentence. */
+function explain(fault: unknown): string {
+  if (fault instanceof FileFault) return fault.message
+  if (fault instanceof pg.DatabaseError && noSchema.has(fault.code ?? ''))
+    return `The database does not hold the log of this release (${fault.message}): start the service once.`
+  if (fault instanceof pg.DatabaseError) return `PostgreSQL refused: ${fault.message}.`
+  if (fault instanceof AggregateError && fault.errors[0] instanceof Error)
+    return `The database cannot be reached: ${fault.errors[0].message}.`
+  if (fault instanceof Error && 'code' in fault) return `The database cannot be reached: ${fault.message}.`
+  return reasonOf(fault)
+}
+
+process.exitCode = await runCommand({
+  usage,
+  options: {
+    ledger: { type: 'string' },
+    acks: { type: 'string' },
+    json: { type: 'boolean', default: false },
+  },
+  run,
+  explain,
+})

@@ -1,0 +1,90 @@
+import { AssignerProtocol, type Cluster, type PartitionAssigner } from 'kafkajs'
+import type { Logger } from '../runtime/logger.ts'
+import { reasonOf } from '../runtime/reason-of.ts'
+import { wait } from '../runtime/wait.ts'
+import { dealPartitions } from './deal-partitions.ts'
+import {
+  protocolVersion as version,
+  readMemberMetadata,
+  writeMemberMetadata,
+  type MemberMetadata,
+} from './member-metadata.ts'
+
+// kafkajs' own name: members of an older release, and any other kafkajs consumer, can be in the same group.
+const name = 'RoundRobinAssigner'
+// The other members wait for the leader's word meanwhile, and give up after 15 s.
+const askMsMax = 5_000
+
+/** Asks the broker which partitions a topic has. */
+export type AskPartitions = (topic: string) => Promise<number[]>
+
+/**
+ * Has each partition dealt to a member that reads its topic. kafkajs' own assigner deals the leader's topics alone, and to whoever
+ * is in the group: with two topics in one group the other topic is read by nobody, nor is what of the first goes to members that
+ * do not read it.
+ *
+ * Each member says which partitions its topics have, so that the leader needs no right to another's topic. Of a topic whose
+ * readers say nothing the broker is asked; if it has no answer, the topic is not dealt before the next join.
+ */
+export function assignPartitions(askPartitions: AskPartitions, logger: Logger): PartitionAssigner {
+  return ({ cluster }) => ({
+    name,
+    version,
+    protocol: ({ topics }) => ({
+      name,
+      metadata: writeMemberMetadata(new Map(topics.map((topic) => [topic, list(cluster, topic)]))),
+    }),
+    assign: async ({ members, topics }) => {
+      const readers = members.map(({ memberId, memberMetadata }) => ({
+        memberId,
+        ...readMemberMetadata(memberMetadata),
+      }))
+      // What the leader itself reads was asked of the broker a moment ago.
+      const find = (topic: string): number[] =>
+        topics.includes(topic) ? list(cluster, topic) : hear(readers, topic)
+      const wanted = [...new Set(readers.flatMap((reader) => reader.topics))]
+      const found = await Promise.all(
+        wanted.map(async (topic) => {
+          const known = find(topic)
+          return [topic, known.length > 0 ? known : await ask(topic, askPartitions, logger)] as const
+        }),
+      )
+      return [...dealPartitions(readers, new Map(found))].map(([memberId, dealt]) => ({
+        memberId,
+        memberAssignment: AssignerProtocol.MemberAssignment.encode({
+          version,
+          assignment: Object.fromEntries(dealt),
+          userData: Buffer.alloc(0),
+        }),
+      }))
+    },
+  })
+}
+
+function list(cluster: Cluster, topic: string): number[] {
+  return sort(cluster.findTopicPartitionMetadata(topic).map(({ partitionId }) => partitionId))
+}
+
+/** What any of its readers says of the topic. */
+function hear(readers: readonly MemberMetadata[], topic: string): number[] {
+  return sort(new Set(readers.flatMap(({ partitions }) => partitions.get(topic) ?? [])))
+}
+
+async function ask(topic: string, askPartitions: AskPartitions, logger: Logger): Promise<number[]> {
+  const clock = new AbortController()
+  const late = wait(askMsMax, clock.signal).then(() => {
+    throw new Error(`no answer in ${askMsMax} ms`)
+  })
+  try {
+    return sort(await Promise.race([askPartitions(topic), late]))
+  } catch (error) {
+    logger.warn({ topic, reason: reasonOf(error) }, "another member's topic not dealt")
+    return []
+  } finally {
+    clock.abort()
+  }
+}
+
+function sort(ids: Iterable<number>): number[] {
+  return [...ids].sort((one, other) => one - other)
+}

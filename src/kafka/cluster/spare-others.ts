@@ -1,0 +1,146 @@
+import { createRequire } from 'node:module'
+import { reasonOf } from '../../runtime/reason-of.ts'
+import { wait } from '../../runtime/wait.ts'
+import { isUnreachable } from './is-unreachable.ts'
+import { shuffle } from './shuffle.ts'
+
+type TopicPartitions = { topic: string; partitions: { partition: number }[] }
+type TopicOffsets = { topic: string; partitions: { partition: number; offset: string }[] }
+type Broker = { isConnected(): boolean }
+type Ask = (found: { nodeId: string; broker: Broker }) => Promise<unknown>
+type BrokerPool = {
+  brokers: Record<string, Broker>
+  findBroker(node: { nodeId: string }): Promise<Broker>
+  withBroker: (this: BrokerPool, ask: Ask) => Promise<unknown>
+}
+type Cluster = {
+  brokerPool: { metadataExpireAt: number | null }
+  getNodeIds(): string[]
+  refreshMetadata(): Promise<void>
+  findTopicPartitionMetadata(topic: string): { partitionId: number; leader: number }[]
+  fetchTopicsOffset: (this: Cluster, topics: TopicPartitions[]) => Promise<TopicOffsets[]>
+}
+type ConsumerGroup = {
+  cluster: Cluster
+  topicsSubscribed: string[]
+  fetch: (this: ConsumerGroup, nodeId: string) => Promise<unknown[]>
+  recoverFromFetch: (this: ConsumerGroup, error: Error) => Promise<void>
+}
+type Errors = { KafkaJSNoBrokerAvailableError: new () => Error }
+
+// Before a broker that is out of reach is asked again.
+const retryMs = 500
+
+const staleTopics = new Set<string>()
+const never = new AbortController().signal
+let isDone = false
+
+/**
+ * Has a broker that is out of reach, or that leads a partition no more, cost its own partitions and no others. As shipped,
+ * kafkajs 2.2.4 ends the fetches from all brokers for one that fails, and joins the group again or gives up; it finds out where
+ * partitions begin from all of their leaders or from none, and asks the first broker that it thinks of, or none, who coordinates
+ * the group. Rests on the exact pin, and holds for the whole process.
+ */
+export function spareOthers(): void {
+  if (isDone) return
+  isDone = true
+  const load = createRequire(import.meta.url)
+  const { prototype: group } = load('kafkajs/src/consumer/consumerGroup.js') as { prototype: ConsumerGroup }
+  const { prototype: cluster } = load('kafkajs/src/cluster/index.js') as { prototype: Cluster }
+  const { prototype: pool } = load('kafkajs/src/cluster/brokerPool.js') as { prototype: BrokerPool }
+  const { KafkaJSNoBrokerAvailableError } = load('kafkajs/src/errors.js') as Errors
+
+  const { fetch, recoverFromFetch } = group
+  group.fetch = async function (nodeId) {
+    const batches = await fetch.call(this, nodeId)
+    // The next fetch, from whichever broker, asks anew who leads.
+    for (const topic of this.topicsSubscribed)
+      if (staleTopics.delete(topic)) this.cluster.brokerPool.metadataExpireAt = null
+    return batches
+  }
+  group.recoverFromFetch = async function (error) {
+    if (!isUnreachable(error)) return recoverFromFetch.call(this, error)
+    const failure = await refreshMetadata(this.cluster)
+    // Which is what makes kafkajs give up at once.
+    if (failure !== null) throw Object.assign(new KafkaJSNoBrokerAvailableError(), { message: failure })
+    await wait(retryMs, never)
+  }
+  const { withBroker } = pool
+  pool.withBroker = function (ask) {
+    // Its error is what makes kafkajs ask for the brokers first.
+    return Object.keys(this.brokers).length === 0 ? withBroker.call(this, ask) : askAny(this, ask)
+  }
+  const { fetchTopicsOffset } = cluster
+  cluster.fetchTopicsOffset = function (topics) {
+    return askEachLeader(this, topics, (part) => fetchTopicsOffset.call(this, [part]))
+  }
+}
+
+/** What is known of who leads the topic's partitions is wrong. */
+export function noteStaleLeaders(topic: string): void {
+  staleTopics.add(topic)
+}
+
+/** Asks one broker after the other until one answers, those first to which there is a connection. */
+async function askAny(pool: BrokerPool, ask: Ask): Promise<unknown> {
+  const connected = (nodeId: string): number => Number(pool.brokers[nodeId]?.isConnected() ?? false)
+  const nodeIds = shuffle(Object.keys(pool.brokers))
+  let failure: unknown
+  for (const nodeId of nodeIds.sort((one, other) => connected(other) - connected(one)))
+    try {
+      return await ask({ nodeId, broker: await pool.findBroker({ nodeId }) })
+    } catch (error) {
+      failure = error
+    }
+  if (isUnreachable(failure)) throw failure
+  // As kafkajs' own does; whoever asked knows what it means.
+  return null
+}
+
+/** What those leaders answer that can be asked; a partition without an answer is asked for again. */
+async function askEachLeader(
+  cluster: Cluster,
+  topics: TopicPartitions[],
+  ask: (part: TopicPartitions) => Promise<TopicOffsets[]>,
+): Promise<TopicOffsets[]> {
+  const parts = topics.flatMap((topic) => splitByLeader(cluster, topic))
+  const answers = await Promise.allSettled(parts.map(ask))
+  const failed = answers.find((answer) => answer.status === 'rejected')
+  if (failed !== undefined) for (const { topic } of topics) noteStaleLeaders(topic)
+  const found = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
+  if (failed !== undefined && found.length === 0) throw failed.reason
+  return topics.map(({ topic }) => ({
+    topic,
+    partitions: found.flatMap((each) => (each.topic === topic ? each.partitions : [])),
+  }))
+}
+
+/** Asks every broker in turn, if it must: one that hangs is not asked twice. Null, or why none of them could be asked. */
+async function refreshMetadata(cluster: Cluster): Promise<string | null> {
+  let failure = 'There is no broker'
+  for (let left = cluster.getNodeIds().length; left > 0; left--)
+    try {
+      await cluster.refreshMetadata()
+      return null
+    } catch (error) {
+      if (!isUnreachable(error)) throw error
+      failure = reasonOf(error)
+    }
+  return failure
+}
+
+/** A partition without a leader is in none of the parts. */
+function splitByLeader(cluster: Cluster, asked: TopicPartitions): TopicPartitions[] {
+  const leaders = new Map(
+    cluster.findTopicPartitionMetadata(asked.topic).map(({ partitionId, leader }) => [partitionId, leader]),
+  )
+  const parts = new Map<number, TopicPartitions>()
+  for (const each of asked.partitions) {
+    const leader = leaders.get(each.partition) ?? -1
+    if (leader < 0) continue
+    const part = parts.get(leader) ?? { ...asked, partitions: [] }
+    part.partitions.push(each)
+    parts.set(leader, part)
+  }
+  return [...parts.values()]
+}

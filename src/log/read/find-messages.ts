@@ -1,0 +1,38 @@
+import type { Pool } from 'pg'
+import type { MessageId } from '../../message/message.ts'
+import { messageColumns, readMessageRow, type MessageRow, type StateRow } from './message-row.ts'
+
+const byId = {
+  name: 'find_messages',
+  text: `select ${messageColumns('s')}
+    from unnest($1::bigint[]) as i (message_id)
+    cross join lateral (select m.* from message_states m where m.message_id = i.message_id limit 1) s`,
+}
+
+const byTransactionId = {
+  name: 'find_messages_by_transaction_id',
+  text: `select ${messageColumns('s')}
+    from unnest($1::text[]) as i (transaction_id)
+    cross join lateral (
+      select b.message_id from inbox b where b.transaction_id = i.transaction_id collate "C" limit 1
+    ) k
+    cross join lateral (select m.* from message_states m where m.message_id = k.message_id limit 1) s`,
+}
+
+/** The messages of these ids as they stand, in any order; an id that is unknown has none. */
+export async function findMessages(
+  database: Pick<Pool, 'query'>,
+  messageIds: readonly MessageId[],
+): Promise<MessageRow[]> {
+  const { rows } = await database.query<StateRow>({ ...byId, values: [messageIds] })
+  return rows.map(readMessageRow)
+}
+
+/** The messages of these identities as they stand, in any order. PostgreSQL's text holds no NUL: such an id fails. */
+export async function findMessagesByTransactionId(
+  database: Pick<Pool, 'query'>,
+  transactionIds: readonly string[],
+): Promise<MessageRow[]> {
+  const { rows } = await database.query<StateRow>({ ...byTransactionId, values: [transactionIds] })
+  return rows.map(readMessageRow)
+}

@@ -1,0 +1,118 @@
+import type { EventType, Lane, MessageId, Status, TransactionId } from '../../message/message.ts'
+import type { OutcomeKind } from '../../message/outcome.ts'
+import type { LogCursor } from './log-cursor.ts'
+import { rfc3339 } from './rfc3339.ts'
+
+/** An event of the log as the API shows it. Times are RFC 3339 in UTC with six digits; bigints are decimal text. */
+export type LogEvent = {
+  readonly cursor: LogCursor
+  readonly messageId: MessageId
+  readonly version: number
+  readonly transactionId: TransactionId
+  readonly type: EventType
+  readonly recordedAt: string
+  /** `instance/lane`, an instance, or the operator's name. */
+  readonly actor: string
+  /** The lane that wrote it, if one did. */
+  readonly lane: Lane | null
+  readonly attempt: number | null
+  readonly outcome: OutcomeKind | null
+  readonly statusCode: number | null
+  readonly durationMs: number | null
+  readonly reason: string | null
+  /** When the next attempt may start; null while processing, because a lease's end is nobody's business. */
+  readonly nextDueAt: string | null
+  /** Of the message after this event. */
+  readonly status: Status
+  readonly retryCount: number
+  /** The Kafka record that this event accounts for; its key and headers stand in `records`. */
+  readonly source: RecordSource | null
+  /** On both sides of a conflict: the other message. */
+  readonly relatedMessageId: MessageId | null
+}
+
+/** A Kafka record by its coordinates. */
+export type RecordSource = {
+  readonly topic: string
+  readonly partition: number
+  /** Counts from 1; the next one begins when an operator says that the topic was created anew. */
+  readonly incarnation: number
+  readonly offset: string
+}
+
+/** What `readLogEvent` needs of an event `e`, whose epoch is `epoch` and whose message's identity is `transaction_id`. */
+export function eventColumns(e: string): string {
+  return `${e}.position, ${e}.message_id, ${e}.version, ${rfc3339(`${e}.recorded_at`)} as recorded_at, ${e}.type, ${e}.actor,
+    ${e}.status, ${e}.retry_count, ${e}.attempt, ${e}.outcome, ${e}.status_code, ${e}.duration_ms, ${e}.reason, ${e}.topic,
+    ${e}.partition, ${e}.kafka_offset, ${e}.incarnation, ${e}.related_message_id,
+    case when ${e}.status <> 'processing' then ${rfc3339(`${e}.due_at`)} end as next_due_at`
+}
+
+/** The epoch that a position belongs to. A base is at least the last position before it, and no xid is 0. */
+export function epochOf(position: string): string {
+  return `(select max(l.epoch) from log_epochs l where l.base < ${position})`
+}
+
+export type EventRow = {
+  epoch: number
+  position: string
+  message_id: string
+  version: number
+  transaction_id: string
+  recorded_at: string
+  type: EventType
+  actor: string
+  status: Status
+  retry_count: number
+  attempt: number | null
+  outcome: OutcomeKind | null
+  status_code: number | null
+  duration_ms: number | null
+  reason: string | null
+  topic: string | null
+  partition: number | null
+  kafka_offset: string | null
+  incarnation: number | null
+  related_message_id: string | null
+  next_due_at: string | null
+}
+
+export function readLogEvent(row: EventRow): LogEvent {
+  const { epoch, position, message_id: messageId, version } = row
+  return {
+    cursor: { epoch, position, messageId, version },
+    messageId: messageId as MessageId,
+    version,
+    transactionId: row.transaction_id as TransactionId,
+    type: row.type,
+    recordedAt: row.recorded_at,
+    actor: row.actor,
+    lane: laneOf(row),
+    attempt: row.attempt,
+    outcome: row.outcome,
+    statusCode: row.status_code,
+    durationMs: row.duration_ms,
+    reason: row.reason,
+    nextDueAt: row.next_due_at,
+    status: row.status,
+    retryCount: row.retry_count,
+    source: readSource(row),
+    relatedMessageId: row.related_message_id as MessageId | null,
+  }
+}
+
+export function readSource(
+  row: Pick<EventRow, 'topic' | 'partition' | 'kafka_offset' | 'incarnation'>,
+): RecordSource | null {
+  const { topic, partition, kafka_offset: offset, incarnation } = row
+  return topic === null || partition === null || offset === null || incarnation === null
+    ? null
+    : { topic, partition, incarnation, offset }
+}
+
+/** An operator's name may end like a lane's: a replay is nobody's but an operator's. */
+function laneOf({ actor, type }: EventRow): Lane | null {
+  if (type === 'replayed') return null
+  if (actor.endsWith('/fresh')) return 'fresh'
+  return actor.endsWith('/retry') ? 'retry' : null
+}

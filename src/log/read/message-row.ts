@@ -1,0 +1,64 @@
+import type { MessageId, Status, TransactionId } from '../../message/message.ts'
+import { rfc3339 } from './rfc3339.ts'
+
+/** A message as it stands now, from the projection alone. Times are RFC 3339 in UTC with six digits. */
+export type MessageRow = {
+  readonly messageId: MessageId
+  readonly transactionId: TransactionId
+  readonly status: Status
+  readonly retryCount: number
+  readonly attempts: number
+  readonly version: number
+  readonly errorMessage: string | null
+  /** The error with ids and numbers taken out. */
+  readonly failurePattern: string | null
+  /** When the next attempt may start; null while processing and when terminal. */
+  readonly nextDueAt: string | null
+  readonly createdAt: string
+  readonly updatedAt: string
+  readonly outcomeUnknown: boolean
+  /** Of the last event: a bigint as text. */
+  readonly position: string
+}
+
+/** What `readMessageRow` needs of a row `s` of message_states. */
+export function messageColumns(s: string): string {
+  return `${s}.message_id, ${s}.transaction_id, ${s}.status, ${s}.retry_count, ${s}.attempts, ${s}.version, ${s}.error_message,
+    failure_pattern(${s}.error_message) as failure_pattern,
+    case when ${s}.status in ('pending', 'failed') then ${rfc3339(`${s}.due_at`)} end as next_due_at,
+    ${rfc3339(`${s}.created_at`)} as created_at, ${rfc3339(`${s}.updated_at`)} as updated_at, ${s}.outcome_unknown, ${s}.position`
+}
+
+export type StateRow = {
+  message_id: string
+  transaction_id: string
+  status: Status
+  retry_count: number
+  attempts: number
+  version: number
+  error_message: string | null
+  failure_pattern: string | null
+  next_due_at: string | null
+  created_at: string
+  updated_at: string
+  outcome_unknown: boolean
+  position: string
+}
+
+export function readMessageRow(row: StateRow): MessageRow {
+  return {
+    messageId: row.message_id as MessageId,
+    transactionId: row.transaction_id as TransactionId,
+    status: row.status,
+    retryCount: row.retry_count,
+    attempts: row.attempts,
+    version: row.version,
+    errorMessage: row.error_message,
+    failurePattern: row.failure_pattern,
+    nextDueAt: row.next_due_at,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    outcomeUnknown: row.outcome_unknown,
+    position: row.position,
+  }
+}

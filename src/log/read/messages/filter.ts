@@ -1,0 +1,143 @@
+import type { Status } from '../../../message/message.ts'
+import { statuses as allStatuses } from '../../../message/message.ts'
+import { causeOf, deadLetters, type DeadLetterCause } from '../read-details.ts'
+import type { MessageOrder } from './order.ts'
+import type { Parameters } from './parameters.ts'
+
+/** From inclusive, to exclusive. RFC 3339. */
+export type Range = { readonly from?: string | undefined; readonly to?: string | undefined }
+
+/** All given conditions hold together; a list that is given is not empty, and no text holds NUL. */
+export type MessageFilter = {
+  readonly statuses?: readonly Status[] | undefined
+  readonly transactionIds?: readonly string[] | undefined
+  readonly transactionIdPrefix?: string | undefined
+  readonly topic?: string | undefined
+  readonly partition?: number | undefined
+  /** Whatever the case of its letters. */
+  readonly errorContains?: string | undefined
+  readonly failurePattern?: string | undefined
+  readonly lastStatusCodes?: readonly number[] | undefined
+  readonly deadLetterCauses?: readonly DeadLetterCause[] | undefined
+  readonly outcomeUnknown?: boolean | undefined
+  readonly createdAt?: Range | undefined
+  readonly updatedAt?: Range | undefined
+  readonly dueAt?: Range | undefined
+  readonly deadLetteredAt?: Range | undefined
+  readonly retryCountMin?: number | undefined
+  readonly retryCountMax?: number | undefined
+}
+
+/** The statuses that a message of this list can have, by all conditions and by the order; null if any. */
+export function possibleStatuses(filter: MessageFilter, order: MessageOrder): Status[] | null {
+  const waiting = order === 'DUE_ASC' || filter.dueAt !== undefined
+  const dead = filter.deadLetterCauses !== undefined || filter.deadLetteredAt !== undefined
+  if (filter.statuses === undefined && !waiting && !dead) return null
+  return (filter.statuses ?? allStatuses).filter(
+    (status) =>
+      (!waiting || status === 'pending' || status === 'failed') && (!dead || status === 'dead_letter'),
+  )
+}
+
+/** What a filter asks beyond the statuses. */
+export function hasMoreThanStatuses(filter: MessageFilter): boolean {
+  return Object.entries(filter).some(([name, value]) => name !== 'statuses' && value !== undefined)
+}
+
+/** SQL that holds for the messages of the list; `s` has the columns of message_states. */
+export function conditionsOf(
+  filter: MessageFilter,
+  order: MessageOrder,
+  s: string,
+  parameters: Parameters,
+): string {
+  const statuses = possibleStatuses(filter, order)
+  const all = [
+    statuses && `${s}.status = any (${parameters.add(statuses, 'text[]')})`,
+    ...identityConditions(filter, s, parameters),
+    ...failureConditions(filter, s, parameters),
+    filter.outcomeUnknown !== undefined &&
+      `${s}.outcome_unknown = ${parameters.add(filter.outcomeUnknown, 'boolean')}`,
+    ...within(`${s}.created_at`, filter.createdAt, parameters),
+    ...within(`${s}.updated_at`, filter.updatedAt, parameters),
+    ...within(`${s}.due_at`, filter.dueAt, parameters),
+    ...within(
+      `(select d.recorded_at from message_events d where d.message_id = ${s}.message_id and ${deadLetters('d')}
+        order by d.version desc limit 1)`,
+      filter.deadLetteredAt,
+      parameters,
+    ),
+    filter.retryCountMin !== undefined &&
+      `${s}.retry_count >= ${parameters.add(filter.retryCountMin, 'int')}`,
+    filter.retryCountMax !== undefined &&
+      `${s}.retry_count <= ${parameters.add(filter.retryCountMax, 'int')}`,
+  ]
+  const given = all.filter((condition) => typeof condition === 'string')
+  return given.length === 0 ? 'true' : given.join('\n and ')
+}
+
+export function within(column: string, range: Range | undefined, parameters: Parameters): string[] {
+  const conditions: string[] = []
+  if (range?.from !== undefined) conditions.push(`${column} >= ${parameters.add(range.from, 'timestamptz')}`)
+  if (range?.to !== undefined) conditions.push(`${column} < ${parameters.add(range.to, 'timestamptz')}`)
+  return conditions
+}
+
+/** In byte order, which is code point order: every text that begins with the prefix, and no other. */
+export function startsWith(column: string, prefix: string, parameters: Parameters): string {
+  const above = firstAbove(prefix)
+  const from = `${column} >= ${parameters.add(prefix, 'text')} collate "C"`
+  return above === null ? from : `${from} and ${column} < ${parameters.add(above, 'text')} collate "C"`
+}
+
+/** The least text above all that begin with the prefix: its last code point that can be raised is. */
+function firstAbove(prefix: string): string | null {
+  const points = Array.from(prefix, (character) => character.codePointAt(0) ?? 0)
+  while (points.at(-1) === 0x10ffff) points.pop()
+  const last = points.pop()
+  if (last === undefined) return null
+  // Surrogates are no characters, and stand in no text of PostgreSQL.
+  return String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1)
+}
+
+function identityConditions(filter: MessageFilter, s: string, parameters: Parameters): string[] {
+  const conditions: string[] = []
+  if (filter.transactionIds !== undefined)
+    conditions.push(
+      `${s}.transaction_id = any (${parameters.add(filter.transactionIds, 'text[]')} collate "C")`,
+    )
+  if (filter.transactionIdPrefix !== undefined)
+    conditions.push(startsWith(`${s}.transaction_id`, filter.transactionIdPrefix, parameters))
+  const source = [
+    filter.topic !== undefined && `f.topic = ${parameters.add(filter.topic, 'text')}`,
+    filter.partition !== undefined && `f.partition = ${parameters.add(filter.partition, 'int')}`,
+  ].filter((condition) => typeof condition === 'string')
+  if (source.length > 0)
+    conditions.push(
+      `(select ${source.join(' and ')} from message_events f
+        where f.message_id = ${s}.message_id and f.version = 1 limit 1)`,
+    )
+  return conditions
+}
+
+function failureConditions(filter: MessageFilter, s: string, parameters: Parameters): string[] {
+  const conditions: string[] = []
+  const { errorContains, failurePattern, lastStatusCodes, deadLetterCauses } = filter
+  if (errorContains !== undefined)
+    conditions.push(
+      `position(lower(${parameters.add(errorContains, 'text')}) in lower(${s}.error_message)) > 0`,
+    )
+  if (failurePattern !== undefined)
+    conditions.push(`failure_pattern(${s}.error_message) = ${parameters.add(failurePattern, 'text')}`)
+  if (lastStatusCodes !== undefined)
+    conditions.push(
+      `(select o.status_code from message_events o where o.message_id = ${s}.message_id and o.outcome is not null
+        order by o.version desc limit 1) = any (${parameters.add(lastStatusCodes, 'int[]')})`,
+    )
+  if (deadLetterCauses !== undefined)
+    conditions.push(
+      `(select ${causeOf('d')} from message_events d where d.message_id = ${s}.message_id and ${deadLetters('d')}
+        order by d.version desc limit 1) = any (${parameters.add(deadLetterCauses, 'text[]')})`,
+    )
+  return conditions
+}

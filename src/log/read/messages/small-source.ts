@@ -1,0 +1,100 @@
+import type { Pool } from 'pg'
+import type { Status } from '../../../message/message.ts'
+import { possibleStatuses, startsWith, within, type MessageFilter } from './filter.ts'
+import type { MessageOrder } from './order.ts'
+import { Parameters } from './parameters.ts'
+
+/** SQL of rows of message_states, which holds every message of the list and few others. */
+export type Source = (parameters: Parameters) => string
+
+/**
+ * The smallest set with an index of its own that holds every message of the list, if one has at most `smallMax`. Looks at no
+ * more rows of each than that.
+ */
+export async function findSmallSource(
+  database: Pick<Pool, 'query'>,
+  filter: MessageFilter,
+  order: MessageOrder,
+  counts: Readonly<Record<Status, number>>,
+  smallMax: number,
+): Promise<Source | null> {
+  const total = Object.values(counts).reduce((sum, count) => sum + count, 0)
+  if (total <= smallMax) return () => 'select m.* from message_states m'
+  const candidates = sourcesOf(filter, smallMax)
+  const sizes = await countBounded(database, candidates, smallMax)
+  const statuses = possibleStatuses(filter, order)
+  if (statuses !== null && !statuses.includes('success')) {
+    candidates.push(() => ofStatuses(statuses, smallMax))
+    sizes.push(statuses.reduce((sum, status) => sum + counts[status], 0))
+  }
+  const least = Math.min(...sizes)
+  return least <= smallMax ? (candidates[sizes.indexOf(least)] ?? null) : null
+}
+
+function sourcesOf(filter: MessageFilter, smallMax: number): Source[] {
+  const { transactionIds, transactionIdPrefix, outcomeUnknown, createdAt, dueAt } = filter
+  const sources: Source[] = []
+  const add = (source: Source) => sources.push(source)
+  if (transactionIds !== undefined)
+    add((parameters) =>
+      ofInbox(`i.transaction_id = any (${parameters.add(transactionIds, 'text[]')} collate "C")`),
+    )
+  if (transactionIdPrefix !== undefined)
+    add((parameters) => ofInbox(startsWith('i.transaction_id', transactionIdPrefix, parameters)))
+  if (outcomeUnknown === true) add(() => alongIndex('m.outcome_unknown', 'created_at', smallMax))
+  if (createdAt !== undefined) add((parameters) => ofStates(within('m.created_at', createdAt, parameters)))
+  if (dueAt !== undefined)
+    add((parameters) =>
+      ofStates([
+        `m.status in ('pending', 'failed') and m.due_at is not null`,
+        ...within('m.due_at', dueAt, parameters),
+      ]),
+    )
+  return sources
+}
+
+function ofInbox(condition: string): string {
+  return `select m.* from inbox i
+    cross join lateral (select t.* from message_states t where t.message_id = i.message_id limit 1) m
+    where ${condition}`
+}
+
+function ofStates(conditions: string[]): string {
+  return `select m.* from message_states m where ${conditions.join(' and ')}`
+}
+
+/** Each open status is in the index of what is due, with a time of its own. */
+function ofStatuses(statuses: readonly Status[], smallMax: number): string {
+  const each = statuses.map((status) =>
+    status === 'dead_letter'
+      ? alongIndex(`m.status = 'dead_letter'`, 'created_at', smallMax)
+      : alongIndex(`m.status = '${status}' and m.due_at is not null`, 'due_at', smallMax),
+  )
+  return each.length === 0 ? 'select m.* from message_states m where false' : each.join(' union all ')
+}
+
+/**
+ * The order and the limit, which is never met, make the planner walk the index that has the condition and this order: without
+ * statistics it takes every second row for one that fits, and scans.
+ */
+function alongIndex(condition: string, column: 'created_at' | 'due_at', smallMax: number): string {
+  return `(select m.* from message_states m where ${condition} order by m.${column}, m.message_id limit ${2 * smallMax + 1})`
+}
+
+async function countBounded(
+  database: Pick<Pool, 'query'>,
+  sources: readonly Source[],
+  smallMax: number,
+): Promise<number[]> {
+  if (sources.length === 0) return []
+  const parameters = new Parameters()
+  const counts = sources.map(
+    (source) =>
+      `(select count(*) from (select 1 from (${source(parameters)}) m limit ${smallMax + 1}) b)::int`,
+  )
+  const { rows } = await database.query<{ sizes: number[] }>(
+    `select array[${counts.join(', ')}] as sizes`,
+    parameters.values,
+  )
+  return rows[0]?.sizes ?? []
+}

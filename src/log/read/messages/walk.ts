@@ -1,0 +1,98 @@
+import type { Status } from '../../../message/message.ts'
+import { possibleStatuses, within, type MessageFilter } from './filter.ts'
+import { between, columnOf, type MessageOrder, type PageKey } from './order.ts'
+import type { Parameters } from './parameters.ts'
+
+export type Walk = {
+  readonly filter: MessageFilter
+  readonly order: MessageOrder
+  readonly direction: 'asc' | 'desc'
+  readonly after: PageKey | null
+  readonly before: PageKey | null
+  readonly examinedMax: number
+}
+
+/**
+ * SQL of the next `examinedMax` rows in the list's order, along an index: the columns of message_states, `order_key` and
+ * `order_id`. It keeps only those conditions that the index serves.
+ */
+export function walk(request: Walk, parameters: Parameters): string {
+  return columnOf(request.order) === 'position'
+    ? walkLog(request, parameters)
+    : walkStates(request, parameters)
+}
+
+/**
+ * Whether the walk meets hardly anything but messages of the list, so that there is no better way to read it.
+ */
+export function isDense(filter: MessageFilter, order: MessageOrder): boolean {
+  const given = new Set(
+    Object.entries(filter).flatMap(([name, value]) => (value === undefined ? [] : [name])),
+  )
+  const statuses = branchesOf(filter, order)
+  if (columnOf(order) === 'position') return given.size === 0
+  given.delete(columnOf(order) === 'due_at' ? 'dueAt' : 'createdAt')
+  if (statuses.kind === 'statuses') given.delete('statuses')
+  if (statuses.kind === 'unknown') given.delete('outcomeUnknown')
+  return given.size === 0
+}
+
+type Branches = { kind: 'all' } | { kind: 'unknown' } | { kind: 'statuses'; statuses: Status[] }
+
+/** Which partial indexes hold all messages of the list in its order. */
+function branchesOf(filter: MessageFilter, order: MessageOrder): Branches {
+  const statuses = possibleStatuses(filter, order)
+  const indexed: readonly Status[] = order === 'DUE_ASC' ? ['pending', 'failed'] : ['failed', 'dead_letter']
+  if (statuses?.every((status) => indexed.includes(status)) === true) return { kind: 'statuses', statuses }
+  return filter.outcomeUnknown === true ? { kind: 'unknown' } : { kind: 'all' }
+}
+
+function walkStates(request: Walk, parameters: Parameters): string {
+  const { filter, order, direction, examinedMax } = request
+  const column = columnOf(order)
+  const ordered = `order by order_key ${direction}, order_id ${direction} limit ${examinedMax}`
+  const range = within(`m.${column}`, column === 'due_at' ? filter.dueAt : filter.createdAt, parameters)
+  const limits = [...range, ...between(order, request, `m.${column}, m.message_id`, parameters)]
+  const branch = (conditions: string[]) =>
+    `select m.*, m.${column} as order_key, m.message_id as order_id from message_states m
+     ${where([...conditions, ...limits])} ${ordered}`
+  const branches = branchesOf(filter, order)
+  switch (branches.kind) {
+    case 'all':
+      return branch([])
+    case 'unknown':
+      return branch(['m.outcome_unknown'])
+    case 'statuses': {
+      if (branches.statuses.length === 0) return branch(['false'])
+      const each = branches.statuses.map(
+        (status) =>
+          `(${branch([`m.status = '${status}'`, ...(column === 'due_at' ? ['m.due_at is not null'] : [])])})`,
+      )
+      return each.length === 1
+        ? (each[0] ?? '')
+        : `select u.* from (${each.join(' union all ')}) u ${ordered}`
+    }
+  }
+}
+
+/**
+ * The log by position. Each message counts where its last event is; of its events at one position that is the one of the
+ * highest version, which is therefore looked at first whatever the direction.
+ */
+function walkLog(request: Walk, parameters: Parameters): string {
+  const { order, direction, examinedMax } = request
+  const limits = between(order, request, 'e.position, e.message_id', parameters)
+  return `select m.*, e.position as order_key, e.message_id as order_id
+    from (
+      select e.position, e.message_id, e.version from message_events e
+      ${where(limits)}
+      order by e.position ${direction}, e.message_id ${direction}, e.version desc limit ${examinedMax}
+    ) e
+    left join lateral (
+      select t.* from message_states t where t.message_id = e.message_id and t.version = e.version limit 1
+    ) m on true`
+}
+
+function where(conditions: readonly string[]): string {
+  return conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`
+}

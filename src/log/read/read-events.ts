@@ -1,0 +1,151 @@
+import type { Pool } from 'pg'
+import type { EventType } from '../../message/message.ts'
+import type { OutcomeKind } from '../../message/outcome.ts'
+import { compareCursors, logStart, type LogCursor } from './log-cursor.ts'
+import { epochOf, eventColumns, readLogEvent, type EventRow, type LogEvent } from './log-event.ts'
+
+/** All given conditions hold together; a list that is given is not empty. */
+export type EventFilter = {
+  readonly types?: readonly EventType[] | undefined
+  readonly outcomes?: readonly OutcomeKind[] | undefined
+  readonly transactionIds?: readonly string[] | undefined
+  readonly actor?: string | undefined
+  /** Inclusive. RFC 3339. */
+  readonly recordedFrom?: string | undefined
+  /** Exclusive. RFC 3339. */
+  readonly recordedTo?: string | undefined
+}
+
+export type EventsRequest = {
+  /** Only events after it; from the start of the log without one. */
+  readonly after?: LogCursor | null
+  /** Only events before it. */
+  readonly before?: LogCursor | null
+  readonly filter?: EventFilter
+  /** At most as many events are answered. */
+  readonly rowsMax: number
+  /** At most as many events are looked at, so that a sparse filter never scans the log in one statement. */
+  readonly examinedMax: number
+  /** From the end of the range towards its start; the events are answered newest first. */
+  readonly backwards?: boolean
+}
+
+export type EventsAnswer =
+  | {
+      readonly kind: 'read'
+      readonly events: LogEvent[]
+      /** Everything from `after` to here was looked at (backwards: from `before`). Where the next read goes on. */
+      readonly stoppedAt: LogCursor
+      /** The range was read to its end, which without `before` is the head. */
+      readonly caughtUp: boolean
+    }
+  /** `epoch`: the cursor is of a log that a restored copy has replaced. `above`: no log of ours has handed it out. */
+  | { readonly kind: 'refused'; readonly reason: 'epoch' | 'above' }
+
+/**
+ * Events in the order of the whole log, versions of a message ascending, all of them below the watermark: whatever comes
+ * later lies after `stoppedAt`, so that a reader that goes on from there misses nothing and sees nothing twice.
+ */
+export async function readEvents(
+  database: Pick<Pool, 'query'>,
+  request: EventsRequest,
+): Promise<EventsAnswer> {
+  const { filter = {}, backwards = false } = request
+  const after = request.after ?? logStart
+  const before = request.before ?? logEnd
+  const { rows } = await database.query<Row>({
+    ...(filter.transactionIds === undefined ? walk : ofMessages),
+    values: [
+      after.position,
+      after.messageId,
+      after.version,
+      before.position,
+      before.messageId,
+      before.version,
+      backwards,
+      request.rowsMax,
+      filter.types ?? null,
+      filter.outcomes ?? null,
+      filter.actor ?? null,
+      filter.recordedFrom ?? null,
+      filter.recordedTo ?? null,
+      filter.transactionIds ?? request.examinedMax,
+    ],
+  })
+  const [first] = rows
+  if (first === undefined) throw new Error('the bounds are always a row')
+  const head: LogCursor = { epoch: first.head_epoch, position: first.log_end, messageId: '0', version: 0 }
+  for (const [cursor, epoch] of [
+    [request.after, first.after_epoch],
+    [request.before, first.before_epoch],
+  ] as const) {
+    const reason = judge(cursor ?? null, epoch, head)
+    if (reason !== null) return { kind: 'refused', reason }
+  }
+  return gather(rows, request, backwards ? after : earlier(before, head))
+}
+
+const logEnd: LogCursor = { ...logStart, position: '9223372036854775807' }
+
+type Row = {
+  log_end: string
+  head_epoch: number
+  after_epoch: number | null
+  before_epoch: number | null
+} & ((EventRow & { matches: boolean; place: string }) | { place: null })
+
+function judge(cursor: LogCursor | null, epoch: number | null, head: LogCursor): 'epoch' | 'above' | null {
+  if (cursor === null || compareCursors(cursor, logStart) === 0) return null
+  if (cursor.epoch !== (epoch ?? 1)) return 'epoch'
+  return compareCursors(cursor, head) > 0 ? 'above' : null
+}
+
+function gather(rows: Row[], { rowsMax, examinedMax, after }: EventsRequest, end: LogCursor): EventsAnswer {
+  const events: LogEvent[] = []
+  let stoppedAt = after !== undefined && after !== null && compareCursors(after, end) > 0 ? after : end
+  let caughtUp = true
+  for (const row of rows) {
+    if (row.place === null) continue
+    const event = readLogEvent(row)
+    if (row.matches) events.push(event)
+    if (events.length < rowsMax && Number(row.place) < examinedMax) continue
+    stoppedAt = event.cursor
+    caughtUp = false
+    break
+  }
+  return { kind: 'read', events, stoppedAt, caughtUp }
+}
+
+function earlier(left: LogCursor, right: LogCursor): LogCursor {
+  return compareCursors(left, right) < 0 ? left : right
+}
+
+/** The bounds are a row also where nothing is found, and of the same snapshot. */
+function found(events: string): string {
+  const event = eventColumns('(e.event)')
+  return `with bounds as materialized (
+      select log_end() as log_end, l.epoch, l.base from log_epochs l order by l.epoch desc limit 1
+    )
+    select b.log_end, b.epoch as head_epoch, ${epochOf('$1::bigint')} as after_epoch, ${epochOf('$4::bigint')} as before_epoch,
+      case when (e.event).position > b.base then b.epoch else ${epochOf('(e.event).position')} end as epoch,
+      ${event}, s.transaction_id, e.matches, e.place
+    from bounds b
+    left join lateral (${events}) e on true
+    left join lateral (
+      select m.transaction_id from message_states m where m.message_id = (e.event).message_id limit 1
+    ) s on true`
+}
+
+const walk = {
+  name: 'read_events',
+  text: found(
+    'select event, matches, place from read_log($1, $2, $3, $4, $5, $6, $7, $14, $8, $9, $10, $11, $12, $13)',
+  ),
+}
+const ofMessages = {
+  name: 'read_events_of_messages',
+  text: found(
+    `select event, true as matches, 0::bigint as place
+     from read_log_of($14, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) event`,
+  ),
+}

@@ -1,0 +1,122 @@
+import type { Pool } from 'pg'
+import type { MessageId } from '../../message/message.ts'
+
+/** A record is kept beside the event that accounts for it. */
+export type RecordKey = { readonly messageId: MessageId; readonly version: number }
+
+/** What is known of a record's value without reading it. */
+export type PayloadFacts = RecordKey & {
+  readonly state: 'whole' | 'cut' | 'expunged' | 'absent'
+  /** As it was received, also where it was cut. */
+  readonly bytes: number
+}
+
+/** What a record carried beside its value. */
+export type RecordEnvelope = RecordKey & {
+  readonly key: Buffer | null
+  /** Values are base64. */
+  readonly headers: readonly (readonly [name: string, value: string | null])[]
+  readonly timestampMs: string | null
+}
+
+/** `kind: 'over'`: it did not fit into what the answer may still hold, and was not read. */
+export type Read<Value> = (RecordKey & { kind: 'over' }) | { kind: 'read'; bytes: number; value: Value }
+
+const keys = `unnest($1::bigint[], $2::int[]) with ordinality as i (message_id, version, place)`
+
+const facts = {
+  name: 'read_payload_facts',
+  text: `select r.message_id, r.version, r.payload_bytes as bytes,
+      case when r.payload_state in ('whole', 'cut') and r.payload is null then 'expunged' else r.payload_state end as state
+    from ${keys}
+    cross join lateral (
+      select * from records k where k.message_id = i.message_id and k.version = i.version and k.payload_state <> 'same' limit 1
+    ) r`,
+}
+
+// The sizes are known without reading the bytes, which stand apart (TOAST).
+function bounded(size: string): string {
+  return `(
+      select i.place, r.*, ${size} as size, sum(${size}) over (order by i.place) <= $3 as fits
+      from ${keys}
+      cross join lateral (
+        select * from records k where k.message_id = i.message_id and k.version = i.version limit 1
+      ) r
+    ) r`
+}
+
+const payloads = {
+  name: 'read_payloads',
+  text: `select r.message_id, r.version, r.size, r.fits or ($4 and r.place = 1) as fits,
+      case when r.fits or ($4 and r.place = 1) then r.payload end as payload
+    from ${bounded('coalesce(octet_length(r.payload), 0)::bigint')} order by r.place`,
+}
+
+const envelopes = {
+  name: 'read_envelopes',
+  text: `select r.message_id, r.version, r.size, r.fits or ($4 and r.place = 1) as fits,
+      case when r.fits or ($4 and r.place = 1) then r.key end as key,
+      case when r.fits or ($4 and r.place = 1) then r.headers end as headers,
+      r.timestamp_ms
+    from ${bounded('(coalesce(octet_length(r.key), 0) + coalesce(octet_length(r.headers::text), 0))::bigint')}
+    order by r.place`,
+}
+
+function valuesOf(records: readonly RecordKey[]) {
+  return [records.map((each) => each.messageId), records.map((each) => each.version)]
+}
+
+export async function readPayloadFacts(
+  database: Pick<Pool, 'query'>,
+  records: readonly RecordKey[],
+): Promise<PayloadFacts[]> {
+  const { rows } = await database.query<{
+    message_id: MessageId
+    version: number
+    bytes: number
+    state: PayloadFacts['state']
+  }>({ ...facts, values: valuesOf(records) })
+  return rows.map(({ message_id: messageId, ...row }) => ({ ...row, messageId }))
+}
+
+/**
+ * The values of records, in the order asked, as long as their bytes fit into `bytesMax`.
+ *
+ * @param firstAlways the first is read whatever its size, so that a record of any size can be seen
+ */
+export async function readPayloads(
+  database: Pick<Pool, 'query'>,
+  records: readonly RecordKey[],
+  bytesMax: number,
+  firstAlways: boolean,
+): Promise<Read<RecordKey & { payload: Buffer | null }>[]> {
+  const { rows } = await database.query<Sized & { payload: Buffer | null }>({
+    ...payloads,
+    values: [...valuesOf(records), bytesMax, firstAlways],
+  })
+  return rows.map((row) => {
+    const key = { messageId: row.message_id, version: row.version }
+    if (!row.fits) return { kind: 'over', ...key }
+    return { kind: 'read', bytes: Number(row.size), value: { ...key, payload: row.payload } }
+  })
+}
+
+/** Keys and headers of records, bounded like `readPayloads`. */
+export async function readEnvelopes(
+  database: Pick<Pool, 'query'>,
+  records: readonly RecordKey[],
+  bytesMax: number,
+  firstAlways: boolean,
+): Promise<Read<RecordEnvelope>[]> {
+  const { rows } = await database.query<
+    Sized & { key: Buffer | null; headers: RecordEnvelope['headers'] | null; timestamp_ms: string | null }
+  >({ ...envelopes, values: [...valuesOf(records), bytesMax, firstAlways] })
+  return rows.map((row) => {
+    const key = { messageId: row.message_id, version: row.version }
+    if (!row.fits) return { kind: 'over', ...key }
+    const value = { ...key, key: row.key, headers: row.headers ?? [], timestampMs: row.timestamp_ms }
+    return { kind: 'read', bytes: Number(row.size), value }
+  })
+}
+
+type Sized = { message_id: MessageId; version: number; size: string; fits: boolean }

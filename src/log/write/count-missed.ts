@@ -1,0 +1,14 @@
+import type { Pool } from 'pg'
+import type { Lane } from '../../message/message.ts'
+import type { Lease } from './lease.ts'
+
+/** How many messages a lane should have taken over ten seconds ago, up to a thousand of each status it waits on. */
+export async function countMissed(database: Pool, lane: Lane, lease: Lease): Promise<number> {
+  const { rows } = await database.query<{ missed: number }>({
+    name: 'count_missed',
+    text: `select coalesce(sum(count_missed(status, $2, $3)), 0)::int as missed
+      from unnest(case $1 when 'fresh' then array['pending'] else array['failed', 'processing'] end) as status`,
+    values: [lane, lease.reconnectedAt, lease.graceMs],
+  })
+  return rows[0]?.missed ?? 0
+}

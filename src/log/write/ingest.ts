@@ -1,0 +1,174 @@
+import type { Pool } from 'pg'
+import type { MessageId, TransactionId } from '../../message/message.ts'
+import { booleanArray, byteaArray, int4Array, int8Array, textArray } from './binary-array.ts'
+import type { Claim } from './claim.ts'
+
+/** One Kafka record, read as far as it can be. */
+export type DecodedRecord = {
+  offset: bigint
+  /** The record's own timestamp, or null where the producer gave none. */
+  timestampMs: bigint | null
+  key: Buffer | null
+  /** JSON text of [[name, base64 | null], …]; null if there are none. */
+  headers: string | null
+  traceparent: string | null
+  /** The value's bytes, the first 64 KiB where it was cut, null where it was null. */
+  payload: Buffer | null
+  payloadState: 'whole' | 'cut' | 'absent'
+  /** The size of the value as received. */
+  payloadBytes: number
+  /** SHA-256 of the whole value as received; of no bytes for null. */
+  sha256: Buffer
+  /** Whether PostgreSQL's json type can show the value: UTF-8 JSON no deeper than 1,000. */
+  isJson: boolean
+  /** The identity, or the record's own id for a rejected one. */
+  transactionId: string
+  /** Why the record is rejected; null for a message. */
+  rejection: string | null
+}
+
+/** A part of a partition, [from, next): every offset in it is a record or lies in a hole. */
+export type Slice = {
+  topic: string
+  partition: number
+  incarnation: number
+  from: bigint
+  next: bigint
+  records: readonly DecodedRecord[]
+  holes: readonly { from: bigint; next: bigint }[]
+}
+
+/** What a record became; `skipped` lies below the stored next offset and was accounted for before. */
+export type RecordResult = 'received' | 'duplicate' | 'conflict' | 'rejected' | 'skipped'
+
+export type IngestAnswer =
+  /** `claims`: messages whose first attempt was started in the same transaction. */
+  | { kind: 'stored'; nextOffset: bigint; results: RecordResult[]; claims: Claim[] }
+  /** The slice starts above the stored next offset; nothing was stored. */
+  | { kind: 'ahead'; nextOffset: bigint }
+  | { kind: 'stopped'; reason: string; nextOffset: bigint }
+  /** A later incarnation of the partition has begun; nothing was stored. */
+  | { kind: 'ended'; nextOffset: bigint }
+
+const statement = {
+  name: 'ingest',
+  text: `select answer, next_offset, reason, results, message_ids, claimed, lease_ends_at
+    from ingest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)`,
+}
+
+const resultsByLetter: Record<string, RecordResult> = {
+  r: 'received',
+  d: 'duplicate',
+  c: 'conflict',
+  x: 'rejected',
+  s: 'skipped',
+}
+
+/**
+ * Stores one slice in one transaction and one round trip, and starts the first attempt of up to `room` of its messages.
+ *
+ * @param actor who the record events name
+ * @param lane who the started attempts name
+ * @throws what pg throws when the database failed: the transaction may have been committed all the same, if it was lost
+ */
+export async function ingest(
+  database: Pool,
+  slice: Slice,
+  actor: string,
+  lane: string,
+  room: number,
+  leaseMs: number,
+): Promise<IngestAnswer> {
+  const { rows } = await database.query<IngestRow>({
+    ...statement,
+    values: [
+      slice.topic,
+      slice.partition,
+      slice.incarnation,
+      slice.from,
+      slice.next,
+      actor,
+      room,
+      lane,
+      leaseMs,
+      ...encodeRecords(slice.records),
+      int8Array(slice.holes.map((hole) => hole.from)),
+      int8Array(slice.holes.map((hole) => hole.next)),
+    ],
+  })
+  const row = rows[0]
+  if (row === undefined) throw new Error('ingest() answered no row')
+  const nextOffset = BigInt(row.next_offset)
+  switch (row.answer) {
+    case 'ahead':
+      return { kind: 'ahead', nextOffset }
+    case 'ended':
+      return { kind: 'ended', nextOffset }
+    case 'stopped':
+      return { kind: 'stopped', reason: row.reason ?? 'no reason given', nextOffset }
+    case 'stored':
+      return { kind: 'stored', nextOffset, ...readResults(row, slice.records) }
+  }
+}
+
+type IngestRow = {
+  answer: 'stored' | 'ahead' | 'stopped' | 'ended'
+  next_offset: string
+  reason: string | null
+  results: string | null
+  message_ids: string[] | null
+  claimed: number | null
+  lease_ends_at: string | null
+}
+
+function encodeRecords(records: readonly DecodedRecord[]): Buffer[] {
+  return [
+    int8Array(records.map((record) => record.offset)),
+    textArray(records.map((record) => record.transactionId)),
+    textArray(records.map((record) => record.rejection)),
+    byteaArray(records.map((record) => record.sha256)),
+    byteaArray(records.map((record) => record.payload)),
+    textArray(records.map((record) => record.payloadState)),
+    int4Array(records.map((record) => record.payloadBytes)),
+    booleanArray(records.map((record) => record.isJson)),
+    byteaArray(records.map((record) => record.key)),
+    textArray(records.map((record) => record.headers)),
+    textArray(records.map((record) => record.traceparent)),
+    int8Array(records.map((record) => record.timestampMs)),
+  ]
+}
+
+function readResults(
+  row: IngestRow,
+  records: readonly DecodedRecord[],
+): { results: RecordResult[]; claims: Claim[] } {
+  const letters = row.results ?? ''
+  const results: RecordResult[] = []
+  const claims: Claim[] = []
+  const claimed = row.claimed ?? 0
+  const leaseEndsAt = BigInt(row.lease_ends_at ?? 0)
+  records.forEach((record, at) => {
+    const result = resultsByLetter[letters.charAt(at)]
+    if (result === undefined) throw new Error(`ingest() answered ${letters} for ${records.length} records`)
+    results.push(result)
+    const messageId = row.message_ids?.[at]
+    if (result === 'received' && claims.length < claimed && messageId !== undefined) {
+      claims.push(firstAttempt(messageId as MessageId, record, leaseEndsAt))
+    }
+  })
+  return { results, claims }
+}
+
+function firstAttempt(messageId: MessageId, record: DecodedRecord, leaseEndsAt: bigint): Claim {
+  if (record.payload === null) throw new Error(`message ${messageId} was received without a payload`)
+  return {
+    messageId,
+    transactionId: record.transactionId as TransactionId,
+    attempt: 1,
+    leaseEndsAt,
+    retries: 0,
+    payload: record.payload,
+    traceparent: record.traceparent,
+    ageMs: 0,
+  }
+}

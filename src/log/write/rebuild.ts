@@ -1,0 +1,110 @@
+import type { Pool } from 'pg'
+import { rfc3339 } from '../read/rfc3339.ts'
+import { foldCounts } from './fold-counts.ts'
+
+/** Where the projection said otherwise than the log. */
+export type Difference =
+  | { kind: 'column'; messageId: string; transactionId: string; column: string; was: string; is: string }
+  /** The message had no state, or a state without an event in the log; `status` is the one it has or had. */
+  | { kind: 'missing' | 'surplus'; messageId: string; transactionId: string; status: string }
+  | { kind: 'inbox'; messageId: string; transactionId: string }
+  /** The inbox names another message or other bytes for the identity: what the log contradicts cannot be repaired. */
+  | { kind: 'contradiction'; messageId: string; transactionId: string; was: string; is: string }
+  | { kind: 'count'; status: string; was: string; is: string }
+  /** `minute` in RFC 3339; null for a measure that stands for now. */
+  | { kind: 'rollup'; minute: string | null; measure: string; bucket: number; was: string; is: string }
+  | { kind: 'failures'; minute: string; pattern: string; was: string; is: string }
+  | { kind: 'partition'; topic: string; partition: number; was: string; is: string }
+
+// A chunk is a transaction: small enough that nobody waits long for the rows that it repairs.
+const messagesMax = 1_000
+
+/**
+ * Recomputes the projection from the log and repairs it, in chunks, while the service runs: states, inbox, counts by
+ * status, rollups. Yields what differed, each difference after its repair is committed.
+ */
+export async function* rebuild(database: Pick<Pool, 'query'>): AsyncGenerator<Difference> {
+  yield* rebuildStates(database)
+  yield* rebuildInbox(database)
+  // Last, because they count the states.
+  yield* rebuildCounts(database)
+  yield* rebuildRollups(database)
+}
+
+type Named = { message_id: string; transaction_id: string; was: string | null; became: string | null }
+type Reached = { message_id: null; reached: string | null }
+
+async function* rebuildStates(database: Pick<Pool, 'query'>): AsyncGenerator<Difference> {
+  for (let above: string | null = '-1'; above !== null;) {
+    const { rows }: { rows: ((Named & { field: string | null }) | Reached)[] } = await database.query(
+      'select message_id, transaction_id, field, was, became, reached from rebuild_states($1, $2)',
+      [above, messagesMax],
+    )
+    above = null
+    for (const row of rows) {
+      if (row.message_id === null) above = row.reached
+      else yield readState(row)
+    }
+  }
+}
+
+function readState(row: Named & { field: string | null }): Difference {
+  const message = { messageId: row.message_id, transactionId: row.transaction_id }
+  if (row.field !== null) {
+    return { kind: 'column', ...message, column: row.field, was: row.was ?? 'null', is: row.became ?? 'null' }
+  }
+  if (row.was === null) return { kind: 'missing', ...message, status: row.became ?? 'null' }
+  return { kind: 'surplus', ...message, status: row.was }
+}
+
+async function* rebuildInbox(database: Pick<Pool, 'query'>): AsyncGenerator<Difference> {
+  for (let above: string | null = '-1'; above !== null;) {
+    const { rows }: { rows: (Named | Reached)[] } = await database.query(
+      'select message_id, transaction_id, was, became, reached from rebuild_inbox($1, $2)',
+      [above, messagesMax],
+    )
+    above = null
+    for (const row of rows) {
+      if (row.message_id === null) above = row.reached
+      else yield readInbox(row)
+    }
+  }
+}
+
+function readInbox(row: Named): Difference {
+  const message = { messageId: row.message_id, transactionId: row.transaction_id }
+  if (row.was === null) return { kind: 'inbox', ...message }
+  return { kind: 'contradiction', ...message, was: row.was, is: row.became ?? 'null' }
+}
+
+async function* rebuildCounts(database: Pick<Pool, 'query'>): AsyncGenerator<Difference> {
+  const { rows } = await database.query<{ status: string; was: string; became: string }>(
+    'select status, was, became from rebuild_counts()',
+  )
+  for (const row of rows) yield { kind: 'count', status: row.status, was: row.was, is: row.became }
+}
+
+async function* rebuildRollups(database: Pick<Pool, 'query'>): AsyncGenerator<Difference> {
+  // By itself, so that its transaction is over before the long ones that read the log.
+  await foldCounts(database)
+  const minute = rfc3339('minute')
+  const rollups = await database.query<Rollup>(
+    `select case when minute <> '-infinity' then ${minute} end as minute, measure, bucket, was, became from rebuild_rollups()`,
+  )
+  for (const { minute, measure, bucket, was, became } of rollups.rows)
+    yield { kind: 'rollup', minute, measure, bucket, was, is: became }
+  const failures = await database.query<Failures>(
+    `select ${minute} as minute, pattern, was, became from rebuild_failures()`,
+  )
+  for (const { minute, pattern, was, became } of failures.rows)
+    yield { kind: 'failures', minute, pattern, was, is: became }
+  const partitions = await database.query<PartitionFold>(
+    'select topic, partition, was, became from rebuild_partitions()',
+  )
+  for (const { topic, partition, was, became } of partitions.rows)
+    yield { kind: 'partition', topic, partition, was, is: became }
+}
+
+type Rollup = { minute: string | null; measure: string; bucket: number; was: string; became: string }
+type Failures = { minute: string; pattern: string; was: string; became: string }
+type PartitionFold = { topic: string; partition: number; was: string; became: string }

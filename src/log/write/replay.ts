@@ -1,0 +1,71 @@
+import type { Pool } from 'pg'
+import type { Status } from '../../message/message.ts'
+
+export type ReplayRequest = {
+  /** The operator who asks, and why; both stand in the log for ever. */
+  actor: string
+  reason: string
+  /** What the caller calls this request, so that a second one of the same name is answered and not done again. */
+  requestKey: string | null
+}
+
+export type ReplayAnswer =
+  /** `repeated`: the same request was accepted before. `version`: of the replayed event. */
+  | { kind: 'replayed' | 'repeated'; version: number; status: Status }
+  /** This operator's request of this name was accepted with another reason. */
+  | { kind: 'key_reused' }
+  | { kind: 'not_replayable'; status: Status }
+  | { kind: 'unknown' }
+
+/**
+ * Opens dead letters again: each is pending, due now, with no retries counted. One answer for each id, in order; of several
+ * requests for one message at once one is accepted. All in one transaction, and each for itself.
+ *
+ * @throws what pg throws when the database failed: the replays may have been committed all the same
+ */
+export async function replayMany(
+  database: Pick<Pool, 'query'>,
+  transactionIds: readonly string[],
+  request: ReplayRequest,
+): Promise<ReplayAnswer[]> {
+  // PostgreSQL's text holds no NUL and no half of a surrogate pair, and so no such id.
+  const known = transactionIds.map((id) => !/[\0\p{Cs}]/u.test(id))
+  const { rows } = await database.query<ReplayRow>({
+    name: 'replay',
+    text: 'select answer, version, status from replay($1, $2, $3, $4) order by place',
+    values: [transactionIds.filter((_, at) => known[at]), request.actor, request.reason, request.requestKey],
+  })
+  const answers = rows.map(readAnswer).values()
+  return known.map((isKnown) => {
+    const answer = isKnown ? answers.next().value : { kind: 'unknown' as const }
+    if (answer === undefined) throw new Error('replay() answers a row for each id')
+    return answer
+  })
+}
+
+/** Opens one dead letter again, as `replayMany` does. */
+export async function replay(
+  database: Pick<Pool, 'query'>,
+  { transactionId, ...request }: ReplayRequest & { transactionId: string },
+): Promise<ReplayAnswer> {
+  const [answer] = await replayMany(database, [transactionId], request)
+  if (answer === undefined) throw new Error('one id has one answer')
+  return answer
+}
+
+function readAnswer(row: ReplayRow): ReplayAnswer {
+  switch (row.answer) {
+    case 'replayed':
+    case 'repeated':
+      return { kind: row.answer, version: row.version, status: row.status }
+    case 'not_replayable':
+      return { kind: row.answer, status: row.status }
+    case 'key_reused':
+    case 'unknown':
+      return { kind: row.answer }
+  }
+}
+
+type ReplayRow =
+  | { answer: 'replayed' | 'repeated' | 'key_reused' | 'not_replayable'; version: number; status: Status }
+  | { answer: 'unknown'; version: null; status: null }

@@ -1,0 +1,61 @@
+import type { Pool } from 'pg'
+import type { Decision } from '../../message/decide.ts'
+import type { Outcome } from '../../message/outcome.ts'
+import { int4Array, int8Array, textArray, timestamptzArray } from './binary-array.ts'
+import type { AttemptName } from './claim.ts'
+import { cleanText } from './clean-text.ts'
+
+/** The end of one attempt: what came back, and what is to follow. */
+export type Settlement = AttemptName & {
+  outcome: Outcome
+  durationMs: number
+  decision: Decision
+}
+
+/**
+ * What the log made of a settlement. `already`: the same outcome stood there, as after a COMMIT whose answer was lost.
+ * `late`: the attempt had ended otherwise; recorded as observed. `stray`: the log knows no such attempt, and nothing was recorded.
+ */
+export type SettleAnswer = 'appended' | 'already' | 'late' | 'stray'
+
+const statement = {
+  name: 'settle',
+  text: 'select settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) as answers',
+}
+
+/**
+ * Appends the outcomes of attempts held by `actor`, each with its own answer, in one transaction.
+ *
+ * @throws what pg throws; the batch may have been committed all the same if the connection was lost, and may be sent again
+ */
+export async function settle(
+  database: Pool,
+  actor: string,
+  settlements: readonly Settlement[],
+): Promise<SettleAnswer[]> {
+  const { rows } = await database.query<{ answers: SettleAnswer[] }>({
+    ...statement,
+    values: [
+      actor,
+      int8Array(settlements.map((each) => BigInt(each.messageId))),
+      textArray(settlements.map((each) => each.transactionId)),
+      int4Array(settlements.map((each) => each.attempt)),
+      timestamptzArray(settlements.map((each) => each.leaseEndsAt)),
+      textArray(settlements.map((each) => each.outcome.kind)),
+      int4Array(settlements.map((each) => ('statusCode' in each.outcome ? each.outcome.statusCode : null))),
+      int4Array(settlements.map((each) => Math.round(each.durationMs))),
+      textArray(
+        settlements.map((each) => ('reason' in each.outcome ? cleanText(each.outcome.reason) : null)),
+      ),
+      int8Array(settlements.map((each) => delayOf(each.decision))),
+    ],
+  })
+  const answers = rows[0]?.answers
+  if (answers?.length !== settlements.length) throw new Error('settle() did not answer each settlement')
+  return answers
+}
+
+/** Milliseconds to the retry; null means that no attempt follows. */
+export function delayOf(decision: Decision): bigint | null {
+  return decision.then === 'retry' ? BigInt(decision.delayMs) : null
+}

@@ -1,0 +1,91 @@
+import t from 'tap'
+import type { Pool } from 'pg'
+import {
+  countRecords,
+  createClient,
+  createTopic,
+  findUnaccounted,
+  names,
+  produce,
+  startConsumer,
+  type TestConsumer,
+  type TestTopic,
+} from '../ingest/harness.ts'
+import { database } from '../support/database.ts'
+import { startKafka } from '../support/kafka.ts'
+import { until } from '../support/until.ts'
+
+const brokers = await startKafka(t)
+// What README promises.
+const withinMs = 30_000
+
+t.test('partitions that are added while it runs are read, shown, and have a lag', async (t) => {
+  const { pool } = await database(t)
+  const topic = await createTopic(t, brokers, 2)
+  await produce(topic, 0, names('before', 5))
+  const consumer = startConsumer(t, topic, pool)
+  await stored(pool, topic, 5)
+  await grow(topic, 5)
+  await fill(topic, [3, 4])
+  await stored(pool, topic, 25)
+
+  t.strictSame(consumer.health().assigned, [0, 1, 2, 3, 4])
+  const isWhole = async () => (await readLags(consumer)).join() === '0,0,0,0,0'
+  await until('each partition to have a lag', isWhole, withinMs)
+  t.strictSame(consumer.health().unread, [])
+  t.strictSame(await findUnaccounted(pool, topic.topic), [])
+})
+
+t.test('they are shared by all members of the group, whoever leads it', async (t) => {
+  const { pool } = await database(t)
+  const topic = await createTopic(t, brokers, 1)
+  const members = [0, 1, 2].map(() => startConsumer(t, topic, pool))
+  const heldByAll = (count: number) => async () => {
+    const held = members.flatMap((member) => member.health().assigned)
+    return new Set(held).size === count && held.length === count
+  }
+  await until('the one partition to be dealt', heldByAll(1))
+  await grow(topic, 6)
+  await fill(topic, [1, 2, 3, 4, 5])
+  await stored(pool, topic, 50)
+  await until('all of them to be dealt', heldByAll(6), withinMs)
+  t.strictSame(
+    members.map((member) => member.health().assigned.length),
+    [2, 2, 2],
+  )
+  t.strictSame(await findUnaccounted(pool, topic.topic), [])
+})
+
+async function grow({ admin, topic }: TestTopic, count: number): Promise<void> {
+  await admin.createPartitions({ topicPartitions: [{ topic, count }] })
+  // The brokers know of them a moment later.
+  await until('the new ones to be known', async () => {
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+    const leaders = topics.flatMap((each) => each.partitions.map(({ leader }) => leader))
+    return leaders.length === count && leaders.every((leader) => leader >= 0)
+  })
+}
+
+/** With a producer of its own: the topic's does not know the new partitions yet. */
+async function fill({ brokers, topic }: TestTopic, partitions: readonly number[]): Promise<void> {
+  const producer = createClient(brokers).producer()
+  await producer.connect()
+  try {
+    for (const partition of partitions)
+      await produce({ producer, topic }, partition, names(`${topic}-${partition}`, 10))
+  } finally {
+    await producer.disconnect()
+  }
+}
+
+function stored(pool: Pool, { topic }: TestTopic, count: number): Promise<void> {
+  return until(`${count} records`, async () => (await countRecords(pool, topic)) === count, withinMs)
+}
+
+/** By partition. */
+async function readLags({ metrics }: TestConsumer): Promise<number[]> {
+  const { values } = await metrics.consumerLag.get()
+  return values
+    .toSorted((one, other) => Number(one.labels.partition) - Number(other.labels.partition))
+    .map(({ value }) => value)
+}

@@ -1,0 +1,216 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { countByStatus } from '../../../src/log/read/count-by-status.ts'
+import { abandon, findExpired } from '../../../src/log/write/abandon.ts'
+import type { DecodedRecord } from '../../../src/log/write/ingest.ts'
+import { rebuild } from '../../../src/log/write/rebuild.ts'
+import { replay } from '../../../src/log/write/replay.ts'
+import type { Decision } from '../../../src/message/decide.ts'
+import type { MessageId } from '../../../src/message/message.ts'
+import type { Outcome } from '../../../src/message/outcome.ts'
+import { database } from '../../support/database.ts'
+import { fold, type LoggedEvent } from '../fold.ts'
+import {
+  accepted,
+  deadLetter,
+  lookOnce,
+  newName,
+  noGrace,
+  record,
+  refused,
+  rejectedRecord,
+  retryAtOnce,
+  settle,
+  settlement,
+  store,
+  unavailable,
+  unknown,
+} from '../support.ts'
+
+const { pool } = await database(t)
+
+// A lease that has ended when it begins, so that any open attempt may be abandoned at any time.
+const ended = { ...noGrace, leaseMs: 0 }
+const outcomes: Outcome[] = [accepted, unavailable, refused, unknown]
+
+type Attempt = { messageId: MessageId; attempt: number; actor: string }
+
+/** One run's messages and the attempts it knows of, open or long gone: what a real service could still report. */
+type World = { names: string[]; attempts: Attempt[]; partition: number; offset: number }
+
+let partitions = 5_000
+
+const pick = <T>(values: readonly T[], at: number): T | undefined => values[at % values.length]
+
+const instance = fc.constantFrom('instance-1', 'instance-2')
+const bring = fc.record({
+  act: fc.constant('bring' as const),
+  records: fc.array(
+    fc.record({ kind: fc.constantFrom('new', 'new', 'known', 'conflict', 'rejected'), which: fc.nat(100) }),
+    { minLength: 1, maxLength: 6 },
+  ),
+  room: fc.nat(4),
+  instance,
+})
+const lookFor = fc.record({
+  act: fc.constant('look' as const),
+  lane: fc.constantFrom('fresh' as const, 'retry' as const),
+  instance,
+  room: fc.integer({ min: 1, max: 4 }),
+})
+const report = fc.record({
+  act: fc.constant('report' as const),
+  which: fc.nat(100),
+  outcome: fc.constantFrom(...outcomes),
+  isLast: fc.boolean(),
+})
+const takeOver = fc.record({
+  act: fc.constant('takeOver' as const),
+  instance,
+  rowsMax: fc.integer({ min: 1, max: 3 }),
+  isLast: fc.boolean(),
+})
+const reopen = fc.record({
+  act: fc.constant('replay' as const),
+  which: fc.nat(100),
+  requestKey: fc.option(fc.constantFrom('k1', 'k2')),
+})
+
+const operations = fc.array(
+  fc.oneof(
+    { arbitrary: bring, weight: 4 },
+    { arbitrary: lookFor, weight: 3 },
+    { arbitrary: report, weight: 6 },
+    { arbitrary: takeOver, weight: 2 },
+    { arbitrary: reopen, weight: 1 },
+  ),
+  { minLength: 20, maxLength: 60 },
+)
+
+type Operation = typeof operations extends fc.Arbitrary<(infer Each)[]> ? Each : never
+
+async function perform(world: World, operation: Operation): Promise<void> {
+  switch (operation.act) {
+    case 'bring': {
+      const { room, records } = operation
+      const lane = `${operation.instance}/fresh`
+      const decoded = records.map(({ kind, which }) => newRecord(world, kind, which))
+      const { claims } = await store(pool, decoded, { room, lane, partition: world.partition, leaseMs: 0 })
+      for (const claim of claims) world.attempts.push({ ...claim, actor: lane })
+      return
+    }
+    case 'look': {
+      const as = `${operation.instance}/${operation.lane}`
+      const { claims } = await lookOnce(pool, operation.lane, { as, room: operation.room, lease: ended })
+      for (const claim of claims) world.attempts.push({ ...claim, actor: as })
+      return
+    }
+    case 'report': {
+      const attempt = pick(world.attempts, operation.which)
+      if (attempt === undefined) return
+      const { outcome } = operation
+      const decision = decideOn(outcome, operation.isLast)
+      await settle(pool, attempt.actor, [settlement(attempt.messageId, attempt.attempt, outcome, decision)])
+      return
+    }
+    case 'takeOver': {
+      const found = await findExpired(pool, ended, '-infinity', operation.rowsMax)
+      const decision = operation.isLast ? deadLetter : retryAtOnce
+      const abandonments = found.map((expired) => ({ expired, decision }))
+      await abandon(pool, `${operation.instance}/retry`, abandonments, ended)
+      return
+    }
+    case 'replay': {
+      const transactionId = pick(world.names, operation.which)
+      if (transactionId === undefined) return
+      const { requestKey } = operation
+      await replay(pool, { transactionId, actor: 'alice', reason: 'why', requestKey })
+    }
+  }
+}
+
+function newRecord(world: World, kind: string, which: number): DecodedRecord {
+  const offset = world.offset++
+  if (kind === 'rejected') return rejectedRecord(offset, 'x', world.partition)
+  const known = pick(world.names, which)
+  if (kind !== 'new' && known !== undefined) {
+    return record(offset, known, { bytes: kind === 'known' ? 'first' : 'other' })
+  }
+  const name = newName()
+  world.names.push(name)
+  return record(offset, name)
+}
+
+function decideOn(outcome: Outcome, isLast: boolean): Decision {
+  if (outcome.kind === 'accepted') return { then: 'success' }
+  return outcome.kind === 'refused' || isLast ? deadLetter : retryAtOnce
+}
+
+const times = (columns: string[]): string => columns.map((column) => `${column}::text`).join(', ')
+
+async function readLog(): Promise<Map<string, LoggedEvent[]>> {
+  const { rows } = await pool.query<LoggedEvent>(
+    `select message_id, version, type, actor, status, retry_count, attempt, outcome, reason, position, transaction_id,
+       ${times(['due_at', 'recorded_at'])}
+     from message_events order by message_id, version`,
+  )
+  const log = new Map<string, LoggedEvent[]>()
+  for (const event of rows) log.set(event.message_id, [...(log.get(event.message_id) ?? []), event])
+  return log
+}
+
+async function readStates(): Promise<Map<string, unknown>> {
+  const { rows } = await pool.query<{ message_id: string }>(
+    `select message_id, transaction_id, version, status, retry_count, attempts, claimed_by, error_message, outcome_unknown,
+       position, ${times(['due_at', 'created_at', 'updated_at', 'recorded_at'])}
+     from message_states`,
+  )
+  return new Map(rows.map((row) => [row.message_id, row]))
+}
+
+t.test(
+  'after any legal operations the projection is the fold of the log, and so are the counts',
+  async (t) => {
+    await fc.assert(
+      fc.asyncProperty(operations, async (run) => {
+        const world: World = { names: [], attempts: [], partition: ++partitions, offset: 0 }
+        for (const operation of run) await perform(world, operation)
+        const [log, states] = [await readLog(), await readStates()]
+        t.equal(states.size, log.size)
+        const counts = { pending: 0, processing: 0, success: 0, failed: 0, dead_letter: 0 }
+        for (const [messageId, events] of log) {
+          const state = fold(events)
+          counts[state.status as keyof typeof counts]++
+          t.same(states.get(messageId), state)
+        }
+        t.strictSame(await countByStatus(pool), counts)
+      }),
+      { numRuns: 20, endOnFailure: true },
+    )
+  },
+)
+
+t.test('every attempt of the runs ended at most once, and the next started only after that', async (t) => {
+  const open = new Set<string>()
+  for (const events of (await readLog()).values()) {
+    let attempt: number | null = null
+    for (const event of events) {
+      if (event.type === 'attempt_started') {
+        t.equal(attempt, null)
+        attempt = event.attempt
+      } else if (['succeeded', 'attempt_failed', 'attempt_abandoned'].includes(event.type)) {
+        t.equal(event.attempt, attempt)
+        attempt = null
+      }
+    }
+    if (attempt !== null) open.add(events[0]!.message_id)
+  }
+  const { rows } = await pool.query<{ message_id: string }>(
+    `select message_id from message_states where status = 'processing'`,
+  )
+  t.strictSame(new Set(rows.map((row) => row.message_id)), open)
+})
+
+t.test('a rebuild finds that nothing differs after the runs', async (t) => {
+  for await (const difference of rebuild(pool)) t.fail('a difference', { difference })
+})
