@@ -143,7 +143,7 @@ t.test('every part of src/ is in the import table', async (t) => {
   )
 })
 
-t.test('the parts import each other only as style.md says', async (t) => {
+t.test('the parts import each other only as the table says', async (t) => {
   t.strictSame(internal.map(judge).filter(Boolean), [])
 })
 
