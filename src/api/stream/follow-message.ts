@@ -1,10 +1,11 @@
-import type { GraphQLError } from 'graphql'
 import type { LogCursor } from '../../log/read/log-cursor.ts'
 import type { MessageRow } from '../../log/read/message-row.ts'
 import type { Delivery } from './delivery.ts'
 import { Rest } from './rest.ts'
 import { selectEvents } from './select-events.ts'
-import type { Sink, Tail } from './tail.ts'
+import type { Sink } from './sink.ts'
+import type { SubscriptionEnded } from './subscription-ended.ts'
+import type { Tail } from './tail.ts'
 
 /** A message as it was at one look. Those who looked together get the same object, and so the same answer. */
 export type MessageState = { readonly message: MessageRow | null }
@@ -53,7 +54,7 @@ export async function* followMessage(
 /** The highest version that the tail has seen of one message. */
 class Changes implements Sink {
   readonly #rest = new Rest()
-  #failure: GraphQLError | null = null
+  #failure: SubscriptionEnded | null = null
   readonly movedAt = 0
   version = 0
 
@@ -64,7 +65,7 @@ class Changes implements Sink {
     return false
   }
 
-  fail(failure: GraphQLError): void {
+  fail(failure: SubscriptionEnded): void {
     this.#failure = failure
     this.#rest.end()
   }

@@ -1,8 +1,7 @@
-import type { GraphQLError } from 'graphql'
 import { compareCursors, type LogCursor } from '../../log/read/log-cursor.ts'
-import { refuse } from '../graphql/errors.ts'
 import type { Delivery } from './delivery.ts'
-import type { Sink } from './tail.ts'
+import type { Sink } from './sink.ts'
+import { SubscriptionEnded } from './subscription-ended.ts'
 
 // Several pages of the tail, and more than it keeps for those who join.
 const deliveriesMax = 2_500
@@ -21,7 +20,7 @@ export class Outlet implements Sink {
   #first = 0
   #bytes = 0
   #movedAt = 0
-  #failure: GraphQLError | null = null
+  #failure: SubscriptionEnded | null = null
   #endWait: (() => void) | null = null
   readonly #onIdle: (outlet: Outlet) => void
 
@@ -68,7 +67,7 @@ export class Outlet implements Sink {
     if (!this.isEmpty && now - this.#movedAt > untakenMsMax) this.#cutSlow()
   }
 
-  fail(failure: GraphQLError): void {
+  fail(failure: SubscriptionEnded): void {
     if (this.#failure !== null) return
     this.#failure = failure
     this.#waiting = []
@@ -79,7 +78,7 @@ export class Outlet implements Sink {
 
   /**
    * The next delivery, or null if none waits.
-   * @throws GraphQLError once the subscriber was cut off
+   * @throws SubscriptionEnded once the subscriber was cut off
    */
   take(): Delivery | null {
     if (this.#failure !== null) throw this.#failure
@@ -111,11 +110,6 @@ export class Outlet implements Sink {
   }
 
   #cutSlow(): void {
-    this.fail(
-      refuse(
-        'SLOW_CONSUMER',
-        'Events come faster than this subscriber takes them: subscribe again after its last cursor, or with a filter.',
-      ),
-    )
+    this.fail(new SubscriptionEnded({ kind: 'slow' }))
   }
 }

@@ -1,4 +1,3 @@
-import { GraphQLError } from 'graphql'
 import { compareCursors, type LogCursor } from '../../log/read/log-cursor.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import { reasonOf } from '../../runtime/reason-of.ts'
@@ -8,22 +7,11 @@ import { Outlet } from './outlet.ts'
 import type { Page, ReadPage } from './read-page.ts'
 import { Rest } from './rest.ts'
 import type { Selection } from './select-events.ts'
+import type { Sink } from './sink.ts'
+import { SubscriptionEnded } from './subscription-ended.ts'
 
 /** Has a function called whenever events may have been appended; answers how to stop that. */
 export type OnEvents = (wake: () => void) => () => void
-
-/** Where the tail puts what a subscriber is to get; `Outlet` is one. */
-export type Sink = {
-  /** When the subscriber last took something; `performance.now()`. */
-  readonly movedAt: number
-  /** Says whether there was anything for the subscriber. */
-  push(deliveries: readonly Delivery[]): boolean
-  /** Ends the subscription with an error, in place of all that waits. */
-  fail(failure: GraphQLError): void
-  /** Called when the tail has caught up, whether or not there was anything for the subscriber. */
-  stir(): void
-  checkStall(now: number): void
-}
 
 type Group = { readonly matches: Selection['matches']; readonly sinks: Set<Sink> }
 
@@ -119,7 +107,7 @@ export class Tail {
   }
 
   /** Ends every subscription with the error. */
-  failAll(failure: GraphQLError): void {
+  failAll(failure: SubscriptionEnded): void {
     for (const { sinks } of this.#groups.values()) for (const sink of sinks) sink.fail(failure)
   }
 
@@ -171,7 +159,7 @@ export class Tail {
     } catch (error) {
       this.#logger.warn({ reason: reasonOf(error) }, 'tail failed')
       // The log is another than the one that was tailed: there is nothing to go on from.
-      if (error instanceof GraphQLError) this.failAll(error)
+      if (error instanceof SubscriptionEnded) this.failAll(error)
       return retryMs
     }
   }
