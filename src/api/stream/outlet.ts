@@ -1,4 +1,5 @@
 import { compareCursors, type LogCursor } from '../../log/read/log-cursor.ts'
+import { Latch } from '../../runtime/latch.ts'
 import type { Delivery } from './delivery.ts'
 import type { Sink } from './sink.ts'
 import { SubscriptionEnded } from './subscription-ended.ts'
@@ -21,7 +22,7 @@ export class Outlet implements Sink {
   #bytes = 0
   #movedAt = 0
   #failure: SubscriptionEnded | null = null
-  #endWait: (() => void) | null = null
+  readonly #stirred = new Latch()
   readonly #onIdle: (outlet: Outlet) => void
 
   /** @param onIdle called when the subscriber has dealt with all that it got, and comes for more */
@@ -54,12 +55,12 @@ export class Outlet implements Sink {
     }
     if (this.#waiting.length === before) return false
     if (this.#waiting.length - this.#first > deliveriesMax || this.#bytes > bytesMax) this.#cutSlow()
-    else this.#endWait?.()
+    else this.#stirred.open()
     return true
   }
 
   stir(): void {
-    this.#endWait?.()
+    this.#stirred.open()
   }
 
   /** Cuts the subscriber off if what it is to get next has waited for too long. */
@@ -73,7 +74,7 @@ export class Outlet implements Sink {
     this.#waiting = []
     this.#first = 0
     this.#bytes = 0
-    this.#endWait?.()
+    this.#stirred.open()
   }
 
   /**
@@ -98,15 +99,8 @@ export class Outlet implements Sink {
   async wait(signal: AbortSignal, msMax: number | null): Promise<void> {
     if (!this.isEmpty || this.#failure !== null || signal.aborted) return
     this.#onIdle(this)
-    let timer: NodeJS.Timeout | undefined
-    await new Promise<void>((resolve) => {
-      this.#endWait = resolve
-      signal.addEventListener('abort', this.#endWait)
-      if (msMax !== null) timer = setTimeout(resolve, msMax)
-    })
-    clearTimeout(timer)
-    if (this.#endWait !== null) signal.removeEventListener('abort', this.#endWait)
-    this.#endWait = null
+    this.#stirred.close()
+    await this.#stirred.opened(signal, msMax)
   }
 
   #cutSlow(): void {
