@@ -6,6 +6,7 @@ import { keepStray } from '../log/write/keep-stray.ts'
 import { settle, type SettleAnswer, type Settlement } from '../log/write/settle.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
+import { retryDelayMs } from '../runtime/retry-delay.ts'
 import { wait } from '../runtime/wait.ts'
 
 export type Finished = Settlement & { claim: Claim }
@@ -18,8 +19,7 @@ const lingerMs = 1
 // PostgreSQL as much as 25 outcomes do.
 const runsMax = 2
 const besideMin = 150
-const pauseFirstMs = 100
-const pauseMaxMs = 2_000
+const pause = { firstMs: 100, maxMs: 2_000 }
 // How often it is asked whether messages that an operator's session has locked are free again.
 const lockedEveryMs = 1_000
 // How often outcomes that the log does not take are tried again, and how many at once: somebody has to mend the log first, and each
@@ -152,7 +152,7 @@ export class Settler {
   }
 
   async #store(batch: Finished[]): Promise<void> {
-    for (let pauseMs = pauseFirstMs; ; pauseMs = Math.min(2 * pauseMs, pauseMaxMs)) {
+    for (let failures = 1; ; failures++) {
       const stored = await this.#tryOnce(batch)
       if (stored === 'locked' && (await this.#setAsideLocked(batch))) return
       if (typeof stored !== 'string') {
@@ -160,7 +160,7 @@ export class Settler {
         else this.#onSettled(batch, stored)
         return
       }
-      if (!(await wait(pauseMs, this.#stopped.signal))) {
+      if (!(await wait(retryDelayMs(failures, pause), this.#stopped.signal))) {
         this.#finished.unshift(...batch)
         return
       }
