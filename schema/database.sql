@@ -340,7 +340,7 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.records
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.server_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 -- enabled: always
 
-CREATE OR REPLACE FUNCTION public.abandon(in_actor text, message_ids bigint[], attempts integer[], leases timestamp with time zone[], delays_ms bigint[], reconnected_at timestamp with time zone, grace_ms bigint)
+CREATE OR REPLACE FUNCTION public.abandon(in_actor text, in_message_ids bigint[], in_attempts integer[], in_leases timestamp with time zone[], in_delays_ms bigint[], in_reconnected_at timestamp with time zone, in_grace_ms bigint)
  RETURNS text[]
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -358,9 +358,9 @@ begin
   with input as materialized (
     select i.*, m.version, m.retry_count, m.position, m.recorded_at,
       coalesce(m.status = 'processing' and m.attempts = i.attempt and m.due_at = i.lease_ends_at
-        and lease_ends_at(m.due_at, reconnected_at, grace_ms) <= abandoned_at, false) as is_expired
+        and lease_ends_at(m.due_at, in_reconnected_at, in_grace_ms) <= abandoned_at, false) as is_expired
     from (
-      select * from unnest(message_ids, attempts, leases, delays_ms) with ordinality
+      select * from unnest(in_message_ids, in_attempts, in_leases, in_delays_ms) with ordinality
         as u(message_id, attempt, lease_ends_at, delay_ms, place)
       order by u.message_id
     ) i
@@ -372,8 +372,8 @@ begin
   appended as (
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
       outcome, reason)
-    select i.message_id, i.version + e.step, greatest((select current_position()), i.position), greatest(abandoned_at, i.recorded_at),
-      e.type, in_actor, e.status, e.retry_count, e.due_at, i.attempt, e.outcome, e.reason
+    select i.message_id, i.version + e.step, greatest((select current_position()), i.position),
+      greatest(abandoned_at, i.recorded_at), e.type, in_actor, e.status, e.retry_count, e.due_at, i.attempt, e.outcome, e.reason
     from input i
     cross join lateral (
       select 1 as step, 'attempt_abandoned' as type, 'failed' as status,
@@ -444,7 +444,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.append_late(in_actor text, in_message_id bigint, in_attempt integer, attempt_name text, in_outcome text, in_status_code integer, in_duration_ms integer, in_reason text)
+CREATE OR REPLACE FUNCTION public.append_late(in_actor text, in_message_id bigint, in_attempt integer, in_attempt_name text, in_outcome text, in_status_code integer, in_duration_ms integer, in_reason text)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
@@ -459,7 +459,8 @@ begin
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, attempt, outcome,
         reason)
       values (in_message_id, held.version + 1, greatest(current_position(), held.position), written_at, 'attempt_abandoned',
-        in_actor, 'failed', held.retry_count, held.attempts, 'unknown', format('superseded: %s was accepted late', attempt_name));
+        in_actor, 'failed', held.retry_count, held.attempts, 'unknown',
+        format('superseded: %s was accepted late', in_attempt_name));
     held.version := held.version + 1;
     held.status := 'failed';
     held.due_at := null;
@@ -476,7 +477,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.append_record_event(original bigint, in_actor text, in_topic text, in_partition integer, in_incarnation integer, in_offset bigint, in_hash bytea, conflicting bigint, in_key bytea, in_headers text, in_traceparent text, in_timestamp_ms bigint, in_payload_bytes integer)
+CREATE OR REPLACE FUNCTION public.append_record_event(in_message_id bigint, in_actor text, in_topic text, in_partition integer, in_incarnation integer, in_offset bigint, in_hash bytea, in_conflicting_id bigint, in_key bytea, in_headers text, in_traceparent text, in_timestamp_ms bigint, in_payload_bytes integer)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
@@ -484,20 +485,20 @@ AS $function$
 declare
   held message_states;
 begin
-  select * into strict held from message_states where message_id = original for no key update;
-  if conflicting is null then
+  select * into strict held from message_states where message_id = in_message_id for no key update;
+  if in_conflicting_id is null then
     insert into records (message_id, version, key, headers, traceparent, timestamp_ms, payload_state, payload_bytes, is_json)
-      values (original, held.version + 1, in_key, in_headers::json, in_traceparent, in_timestamp_ms, 'same', in_payload_bytes,
-        false);
+      values (in_message_id, held.version + 1, in_key, in_headers::json, in_traceparent, in_timestamp_ms, 'same',
+        in_payload_bytes, false);
   end if;
   insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, reason,
       topic, partition, kafka_offset, incarnation, payload_sha256, related_message_id)
-    values (original, held.version + 1, greatest(current_position(), held.position),
+    values (in_message_id, held.version + 1, greatest(current_position(), held.position),
       greatest(clock_timestamp(), held.recorded_at),
-      case when conflicting is null then 'duplicate_received' else 'conflict_received' end,
+      case when in_conflicting_id is null then 'duplicate_received' else 'conflict_received' end,
       in_actor, held.status, held.retry_count, held.due_at,
-      case when conflicting is not null then 'a record with the same transaction id and other bytes was not sent' end,
-      in_topic, in_partition, in_offset, in_incarnation, in_hash, conflicting);
+      case when in_conflicting_id is not null then 'a record with the same transaction id and other bytes was not sent' end,
+      in_topic, in_partition, in_offset, in_incarnation, in_hash, in_conflicting_id);
 end
 $function$
 ;
@@ -522,7 +523,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.claim(in_status text, in_actor text, room integer, bytes_max bigint, in_lease_ms bigint, look_from timestamp with time zone)
+CREATE OR REPLACE FUNCTION public.claim(in_status text, in_actor text, in_room integer, in_bytes_max bigint, in_lease_ms bigint, in_look_from timestamp with time zone)
  RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -540,7 +541,7 @@ begin
   -- Most looks find nothing: they are spared the statement below and the log's trigger, which fires for no rows too.
   if not exists (
     select 1 from message_states s
-    where s.status = in_status and s.due_at is not null and s.due_at <= looked_at and s.due_at >= look_from
+    where s.status = in_status and s.due_at is not null and s.due_at <= looked_at and s.due_at >= in_look_from
   ) then
     return;
   end if;
@@ -549,9 +550,9 @@ begin
     select s.message_id, s.transaction_id, s.version, s.attempts, s.retry_count, s.due_at, s.position, s.recorded_at,
       s.created_at
     from message_states s
-    where s.status = in_status and s.due_at is not null and s.due_at <= looked_at and s.due_at >= look_from
+    where s.status = in_status and s.due_at is not null and s.due_at <= looked_at and s.due_at >= in_look_from
     order by s.due_at, s.message_id
-    limit room
+    limit in_room
     for no key update skip locked
   ),
   measured as (
@@ -565,7 +566,7 @@ begin
   ),
   chosen as materialized (
     select m.*, greatest(looked_at, m.recorded_at) + in_lease_ms * interval '1 millisecond' as lease_end
-    from measured m where m.bytes_before < bytes_max
+    from measured m where m.bytes_before < in_bytes_max
   ),
   started as (
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt)
@@ -583,7 +584,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.count_failures(message_ids bigint[], times timestamp with time zone[], reasons text[])
+CREATE OR REPLACE FUNCTION public.count_failures(in_message_ids bigint[], in_times timestamp with time zone[], in_reasons text[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
@@ -593,16 +594,25 @@ begin
   insert into failure_deltas (position, minute, pattern, n, last_at, examples)
     select current_position(), date_bin('1 minute', f.recorded_at, 'epoch'), p.pattern, count(*), max(f.recorded_at),
       (array_agg(distinct f.message_id order by f.message_id desc))[1:3]
-    from unnest(message_ids, times, reasons) as f(message_id, recorded_at, reason)
+    from unnest(in_message_ids, in_times, in_reasons) as f(message_id, recorded_at, reason)
     join (
-      select r.reason, failure_pattern(r.reason) as pattern from (select distinct unnest(reasons)) r(reason)
+      select r.reason, failure_pattern(r.reason) as pattern from (select distinct unnest(in_reasons)) r(reason)
     ) p on p.reason = f.reason
     group by 2, 3;
 end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.count_missed(in_status text, reconnected_at timestamp with time zone, grace_ms bigint)
+CREATE OR REPLACE FUNCTION public.count_letter(in_results text, in_letter text)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+AS $function$
+  select length(in_results) - length(replace(in_results, in_letter, ''))
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.count_missed(in_status text, in_reconnected_at timestamp with time zone, in_grace_ms bigint)
  RETURNS integer
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -615,7 +625,7 @@ declare
   long_ago timestamptz := clock_timestamp() - interval '10 seconds';
   listening text[];
 begin
-  if in_status = 'processing' and lease_ends_at('-infinity', reconnected_at, grace_ms) > long_ago then
+  if in_status = 'processing' and lease_ends_at('-infinity', in_reconnected_at, in_grace_ms) > long_ago then
     return 0;
   end if;
   if in_status = 'processing' then
@@ -713,28 +723,28 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.event_measure(type text, outcome text, begins boolean, succeeds boolean)
+CREATE OR REPLACE FUNCTION public.event_measure(in_type text, in_outcome text, in_begins boolean, in_succeeds boolean)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 AS $function$
-  select case type
+  select case in_type
     when 'received' then 'received'
     when 'attempt_started' then 'attempts'
     when 'succeeded' then 'succeeded'
-    when 'attempt_failed' then outcome
+    when 'attempt_failed' then in_outcome
     when 'attempt_abandoned' then 'abandoned'
     when 'dead_lettered' then 'dead_lettered'
     when 'replayed' then 'replayed'
     when 'duplicate_received' then 'duplicates'
-    when 'conflict_received' then case when begins then 'conflicts' end
+    when 'conflict_received' then case when in_begins then 'conflicts' end
     when 'rejected' then 'rejected'
-    when 'late_result_observed' then case when succeeds then 'succeeded' end
+    when 'late_result_observed' then case when in_succeeds then 'succeeded' end
   end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.expired(reconnected_at timestamp with time zone, grace_ms bigint, look_from timestamp with time zone, rows_max integer)
+CREATE OR REPLACE FUNCTION public.expired(in_reconnected_at timestamp with time zone, in_grace_ms bigint, in_look_from timestamp with time zone, in_rows_max integer)
  RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, in_a_row boolean, transaction_id text, lease_ends_at bigint, claimed_by text, is_listening boolean)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -748,7 +758,7 @@ declare
   looked_at timestamptz := clock_timestamp();
   listening text[];
 begin
-  if lease_ends_at('-infinity', reconnected_at, grace_ms) > looked_at then
+  if lease_ends_at('-infinity', in_reconnected_at, in_grace_ms) > looked_at then
     return;
   end if;
   listening := listening_instances();
@@ -756,14 +766,14 @@ begin
   select s.message_id, s.attempts, s.retry_count, abandoned_before(s.message_id, s.attempts), s.transaction_id::text,
     lease_micros(s.due_at), s.claimed_by, split_part(s.claimed_by, '/', 1) = any (listening)
   from message_states s
-  where s.status = 'processing' and s.due_at is not null and s.due_at <= looked_at and s.due_at >= look_from
+  where s.status = 'processing' and s.due_at is not null and s.due_at <= looked_at and s.due_at >= in_look_from
   order by s.due_at, s.message_id
-  limit rows_max;
+  limit in_rows_max;
 end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.failure_pattern(reason text)
+CREATE OR REPLACE FUNCTION public.failure_pattern(in_reason text)
  RETURNS text
  LANGUAGE plpgsql
  IMMUTABLE PARALLEL SAFE STRICT
@@ -771,7 +781,7 @@ CREATE OR REPLACE FUNCTION public.failure_pattern(reason text)
 AS $function$
 declare
   -- An identity may be any text, so it is known by what ingest writes before it.
-  pattern text := regexp_replace(reason, '^(the same transaction id with other bytes: ).*', '\1<id>');
+  pattern text := regexp_replace(in_reason, '^(the same transaction id with other bytes: ).*', '\1<id>');
 begin
   -- Most reasons hold no digit but a status, and are spared the rest.
   if replace(pattern, 'HTTP ', '') !~ '[0-9]' or pattern ~ '^HTTP [0-9]{3}[^0-9]*$' then
@@ -785,26 +795,26 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.fold_counts(rows_min integer DEFAULT 1)
+CREATE OR REPLACE FUNCTION public.fold_counts(in_rows_min integer DEFAULT 1)
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
-  perform fold_piece(rows_min);
+  perform fold_piece(in_rows_min);
 end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.fold_failures(old_bound bigint, new_bound bigint)
+CREATE OR REPLACE FUNCTION public.fold_failures(in_old_bound bigint, in_new_bound bigint)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   with gone as (
-    delete from failure_deltas where position >= old_bound and position < new_bound returning *
+    delete from failure_deltas where position >= in_old_bound and position < in_new_bound returning *
   )
   insert into failure_rollups as r (minute, pattern, n, last_at, examples)
     select g.minute, g.pattern, sum(g.n), max(g.last_at), example_ids(g.examples)
@@ -845,7 +855,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.fold_piece(rows_min integer DEFAULT 1, piece_rows integer DEFAULT 10000)
+CREATE OR REPLACE FUNCTION public.fold_piece(in_rows_min integer DEFAULT 1, in_piece_rows integer DEFAULT 10000)
  RETURNS boolean
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -861,8 +871,8 @@ declare
 begin
   select * into strict old_fold from status_count_folds order by bound desc limit 1;
   if (
-    select count(*) from (select from status_count_deltas where position >= old_fold.bound limit rows_min) d
-  ) < rows_min then
+    select count(*) from (select from status_count_deltas where position >= old_fold.bound limit in_rows_min) d
+  ) < in_rows_min then
     return false;
   end if;
   if not pg_try_advisory_xact_lock(hashtextextended('fold_counts', 0)) then
@@ -878,13 +888,13 @@ begin
     (
       select greatest(d.position, f.position + 1)
       from (
-        select position from status_count_deltas where position >= old_fold.bound order by position offset piece_rows limit 1
+        select position from status_count_deltas where position >= old_fold.bound order by position offset in_piece_rows limit 1
       ) d
       cross join (select position from status_count_deltas where position >= old_fold.bound order by position limit 1) f
     ),
     (
       select greatest(d.position, f.position + 1)
-      from (select position from failure_deltas where position >= old_fold.bound order by position offset piece_rows limit 1) d
+      from (select position from failure_deltas where position >= old_fold.bound order by position offset in_piece_rows limit 1) d
       cross join (select position from failure_deltas where position >= old_fold.bound order by position limit 1) f
     )
   );
@@ -916,21 +926,21 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.grant_access(service name)
+CREATE OR REPLACE FUNCTION public.grant_access(in_service name)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
   owners oid[] := array(select relowner from pg_class where oid = 'message_events'::regclass) || current_user::regrole::oid;
-  is_other boolean := service is not null and service::regrole <> all (owners);
-  losers text := case when is_other then format('public, %I', service) else 'public' end;
+  is_other boolean := in_service is not null and in_service::regrole <> all (owners);
+  losers text := case when is_other then format('public, %I', in_service) else 'public' end;
   ours record;
 begin
   -- Whoever could create a function in our schema could have it called as the owner.
   execute format('revoke create on schema public from %s', losers);
   if is_other then
-    execute format('grant usage on schema public to %I', service);
+    execute format('grant usage on schema public to %I', in_service);
   end if;
   for ours in
     select case c.relkind when 'S' then 'sequence' else 'table' end as kind, c.oid::regclass::text as name,
@@ -947,14 +957,14 @@ begin
   loop
     execute format('revoke all on %s %s from %s', ours.kind, ours.name, losers);
     if is_other and ours.needed is not null then
-      execute format('grant %s on %s %s to %I', ours.needed, ours.kind, ours.name, service);
+      execute format('grant %s on %s %s to %I', ours.needed, ours.kind, ours.name, in_service);
     end if;
   end loop;
 end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.ingest(in_topic text, in_partition integer, in_incarnation integer, in_first bigint, in_next bigint, in_actor text, in_room integer, in_lane text, in_lease_ms bigint, offsets bigint[], transaction_ids text[], rejections text[], payload_hashes bytea[], payloads bytea[], payload_states text[], payload_sizes integer[], are_json boolean[], keys bytea[], all_headers text[], traceparents text[], timestamps_ms bigint[], hole_firsts bigint[], hole_nexts bigint[])
+CREATE OR REPLACE FUNCTION public.ingest(in_topic text, in_partition integer, in_incarnation integer, in_first bigint, in_next bigint, in_actor text, in_room integer, in_lane text, in_lease_ms bigint, in_offsets bigint[], in_transaction_ids text[], in_rejections text[], in_payload_hashes bytea[], in_payloads bytea[], in_payload_states text[], in_payload_sizes integer[], in_are_json boolean[], in_keys bytea[], in_headers text[], in_traceparents text[], in_timestamps_ms bigint[], in_hole_firsts bigint[], in_hole_nexts bigint[])
  RETURNS TABLE(answer text, next_offset bigint, reason text, results text, message_ids bigint[], claimed integer, lease_ends_at bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1016,19 +1026,19 @@ begin
   answer := 'stored';
   claimed := 0;
   if in_next <= stored then
-    results := repeat('s', cardinality(offsets));
+    results := repeat('s', cardinality(in_offsets));
     return next;
     return;
   end if;
 
   written_at := clock_timestamp();
   written_position := current_position();
-  minted := array(select nextval('message_ids') from generate_series(1, cardinality(offsets)));
+  minted := array(select nextval('message_ids') from generate_series(1, cardinality(in_offsets)));
   -- A plain insert first, because nearly every slice is all new ids: cheaper by 7 µs a message than ON CONFLICT (measured).
   begin
     insert into inbox (transaction_id, message_id, payload_sha256)
       select r.transaction_id, r.message_id, r.hash
-      from unnest(transaction_ids, minted, payload_hashes, offsets) as r(transaction_id, message_id, hash, kafka_offset)
+      from unnest(in_transaction_ids, minted, in_payload_hashes, in_offsets) as r(transaction_id, message_id, hash, kafka_offset)
       where r.kafka_offset >= stored
       order by r.transaction_id collate "C";
   exception when unique_violation then
@@ -1041,7 +1051,7 @@ begin
   if known then
     insert into inbox (transaction_id, message_id, payload_sha256)
       select distinct on (r.transaction_id collate "C") r.transaction_id, r.message_id, r.hash
-      from unnest(transaction_ids, minted, payload_hashes, offsets) as r(transaction_id, message_id, hash, kafka_offset)
+      from unnest(in_transaction_ids, minted, in_payload_hashes, in_offsets) as r(transaction_id, message_id, hash, kafka_offset)
       where r.kafka_offset >= stored
       order by r.transaction_id collate "C", r.kafka_offset
       on conflict (transaction_id) do nothing;
@@ -1054,7 +1064,7 @@ begin
           when i.payload_sha256 = r.hash then 'd'
           else 'c' end, '' order by r.place), '')
       into results
-      from unnest(transaction_ids, minted, payload_hashes, offsets, rejections) with ordinality
+      from unnest(in_transaction_ids, minted, in_payload_hashes, in_offsets, in_rejections) with ordinality
         as r(transaction_id, message_id, hash, kafka_offset, rejection, place)
       left join lateral (
         select b.message_id, b.payload_sha256 from inbox b where b.transaction_id = r.transaction_id collate "C" limit 1
@@ -1062,22 +1072,23 @@ begin
     -- A conflicting record is a message of its own; its id is new by its coordinates, so nobody waits here.
     insert into inbox (transaction_id, message_id, payload_sha256)
       select record_id(in_topic, in_partition, in_incarnation, r.kafka_offset), r.message_id, r.hash
-      from unnest(minted, payload_hashes, offsets, string_to_array(results, null)) as r(message_id, hash, kafka_offset, result)
+      from unnest(minted, in_payload_hashes, in_offsets, string_to_array(results, null))
+        as r(message_id, hash, kafka_offset, result)
       where r.result = 'c';
   else
     -- A slice that is one hole has no record.
     select coalesce(string_agg(case when r.kafka_offset < stored then 's' when r.rejection is null then 'r' else 'x' end, ''
         order by r.place), '')
       into results
-      from unnest(offsets, rejections) with ordinality as r(kafka_offset, rejection, place);
+      from unnest(in_offsets, in_rejections) with ordinality as r(kafka_offset, rejection, place);
   end if;
 
   insert into records (message_id, version, key, headers, traceparent, timestamp_ms, payload, payload_state, payload_bytes,
       is_json)
     select r.message_id, 1, r.key, r.headers::json, r.traceparent, r.timestamp_ms, r.payload, r.payload_state, r.payload_bytes,
       r.is_json
-    from unnest(minted, keys, all_headers, traceparents, timestamps_ms, payloads, payload_states, payload_sizes, are_json,
-        string_to_array(results, null))
+    from unnest(minted, in_keys, in_headers, in_traceparents, in_timestamps_ms, in_payloads, in_payload_states,
+        in_payload_sizes, in_are_json, string_to_array(results, null))
       as r(message_id, key, headers, traceparent, timestamp_ms, payload, payload_state, payload_bytes, is_json, result)
     where r.result in ('r', 'x', 'c');
 
@@ -1088,8 +1099,8 @@ begin
       e.topic, e.partition, e.kafka_offset, e.incarnation, e.hash, e.transaction_id, e.related_message_id
     from (
       select u.*, count(*) filter (where u.result = 'r') over (order by u.place) as nth
-      from unnest(minted, transaction_ids, rejections, payload_hashes, offsets, string_to_array(results, null)) with ordinality
-        as u(message_id, transaction_id, rejection, hash, kafka_offset, result, place)
+      from unnest(minted, in_transaction_ids, in_rejections, in_payload_hashes, in_offsets, string_to_array(results, null))
+        with ordinality as u(message_id, transaction_id, rejection, hash, kafka_offset, result, place)
     ) r
     cross join lateral (
       select 1 as version,
@@ -1118,24 +1129,34 @@ begin
   if known then
     for place, original in
       select r.place, b.message_id
-      from unnest(transaction_ids, string_to_array(results, null)) with ordinality as r(transaction_id, result, place)
+      from unnest(in_transaction_ids, string_to_array(results, null)) with ordinality as r(transaction_id, result, place)
       cross join lateral (
         select i.message_id from inbox i where i.transaction_id = r.transaction_id collate "C" limit 1
       ) b
       where r.result in ('d', 'c')
       order by b.message_id, r.place
     loop
-      perform append_record_event(original, in_actor, in_topic, in_partition, in_incarnation, offsets[place],
-        payload_hashes[place],
-        case when substr(results, place, 1) = 'c' then minted[place] end,
-        keys[place], all_headers[place], traceparents[place], timestamps_ms[place], payload_sizes[place]);
+      perform append_record_event(
+        in_message_id => original,
+        in_actor => in_actor,
+        in_topic => in_topic,
+        in_partition => in_partition,
+        in_incarnation => in_incarnation,
+        in_offset => in_offsets[place],
+        in_hash => in_payload_hashes[place],
+        in_conflicting_id => case when substr(results, place, 1) = 'c' then minted[place] end,
+        in_key => in_keys[place],
+        in_headers => in_headers[place],
+        in_traceparent => in_traceparents[place],
+        in_timestamp_ms => in_timestamps_ms[place],
+        in_payload_bytes => in_payload_sizes[place]);
     end loop;
   end if;
 
-  if cardinality(hole_firsts) > 0 then
+  if cardinality(in_hole_firsts) > 0 then
     insert into partition_holes (partition_id, first_offset, next_offset, recorded_at, actor)
       select held_partition, greatest(h.first_offset, stored), h.next_offset, written_at, in_actor
-      from unnest(hole_firsts, hole_nexts) as h(first_offset, next_offset)
+      from unnest(in_hole_firsts, in_hole_nexts) as h(first_offset, next_offset)
       where h.next_offset > stored;
   end if;
   insert into partition_advances (partition_id, first_offset, next_offset, received, duplicates, conflicts, rejected, holes,
@@ -1144,25 +1165,23 @@ begin
       in_next - stored - c.received - c.duplicates - c.conflicts - c.rejected, minted[1], minted[cardinality(minted)],
       written_at, in_actor
     from (
-      select length(results) - length(replace(results, 'r', '')) as received,
-        length(results) - length(replace(results, 'd', '')) as duplicates,
-        length(results) - length(replace(results, 'c', '')) as conflicts,
-        length(results) - length(replace(results, 'x', '')) as rejected
+      select count_letter(results, 'r') as received, count_letter(results, 'd') as duplicates,
+        count_letter(results, 'c') as conflicts, count_letter(results, 'x') as rejected
     ) c;
   message_ids := minted;
-  claimed := least(in_room, length(results) - length(replace(results, 'r', '')));
+  claimed := least(in_room, count_letter(results, 'r'));
   lease_ends_at := lease_micros(written_at + in_lease_ms * interval '1 millisecond');
   return next;
 end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.is_maximum(measure text)
+CREATE OR REPLACE FUNCTION public.is_maximum(in_measure text)
  RETURNS boolean
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 AS $function$
-  select right(measure, 4) = '_max'
+  select right(in_measure, 4) = '_max'
 $function$
 ;
 
@@ -1241,12 +1260,12 @@ AS $function$
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.latency_bucket(micros double precision)
+CREATE OR REPLACE FUNCTION public.latency_bucket(in_micros double precision)
  RETURNS integer
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 AS $function$
-  select width_bucket(micros, array[
+  select width_bucket(in_micros, array[
     100, 119, 142, 169, 200, 238, 283, 337, 400, 476, 566, 673, 800, 952, 1132, 1346, 1600, 1903, 2263, 2691, 3200,
     3806, 4526, 5382, 6400, 7611, 9051, 10764, 12800, 15222, 18102, 21527, 25600, 30444, 36204, 43054, 51200, 60888,
     72408, 86108, 102400, 121775, 144816, 172216, 204800, 243550, 289631, 344432, 409600, 487100, 579262, 688863,
@@ -1264,23 +1283,23 @@ AS $function$
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.lease_ends_at(due_at timestamp with time zone, reconnected_at timestamp with time zone, grace_ms bigint)
+CREATE OR REPLACE FUNCTION public.lease_ends_at(in_due_at timestamp with time zone, in_reconnected_at timestamp with time zone, in_grace_ms bigint)
  RETURNS timestamp with time zone
  LANGUAGE sql
  STABLE STRICT
 AS $function$
-  select greatest(due_at, greatest(pg_postmaster_start_time(), reconnected_at, (
+  select greatest(in_due_at, greatest(pg_postmaster_start_time(), in_reconnected_at, (
       select c.recorded_at from server_changes c where c.from_timeline is not null order by c.epoch desc limit 1
-    )) + grace_ms * interval '1 millisecond')
+    )) + in_grace_ms * interval '1 millisecond')
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.lease_micros(lease_ends_at timestamp with time zone)
+CREATE OR REPLACE FUNCTION public.lease_micros(in_lease_ends_at timestamp with time zone)
  RETURNS bigint
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
 AS $function$
-  select (extract(epoch from lease_ends_at) * 1000000)::bigint
+  select (extract(epoch from in_lease_ends_at) * 1000000)::bigint
 $function$
 ;
 
@@ -1335,7 +1354,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.look(in_status text, in_actor text, room integer, bytes_max bigint, in_lease_ms bigint, statuses text[], look_from timestamp with time zone[], reconnected_at timestamp with time zone, grace_ms bigint)
+CREATE OR REPLACE FUNCTION public.look(in_status text, in_actor text, in_room integer, in_bytes_max bigint, in_lease_ms bigint, in_statuses text[], in_look_from timestamp with time zone[], in_reconnected_at timestamp with time zone, in_grace_ms bigint)
  RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint, status text, due_in_ms double precision, next_look_from text, last_position bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1353,17 +1372,17 @@ begin
   return query
     select c.message_id, c.attempt, c.retry_count, c.transaction_id, c.payload, c.traceparent, c.age_ms, c.lease_ends_at,
       null::text, null::double precision, null::text, null::bigint
-    from claim(in_status, in_actor, room, bytes_max, in_lease_ms, look_from[1]) c;
-  for place in 1 .. cardinality(statuses) loop
+    from claim(in_status, in_actor, in_room, in_bytes_max, in_lease_ms, in_look_from[1]) c;
+  for place in 1 .. cardinality(in_statuses) loop
     select s.due_at into earliest from message_states s
-      where s.status = statuses[place] and s.due_at is not null and s.due_at >= look_from[place]
+      where s.status = in_statuses[place] and s.due_at is not null and s.due_at >= in_look_from[place]
       order by s.due_at limit 1;
     looked_at := clock_timestamp();
     return query select null::bigint, null::int, null::int, null::text, null::bytea, null::text, null::double precision,
-      null::bigint, statuses[place],
-      extract(epoch from case statuses[place] when 'processing' then lease_ends_at(earliest, reconnected_at, grace_ms)
+      null::bigint, in_statuses[place],
+      extract(epoch from case in_statuses[place] when 'processing' then lease_ends_at(earliest, in_reconnected_at, in_grace_ms)
         else earliest end - looked_at)::double precision * 1000,
-      to_char(least(earliest, looked_at - interval '35 seconds' + case statuses[place] when 'processing'
+      to_char(least(earliest, looked_at - interval '35 seconds' + case in_statuses[place] when 'processing'
         then coalesce((select min(lease_ms) from instances), 0) else 0 end * interval '1 millisecond') at time zone 'UTC',
         'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
       last_position();
@@ -1403,8 +1422,15 @@ begin
   if found then
     return 'already';
   end if;
-  perform append_late(in_actor, in_message_id, in_attempt, format('attempt %s', in_attempt), in_outcome, in_status_code,
-    in_duration_ms, in_reason);
+  perform append_late(
+    in_actor => in_actor,
+    in_message_id => in_message_id,
+    in_attempt => in_attempt,
+    in_attempt_name => format('attempt %s', in_attempt),
+    in_outcome => in_outcome,
+    in_status_code => in_status_code,
+    in_duration_ms => in_duration_ms,
+    in_reason => in_reason);
   return 'late';
 end
 $function$
@@ -1474,7 +1500,15 @@ begin
       where e.message_id = stray.message_id and e.type = 'late_result_observed' and e.attempt is null and e.actor = stray.actor
         and e.reason = told;
     if not found then
-      perform append_late(stray.actor, stray.message_id, null, told, stray.outcome, stray.status_code, stray.duration_ms, told);
+      perform append_late(
+        in_actor => stray.actor,
+        in_message_id => stray.message_id,
+        in_attempt => null,
+        in_attempt_name => told,
+        in_outcome => stray.outcome,
+        in_status_code => stray.status_code,
+        in_duration_ms => stray.duration_ms,
+        in_reason => told);
     end if;
   end loop;
   return (select count(*) from stray_outcomes);
@@ -1737,19 +1771,19 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.read_failures(first timestamp with time zone, last timestamp with time zone)
+CREATE OR REPLACE FUNCTION public.read_failures(in_first timestamp with time zone, in_last timestamp with time zone)
  RETURNS TABLE(minute timestamp with time zone, pattern text, n bigint, last_at timestamp with time zone, examples bigint[])
  LANGUAGE sql
  STABLE
 AS $function$
-  select r.minute, r.pattern, r.n, r.last_at, r.examples from failure_rollups r where r.minute between first and last
+  select r.minute, r.pattern, r.n, r.last_at, r.examples from failure_rollups r where r.minute between in_first and in_last
   union all
   select d.minute, d.pattern, d.n, d.last_at, d.examples from failure_deltas d
-  where d.position >= (select max(bound) from status_count_folds) and d.minute between first and last
+  where d.position >= (select max(bound) from status_count_folds) and d.minute between in_first and in_last
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.read_log(after_position bigint, after_message_id bigint, after_version integer, before_position bigint, before_message_id bigint, before_version integer, backwards boolean, examined_max bigint, rows_max bigint, in_types text[], in_outcomes text[], in_actor text, recorded_from timestamp with time zone, recorded_to timestamp with time zone)
+CREATE OR REPLACE FUNCTION public.read_log(in_after_position bigint, in_after_message_id bigint, in_after_version integer, in_before_position bigint, in_before_message_id bigint, in_before_version integer, in_backwards boolean, in_examined_max bigint, in_rows_max bigint, in_types text[], in_outcomes text[], in_actor text, in_recorded_from timestamp with time zone, in_recorded_to timestamp with time zone)
  RETURNS TABLE(event message_events, matches boolean, place bigint)
  LANGUAGE plpgsql
  STABLE
@@ -1764,52 +1798,52 @@ AS $function$
 declare
   head bigint := watermark();
 begin
-  if backwards then
+  if in_backwards then
     return query
     select e.event, e.matches, e.place
     from (
       select e.event, e.position, e.message_id, e.version,
         (in_types is null or e.type = any (in_types)) and (in_outcomes is null or e.outcome = any (in_outcomes))
-          and (in_actor is null or e.actor = in_actor) and (recorded_from is null or e.recorded_at >= recorded_from)
-          and (recorded_to is null or e.recorded_at < recorded_to) as matches,
+          and (in_actor is null or e.actor = in_actor) and (in_recorded_from is null or e.recorded_at >= in_recorded_from)
+          and (in_recorded_to is null or e.recorded_at < in_recorded_to) as matches,
         row_number() over (order by e.position desc, e.message_id desc, e.version desc) as place
       from (
         select e as event, e.position, e.message_id, e.version, e.type, e.outcome, e.actor, e.recorded_at
         from message_events e
-        where e.position >= after_position and e.position <= least(before_position, head - 1)
-          and (e.position, e.message_id, e.version) > (after_position, after_message_id, after_version)
-          and (e.position, e.message_id, e.version) < (before_position, before_message_id, before_version)
-        order by e.position desc, e.message_id desc, e.version desc limit examined_max
+        where e.position >= in_after_position and e.position <= least(in_before_position, head - 1)
+          and (e.position, e.message_id, e.version) > (in_after_position, in_after_message_id, in_after_version)
+          and (e.position, e.message_id, e.version) < (in_before_position, in_before_message_id, in_before_version)
+        order by e.position desc, e.message_id desc, e.version desc limit in_examined_max
       ) e
     ) e
-    where e.matches or e.place = examined_max
-    order by e.position desc, e.message_id desc, e.version desc limit rows_max;
+    where e.matches or e.place = in_examined_max
+    order by e.position desc, e.message_id desc, e.version desc limit in_rows_max;
   else
     return query
     select e.event, e.matches, e.place
     from (
       select e.event, e.position, e.message_id, e.version,
         (in_types is null or e.type = any (in_types)) and (in_outcomes is null or e.outcome = any (in_outcomes))
-          and (in_actor is null or e.actor = in_actor) and (recorded_from is null or e.recorded_at >= recorded_from)
-          and (recorded_to is null or e.recorded_at < recorded_to) as matches,
+          and (in_actor is null or e.actor = in_actor) and (in_recorded_from is null or e.recorded_at >= in_recorded_from)
+          and (in_recorded_to is null or e.recorded_at < in_recorded_to) as matches,
         row_number() over (order by e.position asc, e.message_id asc, e.version asc) as place
       from (
         select e as event, e.position, e.message_id, e.version, e.type, e.outcome, e.actor, e.recorded_at
         from message_events e
-        where e.position >= after_position and e.position <= least(before_position, head - 1)
-          and (e.position, e.message_id, e.version) > (after_position, after_message_id, after_version)
-          and (e.position, e.message_id, e.version) < (before_position, before_message_id, before_version)
-        order by e.position asc, e.message_id asc, e.version asc limit examined_max
+        where e.position >= in_after_position and e.position <= least(in_before_position, head - 1)
+          and (e.position, e.message_id, e.version) > (in_after_position, in_after_message_id, in_after_version)
+          and (e.position, e.message_id, e.version) < (in_before_position, in_before_message_id, in_before_version)
+        order by e.position asc, e.message_id asc, e.version asc limit in_examined_max
       ) e
     ) e
-    where e.matches or e.place = examined_max
-    order by e.position asc, e.message_id asc, e.version asc limit rows_max;
+    where e.matches or e.place = in_examined_max
+    order by e.position asc, e.message_id asc, e.version asc limit in_rows_max;
   end if;
 end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.read_log_of(in_transaction_ids text[], after_position bigint, after_message_id bigint, after_version integer, before_position bigint, before_message_id bigint, before_version integer, backwards boolean, rows_max bigint, in_types text[], in_outcomes text[], in_actor text, recorded_from timestamp with time zone, recorded_to timestamp with time zone)
+CREATE OR REPLACE FUNCTION public.read_log_of(in_transaction_ids text[], in_after_position bigint, in_after_message_id bigint, in_after_version integer, in_before_position bigint, in_before_message_id bigint, in_before_version integer, in_backwards boolean, in_rows_max bigint, in_types text[], in_outcomes text[], in_actor text, in_recorded_from timestamp with time zone, in_recorded_to timestamp with time zone)
  RETURNS SETOF message_events
  LANGUAGE plpgsql
  STABLE
@@ -1824,22 +1858,22 @@ AS $function$
 declare
   head bigint := watermark();
 begin
-  if backwards then
+  if in_backwards then
     return query
     select (p.event).*
     from inbox i
     cross join lateral (
       select e as event from message_events e
       where e.message_id = i.message_id and e.position + 0 < head
-        and (e.position + 0, e.message_id, e.version) > (after_position, after_message_id, after_version)
-        and (e.position + 0, e.message_id, e.version) < (before_position, before_message_id, before_version)
+        and (e.position + 0, e.message_id, e.version) > (in_after_position, in_after_message_id, in_after_version)
+        and (e.position + 0, e.message_id, e.version) < (in_before_position, in_before_message_id, in_before_version)
         and (in_types is null or e.type = any (in_types)) and (in_outcomes is null or e.outcome = any (in_outcomes))
-        and (in_actor is null or e.actor = in_actor) and (recorded_from is null or e.recorded_at >= recorded_from)
-        and (recorded_to is null or e.recorded_at < recorded_to)
-      order by e.version desc limit rows_max
+        and (in_actor is null or e.actor = in_actor) and (in_recorded_from is null or e.recorded_at >= in_recorded_from)
+        and (in_recorded_to is null or e.recorded_at < in_recorded_to)
+      order by e.version desc limit in_rows_max
     ) p
     where i.transaction_id = any (in_transaction_ids collate "C")
-    order by (p.event).position desc, (p.event).message_id desc, (p.event).version desc limit rows_max;
+    order by (p.event).position desc, (p.event).message_id desc, (p.event).version desc limit in_rows_max;
   else
     return query
     select (p.event).*
@@ -1847,32 +1881,32 @@ begin
     cross join lateral (
       select e as event from message_events e
       where e.message_id = i.message_id and e.position + 0 < head
-        and (e.position + 0, e.message_id, e.version) > (after_position, after_message_id, after_version)
-        and (e.position + 0, e.message_id, e.version) < (before_position, before_message_id, before_version)
+        and (e.position + 0, e.message_id, e.version) > (in_after_position, in_after_message_id, in_after_version)
+        and (e.position + 0, e.message_id, e.version) < (in_before_position, in_before_message_id, in_before_version)
         and (in_types is null or e.type = any (in_types)) and (in_outcomes is null or e.outcome = any (in_outcomes))
-        and (in_actor is null or e.actor = in_actor) and (recorded_from is null or e.recorded_at >= recorded_from)
-        and (recorded_to is null or e.recorded_at < recorded_to)
-      order by e.version asc limit rows_max
+        and (in_actor is null or e.actor = in_actor) and (in_recorded_from is null or e.recorded_at >= in_recorded_from)
+        and (in_recorded_to is null or e.recorded_at < in_recorded_to)
+      order by e.version asc limit in_rows_max
     ) p
     where i.transaction_id = any (in_transaction_ids collate "C")
-    order by (p.event).position asc, (p.event).message_id asc, (p.event).version asc limit rows_max;
+    order by (p.event).position asc, (p.event).message_id asc, (p.event).version asc limit in_rows_max;
   end if;
 end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.read_rollups(first timestamp with time zone, last timestamp with time zone, in_measures text[])
+CREATE OR REPLACE FUNCTION public.read_rollups(in_first timestamp with time zone, in_last timestamp with time zone, in_measures text[])
  RETURNS TABLE(minute timestamp with time zone, measure text, bucket integer, n bigint)
  LANGUAGE sql
  STABLE
 AS $function$
   select r.minute, r.measure, r.bucket, r.n from rollups r
-  where r.minute between first and last and (in_measures is null or r.measure = any (in_measures))
+  where r.minute between in_first and in_last and (in_measures is null or r.measure = any (in_measures))
   union all
   select u.minute, u.measure, u.bucket, u.n from status_count_deltas d
   cross join lateral unnest(d.minutes, d.measures, d.buckets, d.counts) as u(minute, measure, bucket, n)
   where d.position >= (select max(bound) from status_count_folds)
-    and u.minute between first and last and (in_measures is null or u.measure = any (in_measures))
+    and u.minute between in_first and in_last and (in_measures is null or u.measure = any (in_measures))
 $function$
 ;
 
@@ -1957,7 +1991,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.rebuild_fold(message_ids bigint[])
+CREATE OR REPLACE FUNCTION public.rebuild_fold(in_message_ids bigint[])
  RETURNS SETOF message_states
  LANGUAGE plpgsql
  STABLE
@@ -1977,7 +2011,7 @@ begin
         or (e.type = 'conflict_received' and e.version = 1)
         or (e.type = 'late_result_observed' and e.status = 'success') as sets_error
     from message_events e
-    where e.message_id = any (message_ids)
+    where e.message_id = any (in_message_ids)
     window events as (partition by e.message_id order by e.version)
   ),
   fold as (
@@ -2008,7 +2042,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.rebuild_inbox(above bigint, rows_max integer)
+CREATE OR REPLACE FUNCTION public.rebuild_inbox(in_above bigint, in_rows_max integer)
  RETURNS TABLE(message_id bigint, transaction_id text, was text, became text, reached bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2021,7 +2055,7 @@ begin
   return query
   with first as materialized (
     select e.message_id, e.transaction_id, e.payload_sha256
-    from message_events e where e.message_id > above and e.version = 1 order by e.message_id limit rows_max
+    from message_events e where e.message_id > in_above and e.version = 1 order by e.message_id limit in_rows_max
   ),
   different as materialized (
     select f.message_id, f.transaction_id, f.payload_sha256, i.message_id as known, i.payload_sha256 as known_sha256
@@ -2148,7 +2182,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.rebuild_states(above bigint, rows_max integer)
+CREATE OR REPLACE FUNCTION public.rebuild_states(in_above bigint, in_rows_max integer)
  RETURNS TABLE(message_id bigint, transaction_id text, field text, was text, became text, reached bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2163,11 +2197,11 @@ declare
 begin
   ids := array(
     select k.message_id from (
-      (select e.message_id from message_events e where e.message_id > above and e.version = 1 order by 1 limit rows_max)
+      (select e.message_id from message_events e where e.message_id > in_above and e.version = 1 order by 1 limit in_rows_max)
       union
-      (select s.message_id from message_states s where s.message_id > above order by 1 limit rows_max)
+      (select s.message_id from message_states s where s.message_id > in_above order by 1 limit in_rows_max)
     ) k
-    order by 1 limit rows_max
+    order by 1 limit in_rows_max
   );
   broken := array(
     select i.message_id
@@ -2284,12 +2318,12 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.record_id(topic text, partition integer, incarnation integer, kafka_offset bigint)
+CREATE OR REPLACE FUNCTION public.record_id(in_topic text, in_partition integer, in_incarnation integer, in_offset bigint)
  RETURNS text
  LANGUAGE sql
  STABLE
 AS $function$
-  select concat_ws(':', 'record', topic, partition, kafka_offset, nullif(incarnation, 1))
+  select concat_ws(':', 'record', in_topic, in_partition, in_offset, nullif(in_incarnation, 1))
 $function$
 ;
 
@@ -2422,16 +2456,16 @@ AS $function$
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.server_change(of server_changes)
+CREATE OR REPLACE FUNCTION public.server_change(in_change server_changes)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE
 AS $function$
-  select of.epoch || '@' || lease_micros(of.recorded_at)
+  select in_change.epoch || '@' || lease_micros(in_change.recorded_at)
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.settle(in_actor text, message_ids bigint[], transaction_ids text[], attempts integer[], leases timestamp with time zone[], outcomes text[], status_codes integer[], durations_ms integer[], reasons text[], delays_ms bigint[])
+CREATE OR REPLACE FUNCTION public.settle(in_actor text, in_message_ids bigint[], in_transaction_ids text[], in_attempts integer[], in_leases timestamp with time zone[], in_outcomes text[], in_status_codes integer[], in_durations_ms integer[], in_reasons text[], in_delays_ms bigint[])
  RETURNS text[]
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2452,7 +2486,8 @@ begin
       m.status = 'processing' and m.attempts = i.attempt and m.claimed_by = in_actor and m.due_at = i.lease_ends_at
         and m.transaction_id = i.transaction_id as is_open
     from (
-      select * from unnest(message_ids, transaction_ids, attempts, leases, outcomes, status_codes, durations_ms, reasons, delays_ms)
+      select * from unnest(in_message_ids, in_transaction_ids, in_attempts, in_leases, in_outcomes, in_status_codes,
+          in_durations_ms, in_reasons, in_delays_ms)
         with ordinality as u(message_id, transaction_id, attempt, lease_ends_at, outcome, status_code, duration_ms, reason, delay_ms,
           place)
       order by u.message_id
@@ -2466,8 +2501,8 @@ begin
   appended as (
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
       outcome, status_code, duration_ms, reason)
-    select i.message_id, i.version + e.step, greatest((select current_position()), i.position), greatest(settled_at, i.recorded_at),
-      e.type, in_actor, e.status, e.retry_count, e.due_at, i.attempt, e.outcome, e.status_code, e.duration_ms, e.reason
+    select i.message_id, i.version + e.step, greatest((select current_position()), i.position),
+      greatest(settled_at, i.recorded_at), e.type, in_actor, e.status, e.retry_count, e.due_at, i.attempt, e.outcome, e.status_code, e.duration_ms, e.reason
     from input i
     cross join lateral (
       select 1 as step, 'succeeded' as type, 'success' as status, i.retry_count, null::timestamptz as due_at, i.outcome,
@@ -2490,10 +2525,18 @@ begin
   perform refuse_unprojected();
 
   for late in select place from unnest(answers) with ordinality as a(answer, place) where answer is null
-    order by message_ids[place]
+    order by in_message_ids[place]
   loop
-    answers[late] := observe_late(in_actor, message_ids[late], transaction_ids[late], attempts[late], leases[late],
-      outcomes[late], status_codes[late], durations_ms[late], reasons[late]);
+    answers[late] := observe_late(
+      in_actor => in_actor,
+      in_message_id => in_message_ids[late],
+      in_transaction_id => in_transaction_ids[late],
+      in_attempt => in_attempts[late],
+      in_lease_ends_at => in_leases[late],
+      in_outcome => in_outcomes[late],
+      in_status_code => in_status_codes[late],
+      in_duration_ms => in_durations_ms[late],
+      in_reason => in_reasons[late]);
   end loop;
   return answers;
 end
@@ -2553,27 +2596,31 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.sum_advances(in_partition_id integer, above bigint)
+CREATE OR REPLACE FUNCTION public.sum_advances(in_partition_id integer, in_above bigint)
  RETURNS TABLE(first_offset bigint, next_offset bigint, received bigint, duplicates bigint, conflicts bigint, rejected bigint, holes bigint, gaps bigint)
  LANGUAGE sql
  STABLE
 AS $function$
   select min(a.first_offset), max(a.next_offset), sum(a.received)::bigint, sum(a.duplicates)::bigint, sum(a.conflicts)::bigint,
     sum(a.rejected)::bigint, sum(a.holes)::bigint, sum(a.gaps)::bigint
-  from partition_advances a where a.partition_id = in_partition_id and a.next_offset > above
+  from partition_advances a where a.partition_id = in_partition_id and a.next_offset > in_above
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.unknown_measure(status text)
+CREATE OR REPLACE FUNCTION public.unknown_measure(in_status text)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 AS $function$
-  select case status when 'success' then 'unknown_success' when 'dead_letter' then 'unknown_dead_letter' else 'unknown_open' end
+  select case in_status
+    when 'success' then 'unknown_success'
+    when 'dead_letter' then 'unknown_dead_letter'
+    else 'unknown_open'
+  end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.unlocked_of(message_ids bigint[])
+CREATE OR REPLACE FUNCTION public.unlocked_of(in_message_ids bigint[])
  RETURNS bigint[]
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2585,7 +2632,7 @@ AS $function$
 begin
   return (
     with free as materialized (
-      select s.message_id from message_states s where s.message_id = any (message_ids)
+      select s.message_id from message_states s where s.message_id = any (in_message_ids)
       order by s.message_id for no key update skip locked
     )
     select coalesce(array_agg(f.message_id), '{}') from free f

@@ -5,7 +5,8 @@
 -- A piece has at most `piece_rows` deltas of each kind, unless one position has more: what piled up while the watermark was held
 -- must not take longer than a statement may. Every scan begins at the bound, for the index keeps what was folded until the next
 -- vacuum.
-create or replace function fold_piece(rows_min int default 1, piece_rows int default 10000) returns boolean
+drop function if exists fold_piece;
+create or replace function fold_piece(in_rows_min int default 1, in_piece_rows int default 10000) returns boolean
 language plpgsql volatile security definer
 set search_path = public, pg_temp
 set jit = off
@@ -19,8 +20,8 @@ declare
 begin
   select * into strict old_fold from status_count_folds order by bound desc limit 1;
   if (
-    select count(*) from (select from status_count_deltas where position >= old_fold.bound limit rows_min) d
-  ) < rows_min then
+    select count(*) from (select from status_count_deltas where position >= old_fold.bound limit in_rows_min) d
+  ) < in_rows_min then
     return false;
   end if;
   if not pg_try_advisory_xact_lock(hashtextextended('fold_counts', 0)) then
@@ -36,13 +37,13 @@ begin
     (
       select greatest(d.position, f.position + 1)
       from (
-        select position from status_count_deltas where position >= old_fold.bound order by position offset piece_rows limit 1
+        select position from status_count_deltas where position >= old_fold.bound order by position offset in_piece_rows limit 1
       ) d
       cross join (select position from status_count_deltas where position >= old_fold.bound order by position limit 1) f
     ),
     (
       select greatest(d.position, f.position + 1)
-      from (select position from failure_deltas where position >= old_fold.bound order by position offset piece_rows limit 1) d
+      from (select position from failure_deltas where position >= old_fold.bound order by position offset in_piece_rows limit 1) d
       cross join (select position from failure_deltas where position >= old_fold.bound order by position limit 1) f
     )
   );

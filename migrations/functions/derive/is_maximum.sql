@@ -1,6 +1,7 @@
 -- Whether a measure of the rollups is the longest of its minute, of which the longer is taken, and no sum.
-create or replace function is_maximum(measure text) returns boolean
+drop function if exists is_maximum;
+create or replace function is_maximum(in_measure text) returns boolean
 language sql immutable parallel safe
 as $$
-  select right(measure, 4) = '_max'
+  select right(in_measure, 4) = '_max'
 $$;

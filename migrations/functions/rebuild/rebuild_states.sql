@@ -4,7 +4,8 @@
 --
 -- An event and what the trigger projects from it are committed together, so in one snapshot nothing differs that is not
 -- broken. Only what is broken is locked, and looked at again in a following statement: locking every row would write it.
-create or replace function rebuild_states(above bigint, rows_max int)
+drop function if exists rebuild_states;
+create or replace function rebuild_states(in_above bigint, in_rows_max int)
 returns table (message_id bigint, transaction_id text, field text, was text, became text, reached bigint)
 language plpgsql volatile security definer
 set search_path = public, pg_temp
@@ -18,11 +19,11 @@ declare
 begin
   ids := array(
     select k.message_id from (
-      (select e.message_id from message_events e where e.message_id > above and e.version = 1 order by 1 limit rows_max)
+      (select e.message_id from message_events e where e.message_id > in_above and e.version = 1 order by 1 limit in_rows_max)
       union
-      (select s.message_id from message_states s where s.message_id > above order by 1 limit rows_max)
+      (select s.message_id from message_states s where s.message_id > in_above order by 1 limit in_rows_max)
     ) k
-    order by 1 limit rows_max
+    order by 1 limit in_rows_max
   );
   broken := array(
     select i.message_id

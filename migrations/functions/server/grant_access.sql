@@ -5,20 +5,21 @@
 --
 -- Objects of a later release that runs beside this one are treated the same, and other roles are left as they are, so that two
 -- releases, and two services, may take turns at this.
-create or replace function grant_access(service name) returns void
+drop function if exists grant_access;
+create or replace function grant_access(in_service name) returns void
 language plpgsql volatile
 set search_path = public, pg_temp
 as $$
 declare
   owners oid[] := array(select relowner from pg_class where oid = 'message_events'::regclass) || current_user::regrole::oid;
-  is_other boolean := service is not null and service::regrole <> all (owners);
-  losers text := case when is_other then format('public, %I', service) else 'public' end;
+  is_other boolean := in_service is not null and in_service::regrole <> all (owners);
+  losers text := case when is_other then format('public, %I', in_service) else 'public' end;
   ours record;
 begin
   -- Whoever could create a function in our schema could have it called as the owner.
   execute format('revoke create on schema public from %s', losers);
   if is_other then
-    execute format('grant usage on schema public to %I', service);
+    execute format('grant usage on schema public to %I', in_service);
   end if;
   for ours in
     select case c.relkind when 'S' then 'sequence' else 'table' end as kind, c.oid::regclass::text as name,
@@ -35,7 +36,7 @@ begin
   loop
     execute format('revoke all on %s %s from %s', ours.kind, ours.name, losers);
     if is_other and ours.needed is not null then
-      execute format('grant %s on %s %s to %I', ours.needed, ours.kind, ours.name, service);
+      execute format('grant %s on %s %s to %I', ours.needed, ours.kind, ours.name, in_service);
     end if;
   end loop;
 end

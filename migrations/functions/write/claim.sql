@@ -1,13 +1,14 @@
 -- Starts an attempt for each message of one status that is due, oldest first: at most `room`, and at most about `bytes_max`
 -- of payload (always one). `pending` is the fresh lane's, `failed` the retry lane's. `look_from` is a lower bound of due_at
 -- that the caller knows nothing waits below: it spares re-reading dead index entries (184 ms for 400,000 measured).
+drop function if exists claim;
 create or replace function claim(
   in_status text,
   in_actor text,
-  room int,
-  bytes_max bigint,
+  in_room int,
+  in_bytes_max bigint,
   in_lease_ms bigint,
-  look_from timestamptz
+  in_look_from timestamptz
 ) returns table (message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea, traceparent text,
   age_ms double precision, lease_ends_at bigint)
 language plpgsql volatile security definer
@@ -25,7 +26,7 @@ begin
   -- Most looks find nothing: they are spared the statement below and the log's trigger, which fires for no rows too.
   if not exists (
     select 1 from message_states s
-    where s.status = in_status and s.due_at is not null and s.due_at <= looked_at and s.due_at >= look_from
+    where s.status = in_status and s.due_at is not null and s.due_at <= looked_at and s.due_at >= in_look_from
   ) then
     return;
   end if;
@@ -34,9 +35,9 @@ begin
     select s.message_id, s.transaction_id, s.version, s.attempts, s.retry_count, s.due_at, s.position, s.recorded_at,
       s.created_at
     from message_states s
-    where s.status = in_status and s.due_at is not null and s.due_at <= looked_at and s.due_at >= look_from
+    where s.status = in_status and s.due_at is not null and s.due_at <= looked_at and s.due_at >= in_look_from
     order by s.due_at, s.message_id
-    limit room
+    limit in_room
     for no key update skip locked
   ),
   measured as (
@@ -50,7 +51,7 @@ begin
   ),
   chosen as materialized (
     select m.*, greatest(looked_at, m.recorded_at) + in_lease_ms * interval '1 millisecond' as lease_end
-    from measured m where m.bytes_before < bytes_max
+    from measured m where m.bytes_before < in_bytes_max
   ),
   started as (
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt)

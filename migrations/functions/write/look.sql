@@ -6,16 +6,17 @@
 -- That bound is the earliest waiting row, or if that is earlier the lowest due_at that a row still uncommitted may have: it was
 -- written at most 35 s ago (statement_timeout is 30 s), and a lease ends no sooner than the shortest one allows. It is text in one
 -- fixed form, because it comes back as it was given and sessions differ in how they print a time.
+drop function if exists look;
 create or replace function look(
   in_status text,
   in_actor text,
-  room int,
-  bytes_max bigint,
+  in_room int,
+  in_bytes_max bigint,
   in_lease_ms bigint,
-  statuses text[],
-  look_from timestamptz[],
-  reconnected_at timestamptz,
-  grace_ms bigint
+  in_statuses text[],
+  in_look_from timestamptz[],
+  in_reconnected_at timestamptz,
+  in_grace_ms bigint
 ) returns table (message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea, traceparent text,
   age_ms double precision, lease_ends_at bigint, status text, due_in_ms double precision, next_look_from text,
   last_position bigint)
@@ -34,17 +35,17 @@ begin
   return query
     select c.message_id, c.attempt, c.retry_count, c.transaction_id, c.payload, c.traceparent, c.age_ms, c.lease_ends_at,
       null::text, null::double precision, null::text, null::bigint
-    from claim(in_status, in_actor, room, bytes_max, in_lease_ms, look_from[1]) c;
-  for place in 1 .. cardinality(statuses) loop
+    from claim(in_status, in_actor, in_room, in_bytes_max, in_lease_ms, in_look_from[1]) c;
+  for place in 1 .. cardinality(in_statuses) loop
     select s.due_at into earliest from message_states s
-      where s.status = statuses[place] and s.due_at is not null and s.due_at >= look_from[place]
+      where s.status = in_statuses[place] and s.due_at is not null and s.due_at >= in_look_from[place]
       order by s.due_at limit 1;
     looked_at := clock_timestamp();
     return query select null::bigint, null::int, null::int, null::text, null::bytea, null::text, null::double precision,
-      null::bigint, statuses[place],
-      extract(epoch from case statuses[place] when 'processing' then lease_ends_at(earliest, reconnected_at, grace_ms)
+      null::bigint, in_statuses[place],
+      extract(epoch from case in_statuses[place] when 'processing' then lease_ends_at(earliest, in_reconnected_at, in_grace_ms)
         else earliest end - looked_at)::double precision * 1000,
-      to_char(least(earliest, looked_at - interval '35 seconds' + case statuses[place] when 'processing'
+      to_char(least(earliest, looked_at - interval '35 seconds' + case in_statuses[place] when 'processing'
         then coalesce((select min(lease_ms) from instances), 0) else 0 end * interval '1 millisecond') at time zone 'UTC',
         'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
       last_position();

@@ -31,8 +31,15 @@ begin
   if found then
     return 'already';
   end if;
-  perform append_late(in_actor, in_message_id, in_attempt, format('attempt %s', in_attempt), in_outcome, in_status_code,
-    in_duration_ms, in_reason);
+  perform append_late(
+    in_actor => in_actor,
+    in_message_id => in_message_id,
+    in_attempt => in_attempt,
+    in_attempt_name => format('attempt %s', in_attempt),
+    in_outcome => in_outcome,
+    in_status_code => in_status_code,
+    in_duration_ms => in_duration_ms,
+    in_reason => in_reason);
   return 'late';
 end
 $$;

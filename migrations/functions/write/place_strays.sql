@@ -30,7 +30,15 @@ begin
       where e.message_id = stray.message_id and e.type = 'late_result_observed' and e.attempt is null and e.actor = stray.actor
         and e.reason = told;
     if not found then
-      perform append_late(stray.actor, stray.message_id, null, told, stray.outcome, stray.status_code, stray.duration_ms, told);
+      perform append_late(
+        in_actor => stray.actor,
+        in_message_id => stray.message_id,
+        in_attempt => null,
+        in_attempt_name => told,
+        in_outcome => stray.outcome,
+        in_status_code => stray.status_code,
+        in_duration_ms => stray.duration_ms,
+        in_reason => told);
     end if;
   end loop;
   return (select count(*) from stray_outcomes);

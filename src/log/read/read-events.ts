@@ -136,16 +136,17 @@ function found(events: string): string {
     ) s on true`
 }
 
+const range = `in_after_position => $1, in_after_message_id => $2, in_after_version => $3,
+      in_before_position => $4, in_before_message_id => $5, in_before_version => $6, in_backwards => $7, in_rows_max => $8,
+      in_types => $9, in_outcomes => $10, in_actor => $11, in_recorded_from => $12, in_recorded_to => $13`
+
 const walk = {
   name: 'read_events',
-  text: found(
-    'select event, matches, place from read_log($1, $2, $3, $4, $5, $6, $7, $14, $8, $9, $10, $11, $12, $13)',
-  ),
+  text: found(`select event, matches, place from read_log(${range}, in_examined_max => $14)`),
 }
 const ofMessages = {
   name: 'read_events_of_messages',
   text: found(
-    `select event, true as matches, 0::bigint as place
-     from read_log_of($14, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) event`,
+    `select event, true as matches, 0::bigint as place from read_log_of(${range}, in_transaction_ids => $14) event`,
   ),
 }

@@ -4,6 +4,7 @@ import type { MessageId, TransactionId } from '../../message/message.ts'
 import { int4Array, int8Array, timestamptzArray } from './binary-array.ts'
 import type { AttemptName } from './claim.ts'
 import type { Lease } from './lease.ts'
+import { namedCall } from './named-call.ts'
 import { delayOf } from './settle.ts'
 
 /** An attempt whose lease has ended with no outcome. */
@@ -24,6 +25,12 @@ export async function findExpired(
   lookFrom: string,
   rowsMax: number,
 ): Promise<Expired[]> {
+  const call = namedCall('expired', {
+    in_reconnected_at: lease.reconnectedAt,
+    in_grace_ms: lease.graceMs,
+    in_look_from: lookFrom,
+    in_rows_max: rowsMax,
+  })
   const { rows } = await database.query<{
     message_id: string
     transaction_id: string
@@ -36,8 +43,8 @@ export async function findExpired(
   }>({
     name: 'expired',
     text: `select message_id, transaction_id, attempt, retry_count, in_a_row, lease_ends_at, claimed_by, is_listening
-      from expired($1, $2, $3, $4)`,
-    values: [lease.reconnectedAt, lease.graceMs, lookFrom, rowsMax],
+      from ${call.text}`,
+    values: call.values,
   })
   return rows.map((row) => ({
     messageId: row.message_id as MessageId,
@@ -58,18 +65,19 @@ export async function abandon(
   abandonments: readonly { expired: Expired; decision: Decision }[],
   lease: Lease,
 ): Promise<boolean[]> {
+  const call = namedCall('abandon', {
+    in_actor: actor,
+    in_message_ids: int8Array(abandonments.map((each) => BigInt(each.expired.messageId))),
+    in_attempts: int4Array(abandonments.map((each) => each.expired.attempt)),
+    in_leases: timestamptzArray(abandonments.map((each) => each.expired.leaseEndsAt)),
+    in_delays_ms: int8Array(abandonments.map((each) => delayOf(each.decision))),
+    in_reconnected_at: lease.reconnectedAt,
+    in_grace_ms: lease.graceMs,
+  })
   const { rows } = await database.query<{ answers: string[] }>({
     name: 'abandon',
-    text: 'select abandon($1, $2, $3, $4, $5, $6, $7) as answers',
-    values: [
-      actor,
-      int8Array(abandonments.map((each) => BigInt(each.expired.messageId))),
-      int4Array(abandonments.map((each) => each.expired.attempt)),
-      timestamptzArray(abandonments.map((each) => each.expired.leaseEndsAt)),
-      int8Array(abandonments.map((each) => delayOf(each.decision))),
-      lease.reconnectedAt,
-      lease.graceMs,
-    ],
+    text: `select ${call.text} as answers`,
+    values: call.values,
   })
   return (rows[0]?.answers ?? []).map((answer) => answer === 'appended')
 }

@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
+import { namedCall } from './named-call.ts'
 
-/** An operator's word on a stopped partition; migrations/functions/decide_partition.sql says what each means. */
+/** An operator's word on a stopped partition; migrations/functions/write/decide_partition.sql says what each means. */
 export type PartitionDecision = {
   topic: string
   partition: number
@@ -24,9 +25,18 @@ export async function decidePartition(
   database: Pick<Pool, 'query'>,
   { topic, partition, type, range, actor, reason }: PartitionDecision,
 ): Promise<DecisionAnswer> {
+  const call = namedCall('decide_partition', {
+    in_topic: topic,
+    in_partition: partition,
+    in_type: type,
+    in_low: range?.low ?? null,
+    in_high: range?.high ?? null,
+    in_actor: actor,
+    in_reason: reason,
+  })
   const { rows } = await database.query<Row>(
-    `select answer, stood_at, goes_on_at, stopped_by from decide_partition($1, $2, $3, $4, $5, $6, $7)`,
-    [topic, partition, type, range?.low ?? null, range?.high ?? null, actor, reason],
+    `select answer, stood_at, goes_on_at, stopped_by from ${call.text}`,
+    call.values,
   )
   const row = rows[0]
   if (row === undefined) throw new Error('decide_partition() answered no row')

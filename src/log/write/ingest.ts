@@ -2,6 +2,7 @@ import type { Pool } from 'pg'
 import type { MessageId, TransactionId } from '../../message/message.ts'
 import { booleanArray, byteaArray, int4Array, int8Array, textArray } from './binary-array.ts'
 import type { Claim } from './claim.ts'
+import { namedCall } from './named-call.ts'
 
 /** One Kafka record, read as far as it can be. */
 export type DecodedRecord = {
@@ -50,12 +51,6 @@ export type IngestAnswer =
   /** A later incarnation of the partition has begun; nothing was stored. */
   | { kind: 'ended'; nextOffset: bigint }
 
-const statement = {
-  name: 'ingest',
-  text: `select answer, next_offset, reason, results, message_ids, claimed, lease_ends_at
-    from ingest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)`,
-}
-
 const resultsByLetter: Record<string, RecordResult> = {
   r: 'received',
   d: 'duplicate',
@@ -79,22 +74,24 @@ export async function ingest(
   room: number,
   leaseMs: number,
 ): Promise<IngestAnswer> {
+  const call = namedCall('ingest', {
+    in_topic: slice.topic,
+    in_partition: slice.partition,
+    in_incarnation: slice.incarnation,
+    in_first: slice.from,
+    in_next: slice.next,
+    in_actor: actor,
+    in_room: room,
+    in_lane: lane,
+    in_lease_ms: leaseMs,
+    ...encodeRecords(slice.records),
+    in_hole_firsts: int8Array(slice.holes.map((hole) => hole.from)),
+    in_hole_nexts: int8Array(slice.holes.map((hole) => hole.next)),
+  })
   const { rows } = await database.query<IngestRow>({
-    ...statement,
-    values: [
-      slice.topic,
-      slice.partition,
-      slice.incarnation,
-      slice.from,
-      slice.next,
-      actor,
-      room,
-      lane,
-      leaseMs,
-      ...encodeRecords(slice.records),
-      int8Array(slice.holes.map((hole) => hole.from)),
-      int8Array(slice.holes.map((hole) => hole.next)),
-    ],
+    name: 'ingest',
+    text: `select answer, next_offset, reason, results, message_ids, claimed, lease_ends_at from ${call.text}`,
+    values: call.values,
   })
   const row = rows[0]
   if (row === undefined) throw new Error('ingest() answered no row')
@@ -121,21 +118,21 @@ type IngestRow = {
   lease_ends_at: string | null
 }
 
-function encodeRecords(records: readonly DecodedRecord[]): Buffer[] {
-  return [
-    int8Array(records.map((record) => record.offset)),
-    textArray(records.map((record) => record.transactionId)),
-    textArray(records.map((record) => record.rejection)),
-    byteaArray(records.map((record) => record.sha256)),
-    byteaArray(records.map((record) => record.payload)),
-    textArray(records.map((record) => record.payloadState)),
-    int4Array(records.map((record) => record.payloadBytes)),
-    booleanArray(records.map((record) => record.isJson)),
-    byteaArray(records.map((record) => record.key)),
-    textArray(records.map((record) => record.headers)),
-    textArray(records.map((record) => record.traceparent)),
-    int8Array(records.map((record) => record.timestampMs)),
-  ]
+function encodeRecords(records: readonly DecodedRecord[]): Record<string, Buffer> {
+  return {
+    in_offsets: int8Array(records.map((record) => record.offset)),
+    in_transaction_ids: textArray(records.map((record) => record.transactionId)),
+    in_rejections: textArray(records.map((record) => record.rejection)),
+    in_payload_hashes: byteaArray(records.map((record) => record.sha256)),
+    in_payloads: byteaArray(records.map((record) => record.payload)),
+    in_payload_states: textArray(records.map((record) => record.payloadState)),
+    in_payload_sizes: int4Array(records.map((record) => record.payloadBytes)),
+    in_are_json: booleanArray(records.map((record) => record.isJson)),
+    in_keys: byteaArray(records.map((record) => record.key)),
+    in_headers: textArray(records.map((record) => record.headers)),
+    in_traceparents: textArray(records.map((record) => record.traceparent)),
+    in_timestamps_ms: int8Array(records.map((record) => record.timestampMs)),
+  }
 }
 
 function readResults(

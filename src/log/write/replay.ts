@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
 import type { Status } from '../../message/message.ts'
+import { namedCall } from './named-call.ts'
 
 export type ReplayRequest = {
   /** The operator who asks, and why; both stand in the log for ever. */
@@ -30,10 +31,16 @@ export async function replayMany(
 ): Promise<ReplayAnswer[]> {
   // PostgreSQL's text holds no NUL and no half of a surrogate pair, and so no such id.
   const known = transactionIds.map((id) => !/[\0\p{Cs}]/u.test(id))
+  const call = namedCall('replay', {
+    in_transaction_ids: transactionIds.filter((_, at) => known[at]),
+    in_actor: request.actor,
+    in_reason: request.reason,
+    in_request_key: request.requestKey,
+  })
   const { rows } = await database.query<ReplayRow>({
     name: 'replay',
-    text: 'select answer, version, status from replay($1, $2, $3, $4) order by place',
-    values: [transactionIds.filter((_, at) => known[at]), request.actor, request.reason, request.requestKey],
+    text: `select answer, version, status from ${call.text} order by place`,
+    values: call.values,
   })
   const answers = rows.map(readAnswer).values()
   return known.map((isKnown) => {

@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
 import { cleanText } from './clean-text.ts'
+import { namedCall } from './named-call.ts'
 
 /** What stops a partition, and where it stood when that was seen. */
 export type PartitionStop = {
@@ -20,9 +21,15 @@ export type PartitionStop = {
  */
 export async function stopPartition(database: Pool, stop: PartitionStop, actor: string): Promise<boolean> {
   const { topic, partition, incarnation, next, resume, reason } = stop
-  const { rows } = await database.query<{ stopped: boolean }>(
-    'select stop_partition($1, $2, $3, $4, $5, $6, $7) as stopped',
-    [topic, partition, incarnation, next, resume, cleanText(reason), actor],
-  )
+  const call = namedCall('stop_partition', {
+    in_topic: topic,
+    in_partition: partition,
+    in_incarnation: incarnation,
+    in_next: next,
+    in_resume: resume,
+    in_reason: cleanText(reason),
+    in_actor: actor,
+  })
+  const { rows } = await database.query<{ stopped: boolean }>(`select ${call.text} as stopped`, call.values)
   return rows[0]?.stopped === true
 }
