@@ -433,7 +433,8 @@ begin
     last_id := format('select last_value - case when is_called then 0 else 1 end from %s', ids);
     execute last_id into was;
     continue when was >= coalesce(became, 0);
-    -- Changes nothing, and from here on nobody takes an id before this transaction ends: whoever took one is waited for.
+    -- This changes nothing but takes a lock: it waits for transactions that took an id, and nobody takes one until this
+    -- transaction ends.
     execute format('alter sequence %s no cycle', ids);
     execute last_id into was;
     continue when was >= became;
@@ -511,8 +512,8 @@ AS $function$
 declare
   begun int;
 begin
-  -- Whoever has read the base holds a lock on this table until its transaction ends. So nothing of the old epoch is appended, nor
-  -- read below its watermark, after this: the services of the old epoch may keep running, and go on in the new one.
+  -- A transaction that has read the base holds a lock on this table until it ends. So from here on nothing is appended in the old
+  -- epoch, and nothing is read below its watermark. Services may keep running: they go on in the new epoch.
   lock table log_epochs in access exclusive mode;
   insert into log_epochs (epoch, base, actor, reason)
     select max(epoch) + 1, log_floor(), in_actor, in_reason from log_epochs
@@ -538,7 +539,7 @@ AS $function$
 declare
   looked_at timestamptz := clock_timestamp();
 begin
-  -- Most looks find nothing: they are spared the statement below and the log's trigger, which fires for no rows too.
+  -- Most looks find nothing. They skip the statement below and the trigger of the log, which fires for no rows too.
   if not exists (
     select 1 from message_states s
     where s.status = in_status and s.due_at is not null and s.due_at <= looked_at and s.due_at >= in_look_from
@@ -642,6 +643,80 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.count_steps(in_position bigint, in_from_statuses text[], in_types text[], in_to_statuses text[], in_outcomes text[], in_minutes timestamp with time zone[], in_examples bigint[], in_events bigint[], in_rollup_minutes timestamp with time zone[], in_rollup_measures text[], in_rollup_buckets integer[], in_rollup_counts bigint[])
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+  counted bigint;
+  illegal text;
+begin
+  with step as materialized (
+    select s.from_status, s.type, s.to_status, s.outcome, s.minute, s.example, s.events
+    from unnest(in_from_statuses, in_types, in_to_statuses, in_outcomes, in_minutes, in_examples, in_events)
+      as s(from_status, type, to_status, outcome, minute, example, events)
+  ),
+  rollup as (
+    select s.minute, m.measure, 0 as bucket, sum(s.events)::bigint as n
+    from step s
+    cross join lateral (
+      select event_measure(s.type, s.outcome, s.from_status = 'none', s.to_status = 'success' and s.from_status <> 'success')
+        as measure
+    ) m
+    where m.measure is not null
+    group by 1, 2
+    union all
+    select r.minute, r.measure, r.bucket, r.n
+    from unnest(in_rollup_minutes, in_rollup_measures, in_rollup_buckets, in_rollup_counts) as r(minute, measure, bucket, n)
+  ),
+  stored as (
+    insert into status_count_deltas (position, pending, processing, success, failed, dead_letter, minutes, measures, buckets,
+        counts)
+      select in_position, k.pending, k.processing, k.success, k.failed, k.dead_letter, r.minutes, r.measures, r.buckets,
+        r.counts
+      from (
+        select
+          coalesce(sum(s.events) filter (where s.to_status = 'pending'), 0)
+            - coalesce(sum(s.events) filter (where s.from_status = 'pending'), 0) as pending,
+          coalesce(sum(s.events) filter (where s.to_status = 'processing'), 0)
+            - coalesce(sum(s.events) filter (where s.from_status = 'processing'), 0) as processing,
+          coalesce(sum(s.events) filter (where s.to_status = 'success'), 0)
+            - coalesce(sum(s.events) filter (where s.from_status = 'success'), 0) as success,
+          coalesce(sum(s.events) filter (where s.to_status = 'failed'), 0)
+            - coalesce(sum(s.events) filter (where s.from_status = 'failed'), 0) as failed,
+          coalesce(sum(s.events) filter (where s.to_status = 'dead_letter'), 0)
+            - coalesce(sum(s.events) filter (where s.from_status = 'dead_letter'), 0) as dead_letter
+        from step s
+      ) k
+      cross join (
+        select array_agg(minute) as minutes, array_agg(measure) as measures, array_agg(bucket) as buckets,
+          array_agg(n) as counts
+        from rollup
+      ) r
+  )
+  select sum(s.events), (
+      select format('message %s: from %s by %s to %s', i.example, i.from_status, i.type, i.to_status)
+      from step i
+      left join legal_transitions l
+        on l.from_status = i.from_status and l.type = i.type and l.to_status = i.to_status
+      where l.type is null limit 1
+    )
+    into counted, illegal
+    from step s;
+  if illegal is not null then
+    raise exception 'illegal transition: %', illegal using errcode = 'integrity_constraint_violation';
+  end if;
+  return counted;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.current_position()
  RETURNS bigint
  LANGUAGE plpgsql
@@ -653,8 +728,8 @@ AS $function$
 declare
   ahead bigint;
 begin
-  -- A delta stands for each statement that appended, and the fold's bound for those that are folded: far fewer rows lie above
-  -- the last one that can be seen than in the log itself.
+  -- Every statement that appended has left a delta, and folded deltas lie below the bound of the fold. Both tables are small, and
+  -- so this finds the highest position sooner than the log itself would.
   select rewound_by(greatest(f.bound, d.position + 1)) into ahead
   from (select bound from status_count_folds order by bound desc limit 1) f
   left join lateral (
@@ -682,8 +757,8 @@ begin
   answer := 'not_stopped';
   select * into held from partitions where topic = in_topic and partition = in_partition
     order by incarnation desc limit 1 for no key update;
-  -- In a statement of its own, which sees what was decided while this one waited: the row that it waited for may not be the
-  -- highest any more, and is not stopped then.
+  -- A statement of its own, because it sees what was decided while the one above waited. The row may not be the highest
+  -- incarnation any more; then it is not stopped.
   select * into latest from partition_decisions where partition_id = held.partition_id order by decision desc limit 1;
   if latest.type is distinct from 'stopped' then
     return next;
@@ -780,14 +855,14 @@ CREATE OR REPLACE FUNCTION public.failure_pattern(in_reason text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  -- An identity may be any text, so it is known by what ingest writes before it.
+  -- An identity may be any text. It is found by the words that ingest writes before it.
   pattern text := regexp_replace(in_reason, '^(the same transaction id with other bytes: ).*', '\1<id>');
 begin
-  -- Most reasons hold no digit but a status, and are spared the rest.
+  -- Most reasons have no digit but a status. They need nothing of what follows.
   if replace(pattern, 'HTTP ', '') !~ '[0-9]' or pattern ~ '^HTTP [0-9]{3}[^0-9]*$' then
     return left(pattern, 500);
   end if;
-  -- Letters and digits in one word, UUIDs among them; then the numbers that are left.
+  -- First words that mix letters and digits, such as UUIDs; then the remaining numbers.
   pattern := regexp_replace(pattern, '(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[A-Za-z])'
     '(?![A-Z][A-Z0-9]*(_[A-Z][A-Z0-9]*)+(?![A-Za-z0-9_-]))[A-Za-z0-9_-]+', '<id>', 'g');
   return left(regexp_replace(pattern, '(?<![A-Za-z0-9_])(?<!HTTP )[0-9]+([.,:-][0-9]+)*', '<n>', 'g'), 500);
@@ -879,10 +954,10 @@ begin
     return false;
   end if;
   perform fold_partitions();
-  -- Once more, for another fold may have ended before this one had the lock.
+  -- Read again: another fold may have ended before this one got the lock.
   select * into strict old_fold from status_count_folds order by bound desc limit 1;
   reached := watermark();
-  -- Up to the first delta that is too many, and never within a position.
+  -- Up to the first delta that is too many. A position is never divided.
   new_bound := least(
     reached,
     (
@@ -937,7 +1012,7 @@ declare
   losers text := case when is_other then format('public, %I', in_service) else 'public' end;
   ours record;
 begin
-  -- Whoever could create a function in our schema could have it called as the owner.
+  -- A role that may create functions in our schema could have them called as the owner.
   execute format('revoke create on schema public from %s', losers);
   if is_other then
     execute format('grant usage on schema public to %I', in_service);
@@ -991,14 +1066,14 @@ begin
     select p.partition_id into held_partition from partitions p
       where p.topic = in_topic and p.partition = in_partition and p.incarnation = in_incarnation for no key update;
     exit when found;
-    -- A later incarnation begins by an operator's word only.
+    -- Only an operator begins a later incarnation.
     if in_incarnation <> 1 then
       raise exception 'partition %:% has no incarnation %', in_topic, in_partition, in_incarnation;
     end if;
     insert into partitions (topic, partition) values (in_topic, in_partition)
       on conflict (topic, partition, incarnation) do nothing;
   end loop;
-  -- In a statement of its own: one that locks and reads returns the value from before its wait (measured).
+  -- A statement of its own: a statement that locks and reads returns the value from before its wait (measured).
   select coalesce((
         select a.next_offset from partition_advances a
         where a.partition_id = p.partition_id order by a.next_offset desc limit 1
@@ -1034,7 +1109,7 @@ begin
   written_at := clock_timestamp();
   written_position := current_position();
   minted := array(select nextval('message_ids') from generate_series(1, cardinality(in_offsets)));
-  -- A plain insert first, because nearly every slice is all new ids: cheaper by 7 µs a message than ON CONFLICT (measured).
+  -- First a plain insert, because nearly every slice has new ids only: 7 µs a message less than ON CONFLICT (measured).
   begin
     insert into inbox (transaction_id, message_id, payload_sha256)
       select r.transaction_id, r.message_id, r.hash
@@ -1056,7 +1131,7 @@ begin
       order by r.transaction_id collate "C", r.kafka_offset
       on conflict (transaction_id) do nothing;
   end if;
-  -- In a statement of its own, which sees who won an id that two partitions brought at once.
+  -- A statement of its own, because it sees who won an id that two partitions brought at the same time.
   if known then
     select coalesce(string_agg(
         case when r.kafka_offset < stored then 's'
@@ -1069,14 +1144,14 @@ begin
       left join lateral (
         select b.message_id, b.payload_sha256 from inbox b where b.transaction_id = r.transaction_id collate "C" limit 1
       ) i on true;
-    -- A conflicting record is a message of its own; its id is new by its coordinates, so nobody waits here.
+    -- A conflicting record is a message of its own. Its id is made from its coordinates, so nobody else inserts it.
     insert into inbox (transaction_id, message_id, payload_sha256)
       select record_id(in_topic, in_partition, in_incarnation, r.kafka_offset), r.message_id, r.hash
       from unnest(minted, in_payload_hashes, in_offsets, string_to_array(results, null))
         as r(message_id, hash, kafka_offset, result)
       where r.result = 'c';
   else
-    -- A slice that is one hole has no record.
+    -- A slice may be one hole and have no record.
     select coalesce(string_agg(case when r.kafka_offset < stored then 's' when r.rejection is null then 'r' else 'x' end, ''
         order by r.place), '')
       into results
@@ -1092,7 +1167,8 @@ begin
       as r(message_id, key, headers, traceparent, timestamp_ms, payload, payload_state, payload_bytes, is_json, result)
     where r.result in ('r', 'x', 'c');
 
-  -- Version 1 of every new message and, as far as there is room, version 2, in one statement: one fold, one row each.
+  -- Version 1 of every new message and, while there is room, version 2, in one statement. So the trigger runs once and writes
+  -- one row for each message.
   insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
       reason, topic, partition, kafka_offset, incarnation, payload_sha256, transaction_id, related_message_id)
     select r.message_id, e.version, written_position, written_at, e.type, e.actor, e.status, 0, e.due_at, e.attempt, e.reason,
@@ -1327,7 +1403,7 @@ declare
   last bigint;
 begin
   select e.position into last from message_events e where e.position < watermark() order by e.position desc limit 1;
-  -- Of a new epoch without events too, so that the end is never of an earlier one.
+  -- A new epoch may have no events yet. Its base keeps the end from being of an earlier epoch.
   return greatest(last, (select base from log_epochs order by epoch desc limit 1)) + 1;
 end
 $function$
@@ -1479,7 +1555,7 @@ declare
   stray record;
   told text;
 begin
-  -- In the order of messages, as everywhere.
+  -- In the order of message ids, as everywhere, so that two sessions never wait for each other in a circle.
   for stray in
     select s.*, i.message_id
     from stray_outcomes s
@@ -1492,10 +1568,10 @@ begin
     delete from stray_outcomes s
       where s.transaction_id = stray.transaction_id and s.attempt = stray.attempt and s.lease_ends_at = stray.lease_ends_at
         and s.actor = stray.actor;
-    -- Somebody else was faster.
+    -- Another session has moved it.
     continue when not found;
     told := format('attempt %s of %s, which a failover took out of the log%s', stray.attempt, stray.actor, ': ' || stray.reason);
-    -- A COMMIT whose answer was lost had it kept, and placed, before.
+    -- It may be in the log already: it was kept and placed by a COMMIT whose answer was lost.
     perform from message_events e
       where e.message_id = stray.message_id and e.type = 'late_result_observed' and e.attempt is null and e.actor = stray.actor
         and e.reason = told;
@@ -1528,19 +1604,20 @@ CREATE OR REPLACE FUNCTION public.project()
 AS $function$
 declare
   given record;
-  applied record;
+  steps record;
   events_left bigint;
 begin
-  -- For whoever appended, until the end of the transaction; see refuse_unprojected.
+  -- The function that appended reads this before the transaction ends; see refuse_unprojected.
   perform set_config('tqp.projected', 'yes', true);
   select count(*) as events,
     count(*) filter (where e.version = 1) as first_ones,
     count(*) filter (where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected')) as failures,
     coalesce(bool_or(e.due_at is not null), false) as leaves_open,
-    -- At least the transaction's own, and so behind the watermark no sooner than the transaction is.
+    -- At least the transaction's own position, so the watermark passes it only after the transaction has ended.
     max(e.position) as position
     into given from new_events e;
-  -- A statement that appended nothing wakes nobody: an empty claim that notifies wakes itself (11,476 looks in 3 s measured).
+  -- A statement that appended nothing notifies nobody. An empty claim that notifies would wake itself: 11,476 looks in 3 s,
+  -- measured.
   if given.events = 0 then
     return null;
   end if;
@@ -1577,7 +1654,7 @@ begin
         b.recorded_at
       from born b
     ),
-    -- A statement has many messages of few kinds: what is the same for all of a kind is done once.
+    -- A statement has many messages, but of few kinds. What all messages of a kind share is done once.
     kind as materialized (
       select b.first_type, b.first_status, b.is_started, b.status, b.retry_count,
         date_bin('1 minute', b.created_at, 'epoch') as created_minute,
@@ -1592,45 +1669,27 @@ begin
       union all
       select k.first_status, 'attempt_started', k.status, k.minute, k.example, k.messages from kind k where k.is_started
     ),
-    rollup as (
-      select s.minute, event_measure(s.type, null, s.from_status = 'none', false) as measure, 0 as bucket,
-        sum(s.messages)::bigint as n
-      from step s group by 1, 2
-      union all
-      select '-infinity', 'retries', k.retry_count, sum(k.messages)::bigint from kind k group by 3
-    ),
-    counted as (
-      insert into status_count_deltas (position, pending, processing, success, failed, dead_letter, minutes, measures, buckets,
-          counts)
-        select given.position, k.pending, k.processing, k.success, k.failed, k.dead_letter, r.minutes, r.measures, r.buckets,
-          r.counts
-        from (
-          select
-            coalesce(sum(messages) filter (where status = 'pending'), 0) as pending,
-            coalesce(sum(messages) filter (where status = 'processing'), 0) as processing,
-            coalesce(sum(messages) filter (where status = 'success'), 0) as success,
-            coalesce(sum(messages) filter (where status = 'failed'), 0) as failed,
-            coalesce(sum(messages) filter (where status = 'dead_letter'), 0) as dead_letter
-          from kind
-        ) k
-        cross join (
-          select array_agg(minute) as minutes, array_agg(measure) as measures, array_agg(bucket) as buckets,
-            array_agg(n) as counts
-          from rollup
-        ) r
+    retries as (
+      select k.retry_count, sum(k.messages)::bigint as n from kind k group by 1
     )
-    select sum(s.messages) as events, (
-        select format('message %s: from %s by %s to %s', i.example, i.from_status, i.type, i.status)
-        from step i
-        left join legal_transitions l on l.from_status = i.from_status and l.type = i.type and l.to_status = i.status
-        where l.type is null limit 1
-      ) as illegal
-      into applied
+    select array_agg(s.from_status) as from_statuses, array_agg(s.type) as types, array_agg(s.status) as to_statuses,
+      array_agg(s.minute) as minutes, array_agg(s.example) as examples, array_agg(s.messages) as events,
+      (select array_agg(r.retry_count) from retries r) as retry_counts, (select array_agg(r.n) from retries r) as retry_messages
+      into steps
       from step s;
-    if applied.illegal is not null then
-      raise exception 'illegal transition: %', applied.illegal using errcode = 'integrity_constraint_violation';
-    end if;
-    events_left := events_left - applied.events;
+    events_left := events_left - count_steps(
+      in_position => given.position,
+      in_from_statuses => steps.from_statuses,
+      in_types => steps.types,
+      in_to_statuses => steps.to_statuses,
+      in_outcomes => null,
+      in_minutes => steps.minutes,
+      in_examples => steps.examples,
+      in_events => steps.events,
+      in_rollup_minutes => array_fill('-infinity'::timestamptz, array[cardinality(steps.retry_counts)]),
+      in_rollup_measures => array_fill('retries'::text, array[cardinality(steps.retry_counts)]),
+      in_rollup_buckets => steps.retry_counts,
+      in_rollup_counts => steps.retry_messages);
   end if;
 
   while events_left > 0 loop
@@ -1686,14 +1745,6 @@ begin
       group by 1, 2, 3
     ),
     rollup as (
-      select k.minute, m.measure, 0 as bucket, sum(k.events)::bigint as n
-      from kind k
-      cross join lateral (
-        select event_measure(k.type, k.outcome, false, k.status = 'success' and k.prior_status <> 'success') as measure
-      ) m
-      where m.measure is not null
-      group by 1, 2
-      union all
       select d.minute, d.measure, d.bucket, d.n from duration d
       union all
       select d.minute, d.measure || '_max', 0, max(d.longest) from duration d group by 1, 2
@@ -1713,51 +1764,38 @@ begin
       ) u
       where f.outcome_unknown
       group by 2 having sum(u.n) <> 0
-    ),
-    counted as (
-      insert into status_count_deltas (position, pending, processing, success, failed, dead_letter, minutes, measures, buckets,
-          counts)
-        select given.position, k.pending, k.processing, k.success, k.failed, k.dead_letter, r.minutes, r.measures, r.buckets,
-          r.counts
-        from (
-          select
-            coalesce(sum(k.events) filter (where k.status = 'pending'), 0)
-              - coalesce(sum(k.events) filter (where k.prior_status = 'pending'), 0) as pending,
-            coalesce(sum(k.events) filter (where k.status = 'processing'), 0)
-              - coalesce(sum(k.events) filter (where k.prior_status = 'processing'), 0) as processing,
-            coalesce(sum(k.events) filter (where k.status = 'success'), 0)
-              - coalesce(sum(k.events) filter (where k.prior_status = 'success'), 0) as success,
-            coalesce(sum(k.events) filter (where k.status = 'failed'), 0)
-              - coalesce(sum(k.events) filter (where k.prior_status = 'failed'), 0) as failed,
-            coalesce(sum(k.events) filter (where k.status = 'dead_letter'), 0)
-              - coalesce(sum(k.events) filter (where k.prior_status = 'dead_letter'), 0) as dead_letter
-          from kind k
-        ) k
-        cross join (
-          select array_agg(minute) as minutes, array_agg(measure) as measures, array_agg(bucket) as buckets,
-            array_agg(n) as counts
-          from rollup
-        ) r
     )
-    select coalesce(sum(k.events), 0) as events, (
-        select format('message %s: from %s by %s to %s', i.example, i.prior_status, i.type, i.status)
-        from kind i
-        left join legal_transitions l on l.from_status = i.prior_status and l.type = i.type and l.to_status = i.status
-        where l.type is null limit 1
-      ) as illegal
-      into applied
-      from kind k;
-    if applied.illegal is not null then
-      raise exception 'illegal transition: %', applied.illegal using errcode = 'integrity_constraint_violation';
-    end if;
-    if applied.events = 0 then
+    select array_agg(k.prior_status) as from_statuses, array_agg(k.type) as types, array_agg(k.status) as to_statuses,
+      array_agg(k.outcome) as outcomes, array_agg(k.minute) as minutes, array_agg(k.example) as examples,
+      array_agg(k.events) as events, r.minutes as rollup_minutes, r.measures, r.buckets, r.counts
+      into steps
+      from kind k
+      cross join (
+        select array_agg(minute) as minutes, array_agg(measure) as measures, array_agg(bucket) as buckets,
+          array_agg(n) as counts
+        from rollup
+      ) r
+      group by r.minutes, r.measures, r.buckets, r.counts;
+    if steps.types is null then
       raise exception 'illegal transition: % event(s) of this statement follow no version that there is', events_left
         using errcode = 'integrity_constraint_violation';
     end if;
-    events_left := events_left - applied.events;
+    events_left := events_left - count_steps(
+      in_position => given.position,
+      in_from_statuses => steps.from_statuses,
+      in_types => steps.types,
+      in_to_statuses => steps.to_statuses,
+      in_outcomes => steps.outcomes,
+      in_minutes => steps.minutes,
+      in_examples => steps.examples,
+      in_events => steps.events,
+      in_rollup_minutes => steps.rollup_minutes,
+      in_rollup_measures => steps.measures,
+      in_rollup_buckets => steps.buckets,
+      in_rollup_counts => steps.counts);
   end loop;
 
-  -- Apart, so that only what failed pays for its pattern.
+  -- A call of its own, so that only failures pay for a pattern.
   if given.failures > 0 then
     perform count_failures(array_agg(e.message_id), array_agg(e.recorded_at), array_agg(e.reason))
       from new_events e where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null;
@@ -1922,7 +1960,7 @@ declare
   counted bigint[];
   scanned bigint[];
 begin
-  -- Two corrections of the same error would be an error again.
+  -- One session at a time: two corrections of the same error would be a new error.
   perform pg_advisory_xact_lock(hashtextextended('rebuild_counts', 0));
   insert into status_count_folds (bound, pending, processing, success, failed, dead_letter)
     select 0, 0, 0, 0, 0, 0 where not exists (select from status_count_folds);
@@ -2099,7 +2137,7 @@ begin
     ) a
   ),
   removed as (
-    -- The next fold sums it up from the start.
+    -- The next fold adds it up from the start.
     delete from partition_folds f using summed s
     where f.partition_id = (s.stored).partition_id and s.stored is distinct from s.counted
   )
@@ -2245,7 +2283,7 @@ begin
       where (d.stored).message_id is null or (d.folded).message_id is null
     ) c
     order by d.message_id, c.field;
-    -- What was repaired may be due.
+    -- A repaired message may be due.
     perform pg_notify('message_due', ''), pg_notify('message_events', '');
   end if;
   return query select null::bigint, null, null, null, null, ids[cardinality(ids)];
@@ -2261,7 +2299,8 @@ CREATE OR REPLACE FUNCTION public.recognize_server(in_actor text, in_change text
 AS $function$
 #variable_conflict use_column
 declare
-  -- More than can be lost unseen: of positions, and of the ids that they may have given out (a slice has 500 at most).
+  -- More positions than can be lost unseen, and the most message ids that one position may have used (a slice has 500 records
+  -- at most).
   margin constant bigint := 1000000;
   ids_each constant bigint := 500;
   here_system text := (select system_identifier::text from pg_control_system());
@@ -2277,17 +2316,17 @@ begin
     lost := greatest(in_seen - here_position, 0);
     known := null;
     select c.* into known from server_changes c order by c.epoch desc limit 1;
-    -- What was seen before a change that the caller has not heard of says nothing about this log; unless it has heard of one that
-    -- this log does not know.
+    -- If this log has a change that the caller does not know, then what the caller saw before says nothing about this log. If the
+    -- caller knows a change that this log does not have, then this log was put back.
     is_rewound := lost > 0 and (in_change = server_change(known) or not exists (
       select from server_changes c where server_change(c) = in_change
     ));
     exit when known.system_identifier = here_system and known.timeline = here_timeline and is_rewound is not true;
-    -- A log from an older cluster is first given an epoch by an operator, because nothing can be appended before.
+    -- A log from an older cluster: an operator begins an epoch first, because nothing can be appended until then.
     exit when rewound_by(log_floor()) > 0;
     if attempt = 1 then
-      -- Whoever appends holds a lock on this table: nothing is under way while the change is recorded. Then look once more, since
-      -- another instance may have recorded it.
+      -- Every transaction that appends holds a lock on this table, so none is open while the change is recorded. Then look once
+      -- more, because another instance may have recorded the change.
       lock table log_epochs in access exclusive mode;
       continue;
     end if;
@@ -2389,9 +2428,9 @@ begin
     ) i on true
     order by u.place
   );
-  -- In the order of messages, as everywhere, so that two requests at once wait for each other and never in a circle.
+  -- In the order of message ids, as everywhere, so that two requests never wait for each other in a circle.
   perform from message_states s where s.message_id = any (ids) order by s.message_id for no key update;
-  -- In a following statement, which sees what the one it waited for has done.
+  -- A statement of its own, because it sees what the other request did that the one above waited for.
   return query
   with input as materialized (
     select u.place, u.message_id, m.version, m.status, m.position, m.recorded_at,
@@ -2488,8 +2527,8 @@ begin
     from (
       select * from unnest(in_message_ids, in_transaction_ids, in_attempts, in_leases, in_outcomes, in_status_codes,
           in_durations_ms, in_reasons, in_delays_ms)
-        with ordinality as u(message_id, transaction_id, attempt, lease_ends_at, outcome, status_code, duration_ms, reason, delay_ms,
-          place)
+        with ordinality as u(message_id, transaction_id, attempt, lease_ends_at, outcome, status_code, duration_ms, reason,
+          delay_ms, place)
       order by u.message_id
     ) i
     left join lateral (
@@ -2502,7 +2541,8 @@ begin
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
       outcome, status_code, duration_ms, reason)
     select i.message_id, i.version + e.step, greatest((select current_position()), i.position),
-      greatest(settled_at, i.recorded_at), e.type, in_actor, e.status, e.retry_count, e.due_at, i.attempt, e.outcome, e.status_code, e.duration_ms, e.reason
+      greatest(settled_at, i.recorded_at), e.type, in_actor, e.status, e.retry_count, e.due_at, i.attempt, e.outcome,
+      e.status_code, e.duration_ms, e.reason
     from input i
     cross join lateral (
       select 1 as step, 'succeeded' as type, 'success' as status, i.retry_count, null::timestamptz as due_at, i.outcome,

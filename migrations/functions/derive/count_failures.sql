@@ -1,6 +1,9 @@
--- Counts what failed in one statement, by minute and pattern. A pattern costs regular expressions, so it is made once for each
--- reason: when everything fails, it mostly fails for the same one.
-drop function if exists count_failures;
+-- Counts the failures of one statement by minute and pattern (`failure_pattern`), into `failure_deltas`. Making a pattern costs
+-- regular expressions, so each reason gets its pattern once: when everything fails, most messages fail for the same reason.
+--
+-- Called by: project, only when something failed.
+-- Returns: nothing. The three arrays lie side by side, one element for each failure.
+drop function if exists count_failures; -- because PostgreSQL renames no parameter in place
 create or replace function count_failures(in_message_ids bigint[], in_times timestamptz[], in_reasons text[]) returns void
 language plpgsql volatile
 set search_path = public, pg_temp

@@ -1,7 +1,10 @@
--- Which measure of the rollups counts an event; null for one that tells nothing new: a conflict on the original's side, which
--- the record's own message has, and a late result that changes nothing. `begins`: it is its message's first. `succeeds`: the
--- message is a success now and was none.
-drop function if exists event_measure;
+-- Says which measure of the rollups counts an event.
+--
+-- Called by: count_steps, rebuild_rollups. `in_begins`: the event is the first of its message. `in_succeeds`: the message is a
+-- success now and was none before.
+-- Returns: the measure, or null for an event that tells nothing new. Two events do so: a conflict on the side of the original
+-- message, because the conflicting record has a message of its own; and a late result that changes nothing.
+drop function if exists event_measure; -- because PostgreSQL renames no parameter in place
 create or replace function event_measure(in_type text, in_outcome text, in_begins boolean, in_succeeds boolean) returns text
 language sql immutable parallel safe
 as $$

@@ -1,5 +1,8 @@
--- One piece of fold_piece, for the release before it, which may run beside this one.
-drop function if exists fold_counts;
+-- Does the same as `fold_piece`. An earlier release calls it by this name, and may run beside this one.
+--
+-- Called by: the release before this one; nothing in this release but tests.
+-- Returns: nothing.
+drop function if exists fold_counts; -- because PostgreSQL renames no parameter in place
 create or replace function fold_counts(in_rows_min int default 1) returns void
 language plpgsql volatile security definer
 set search_path = public, pg_temp

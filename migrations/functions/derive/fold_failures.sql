@@ -1,5 +1,8 @@
--- The failures' part of fold_piece, under its lock: sums the deltas from the old bound to the new one.
-drop function if exists fold_failures;
+-- Adds the failures from the old bound up to the new one to `failure_rollups`, and deletes their deltas.
+--
+-- Called by: fold_piece, which holds the lock.
+-- Returns: nothing. `in_old_bound` is inclusive, `in_new_bound` is not.
+drop function if exists fold_failures; -- because PostgreSQL renames no parameter in place
 create or replace function fold_failures(in_old_bound bigint, in_new_bound bigint) returns void
 language plpgsql volatile
 set search_path = public, pg_temp

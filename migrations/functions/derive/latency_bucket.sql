@@ -1,7 +1,12 @@
--- The bucket of a duration in microseconds. Bucket n begins at 100 µs · 2^((n - 1) / 4), rounded up; bucket 0 is all that is
--- shorter, the last all that is longer (34 days). Whoever takes a bucket's harmonic middle is wrong by at most
--- (2^¼ - 1) / (2^¼ + 1) = 8.7 %. Whole bounds and not a logarithm: so the checker, which counts by itself, rounds alike.
-drop function if exists latency_bucket;
+-- Finds the bucket of a duration.
+--
+-- Bucket n begins at 100 µs · 2^((n - 1) / 4), rounded up. Bucket 0 has all that is shorter, the last bucket all that is longer
+-- (34 days). A reader who takes the harmonic middle of a bucket is wrong by at most (2^¼ - 1) / (2^¼ + 1) = 8.7 %. The bounds
+-- are whole numbers and not a logarithm, so that the checker, which counts by itself, rounds alike.
+--
+-- Called by: project, rebuild_rollups.
+-- Returns: the number of the bucket. `in_micros` is in microseconds.
+drop function if exists latency_bucket; -- because PostgreSQL renames no parameter in place
 create or replace function latency_bucket(in_micros double precision) returns int
 language sql immutable parallel safe
 as $$

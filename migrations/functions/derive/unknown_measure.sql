@@ -1,5 +1,8 @@
--- Which measure of the rollups counts a message with an unknown outcome, by where it is now.
-drop function if exists unknown_measure;
+-- Says which measure of the rollups counts a message with an unknown outcome.
+--
+-- Called by: project, rebuild_rollups. `in_status` is the message's present status.
+-- Returns: the measure.
+drop function if exists unknown_measure; -- because PostgreSQL renames no parameter in place
 create or replace function unknown_measure(in_status text) returns text
 language sql immutable parallel safe
 as $$

@@ -1,8 +1,16 @@
--- The log between two places, in its order (position, message_id, version) or backwards, below the watermark. Stops at the first
--- `rows_max` events that match, or where `examined_max` were looked at: that one is answered too, with `matches` false, so that
--- the caller knows where to go on. Planner methods are switched off because the plan that any values get must walk the index on
--- position and sort only what shares one, also on a table that nobody has analysed yet.
-drop function if exists read_log;
+-- Reads the log between two places, both excluded, below the watermark. The order is (position, message_id, version), or the
+-- reverse of it.
+--
+-- It stops at the first `in_rows_max` events that match, or after `in_examined_max` events were looked at. The last event that
+-- was looked at is returned too, with `matches` false if it does not match, so that the caller knows where to go on.
+--
+-- Some planner methods are off. The plan must walk the index on position whatever the values are, and sort only events that
+-- share a position, also on a table that was never analysed.
+--
+-- Called by: src/log/read/read-events.ts.
+-- Returns: the events in order. `place` counts the events that were looked at, from 1. A parameter that is null filters
+-- nothing.
+drop function if exists read_log; -- because PostgreSQL renames no parameter in place
 create or replace function read_log(
   in_after_position bigint,
   in_after_message_id bigint,

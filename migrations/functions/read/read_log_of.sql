@@ -1,6 +1,9 @@
--- What read_log answers, of a few named messages: each one's own log by its key, where the order of versions is the log's order. `+ 0`
--- keeps the planner from the index on position.
-drop function if exists read_log_of;
+-- Reads the events of a few named messages, as `read_log` does. Each message's events are read by their key, where the order of
+-- versions is the order of the log. `+ 0` keeps the planner away from the index on position.
+--
+-- Called by: src/log/read/read-events.ts.
+-- Returns: the first `in_rows_max` events that match, in order. A parameter that is null filters nothing.
+drop function if exists read_log_of; -- because PostgreSQL renames no parameter in place
 create or replace function read_log_of(
   in_transaction_ids text[],
   in_after_position bigint,

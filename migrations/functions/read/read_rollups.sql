@@ -1,6 +1,10 @@
--- The rollups of the minutes from `first` to `last`, both included: what is folded, and the deltas above it. They are pieces:
--- whoever reads them adds up those of a key, or takes the longest (is_maximum). Of the named measures, or with null of all.
-drop function if exists read_rollups;
+-- Reads the rollups of the minutes from `in_first` to `in_last`, both included: what is folded, and the deltas above the fold.
+-- `in_measures` names the measures; null means all of them.
+--
+-- Called by: rebuild_rollups, src/log/read/rollups.
+-- Returns: several rows may have the same minute, measure and bucket. The caller adds them up, or takes the longest
+-- (`is_maximum`).
+drop function if exists read_rollups; -- because PostgreSQL renames no parameter in place
 create or replace function read_rollups(in_first timestamptz, in_last timestamptz, in_measures text[])
 returns table (minute timestamptz, measure text, bucket int, n bigint)
 language sql stable

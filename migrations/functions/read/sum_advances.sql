@@ -1,5 +1,8 @@
--- What a partition's advances to offsets above `above` come to; one row, of nulls if there are none.
-drop function if exists sum_advances;
+-- Adds up the advances of a partition to offsets above `in_above`.
+--
+-- Called by: fold_partitions, src/log/read/read-partitions.ts.
+-- Returns: one row; all its columns are null if there are no such advances.
+drop function if exists sum_advances; -- because PostgreSQL renames no parameter in place
 create or replace function sum_advances(in_partition_id int, in_above bigint)
 returns table (first_offset bigint, next_offset bigint, received bigint, duplicates bigint, conflicts bigint, rejected bigint,
   holes bigint, gaps bigint)

@@ -1,6 +1,9 @@
--- What the log says that the state of these messages is: all events of each, folded at once. The trigger `project` comes to the
--- same by folding each statement onto what was stored. A message without its version 1 has no state.
-drop function if exists rebuild_fold;
+-- Computes from the log what the states of these messages must be: all events of a message, folded at once. The trigger
+-- `project` comes to the same result by folding each statement onto the stored state.
+--
+-- Called by: rebuild_states.
+-- Returns: one state for each message; none for a message without a version 1.
+drop function if exists rebuild_fold; -- because PostgreSQL renames no parameter in place
 create or replace function rebuild_fold(in_message_ids bigint[]) returns setof message_states
 language plpgsql stable
 set search_path = public, pg_temp

@@ -1,5 +1,8 @@
--- Names a change of the server. Its epoch alone would not do: a copy that is restored has epochs given out again.
-drop function if exists server_change;
+-- Gives a change of the server a name. Its epoch alone is not enough: a restored copy gives epochs out again.
+--
+-- Called by: recognize_server.
+-- Returns: the epoch and the time at which the change was recorded, as `epoch@microseconds`.
+drop function if exists server_change; -- because PostgreSQL renames no parameter in place
 create or replace function server_change(in_change server_changes) returns text
 language sql immutable
 as $$

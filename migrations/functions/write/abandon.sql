@@ -1,6 +1,10 @@
--- Ends attempts whose lease has ended with no outcome. The same fence as settle, seen from the other side: the attempt must
--- still be the open one, and its lease claimable by lease_ends_at. Answers how each ended: `appended` or `stale`.
-drop function if exists abandon;
+-- Ends attempts whose lease has ended without an outcome. It checks the same as `settle` from the other side: the attempt must
+-- still be the open one, and `lease_ends_at` must allow a takeover of its lease.
+--
+-- Called by: src/log/write/abandon.ts. The arrays lie side by side, one element for each attempt. `in_delays_ms` is the delay
+-- before the retry; null makes the message a dead letter.
+-- Returns: one answer for each attempt, in order: `appended`, or `stale` if it was not ended.
+drop function if exists abandon; -- because PostgreSQL renames no parameter in place
 create or replace function abandon(
   in_actor text,
   in_message_ids bigint[],

@@ -1,7 +1,10 @@
--- Records an answer that came after its attempt had ended, or that is of none in this log (null). An accepted one is the truth: the
--- message becomes `success` from any state, and an attempt open meanwhile is abandoned as superseded in the same transaction.
--- A failure is recorded and changes nothing. The caller holds the message's row.
-drop function if exists append_late;
+-- Records an answer that came after its attempt had ended, or an answer of an attempt that is not in this log (`in_attempt`
+-- null). An accepted answer is the truth: the message becomes `success` from any state, and an attempt that is open meanwhile
+-- is abandoned as superseded in the same transaction. A failure is recorded and changes nothing.
+--
+-- Called by: observe_late, place_strays. The caller holds the lock on the message's row.
+-- Returns: nothing.
+drop function if exists append_late; -- because PostgreSQL renames no parameter in place
 create or replace function append_late(
   in_actor text,
   in_message_id bigint,

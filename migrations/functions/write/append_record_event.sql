@@ -1,6 +1,10 @@
--- Appends what another record of a known identity was: a duplicate (same bytes) or, with `conflicting` naming the record's
--- own message, a conflict. It changes no status and counts nothing.
-drop function if exists append_record_event;
+-- Records another Kafka record of a known identity: a duplicate (the same bytes), or a conflict (other bytes). The message
+-- `in_message_id` keeps its status.
+--
+-- Called by: ingest. For a conflict, `in_conflicting_id` is the message that the conflicting record became; it is null for a
+-- duplicate.
+-- Returns: nothing.
+drop function if exists append_record_event; -- because PostgreSQL renames no parameter in place
 create or replace function append_record_event(
   in_message_id bigint,
   in_actor text,

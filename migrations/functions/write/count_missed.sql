@@ -1,6 +1,9 @@
--- The smoke alarm: how many messages of a status have been due for over ten seconds, counted up to a thousand; of attempts whose
--- lease has ended, those whose instance is gone.
-drop function if exists count_missed;
+-- Counts the messages of a status that have been due for over ten seconds, up to a thousand. It is an alarm: nothing should be
+-- due for so long. Of attempts whose lease has ended (`processing`), only those of instances that are gone count.
+--
+-- Called by: src/log/write/count-missed.ts (the sweep).
+-- Returns: the number.
+drop function if exists count_missed; -- because PostgreSQL renames no parameter in place
 create or replace function count_missed(in_status text, in_reconnected_at timestamptz, in_grace_ms bigint) returns int
 language plpgsql volatile security definer
 set search_path = public, pg_temp

@@ -1,6 +1,10 @@
--- Attempts whose lease has ended with no outcome, oldest first. `in_a_row`: the attempt before was abandoned too. `is_listening`: the
--- instance that holds it has a LISTEN session here; a clock that steps ends leases that are alive.
-drop function if exists expired;
+-- Finds attempts whose lease has ended without an outcome, oldest first. It finds none before `lease_ends_at` allows a
+-- takeover.
+--
+-- Called by: src/log/write/abandon.ts.
+-- Returns: at most `in_rows_max` rows. `in_a_row`: the attempt before was abandoned too. `is_listening`: the instance that
+-- holds the attempt has a LISTEN session on this server, so its lease may only seem to have ended, because a clock was changed.
+drop function if exists expired; -- because PostgreSQL renames no parameter in place
 create or replace function expired(in_reconnected_at timestamptz, in_grace_ms bigint, in_look_from timestamptz, in_rows_max int)
 returns table (message_id bigint, attempt int, retry_count int, in_a_row boolean, transaction_id text, lease_ends_at bigint,
   claimed_by text, is_listening boolean)

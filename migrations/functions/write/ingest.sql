@@ -1,13 +1,22 @@
--- Stores one slice of a partition: every record at or above the stored next offset becomes `received`, `rejected`,
--- `duplicate_received` or `conflict_received`, the offset advances, and the first `room` received messages have their first
--- attempt started, all in one transaction and, for a normal slice, in one round trip.
+-- Stores one slice of a partition, in one transaction and, for a normal slice, in one round trip. Every record at or above the
+-- stored next offset becomes an event: `received`, `rejected`, `duplicate_received` or `conflict_received`. The offset
+-- advances, and the first `in_room` received messages have their first attempt started.
 --
--- Lock order, here and everywhere: partition, new ids in byte order, existing messages by id, counters last.
+-- Locks are taken in one order here and everywhere: the partition, new ids in byte order, existing messages by id, counters
+-- last.
 --
--- Answers one row: `stored`; `ahead` (the slice begins above the stored offset; nothing was stored); `stopped` (by decision);
--- `ended` (the slice is of an incarnation before the present one; nothing was stored).
--- `results` has a letter a record: r received, x rejected, d duplicate, c conflict, s skipped (below the stored offset).
-drop function if exists ingest;
+-- Called by: src/log/write/ingest.ts. The slice is the offsets from `in_first` to before `in_next`. The arrays from
+-- `in_offsets` to `in_timestamps_ms` lie side by side, one element for each record; `in_hole_firsts` and `in_hole_nexts` have
+-- one for each hole.
+-- Returns: one row. `answer` is one of
+--   stored   `results` has a letter for each record: r received, x rejected, d duplicate, c conflict, s skipped (below the stored
+--            offset). The first `claimed` received messages have an attempt, whose lease ends at `lease_ends_at` (microseconds since
+--            1970).
+--   ahead    the slice begins above the stored next offset; nothing was stored
+--   stopped  the partition is stopped, for `reason`; nothing was stored
+--   ended    a later incarnation of the partition has begun; nothing was stored
+-- Refuses: an incarnation after the first that no operator has begun.
+drop function if exists ingest; -- because PostgreSQL renames no parameter in place
 create or replace function ingest(
   in_topic text,
   in_partition int,
@@ -58,14 +67,14 @@ begin
     select p.partition_id into held_partition from partitions p
       where p.topic = in_topic and p.partition = in_partition and p.incarnation = in_incarnation for no key update;
     exit when found;
-    -- A later incarnation begins by an operator's word only.
+    -- Only an operator begins a later incarnation.
     if in_incarnation <> 1 then
       raise exception 'partition %:% has no incarnation %', in_topic, in_partition, in_incarnation;
     end if;
     insert into partitions (topic, partition) values (in_topic, in_partition)
       on conflict (topic, partition, incarnation) do nothing;
   end loop;
-  -- In a statement of its own: one that locks and reads returns the value from before its wait (measured).
+  -- A statement of its own: a statement that locks and reads returns the value from before its wait (measured).
   select coalesce((
         select a.next_offset from partition_advances a
         where a.partition_id = p.partition_id order by a.next_offset desc limit 1
@@ -101,7 +110,7 @@ begin
   written_at := clock_timestamp();
   written_position := current_position();
   minted := array(select nextval('message_ids') from generate_series(1, cardinality(in_offsets)));
-  -- A plain insert first, because nearly every slice is all new ids: cheaper by 7 µs a message than ON CONFLICT (measured).
+  -- First a plain insert, because nearly every slice has new ids only: 7 µs a message less than ON CONFLICT (measured).
   begin
     insert into inbox (transaction_id, message_id, payload_sha256)
       select r.transaction_id, r.message_id, r.hash
@@ -123,7 +132,7 @@ begin
       order by r.transaction_id collate "C", r.kafka_offset
       on conflict (transaction_id) do nothing;
   end if;
-  -- In a statement of its own, which sees who won an id that two partitions brought at once.
+  -- A statement of its own, because it sees who won an id that two partitions brought at the same time.
   if known then
     select coalesce(string_agg(
         case when r.kafka_offset < stored then 's'
@@ -136,14 +145,14 @@ begin
       left join lateral (
         select b.message_id, b.payload_sha256 from inbox b where b.transaction_id = r.transaction_id collate "C" limit 1
       ) i on true;
-    -- A conflicting record is a message of its own; its id is new by its coordinates, so nobody waits here.
+    -- A conflicting record is a message of its own. Its id is made from its coordinates, so nobody else inserts it.
     insert into inbox (transaction_id, message_id, payload_sha256)
       select record_id(in_topic, in_partition, in_incarnation, r.kafka_offset), r.message_id, r.hash
       from unnest(minted, in_payload_hashes, in_offsets, string_to_array(results, null))
         as r(message_id, hash, kafka_offset, result)
       where r.result = 'c';
   else
-    -- A slice that is one hole has no record.
+    -- A slice may be one hole and have no record.
     select coalesce(string_agg(case when r.kafka_offset < stored then 's' when r.rejection is null then 'r' else 'x' end, ''
         order by r.place), '')
       into results
@@ -159,7 +168,8 @@ begin
       as r(message_id, key, headers, traceparent, timestamp_ms, payload, payload_state, payload_bytes, is_json, result)
     where r.result in ('r', 'x', 'c');
 
-  -- Version 1 of every new message and, as far as there is room, version 2, in one statement: one fold, one row each.
+  -- Version 1 of every new message and, while there is room, version 2, in one statement. So the trigger runs once and writes
+  -- one row for each message.
   insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
       reason, topic, partition, kafka_offset, incarnation, payload_sha256, transaction_id, related_message_id)
     select r.message_id, e.version, written_position, written_at, e.type, e.actor, e.status, 0, e.due_at, e.attempt, e.reason,

@@ -1,6 +1,10 @@
--- A lease's end in whole microseconds since 1970: what names an attempt beside its payment and its number. Two attempts of one
--- number have two leases, also where a failover took the first of them out of the log.
-drop function if exists lease_micros;
+-- Gives the end of a lease in whole microseconds since 1970. This number names an attempt, together with its payment and its
+-- attempt number. Two attempts of the same number have different leases, also if a failover took the first of them out of the
+-- log.
+--
+-- Called by: claim, expired, ingest, open_attempts, server_change.
+-- Returns: the microseconds; null for null.
+drop function if exists lease_micros; -- because PostgreSQL renames no parameter in place
 create or replace function lease_micros(in_lease_ends_at timestamptz) returns bigint
 language sql immutable strict parallel safe
 as $$

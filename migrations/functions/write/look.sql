@@ -1,12 +1,16 @@
--- One look of a lane, in one round trip: starts what is due and fits in `room`, then says when to look next. The claimed rows
--- come first, then a row with a null message_id for each status the lane waits on: in how many milliseconds, by the
--- database's clock, its earliest row is due (0 or less: now; null: nothing waits), and the bound to look from next time; with
--- how far the log reaches, so that the caller knows if ever it ends below that.
+-- Makes one look of a lane, in one round trip: it starts attempts for what is due, and says when to look next.
 --
--- That bound is the earliest waiting row, or if that is earlier the lowest due_at that a row still uncommitted may have: it was
--- written at most 35 s ago (statement_timeout is 30 s), and a lease ends no sooner than the shortest one allows. It is text in one
--- fixed form, because it comes back as it was given and sessions differ in how they print a time.
-drop function if exists look;
+-- The bound for the next look (`next_look_from`) is the due time of the earliest waiting row. It is lower if a row that is not
+-- committed yet may be due earlier: such a row was written at most 35 s ago (statement_timeout is 30 s), and a lease lasts at
+-- least as long as the shortest lease of all instances. The bound is text in one fixed form, because the caller hands it back
+-- as it is, and sessions differ in how they print a time.
+--
+-- Called by: src/log/write/look.ts.
+-- Returns: first one row for each attempt that was started (see `claim`). Then, for each status that the lane waits for, one
+-- row with a null message_id: in how many milliseconds its earliest row is due, by the database's clock (0 or less: now; null:
+-- nothing waits), the bound for the next look, and the last position of the log, by which the caller notices a log that was put
+-- back.
+drop function if exists look; -- because PostgreSQL renames no parameter in place
 create or replace function look(
   in_status text,
   in_actor text,

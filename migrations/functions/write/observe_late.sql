@@ -1,5 +1,9 @@
--- An outcome whose attempt is not open for the caller, but was: the log knows that this caller started it, on this payment and with
--- this lease. The same outcome again is `already`; otherwise it is recorded, `late`. `stray` if the log knows no such attempt.
+-- Records an outcome whose attempt is not open any more. The log must know the attempt: this caller started it, for this
+-- payment and with this lease.
+--
+-- Called by: settle.
+-- Returns: `late` if the outcome was recorded, `already` if the same outcome is in the log, `stray` if the log does not know
+-- the attempt. Nothing is recorded for the last two.
 create or replace function observe_late(
   in_actor text,
   in_message_id bigint,

@@ -1,6 +1,9 @@
--- Which of these messages no other session holds now. Waits for no row. For a batch that met a lock of an operator's session, which
--- may last: what is free is stored without it.
-drop function if exists unlocked_of;
+-- Finds which of these messages no other session has locked. It waits for no row. A caller asks when its batch met a lock of an
+-- operator's session, which may last: the unlocked messages are then stored without the locked ones.
+--
+-- Called by: src/log/write/find-unlocked.ts.
+-- Returns: the ids of the messages that were free.
+drop function if exists unlocked_of; -- because PostgreSQL renames no parameter in place
 create or replace function unlocked_of(in_message_ids bigint[]) returns bigint[]
 language plpgsql volatile security definer
 set search_path = public, pg_temp
