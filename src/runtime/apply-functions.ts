@@ -26,8 +26,11 @@ export function checksumOf(sources: readonly Source[]): string {
 }
 
 /**
- * Applies each function whose text differs from the database's, all in one transaction, but for those that a later edition has
- * brought: an instance of the release before that is started again works with them as they are.
+ * Applies each function whose text differs from the database's, all in one transaction. Functions that a later edition has brought
+ * stay as they are: an instance of an earlier release that is started again works with them.
+ *
+ * A file that renames parameters begins with `drop function`, because PostgreSQL renames none in place. An earlier release, which
+ * may run beside this one, calls by the order of parameters or by their names: later editions keep both.
  *
  * @returns the names of what was applied, and of what was left as a later edition has it
  */

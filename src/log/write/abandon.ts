@@ -7,18 +7,22 @@ import type { Lease } from './lease.ts'
 import { namedCall } from './named-call.ts'
 import { delayOf } from './settle.ts'
 
-/** An attempt whose lease has ended with no outcome. */
+/** An attempt whose lease has ended without an outcome. */
 export type Expired = AttemptName & {
-  /** The instance and lane that hold it. */
+  /** The instance and lane that hold it, as `instance/lane`. */
   holder: string
-  /** Whether that instance has a LISTEN session on the server: it runs, or is frozen. */
+  /** That instance has a LISTEN session on the server: it runs, or it is frozen. */
   isListening: boolean
   retries: number
-  /** Whether the attempt before it was abandoned too. */
+  /** The attempt before it was abandoned too. */
   inARow: boolean
 }
 
-/** Finds attempts whose lease may be taken over, oldest first. */
+/**
+ * Finds attempts whose lease may be taken over, oldest first.
+ *
+ * @param lookFrom a lower bound of the ends of their leases, in RFC 3339; no attempt with an earlier end is found
+ */
 export async function findExpired(
   database: Pool,
   lease: Lease,
@@ -58,7 +62,11 @@ export async function findExpired(
   }))
 }
 
-/** Ends each of these attempts as abandoned if it is still open and its lease still ended; says which were. */
+/**
+ * Ends each of these attempts as abandoned, if it is still open and its lease may still be taken over.
+ *
+ * @returns for each attempt, in order, whether it was ended
+ */
 export async function abandon(
   database: Pool,
   actor: string,

@@ -5,10 +5,10 @@ import { cleanText } from './clean-text.ts'
 import type { Settlement } from './settle.ts'
 
 /**
- * Keeps the outcome of an attempt that the log does not know, as evidence for the payment with this id and these bytes. May be
- * called again with the same.
+ * Keeps the outcome of an attempt that the log does not know, as evidence for the payment with this id and these bytes. It may be
+ * called again with the same outcome.
  *
- * @returns whether it stands in that payment's log now; if not, it waits until Kafka has handed the payment over again
+ * @returns true if the outcome is in that payment's log now; false if it waits until Kafka has handed the payment over again
  */
 export async function keepStray(
   database: Pool,

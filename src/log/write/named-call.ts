@@ -1,8 +1,8 @@
 /**
- * The call of an SQL function by the names of its parameters, as `name(in_topic => $1, in_partition => $2)`, and its values. So
- * each value stands beside its name, and the order in which the function declares them is no contract.
+ * Writes the call of an SQL function by the names of its parameters: `name(in_topic => $1, in_partition => $2)`. Each value stands
+ * beside its name, so the order in which the function declares its parameters does not matter here.
  *
- * A later release keeps these names and their order: an earlier one, which may run beside it, calls by them.
+ * @param parameters the values by name, always in the same order, so that a prepared statement keeps its text
  */
 export function namedCall(
   name: string,

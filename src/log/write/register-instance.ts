@@ -2,7 +2,7 @@ import type { Pool } from 'pg'
 import type { RetryPolicy } from '../../message/decide.ts'
 import { namedCall } from './named-call.ts'
 
-/** Under which settings an instance writes the log; the checker holds it to them. */
+/** The settings under which an instance writes the log. The checker compares what the instance did with them. */
 export type InstanceSettings = {
   instance: string
   release: string
@@ -13,6 +13,7 @@ export type InstanceSettings = {
   retry: RetryPolicy
 }
 
+/** Records in the log that this instance is about to write it. Recording it again changes nothing. */
 export async function registerInstance(database: Pool, settings: InstanceSettings): Promise<void> {
   const call = namedCall('register_instance', {
     in_instance: settings.instance,

@@ -6,7 +6,7 @@ import type { AttemptName } from './claim.ts'
 import { cleanText } from './clean-text.ts'
 import { namedCall } from './named-call.ts'
 
-/** The end of one attempt: what came back, and what is to follow. */
+/** The end of one attempt: what came back, and what follows. */
 export type Settlement = AttemptName & {
   outcome: Outcome
   durationMs: number
@@ -14,15 +14,17 @@ export type Settlement = AttemptName & {
 }
 
 /**
- * What the log made of a settlement. `already`: the same outcome stood there, as after a COMMIT whose answer was lost.
- * `late`: the attempt had ended otherwise; recorded as observed. `stray`: the log knows no such attempt, and nothing was recorded.
+ * What became of a settlement. `already`: the log had the same outcome, as after a COMMIT whose answer was lost. `late`: the
+ * attempt had ended otherwise, and the outcome was recorded as observed. `stray`: the log does not know the attempt, and
+ * nothing was recorded.
  */
 export type SettleAnswer = 'appended' | 'already' | 'late' | 'stray'
 
 /**
- * Appends the outcomes of attempts held by `actor`, each with its own answer, in one transaction.
+ * Appends the outcomes of attempts that `actor` holds, in one transaction.
  *
- * @throws what pg throws; the batch may have been committed all the same if the connection was lost, and may be sent again
+ * @returns one answer for each settlement, in order
+ * @throws what pg throws; if the connection was lost, the batch may have been committed all the same. It may be sent again
  */
 export async function settle(
   database: Pool,
@@ -55,7 +57,7 @@ export async function settle(
   return answers
 }
 
-/** Milliseconds to the retry; null means that no attempt follows. */
+/** Returns the milliseconds until the retry; null if no attempt follows. */
 export function delayOf(decision: Decision): bigint | null {
   return decision.then === 'retry' ? BigInt(decision.delayMs) : null
 }
