@@ -24,7 +24,7 @@ const faults = [
     function: 'ingest',
     right: `where r.result in ('d', 'c')`,
     wrong: `where r.result in ('c')`,
-    found: { S12: /^transactions\.incoming:0: offsets \d+ to \d+: says 1 duplicates, the log has 0$/ },
+    found: { S12: /^transactions\.incoming:0: offsets \d+ to \d+: says 1 duplicates, but the log has 0$/ },
   },
   {
     function: 'project',
@@ -33,9 +33,9 @@ const faults = [
     found: { S4: /^late from the grave v7: message_states\.attempts is 1, folding gives 2$/ },
   },
   {
-    function: 'project',
-    right: `(where status = 'failed')`,
-    wrong: `(where status in ('failed', 'dead_letter'))`,
+    function: 'count_steps',
+    right: `(where s.to_status = 'failed')`,
+    wrong: `(where s.to_status in ('failed', 'dead_letter'))`,
     found: { S4: /^count of failed: is \d+, folding gives 0$/ },
   },
 ]
