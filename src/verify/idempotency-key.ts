@@ -4,7 +4,7 @@ const alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
 const keyForm = /^[a-z2-7]{32}$/
 
 /** Of a key, 160 bits are base32 characters; they are the beginning of the identity's digest. */
-export const keyBytes = 20
+const keyBytes = 20
 
 /** SHA-256 of an identity's UTF-8. */
 export function digest(transactionId: string): Buffer {
