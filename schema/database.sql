@@ -819,7 +819,7 @@ AS $function$
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.expired(in_reconnected_at timestamp with time zone, in_grace_ms bigint, in_look_from timestamp with time zone, in_rows_max integer)
+CREATE OR REPLACE FUNCTION public.expired(in_reconnected_at timestamp with time zone, in_grace_ms bigint, in_look_from timestamp with time zone, in_rows_max integer, in_spared text[] DEFAULT '{}'::text[])
  RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, in_a_row boolean, transaction_id text, lease_ends_at bigint, claimed_by text, is_listening boolean)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -842,6 +842,7 @@ begin
     lease_micros(s.due_at), s.claimed_by, split_part(s.claimed_by, '/', 1) = any (listening)
   from message_states s
   where s.status = 'processing' and s.due_at is not null and s.due_at <= looked_at and s.due_at >= in_look_from
+    and split_part(s.claimed_by, '/', 1) <> all (in_spared)
   order by s.due_at, s.message_id
   limit in_rows_max;
 end

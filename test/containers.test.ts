@@ -165,6 +165,42 @@ t.test('the settings of the app are all there are of production, and each has a 
   t.end()
 })
 
+/** What the compose file has no value for: its parts need none of it, and files would have to be mounted. */
+const leftOut = [
+  ...['KAFKA_SSL', 'KAFKA_CA', 'KAFKA_CERT', 'KAFKA_KEY'],
+  ...['KAFKA_SASL_MECHANISM', 'KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD'],
+  ...['DATABASE_URL', 'DATABASE_SSL', 'DATABASE_CA', 'LISTEN_DATABASE_URL', 'MIGRATE_DATABASE_URL'],
+  ...['DOWNSTREAM_CA', 'DOWNSTREAM_CERT', 'DOWNSTREAM_KEY'],
+  ...['DATA_DIR', 'NODE_ENV', 'FAILPOINT'],
+]
+/** What its parts are reached by, and what goes with its published port. */
+const fixed = [
+  ...['KAFKA_BROKER', 'POSTGRES_USER', 'POSTGRES_DB', 'POSTGRES_HOST', 'POSTGRES_PORT', 'DOWNSTREAM_URL'],
+  ...['HOST', 'PORT', 'API_OPEN'],
+]
+
+t.test(
+  'every other setting of the app is taken from the environment or .env, and its default is the same',
+  (t) => {
+    const environment = app?.environment ?? {}
+    const passed = Object.keys(defaults).filter((name) => !leftOut.includes(name) && !fixed.includes(name))
+    for (const name of passed) {
+      t.match(environment[name], new RegExp(`^\\$\\{${name}:-`), name)
+      if (name !== 'POSTGRES_PASSWORD') t.equal(environment[name], `\${${name}:-}`, name)
+    }
+    for (const name of leftOut) t.notOk(name in environment, name)
+    const { PUBLIC_URL } = interpolate(environment)
+    t.equal(PUBLIC_URL, '')
+    const answer = configure({
+      ...interpolate(environment),
+      PUBLIC_URL: 'https://pay.example/queue',
+      NODE_ENV: 'production',
+    })
+    t.match(answer, { config: { api: { publicUrl: { origin: 'https://pay.example', path: '/queue' } } } })
+    t.end()
+  },
+)
+
 t.test('the app posts to where the mock processor listens', (t) => {
   const [node, , script, ...flags] = mock?.command ?? []
   t.match([node, script], ['node', 'dist/embedded/mock.js'])

@@ -75,8 +75,9 @@ export function dispatch(options: DispatchOptions): Dispatcher {
   const lines = laneNames.map((name) => createLine(name, options, outage))
   const isBehind = (): boolean => lines.some((line) => line.settler.behind)
   const isHeld: Lane['holds'] = (attempt) => lines.some((line) => line.lane.holds(attempt))
+  const countHeld = (): number => lines.reduce((sum, { lane }) => sum + lane.open, 0)
   const loops = lines.map(({ lane, waker }) =>
-    runLane(lane, { ...options, outage, ground, waker, isBehind, isHeld }, stop.signal),
+    runLane(lane, { ...options, outage, ground, waker, isBehind, isHeld, countHeld }, stop.signal),
   )
   const watches = [
     sweep({ ...options, lines, outage, ground }, stop.signal),

@@ -1,4 +1,4 @@
-/** The invariants that the log and the two files can show, each with its rule in words. */
+/** The invariants of docs/invariants.md that the log and the two files can show, each with its rule in words. */
 const rules = {
   S1: 'versions of a message are dense from 1',
   S2: 'one record event for every consumed record, one message for an identity',

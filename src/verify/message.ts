@@ -47,7 +47,7 @@ export type OpenAttempt = {
   readonly position: number
 }
 
-export type UnretriedEnd = { readonly event: LogEvent; readonly attempt: OpenAttempt | null }
+type UnretriedEnd = { readonly event: LogEvent; readonly attempt: OpenAttempt | null }
 
 /** Makes a message before any event is folded. The first event names its identity. */
 export function newMessage(first: LogEvent): Message {

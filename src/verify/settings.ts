@@ -11,7 +11,7 @@ export type Settings = {
 }
 
 /** An actor of the form `instance/lane`. `settings` is null if no such instance is registered. */
-export type Actor = { readonly lane: string; readonly settings: Settings | null }
+type Actor = { readonly lane: string; readonly settings: Settings | null }
 
 /** Finds out who an actor is. Results are kept, because millions of events have the same few actors. */
 export type FindActor = (actor: string) => Actor

@@ -3,7 +3,6 @@
 --
 -- Called by: project, only when something failed.
 -- Returns: nothing. The three arrays lie side by side, one element for each failure.
-drop function if exists count_failures; -- because PostgreSQL renames no parameter in place
 create or replace function count_failures(in_message_ids bigint[], in_times timestamptz[], in_reasons text[]) returns void
 language plpgsql volatile
 set search_path = public, pg_temp

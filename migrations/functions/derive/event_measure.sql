@@ -4,7 +4,6 @@
 -- success now and was none before.
 -- Returns: the measure, or null for an event that tells nothing new. Two events do so: a conflict on the side of the original
 -- message, because the conflicting record has a message of its own; and a late result that changes nothing.
-drop function if exists event_measure; -- because PostgreSQL renames no parameter in place
 create or replace function event_measure(in_type text, in_outcome text, in_begins boolean, in_succeeds boolean) returns text
 language sql immutable parallel safe
 as $$

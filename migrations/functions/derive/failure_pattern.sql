@@ -4,7 +4,6 @@
 -- Called by: count_failures, rebuild_failures, the list of messages (src/log/read), the checker
 -- (src/verify/check-rolled-up.ts).
 -- Returns: the pattern, cut to 500 characters so that it fits into an index row of the rollups; null for null.
-drop function if exists failure_pattern; -- because PostgreSQL renames no parameter in place
 create or replace function failure_pattern(in_reason text) returns text
 language plpgsql immutable parallel safe strict
 set search_path = pg_catalog, pg_temp

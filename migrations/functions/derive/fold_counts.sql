@@ -2,7 +2,6 @@
 --
 -- Called by: the release before this one; nothing in this release but tests.
 -- Returns: nothing.
-drop function if exists fold_counts; -- because PostgreSQL renames no parameter in place
 create or replace function fold_counts(in_rows_min int default 1) returns void
 language plpgsql volatile security definer
 set search_path = public, pg_temp

@@ -2,7 +2,6 @@
 --
 -- Called by: fold_piece, which holds the lock.
 -- Returns: nothing. `in_old_bound` is inclusive, `in_new_bound` is not.
-drop function if exists fold_failures; -- because PostgreSQL renames no parameter in place
 create or replace function fold_failures(in_old_bound bigint, in_new_bound bigint) returns void
 language plpgsql volatile
 set search_path = public, pg_temp

@@ -9,7 +9,6 @@
 -- Called by: src/log/write/fold-counts.ts (the sweep, and whoever reads metrics), fold_counts.
 -- Returns: true if more deltas wait below the watermark. False if none do, if fewer than `in_rows_min` wait, or if another
 -- session is folding.
-drop function if exists fold_piece; -- because PostgreSQL renames no parameter in place
 create or replace function fold_piece(in_rows_min int default 1, in_piece_rows int default 10000) returns boolean
 language plpgsql volatile security definer
 set search_path = public, pg_temp

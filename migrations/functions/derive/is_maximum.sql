@@ -3,7 +3,6 @@
 --
 -- Called by: fold_piece, rebuild_rollups, src/log/read/rollups/read-latency.ts.
 -- Returns: true for a longest duration.
-drop function if exists is_maximum; -- because PostgreSQL renames no parameter in place
 create or replace function is_maximum(in_measure text) returns boolean
 language sql immutable parallel safe
 as $$

@@ -6,7 +6,6 @@
 --
 -- Called by: project, rebuild_rollups.
 -- Returns: the number of the bucket. `in_micros` is in microseconds.
-drop function if exists latency_bucket; -- because PostgreSQL renames no parameter in place
 create or replace function latency_bucket(in_micros double precision) returns int
 language sql immutable parallel safe
 as $$

@@ -2,7 +2,6 @@
 --
 -- Called by: project, rebuild_rollups. `in_status` is the message's present status.
 -- Returns: the measure.
-drop function if exists unknown_measure; -- because PostgreSQL renames no parameter in place
 create or replace function unknown_measure(in_status text) returns text
 language sql immutable parallel safe
 as $$

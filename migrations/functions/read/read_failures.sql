@@ -2,7 +2,6 @@
 --
 -- Called by: rebuild_failures, src/log/read/rollups/read-failures.ts.
 -- Returns: several rows may have the same minute and pattern. The caller adds them up.
-drop function if exists read_failures; -- because PostgreSQL renames no parameter in place
 create or replace function read_failures(in_first timestamptz, in_last timestamptz)
 returns table (minute timestamptz, pattern text, n bigint, last_at timestamptz, examples bigint[])
 language sql stable

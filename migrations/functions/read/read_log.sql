@@ -10,7 +10,6 @@
 -- Called by: src/log/read/read-events.ts.
 -- Returns: the events in order. `place` counts the events that were looked at, from 1. A parameter that is null filters
 -- nothing.
-drop function if exists read_log; -- because PostgreSQL renames no parameter in place
 create or replace function read_log(
   in_after_position bigint,
   in_after_message_id bigint,

@@ -3,7 +3,6 @@
 --
 -- Called by: src/log/read/read-events.ts.
 -- Returns: the first `in_rows_max` events that match, in order. A parameter that is null filters nothing.
-drop function if exists read_log_of; -- because PostgreSQL renames no parameter in place
 create or replace function read_log_of(
   in_transaction_ids text[],
   in_after_position bigint,

@@ -4,7 +4,6 @@
 -- Called by: rebuild_rollups, src/log/read/rollups.
 -- Returns: several rows may have the same minute, measure and bucket. The caller adds them up, or takes the longest
 -- (`is_maximum`).
-drop function if exists read_rollups; -- because PostgreSQL renames no parameter in place
 create or replace function read_rollups(in_first timestamptz, in_last timestamptz, in_measures text[])
 returns table (minute timestamptz, measure text, bucket int, n bigint)
 language sql stable

@@ -2,7 +2,6 @@
 --
 -- Called by: fold_partitions, src/log/read/read-partitions.ts.
 -- Returns: one row; all its columns are null if there are no such advances.
-drop function if exists sum_advances; -- because PostgreSQL renames no parameter in place
 create or replace function sum_advances(in_partition_id int, in_above bigint)
 returns table (first_offset bigint, next_offset bigint, received bigint, duplicates bigint, conflicts bigint, rejected bigint,
   holes bigint, gaps bigint)

@@ -3,7 +3,6 @@
 --
 -- Called by: rebuild_states.
 -- Returns: one state for each message; none for a message without a version 1.
-drop function if exists rebuild_fold; -- because PostgreSQL renames no parameter in place
 create or replace function rebuild_fold(in_message_ids bigint[]) returns setof message_states
 language plpgsql stable
 set search_path = public, pg_temp

@@ -7,7 +7,6 @@
 -- Called by: src/log/write/rebuild.ts (`npm run rebuild`).
 -- Returns: one row for each difference, `was` null for an entry that was missing. Then one row with a null message_id:
 -- `reached` is the last message that was looked at, null at the end.
-drop function if exists rebuild_inbox; -- because PostgreSQL renames no parameter in place
 create or replace function rebuild_inbox(in_above bigint, in_rows_max int)
 returns table (message_id bigint, transaction_id text, was text, became text, reached bigint)
 language plpgsql volatile security definer

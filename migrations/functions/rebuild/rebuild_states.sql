@@ -8,7 +8,6 @@
 -- Returns: one row for each column that differed. `field` is null for a whole state: one that was missing (`was` null), or one
 -- without an event (`became` null). Then one row with a null message_id: `reached` is the last message that was looked at, null
 -- at the end.
-drop function if exists rebuild_states; -- because PostgreSQL renames no parameter in place
 create or replace function rebuild_states(in_above bigint, in_rows_max int)
 returns table (message_id bigint, transaction_id text, field text, was text, became text, reached bigint)
 language plpgsql volatile security definer

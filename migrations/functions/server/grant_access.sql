@@ -11,7 +11,6 @@
 --
 -- Objects of a later release that runs beside this one are treated the same, and other roles keep their rights. So two
 -- releases, or two services, may take turns at this.
-drop function if exists grant_access; -- because PostgreSQL renames no parameter in place
 create or replace function grant_access(in_service name) returns void
 language plpgsql volatile
 set search_path = public, pg_temp

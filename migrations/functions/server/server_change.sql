@@ -2,7 +2,6 @@
 --
 -- Called by: recognize_server.
 -- Returns: the epoch and the time at which the change was recorded, as `epoch@microseconds`.
-drop function if exists server_change; -- because PostgreSQL renames no parameter in place
 create or replace function server_change(in_change server_changes) returns text
 language sql immutable
 as $$

@@ -4,7 +4,6 @@
 -- Called by: src/log/write/abandon.ts. The arrays lie side by side, one element for each attempt. `in_delays_ms` is the delay
 -- before the retry; null makes the message a dead letter.
 -- Returns: one answer for each attempt, in order: `appended`, or `stale` if it was not ended.
-drop function if exists abandon; -- because PostgreSQL renames no parameter in place
 create or replace function abandon(
   in_actor text,
   in_message_ids bigint[],

@@ -4,7 +4,6 @@
 --
 -- Called by: observe_late, place_strays. The caller holds the lock on the message's row.
 -- Returns: nothing.
-drop function if exists append_late; -- because PostgreSQL renames no parameter in place
 create or replace function append_late(
   in_actor text,
   in_message_id bigint,

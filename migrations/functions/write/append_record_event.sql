@@ -4,7 +4,6 @@
 -- Called by: ingest. For a conflict, `in_conflicting_id` is the message that the conflicting record became; it is null for a
 -- duplicate.
 -- Returns: nothing.
-drop function if exists append_record_event; -- because PostgreSQL renames no parameter in place
 create or replace function append_record_event(
   in_message_id bigint,
   in_actor text,

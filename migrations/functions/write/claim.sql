@@ -8,7 +8,6 @@
 -- Called by: look.
 -- Returns: one row for each attempt that was started. `age_ms` counts from when the message was received, `lease_ends_at` is in
 -- microseconds since 1970.
-drop function if exists claim; -- because PostgreSQL renames no parameter in place
 create or replace function claim(
   in_status text,
   in_actor text,

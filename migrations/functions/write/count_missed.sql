@@ -3,7 +3,6 @@
 --
 -- Called by: src/log/write/count-missed.ts (the sweep).
 -- Returns: the number.
-drop function if exists count_missed; -- because PostgreSQL renames no parameter in place
 create or replace function count_missed(in_status text, in_reconnected_at timestamptz, in_grace_ms bigint) returns int
 language plpgsql volatile security definer
 set search_path = public, pg_temp

@@ -1,12 +1,16 @@
 -- Finds attempts whose lease has ended without an outcome, oldest first. It finds none before `lease_ends_at` allows a
--- takeover.
+-- takeover, and none of the instances in `in_spared`: however many attempts these hold, they hide no attempt of others.
 --
--- Called by: src/log/write/abandon.ts.
+-- Called by: src/log/write/abandon.ts. An earlier release calls it without `in_spared`.
 -- Returns: at most `in_rows_max` rows. `in_a_row`: the attempt before was abandoned too. `is_listening`: the instance that
 -- holds the attempt has a LISTEN session on this server, so its lease may only seem to have ended, because a clock was changed.
-drop function if exists expired; -- because PostgreSQL renames no parameter in place
-create or replace function expired(in_reconnected_at timestamptz, in_grace_ms bigint, in_look_from timestamptz, in_rows_max int)
-returns table (message_id bigint, attempt int, retry_count int, in_a_row boolean, transaction_id text, lease_ends_at bigint,
+create or replace function expired(
+  in_reconnected_at timestamptz,
+  in_grace_ms bigint,
+  in_look_from timestamptz,
+  in_rows_max int,
+  in_spared text[] default '{}'
+) returns table (message_id bigint, attempt int, retry_count int, in_a_row boolean, transaction_id text, lease_ends_at bigint,
   claimed_by text, is_listening boolean)
 language plpgsql volatile security definer
 set search_path = public, pg_temp
@@ -28,6 +32,7 @@ begin
     lease_micros(s.due_at), s.claimed_by, split_part(s.claimed_by, '/', 1) = any (listening)
   from message_states s
   where s.status = 'processing' and s.due_at is not null and s.due_at <= looked_at and s.due_at >= in_look_from
+    and split_part(s.claimed_by, '/', 1) <> all (in_spared)
   order by s.due_at, s.message_id
   limit in_rows_max;
 end

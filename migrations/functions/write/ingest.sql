@@ -16,7 +16,6 @@
 --   stopped  the partition is stopped, for `reason`; nothing was stored
 --   ended    a later incarnation of the partition has begun; nothing was stored
 -- Refuses: an incarnation after the first that no operator has begun.
-drop function if exists ingest; -- because PostgreSQL renames no parameter in place
 create or replace function ingest(
   in_topic text,
   in_partition int,

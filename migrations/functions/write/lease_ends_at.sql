@@ -6,7 +6,6 @@
 --
 -- Called by: abandon, count_missed, expired, look: one rule for all of them.
 -- Returns: the time; null if one of the parameters is null.
-drop function if exists lease_ends_at; -- because PostgreSQL renames no parameter in place
 create or replace function lease_ends_at(in_due_at timestamptz, in_reconnected_at timestamptz, in_grace_ms bigint)
 returns timestamptz
 language sql stable strict

@@ -4,7 +4,6 @@
 --
 -- Called by: claim, expired, ingest, open_attempts, server_change.
 -- Returns: the microseconds; null for null.
-drop function if exists lease_micros; -- because PostgreSQL renames no parameter in place
 create or replace function lease_micros(in_lease_ends_at timestamptz) returns bigint
 language sql immutable strict parallel safe
 as $$

@@ -10,7 +10,6 @@
 -- row with a null message_id: in how many milliseconds its earliest row is due, by the database's clock (0 or less: now; null:
 -- nothing waits), the bound for the next look, and the last position of the log, by which the caller notices a log that was put
 -- back.
-drop function if exists look; -- because PostgreSQL renames no parameter in place
 create or replace function look(
   in_status text,
   in_actor text,

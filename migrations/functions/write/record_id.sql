@@ -3,7 +3,6 @@
 --
 -- Called by: ingest. src/ingest/read-identity.ts makes the same id for rejected records.
 -- Returns: `record:topic:partition:offset`, or `record:topic:partition:offset:incarnation`.
-drop function if exists record_id; -- because PostgreSQL renames no parameter in place
 create or replace function record_id(in_topic text, in_partition int, in_incarnation int, in_offset bigint) returns text
 language sql stable
 as $$

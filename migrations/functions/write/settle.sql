@@ -10,7 +10,6 @@
 --   already   the same outcome is in the log, as after a COMMIT whose answer was lost
 --   late      the attempt had ended otherwise; the outcome was recorded as observed
 --   stray     the log does not know the attempt, and nothing was recorded (see keep_stray)
-drop function if exists settle; -- because PostgreSQL renames no parameter in place
 create or replace function settle(
   in_actor text,
   in_message_ids bigint[],

@@ -3,7 +3,6 @@
 --
 -- Called by: src/log/write/find-unlocked.ts.
 -- Returns: the ids of the messages that were free.
-drop function if exists unlocked_of; -- because PostgreSQL renames no parameter in place
 create or replace function unlocked_of(in_message_ids bigint[]) returns bigint[]
 language plpgsql volatile security definer
 set search_path = public, pg_temp

@@ -22,18 +22,21 @@ export type Expired = AttemptName & {
  * Finds attempts whose lease may be taken over, oldest first.
  *
  * @param lookFrom a lower bound of the ends of their leases, in RFC 3339; no attempt with an earlier end is found
+ * @param spared instances whose attempts are left out
  */
 export async function findExpired(
   database: Pool,
   lease: Lease,
   lookFrom: string,
   rowsMax: number,
+  spared: readonly string[] = [],
 ): Promise<Expired[]> {
   const call = namedCall('expired', {
     in_reconnected_at: lease.reconnectedAt,
     in_grace_ms: lease.graceMs,
     in_look_from: lookFrom,
     in_rows_max: rowsMax,
+    in_spared: spared,
   })
   const { rows } = await database.query<{
     message_id: string
