@@ -18,7 +18,7 @@ const keepAliveMs = 30_000
 
 /**
  * The pool of connections. Every wait has an end: to connect, on the server, and on this side a little later, so that a
- * frozen server or a dead line is a failed statement and not a hung service.
+ * frozen server or a dead connection is a failed statement and not a hung service.
  *
  * @param verify is shown each new connection before its first use, and refuses it by rejecting
  */
