@@ -734,7 +734,7 @@ AS $function$
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.expired(reconnected_at timestamp with time zone, grace_ms bigint, look_from timestamp with time zone, rows_max integer)
+CREATE OR REPLACE FUNCTION public.expired(reconnected_at timestamp with time zone, grace_ms bigint, look_from timestamp with time zone, rows_max integer, spared text[] DEFAULT '{}'::text[])
  RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, in_a_row boolean, transaction_id text, lease_ends_at bigint, claimed_by text, is_listening boolean)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -757,6 +757,7 @@ begin
     lease_micros(s.due_at), s.claimed_by, split_part(s.claimed_by, '/', 1) = any (listening)
   from message_states s
   where s.status = 'processing' and s.due_at is not null and s.due_at <= looked_at and s.due_at >= look_from
+    and split_part(s.claimed_by, '/', 1) <> all (spared)
   order by s.due_at, s.message_id
   limit rows_max;
 end

@@ -28,8 +28,8 @@ type Row = {
 
 type Sum = { passed: number; failed: number; skipped: number }
 
-/** What failed in each row, as its gate told it: told again at the end, where a reader looks first. */
-const failures: string[] = []
+/** What each row's gate told under these headings is told again at the end, where a reader looks first. */
+const told = { unsteady: [] as string[], failed: [] as string[] }
 
 /** The rows that this machine cannot have, each with the reason. */
 const leftOut: string[] = []
@@ -121,11 +121,12 @@ async function runGate(node: string, environment: Row['environment'], args: stri
   })
   const ended = once(child, 'exit')
   let sum: Sum | null = null
-  let tellsFailures = false
+  let heading: string[] | null = null
   for await (const line of createInterface({ input: child.stdout })) {
     const found = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/.exec(line)
-    if (line.startsWith('== ')) tellsFailures = line === '== failed'
-    else if (tellsFailures && found === null && line !== '') failures.push(line)
+    if (line.startsWith('== unsteady')) heading = told.unsteady
+    else if (line.startsWith('== ')) heading = line === '== failed' ? told.failed : null
+    else if (found === null && line !== '') heading?.push(line)
     if (found === null) process.stdout.write(`${line}\n`)
     else sum = { passed: Number(found[1]), failed: Number(found[2]), skipped: Number(found[3] ?? 0) }
   }
@@ -144,8 +145,10 @@ function sumUp(): number {
   const total = { passed: add('passed'), failed: add('failed'), skipped: add('skipped') }
   if (leftOut.length > 0) say('left out, as whole rows')
   for (const line of leftOut) process.stdout.write(`   ${line}\n`)
-  if (failures.length > 0) say('failed, in all rows')
-  for (const line of failures) process.stdout.write(`${line}\n`)
+  for (const [heading, lines] of Object.entries(told)) {
+    if (lines.length > 0) say(`${heading}, in all rows`)
+    for (const line of lines) process.stdout.write(`${line}\n`)
+  }
   process.stdout.write(`\n${describe(total)}\n`)
   return total.failed > 0 ? exitCodes.differs : exitCodes.done
 }

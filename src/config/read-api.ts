@@ -13,9 +13,9 @@ export type ApiConfig = {
 }
 
 /** An origin (RFC 6454), and the path below which the proxy has us: empty, or without a slash at its end. */
-export type PublicUrl = { readonly origin: string; readonly path: string }
+type PublicUrl = { readonly origin: string; readonly path: string }
 
-export type ApiToken = {
+type ApiToken = {
   /** The actor that the log names. */
   readonly name: string
   readonly role: ApiRole

@@ -10,13 +10,13 @@ export type KafkaConfig = {
 } & KafkaSecurity
 
 /** How the wire to Kafka is secured, and who we are on it. */
-export type KafkaSecurity = {
+type KafkaSecurity = {
   /** Null where the wire is not encrypted. */
   readonly tls: Tls | null
   readonly sasl: KafkaSasl | null
 }
 
-export type KafkaSasl = {
+type KafkaSasl = {
   readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
   readonly username: string
   readonly password: string

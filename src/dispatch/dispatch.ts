@@ -76,8 +76,9 @@ export function dispatch(options: DispatchOptions): Dispatcher {
   const lanes = laneNames.map((name) => createLane(name, options, outage))
   const isBehind = (): boolean => lanes.some((parts) => parts.settler.behind)
   const isHeld: Lane['holds'] = (attempt) => lanes.some((parts) => parts.lane.holds(attempt))
+  const countHeld = (): number => lanes.reduce((sum, { lane }) => sum + lane.open, 0)
   const loops = lanes.map(({ lane, waker }) =>
-    runLane(lane, { ...options, outage, ground, waker, isBehind, isHeld }, stop.signal),
+    runLane(lane, { ...options, outage, ground, waker, isBehind, isHeld, countHeld }, stop.signal),
   )
   const watches = [
     sweep({ ...options, lanes, outage, ground }, stop.signal),

@@ -29,6 +29,8 @@ export type LaneDependencies = {
   isBehind: () => boolean
   /** Whether any lane of this instance holds the attempt: nothing of ours is taken over from ourselves. */
   isHeld: Lane['holds']
+  /** How many attempts the lanes of this instance hold. */
+  countHeld: () => number
   /** Whether another instance may be alive, by what is heard of it. */
   mayLive: (instance: string) => boolean
   failpoint: (name: string) => void

@@ -1,8 +1,7 @@
-import type { Consumer } from 'kafkajs'
 import type { Pool } from 'pg'
-import { corruptMessage, nameError, offsetOutOfRange } from '../kafka/cluster/name-error.ts'
-import type { BrokerRange } from '../kafka/read-range.ts'
-import { readNextOffsets } from '../log/write/next-offsets.ts'
+import { corruptMessage, nameError, offsetOutOfRange } from '../kafka/name-error.ts'
+import type { KafkaSession } from '../kafka/session.ts'
+import { readNextOffsets, type PartitionPlace } from '../log/write/next-offsets.ts'
 import { stopPartition } from '../log/write/stop-partition.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
@@ -23,20 +22,19 @@ const doubtMs = 250
 const corruptReadsMax = 3
 
 export type AssignmentOptions = {
-  readonly consumer: Pick<Consumer, 'pause' | 'resume' | 'seek'>
+  readonly session: Pick<KafkaSession, 'pause' | 'resume' | 'seek' | 'readRange' | 'readCommitted'>
   readonly topic: string
   readonly actor: string
   readonly database: Pool
-  /** What the broker has of a partition. */
-  readonly readRange: (partition: number) => Promise<BrokerRange>
-  /** Where Kafka says that the group stands. */
-  readonly readCommitted: (partition: number) => Promise<bigint | null>
   readonly metrics: Metrics
   readonly logger: Logger
   readonly health: Health
   /** Ends every wait. */
   readonly signal: AbortSignal
 }
+
+/** Nobody else may write a place: every change goes with a pause, a seek or a resume, or is one of the verbs below. */
+type Written = { -readonly [Field in keyof Place]: Place[Field] }
 
 /**
  * The partitions this member of the group holds, and the one way in which each comes to be read: paused at once, its next
@@ -51,7 +49,7 @@ export class Assignment {
   readonly #announced = new Map<number, string>()
   readonly #tasks = new Set<Promise<void>>()
   readonly #warning = new Seldom(warnEveryMs)
-  #places: ReadonlyMap<number, Place> = new Map()
+  #places: ReadonlyMap<number, Written> = new Map()
 
   constructor(options: AssignmentOptions) {
     this.#options = options
@@ -65,14 +63,14 @@ export class Assignment {
     if (health.state !== 'starting') health.state = 'rebalancing'
     metrics.consumerLag.reset()
     for (const partition of partitions) beginCounts(metrics, topic, partition)
-    this.#pause(partitions)
+    this.#options.session.pause(partitions)
     this.follow(this.#position([...this.#places.values()]))
   }
 
   /** Null if the partition is not this member's, or not to be read now. */
   find(partition: number): Place | null {
     const place = this.#places.get(partition)
-    return place === undefined || place.held || place.stopped ? null : place
+    return place?.state === 'reading' ? place : null
   }
 
   /** Whether no join has replaced the place since it was found. */
@@ -87,30 +85,54 @@ export class Assignment {
 
   /** Sends the client back to the next offset in PostgreSQL, or to the last record if that is not proven yet. */
   sendBack(place: Place): void {
-    if (!this.has(place)) return
-    this.#seek(place)
-    place.sought = place.next
+    this.#write(place, (ours) => {
+      this.#seek(ours)
+      ours.sought = ours.next
+    })
+  }
+
+  /** The topic is the one that was stored from, as far as its last record can show. */
+  noteProven(place: Place): void {
+    this.#write(place, (ours) => (ours.proof = null))
+  }
+
+  /** The client has come from where it was sent to. */
+  noteFound(place: Place): void {
+    this.#write(place, (ours) => (ours.sought = null))
+  }
+
+  /** PostgreSQL's answer to a slice says where the partition stands. */
+  noteNext(place: Place, next: bigint): void {
+    this.#write(place, (ours) => (ours.next = next))
+  }
+
+  /** The broker was asked for this long, and said nothing. */
+  noteSilence(place: Place, ms: number): void {
+    this.#write(place, (ours) => (ours.silentMs += ms))
   }
 
   /** Reads no further until the database answers again, and not before `settled`; then from where the database stands. */
   hold(place: Place, reason: string, settled: Promise<unknown> = Promise.resolve()): void {
-    if (!this.has(place)) return
-    const { topic, logger, health } = this.#options
-    const { partition } = place
-    place.held = true
-    place.failures++
-    health.state = 'waiting for the database'
-    health.lastError = reason
-    this.#pause([partition])
-    logger.warn({ topic, partition, reason, failures: place.failures }, 'partition held')
-    this.follow(this.#release(place, place.failures, settled))
+    const { topic, logger, health, session } = this.#options
+    this.#write(place, (ours) => {
+      const { partition } = ours
+      if (ours.state === 'reading') ours.state = 'held'
+      ours.failures++
+      health.state = 'waiting for the database'
+      health.lastError = reason
+      session.pause([partition])
+      logger.warn({ topic, partition, reason, failures: ours.failures }, 'partition held')
+      this.follow(this.#release(ours, ours.failures, settled))
+    })
   }
 
   /** The database took a slice. */
   noteStored(place: Place): void {
-    if (place.failures === 0) return
-    place.failures = 0
-    this.#noteRunning()
+    this.#write(place, (ours) => {
+      if (ours.failures === 0) return
+      ours.failures = 0
+      this.#noteRunning()
+    })
   }
 
   /** Stops the partition, which stands at `next`, for every instance until an operator decides. */
@@ -124,11 +146,8 @@ export class Assignment {
   reposition(places: readonly Place[]): void {
     const current = places.filter((place) => this.has(place))
     if (current.length === 0) return
-    for (const place of current) {
-      place.held = true
-      place.stopped = false
-    }
-    this.#pause(current.map(({ partition }) => partition))
+    for (const place of current) this.#write(place, (ours) => (ours.state = 'held'))
+    this.#options.session.pause(current.map(({ partition }) => partition))
     this.follow(this.#position(current))
   }
 
@@ -139,17 +158,17 @@ export class Assignment {
 
   /** An operator may have decided. */
   reconsider(): void {
-    this.reposition([...this.#places.values()].filter((place) => place.stopped))
+    this.reposition([...this.#places.values()].filter(({ state }) => state === 'stopped'))
   }
 
   /** The broker answered with an error for this partition. Reads no further until it may be asked again. */
   refuse(partition: number, errorCode: number): void {
-    const place = this.find(partition)
-    if (place === null) return
-    place.held = true
+    const place = this.#places.get(partition)
+    if (place?.state !== 'reading') return
+    place.state = 'held'
     place.refusals++
     place.refusal = nameError(errorCode)
-    this.#pause([partition])
+    this.#options.session.pause([partition])
     const isOfRecords = errorCode === offsetOutOfRange || errorCode === corruptMessage
     this.follow(isOfRecords ? this.#settleDoubt(place, errorCode) : this.#release(place, place.refusals))
   }
@@ -158,7 +177,7 @@ export class Assignment {
   answer(partition: number, highWatermark: bigint, from: bigint): void {
     const { metrics, topic } = this.#options
     const place = this.#places.get(partition)
-    if (place === undefined || place.stopped) return
+    if (place === undefined || place.state === 'stopped') return
     place.refusals = 0
     place.refusal = null
     place.silentMs = 0
@@ -169,12 +188,10 @@ export class Assignment {
 
   /** Reads no further, because PostgreSQL says that the partition is stopped. */
   halt(place: Place, reason: string): void {
-    if (!this.has(place)) return
-    const { topic, logger, metrics } = this.#options
+    const { topic, logger, metrics, session } = this.#options
     const { partition, incarnation, next } = place
-    place.stopped = true
-    place.held = false
-    this.#pause([partition])
+    if (!this.#write(place, (ours) => (ours.state = 'stopped'))) return
+    session.pause([partition])
     // Nobody asks any more how much there is.
     metrics.consumerLag.remove({ topic, partition })
     if (this.#announced.get(partition) === reason) return
@@ -210,13 +227,13 @@ export class Assignment {
   }
 
   async #settleDoubt(place: Place, errorCode: number): Promise<void> {
-    const { consumer, topic, readRange, logger, signal } = this.#options
+    const { session, topic, logger, signal } = this.#options
     const { partition } = place
     let low = 0n
     try {
-      const range = await readRange(partition)
+      const range = await session.readRange(partition)
       low = range.low
-      const next = place.next ?? (await this.#options.readCommitted(partition)) ?? range.low
+      const next = place.next ?? (await session.readCommitted(partition)) ?? range.low
       const isCorrupt = errorCode === corruptMessage && place.refusals >= corruptReadsMax
       const fault =
         judgeRange({ topic, partition }, next, range) ??
@@ -226,7 +243,7 @@ export class Assignment {
         return
       }
       // Of this one PostgreSQL cannot say where it begins.
-      if (place.next === null && this.has(place)) consumer.seek({ topic, partition, offset: next.toString() })
+      if (place.next === null && this.has(place)) session.seek(partition, next)
     } catch (error) {
       logger.warn({ topic, partition, reason: reasonOf(error) }, "the broker's range could not be read")
     }
@@ -241,28 +258,32 @@ export class Assignment {
     const found = await this.#ask(() => readNextOffsets(database, topic), areCurrent)
     // Nothing below waits: a join cannot come in between.
     if (found === null || !areCurrent()) return
-    for (const place of places) {
-      const stored = found.get(place.partition)
-      const next = stored?.nextOffset ?? null
-      // What seemed to fail was stored after all.
-      if (next !== place.next) place.failures = 0
-      place.held = false
-      place.incarnation = stored?.incarnation ?? 1
-      place.next = next
-      place.proof = stored?.lastRecord ?? null
-      if (place.proof !== null && place.proof.offset < low) place.proof = null
-      place.sought = null
-      if (stored !== undefined && stored.stopped !== null) this.halt(place, stored.stopped)
-      if (!place.stopped) this.#resume(place)
-    }
+    for (const place of places) this.#write(place, (ours) => this.#goOn(ours, found.get(ours.partition), low))
     this.#noteRunning()
+  }
+
+  #goOn(place: Written, stored: PartitionPlace | undefined, low: bigint): void {
+    const next = stored?.nextOffset ?? null
+    const lastRecord = stored?.lastRecord ?? null
+    // What seemed to fail was stored after all.
+    if (next !== place.next) place.failures = 0
+    place.incarnation = stored?.incarnation ?? 1
+    place.next = next
+    place.proof = lastRecord !== null && lastRecord.offset >= low ? lastRecord : null
+    place.sought = null
+    const stopped = stored?.stopped ?? null
+    if (stopped !== null) this.halt(place, stopped)
+    // One that this member has stopped stays so while that is being recorded.
+    if (place.state === 'stopped') return
+    place.state = 'reading'
+    this.#resume(place)
   }
 
   /** A database that answers reads and refuses slices is still waited for. */
   #noteRunning(): void {
     const { health } = this.#options
-    const isWaiting = ({ held, stopped, failures, refusal }: Place): boolean =>
-      !stopped && refusal === null && (held || failures > 0)
+    const isWaiting = ({ state, failures, refusal }: Place): boolean =>
+      state !== 'stopped' && refusal === null && (state === 'held' || failures > 0)
     if ([...this.#places.values()].some(isWaiting)) return
     health.state = 'running'
     health.lastError = null
@@ -295,9 +316,17 @@ export class Assignment {
     this.#options.logger.warn({ topic: this.#options.topic, reason, failures }, 'waiting for the database')
   }
 
+  /** Changes a place, unless a join has replaced it since it was found; says whether it did. */
+  #write(place: Place, change: (ours: Written) => void): boolean {
+    const ours = this.#places.get(place.partition)
+    if (ours !== place) return false
+    change(ours)
+    return true
+  }
+
   /** Where nothing is stored, kafkajs begins at the group's committed offset, or else at the earliest. */
   #resume(place: Place): void {
-    const { consumer, topic, logger } = this.#options
+    const { session, topic, logger } = this.#options
     const { partition, incarnation, next } = place
     if (this.#announced.delete(partition))
       logger.info(
@@ -305,17 +334,11 @@ export class Assignment {
         'partition goes on',
       )
     this.#seek(place)
-    consumer.resume([{ topic, partitions: [partition] }])
+    session.resume(partition)
   }
 
   #seek({ partition, next, proof }: Place): void {
-    const { consumer, topic } = this.#options
     const from = proof?.offset ?? next
-    if (from !== null) consumer.seek({ topic, partition, offset: from.toString() })
-  }
-
-  #pause(partitions: readonly number[]): void {
-    const { consumer, topic } = this.#options
-    consumer.pause([{ topic, partitions: [...partitions] }])
+    if (from !== null) this.#options.session.seek(partition, from)
   }
 }

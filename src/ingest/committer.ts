@@ -1,8 +1,6 @@
-import type { EachBatchPayload } from 'kafkajs'
+import type { Commit } from '../kafka/fetched-batch.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
-
-type Commit = EachBatchPayload['commitOffsetsIfNecessary']
 
 /** What the next commit tells, and who waits for it. */
 type Round = {
@@ -107,13 +105,12 @@ export class Committer {
   }
 
   async #send(positions: ReadonlyMap<number, bigint>, commit: Commit): Promise<boolean> {
-    const topic = this.#topic
-    const partitions = [...positions].map(([partition, next]) => ({ partition, offset: next.toString() }))
     this.#failpoint('offset.before_commit')
     try {
-      await commit({ topics: [{ topic, partitions }] })
+      await commit(positions)
     } catch (error) {
-      this.#logger.debug({ topic, partitions, reason: reasonOf(error) }, 'offsets not committed')
+      const partitions = [...positions].map(([partition, next]) => ({ partition, next: Number(next) }))
+      this.#logger.debug({ topic: this.#topic, partitions, reason: reasonOf(error) }, 'offsets not committed')
       return false
     }
     this.#failpoint('offset.after_commit')

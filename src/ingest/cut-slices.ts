@@ -1,6 +1,6 @@
 /** A part of a batch that is stored in one transaction: every offset in [from, next) is a record or lies in a hole. */
 export type Cut<Item> = { from: bigint; next: bigint; items: Item[]; holes: Hole[] }
-export type Hole = { from: bigint; next: bigint }
+type Hole = { from: bigint; next: bigint }
 
 // Two of them fit into a lane of 500, so that one is stored while the other is delivered. Half of it costs 10 µs a message more,
 // twice as much leaves one side waiting for the other. The bytes bound what a statement carries.

@@ -11,7 +11,7 @@ export function findWaiting(
   leaders: Leaders,
 ): Omit<WaitingPartition, 'waitingMs'>[] {
   return [...places].flatMap((place) => {
-    const reason = place.stopped ? null : explain(place, leaders)
+    const reason = place.state === 'stopped' ? null : explain(place, leaders)
     return reason === null ? [] : [{ partition: place.partition, reason }]
   })
 }

@@ -10,7 +10,7 @@ export type FreshLane = {
 }
 
 /** Ends by exactly one of its three verbs. */
-export type Reservation = {
+type Reservation = {
   readonly room: number
   /** The transaction is committed: these attempts are open in the log and are the lane's now. Unused room goes back. */
   start(claims: readonly Claim[]): void

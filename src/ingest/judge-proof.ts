@@ -1,4 +1,4 @@
-import type { KafkaMessage } from 'kafkajs'
+import type { FetchedRecord } from '../kafka/answer/read-records.ts'
 import type { LastRecord } from '../log/write/next-offsets.ts'
 import { hashValue } from './decode.ts'
 import type { Fault, Partition } from './explain-stop.ts'
@@ -24,7 +24,7 @@ export function judgeProof(
   of: Partition,
   last: LastRecord,
   stored: bigint,
-  batch: { fetched: bigint; next: bigint; records: readonly Pick<KafkaMessage, 'offset' | 'value'>[] },
+  batch: { fetched: bigint; next: bigint; records: readonly Pick<FetchedRecord, 'offset' | 'value'>[] },
 ): Proof {
   if (batch.fetched > last.offset) return { kind: 'absent' }
   const found = batch.records.find(({ offset }) => BigInt(offset) >= last.offset)

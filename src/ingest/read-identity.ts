@@ -4,7 +4,7 @@ import type { JsonShape } from './scan-json.ts'
 export const identityKey = Buffer.from('transaction_id')
 
 /** What the id of a rejected or conflicting record begins with; no business id may. */
-export const recordIdPrefix = 'record:'
+const recordIdPrefix = 'record:'
 
 /** The id of a message that is its record and nothing else; of a later incarnation of its partition it names which. */
 export function recordId(topic: string, partition: number, incarnation: number, offset: bigint): string {

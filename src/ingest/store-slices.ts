@@ -1,5 +1,5 @@
-import type { Batch, EachBatchPayload } from 'kafkajs'
 import type { FetchedRecord } from '../kafka/answer/read-records.ts'
+import type { FetchedBatch } from '../kafka/fetched-batch.ts'
 import type { Slice } from '../log/write/ingest.ts'
 import type { Metrics } from '../metrics.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
@@ -22,34 +22,31 @@ export type SliceOptions = StoreOptions & {
 const slowMs = 5_000
 
 /**
- * Stores a batch from `tally.from` to `next`, one transaction a slice, and resolves each with kafkajs. Ends early if the
- * database fails, answers that the batch does not fit, or kafkajs wants to go on elsewhere; the rest is fetched again then.
+ * Stores a batch from `tally.from` on, one transaction a slice, and has the session go on behind each. Ends early if the
+ * database fails, answers that the batch does not fit, or the session wants to go on elsewhere; the rest is fetched again then.
  *
- * @throws what kafkajs' heartbeat throws
+ * @throws what the session's heartbeat throws
  */
 export async function storeSlices(
   options: SliceOptions,
-  payload: EachBatchPayload,
+  batch: FetchedBatch,
   place: Place,
-  records: readonly FetchedRecord[],
-  next: bigint,
   tally: Tally,
 ): Promise<void> {
-  const { batch } = payload
-  place.sought = null
+  options.assignment.noteFound(place)
   const bytesOf = (record: FetchedRecord): number => weigh(record, options.maxRecordBytes)
-  for (const cut of cutSlices(records, tally.from, next, bytesOf)) {
+  for (const cut of cutSlices(batch.records, tally.from, batch.next, bytesOf)) {
     const slice = decodeCut(cut, batch, place.incarnation, options.maxRecordBytes)
     const answer = await storeInTime(options, place, slice)
-    if (answer === null || !settle(options, payload, place, slice, answer, tally)) return
-    if (!payload.isRunning() || payload.isStale()) return
-    await payload.heartbeat()
+    if (answer === null || !takeIn(options, batch, place, slice, answer, tally)) return
+    if (!batch.isWanted()) return
+    await batch.heartbeat()
   }
 }
 
 function decodeCut(
   cut: Cut<FetchedRecord>,
-  { topic, partition }: Batch,
+  { topic, partition }: FetchedBatch,
   incarnation: number,
   maxRecordBytes: number,
 ): Slice {
@@ -78,16 +75,16 @@ async function storeInTime(options: SliceOptions, place: Place, slice: Slice): P
 }
 
 /** Takes in the answer; whether the batch goes on. */
-function settle(
+function takeIn(
   { assignment, metrics, logger }: SliceOptions,
-  payload: EachBatchPayload,
+  batch: FetchedBatch,
   place: Place,
   slice: Slice,
   answer: StoreAnswer,
   tally: Tally,
 ): boolean {
   const { topic, partition } = slice
-  place.next = answer.nextOffset
+  assignment.noteNext(place, answer.nextOffset)
   switch (answer.kind) {
     case 'ahead':
       assignment.sendBack(place)
@@ -99,14 +96,14 @@ function settle(
       assignment.halt(place, answer.reason)
       return false
     case 'stored': {
-      const lag = BigInt(payload.batch.highWatermark) - answer.nextOffset
+      const lag = batch.highWatermark - answer.nextOffset
       assignment.noteStored(place)
       tally.next = answer.nextOffset
       count({ metrics, logger }, slice, answer.results, tally)
       metrics.consumerLag.set({ topic, partition }, Math.max(0, Number(lag)))
-      // After a join kafkajs' own places are new, and it may not even hold the partition any more.
+      // After a join the session's own offsets are new, and it may not even hold the partition any more.
       if (!assignment.has(place)) return false
-      payload.resolveOffset((answer.nextOffset - 1n).toString())
+      batch.resolve(answer.nextOffset)
       return true
     }
   }

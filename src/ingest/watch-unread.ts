@@ -1,5 +1,5 @@
-import type { Kafka } from 'kafkajs'
-import { findUnread, type Unread } from '../kafka/find-unread.ts'
+import type { Unread } from '../kafka/find-unread.ts'
+import type { KafkaSession } from '../kafka/session.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
@@ -7,7 +7,7 @@ import { wait } from '../runtime/wait.ts'
 import type { Health } from './health.ts'
 
 export type WatchOptions = {
-  readonly kafka: Kafka
+  readonly session: Pick<KafkaSession, 'findUnread'>
   readonly groupId: string
   readonly topic: string
   readonly health: Health
@@ -43,9 +43,9 @@ export function watchUnread(options: WatchOptions): (leaderId: string) => void {
   return (leaderId) => void watch(leaderId)
 }
 
-async function find({ kafka, groupId, topic, logger }: WatchOptions): Promise<Unread | null> {
+async function find({ session, groupId, topic, logger }: WatchOptions): Promise<Unread | null> {
   try {
-    return await findUnread(kafka, groupId, topic)
+    return await session.findUnread()
   } catch (error) {
     logger.debug({ groupId, topic, reason: reasonOf(error) }, 'group not described')
     return null

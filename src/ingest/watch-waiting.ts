@@ -1,5 +1,5 @@
-import type { Consumer } from 'kafkajs'
-import { onLeaders, type Leaders } from '../kafka/cluster/watch-leaders.ts'
+import type { Leaders } from '../kafka/cluster/watch-leaders.ts'
+import type { KafkaSession } from '../kafka/session.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Assignment } from './assignment.ts'
@@ -9,39 +9,38 @@ import type { Place } from './place.ts'
 
 export type WaitingOptions = {
   readonly topic: string
-  readonly consumer: Pick<Consumer, 'on' | 'events'>
+  readonly session: Pick<KafkaSession, 'fetching'>
   readonly assignment: Assignment
   readonly health: Health
   readonly metrics: Metrics
   readonly logger: Logger
 }
 
+export type WaitingWatch = {
+  /** To be called with what Kafka says of who leads the topic's partitions; null where it has no such topic. */
+  leadersKnown(found: Leaders | null): void
+  end(): void
+}
+
 const tickMs = 1_000
 
 /**
  * Shows which of this member's partitions Kafka keeps from being read, and says once when that begins and once when it ends; and
- * whether Kafka has the topic at all.
- * Each has a sign of life of its own: a fetch from one broker says nothing of what another one leads.
- *
- * @returns ends the watch
+ * whether Kafka has the topic at all. Each partition has a sign of life of its own: a fetch from one broker says nothing of what
+ * another one leads.
  */
 export function watchWaiting({
   topic,
-  consumer,
+  session,
   assignment,
   health,
   metrics,
   logger,
-}: WaitingOptions): () => void {
+}: WaitingOptions): WaitingWatch {
   let leaders: Leaders = new Map()
-  const forget = onLeaders((of, found) => {
-    if (of !== topic) return
-    health.topicMissing = found === null
-    leaders = found ?? new Map()
-  })
-  const asked = watchFetches(consumer)
   const timer = setInterval(() => {
-    for (const place of assignment.places()) if (isAsked(place, leaders, asked)) place.silentMs += tickMs
+    for (const place of assignment.places())
+      if (isAsked(place, leaders, session.fetching)) assignment.noteSilence(place, tickMs)
     const before = new Map(health.waiting.map((each) => [each.partition, each]))
     health.waiting = findWaiting(assignment.places(), leaders).map((each) => {
       const { waitingMs } = before.get(each.partition) ?? { waitingMs: 0 }
@@ -55,24 +54,17 @@ export function watchWaiting({
     for (const [partition, { waitingMs }] of before)
       logger.info({ topic, partition, waitingMs }, 'partition waits for Kafka no more')
   }, tickMs)
-  return () => {
-    clearInterval(timer)
-    forget()
+  return {
+    leadersKnown: (found) => {
+      health.topicMissing = found === null
+      leaders = found ?? new Map()
+    },
+    end: () => clearInterval(timer),
   }
 }
 
-/** The brokers, by their ids, from which a fetch is under way: others have answered, and what came is being stored. */
-function watchFetches(consumer: Pick<Consumer, 'on' | 'events'>): ReadonlySet<string> {
-  const asked = new Set<string>()
-  // kafkajs' types leave the node out.
-  const nodeOf = (payload: object): string => String((payload as { nodeId: unknown }).nodeId)
-  consumer.on(consumer.events.FETCH_START, ({ payload }) => void asked.add(nodeOf(payload)))
-  consumer.on(consumer.events.FETCH, ({ payload }) => void asked.delete(nodeOf(payload)))
-  return asked
-}
-
 /** Not those that wait for PostgreSQL, for an operator, or for others of the same answer to be stored. */
-function isAsked({ partition, held, stopped }: Place, leaders: Leaders, asked: ReadonlySet<string>): boolean {
+function isAsked({ partition, state }: Place, leaders: Leaders, fetching: ReadonlySet<string>): boolean {
   const leader = leaders.get(partition)
-  return !held && !stopped && (leader == null || asked.has(String(leader.nodeId)))
+  return state === 'reading' && (leader == null || fetching.has(String(leader.nodeId)))
 }

@@ -2,7 +2,7 @@
 export type BackoffPolicy = { readonly baseDelayMs: number; readonly maxDelayMs: number }
 
 /** Retries of many messages that failed together are spread by this share to either side. */
-export const jitterShare = 0.2
+const jitterShare = 0.2
 
 /**
  * The delay before the next attempt, in whole milliseconds: min(max, base · 2ⁿ), then ±20 %, then cut to the maximum. The

@@ -118,7 +118,7 @@ export class Records {
   }
 }
 
-/** The id that a record's own message has, by the rule of contract.md. */
+/** The id that a record's own message has: docs/decisions/0058-rejected-records.md. */
 function nameRecord(topic: string, partition: number, incarnation: number, offset: number): string {
   const id = `record:${topic}:${partition}:${offset}`
   return incarnation === 1 ? id : `${id}:${incarnation}`

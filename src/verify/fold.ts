@@ -2,7 +2,7 @@ import type { LogEvent } from './event.ts'
 import type { Message } from './message.ts'
 
 /**
- * Takes one event into its message, by what its type means (contract.md) and not by the columns that the event carries about
+ * Takes one event into its message, by what its type means (docs/contract.md) and not by the columns that the event carries about
  * the message, except where only the event knows: when the retry is due, and when the lease ends.
  */
 export function fold(message: Message, event: LogEvent): void {

@@ -4,14 +4,14 @@ const alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
 const keyForm = /^[a-z2-7]{32}$/
 
 /** Of a key, 160 bits are base32 characters; they are the beginning of the identity's digest. */
-export const keyBytes = 20
+const keyBytes = 20
 
 /** SHA-256 of an identity's UTF-8. */
 export function digest(transactionId: string): Buffer {
   return hash('sha256', transactionId, 'buffer')
 }
 
-/** The first 32 characters of the lower-case base32 (RFC 4648 §6) of a digest: the key of contract.md. */
+/** The first 32 characters of the lower-case base32 (RFC 4648 §6) of a digest: docs/decisions/0005-at-least-once.md. */
 export function encodeKey(digest: Buffer): string {
   let key = ''
   let bits = 0
@@ -44,7 +44,7 @@ export function decodeKey(key: string): Buffer | null {
   return bytes
 }
 
-/** Keys that this code did not make: the example of contract.md, and two by openssl and base32. */
+/** Keys that this code did not make: one that users are told, and two by openssl and base32. */
 export const knownKeys: readonly (readonly [transactionId: string, key: string])[] = [
   ['tx-1', 'arpplfgyduxscngwcfi624jgbwhxtzsx'],
   ['', '4oymiquy7qobjgx36tejs35zeqt24qpe'],

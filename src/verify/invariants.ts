@@ -1,4 +1,4 @@
-/** The invariants of reliability.md that the log and the two files can show, each as the rule that it states. */
+/** The invariants of docs/invariants.md that the log and the two files can show, each as the rule that it states. */
 const rules = {
   S1: 'versions of a message are dense from 1',
   S2: 'one record event for every consumed record, one message for an identity',

@@ -47,7 +47,7 @@ export type OpenAttempt = {
   readonly position: number
 }
 
-export type UnretriedEnd = { readonly event: LogEvent; readonly attempt: OpenAttempt | null }
+type UnretriedEnd = { readonly event: LogEvent; readonly attempt: OpenAttempt | null }
 
 /** A message of which nothing is folded yet but whose identity the first event names. */
 export function newMessage(first: LogEvent): Message {

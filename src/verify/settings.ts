@@ -11,7 +11,7 @@ export type Settings = {
 }
 
 /** Who an actor of the form instance/lane is; settings are null where no such instance is registered. */
-export type Actor = { readonly lane: string; readonly settings: Settings | null }
+type Actor = { readonly lane: string; readonly settings: Settings | null }
 
 /** Finds who an actor is; the same few actors stand in millions of events. */
 export type FindActor = (actor: string) => Actor

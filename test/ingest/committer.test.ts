@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import type { Pool } from 'pg'
 import { Committer } from '../../src/ingest/committer.ts'
+import type { Commit } from '../../src/kafka/fetched-batch.ts'
 import { database } from '../support/database.ts'
 import { startKafka } from '../support/kafka.ts'
 import { until } from '../support/until.ts'
@@ -109,9 +110,8 @@ function start(t: Test) {
   committer.hold([0, 1])
   t.teardown(() => committer.close())
   const told: Record<number, string>[] = []
-  const commit: Parameters<Committer['note']>[2] = (offsets) => {
-    const { partitions } = offsets!.topics[0]!
-    told.push(Object.fromEntries(partitions.map((each) => [each.partition, each.offset])))
+  const commit: Commit = (positions) => {
+    told.push(Object.fromEntries([...positions].map(([partition, next]) => [partition, String(next)])))
     return Promise.resolve()
   }
   return { committer, told, commit }

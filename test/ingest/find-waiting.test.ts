@@ -5,7 +5,7 @@ import { newPlace, type Place } from '../../src/ingest/place.ts'
 const leader = { nodeId: 2, address: 'kafka-2:9092' }
 
 function place(partition: number, fields: Partial<Place>): Place {
-  return { ...newPlace(partition), held: false, ...fields }
+  return { ...newPlace(partition), state: 'reading', ...fields }
 }
 
 t.test('each partition that cannot be read is told with its reason, and no other', (t) => {
@@ -18,7 +18,7 @@ t.test('each partition that cannot be read is told with its reason, and no other
     place(4, { refusals: 1, refusal: 'NOT_LEADER_OR_FOLLOWER' }),
     place(5, { silentMs: 14_000 }),
     // It waits for an operator.
-    place(6, { stopped: true, silentMs: 60_000 }),
+    place(6, { state: 'stopped', silentMs: 60_000 }),
     place(7, { silentMs: 17_000 }),
   ]
   const leaders = new Map(places.map(({ partition }) => [partition, partition === 1 ? null : leader]))

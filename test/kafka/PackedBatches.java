@@ -9,10 +9,10 @@ import org.apache.kafka.common.header.Header;
 /**
  * Writes record batches as Kafka's Java client packs them, a file for each codec and level, into the folder that is named:
  *
- *   java -cp 'LIBRARIES/*' test/ingest/PackedBatches.java test/ingest/packed
+ *   java -cp 'LIBRARIES/*' test/kafka/PackedBatches.java test/kafka/packed
  *
  * with the libraries that test/support/apache-kafka/jars.ts lays down. The records are a function of their number alone;
- * test/ingest/packed.test.ts has the same.
+ * test/kafka/unpack.test.ts has the same.
  */
 class PackedBatches {
     public static void main(String[] args) throws Exception {

@@ -24,7 +24,7 @@ import { encodeRecord, type TestRecord } from './record-batch.ts'
 
 const brokers = await startKafka(t)
 const unpackedMax = 64 * 1024 * 1024
-const packedByJava = new URL('../ingest/packed/', import.meta.url)
+const packedByJava = new URL('packed/', import.meta.url)
 const recordsPlace = 61
 
 // unpack.test.ts has more levels of each.

@@ -3,7 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import t from 'tap'
-import { readBatchHeader, readBatchRecords } from '../../src/kafka/answer/read-batch.ts'
+import { readBatchHeader } from '../../src/kafka/answer/batch-header.ts'
+import { readBatchRecords } from '../../src/kafka/answer/read-batch.ts'
 import { splitRecords } from '../../src/kafka/answer/split-answer.ts'
 import { pairHeaders } from '../../src/kafka/read-headers.ts'
 import { registerCodecs } from '../../src/kafka/unpack/register-codecs.ts'
@@ -13,7 +14,7 @@ import { unpackSnappy } from '../../src/kafka/unpack/unpack-snappy.ts'
 import { unpackZstd } from '../../src/kafka/unpack/unpack-zstd.ts'
 
 // What PackedBatches.java says wrote them: the encoders that Kafka's Java client brings, at levels that differ in kind.
-const folder = new URL('../ingest/packed/', import.meta.url)
+const folder = new URL('packed/', import.meta.url)
 const files = readdirSync(folder).sort()
 const packedBatch = (name: string) => readFileSync(new URL(name, folder))
 const recordsPlace = 61

@@ -15,10 +15,10 @@ import type { Lane } from '../../src/message/message.ts'
 import type { Outcome } from '../../src/message/outcome.ts'
 
 export const topic = 'transactions.incoming'
-export const policy = { retriesMax: 2, baseDelayMs: 20, maxDelayMs: 60 }
+const policy = { retriesMax: 2, baseDelayMs: 20, maxDelayMs: 60 }
 
 /** An instance whose leases are over by the time that anybody asks, and one whose leases outlive the test. */
-export const leases = { hasty: 1, steady: 600_000 } as const
+const leases = { hasty: 1, steady: 600_000 } as const
 export type Instance = keyof typeof leases
 
 export const accepted: Outcome = { kind: 'accepted', statusCode: 200 }
@@ -29,7 +29,7 @@ export const unavailable: Outcome = {
   reason: 'HTTP 503',
   retryAfterMs: null,
 }
-export const unknown: Outcome = { kind: 'unknown', statusCode: null, reason: 'no answer in time' }
+const unknown: Outcome = { kind: 'unknown', statusCode: null, reason: 'no answer in time' }
 
 type Slicing = { instance?: Instance; room?: number; hole?: bigint; partition?: number }
 
@@ -328,6 +328,6 @@ function lease(instance: Instance) {
   return { leaseMs: leases[instance], graceMs: 0, reconnectedAt: '-infinity' }
 }
 
-export function sha256(bytes: Buffer): Buffer {
+function sha256(bytes: Buffer): Buffer {
   return createHash('sha256').update(bytes).digest()
 }

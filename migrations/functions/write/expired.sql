@@ -1,7 +1,14 @@
 -- Attempts whose lease has ended with no outcome, oldest first. `in_a_row`: the attempt before was abandoned too. `is_listening`: the
--- instance that holds it has a LISTEN session here; a clock that steps ends leases that are alive.
-create or replace function expired(reconnected_at timestamptz, grace_ms bigint, look_from timestamptz, rows_max int)
-returns table (message_id bigint, attempt int, retry_count int, in_a_row boolean, transaction_id text, lease_ends_at bigint,
+-- instance that holds it has a LISTEN session here; a clock that steps ends leases that are alive. Without those of the instances that
+-- are `spared`: however many these are, they hide no other's.
+create or replace function expired(
+  reconnected_at timestamptz,
+  grace_ms bigint,
+  look_from timestamptz,
+  rows_max int,
+  -- The release before calls it without.
+  spared text[] default '{}'
+) returns table (message_id bigint, attempt int, retry_count int, in_a_row boolean, transaction_id text, lease_ends_at bigint,
   claimed_by text, is_listening boolean)
 language plpgsql volatile security definer
 set search_path = public, pg_temp
@@ -23,6 +30,7 @@ begin
     lease_micros(s.due_at), s.claimed_by, split_part(s.claimed_by, '/', 1) = any (listening)
   from message_states s
   where s.status = 'processing' and s.due_at is not null and s.due_at <= looked_at and s.due_at >= look_from
+    and split_part(s.claimed_by, '/', 1) <> all (spared)
   order by s.due_at, s.message_id
   limit rows_max;
 end

@@ -18,7 +18,7 @@ export interface Fault {
   act: (strike: Strike) => void
 }
 
-export interface Strike {
+interface Strike {
   reply: Reply
   request: Buffer
   response: ServerResponse

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { createEndMarker } from './end-marker.ts'
-import { headerBytes, readBatchHeader, readBatchRecords } from './read-batch.ts'
+import { headerBytes, readBatchHeader } from './batch-header.ts'
+import { readBatchRecords } from './read-batch.ts'
 import type { FetchedRecord } from './read-records.ts'
 import { AbortedTransactions } from './skip-aborted.ts'
 import { splitRecords, type BatchPlace, type FetchedPartition } from './split-answer.ts'

@@ -1,5 +1,5 @@
 import type { KafkaMessage } from 'kafkajs'
-import type { BatchHeader } from './read-batch.ts'
+import type { BatchHeader } from './batch-header.ts'
 
 /** A header's name, and its value or null. */
 export type HeaderPair = readonly [name: string, value: Buffer | null]

@@ -1,6 +1,6 @@
 import { reasonOf } from '../../runtime/reason-of.ts'
 import { decodePartition, type Budget, type DecodeOld, type Failure } from './decode-partition.ts'
-import { DamagedBatch } from './read-batch.ts'
+import { DamagedBatch } from './batch-header.ts'
 import type { FetchedRecord } from './read-records.ts'
 import { splitAnswer, type FetchedPartition } from './split-answer.ts'
 import { wrapDecoder } from './wrap-decoder.ts'

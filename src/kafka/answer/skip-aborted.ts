@@ -1,4 +1,4 @@
-import { isControl, isTransactional, type BatchHeader } from './read-batch.ts'
+import { isControl, isTransactional, type BatchHeader } from './batch-header.ts'
 import { readRecords } from './read-records.ts'
 import type { AbortedTransaction } from './split-answer.ts'
 

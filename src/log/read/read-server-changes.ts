@@ -12,7 +12,7 @@ export type ServerChanges = {
 }
 
 /** Times are RFC 3339 in UTC with six digits; positions are bigints as text, null where nobody knows. */
-export type LastChange = {
+type LastChange = {
   readonly noticed_at: string
   readonly actor: string
   readonly from_system_identifier: string

@@ -17,12 +17,13 @@ export type Expired = AttemptName & {
   inARow: boolean
 }
 
-/** Finds attempts whose lease may be taken over, oldest first. */
+/** Finds attempts whose lease may be taken over, oldest first, without those of the instances that are spared. */
 export async function findExpired(
   database: Pool,
   lease: Lease,
   lookFrom: string,
   rowsMax: number,
+  spared: readonly string[] = [],
 ): Promise<Expired[]> {
   const { rows } = await database.query<{
     message_id: string
@@ -36,8 +37,8 @@ export async function findExpired(
   }>({
     name: 'expired',
     text: `select message_id, transaction_id, attempt, retry_count, in_a_row, lease_ends_at, claimed_by, is_listening
-      from expired($1, $2, $3, $4)`,
-    values: [lease.reconnectedAt, lease.graceMs, lookFrom, rowsMax],
+      from expired($1, $2, $3, $4, $5)`,
+    values: [lease.reconnectedAt, lease.graceMs, lookFrom, rowsMax, spared],
   })
   return rows.map((row) => ({
     messageId: row.message_id as MessageId,

@@ -1,6 +1,7 @@
 /**
  * PostgreSQL's binary form of one-dimensional arrays. pg sends a Buffer as a binary parameter, so these go over the wire as
- * they are: 4 µs less of PostgreSQL and 1 to 7 µs less of Node a message than text or jsonb (design.md §6).
+ * they are: 4 µs less of PostgreSQL and 1 to 7 µs less of Node a message than text or jsonb
+ * (docs/decisions/0011-batches-everywhere.md).
  *
  * Format: int32 dimensions, int32 has-null flag, int32 element type's oid, then int32 length and int32 lower bound of the
  * dimension, then for each element an int32 byte length (-1 for null) and its bytes; all big-endian.

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 
-/** An operator's word on a stopped partition; migrations/functions/decide_partition.sql says what each means. */
+/** An operator's word on a stopped partition; migrations/functions/write/decide_partition.sql says what each means. */
 export type PartitionDecision = {
   topic: string
   partition: number

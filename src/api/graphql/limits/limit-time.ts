@@ -3,7 +3,7 @@ import { late, within } from '../../../runtime/within.ts'
 import { refuse } from '../errors.ts'
 
 // Each question to the database is given up after 3 s; this bounds how many an operation may put one after the other.
-export const operationMsMax = 10_000
+const operationMsMax = 10_000
 
 /** Ends a query or a mutation that takes too long. Subscriptions are meant to last, and are not executed but subscribed to. */
 export function limitTime(msMax = operationMsMax): Plugin {

@@ -92,6 +92,3 @@ function sortStatement(request: MessagesRequest, source: Source): Statement {
     order by s.${column} ${direction}, s.message_id ${direction} limit ${rowsMax}`
   return { text, values: parameters.values }
 }
-
-/** For the test that looks at the plans. */
-export const statementsOf = { walkStatement }

@@ -1,0 +1,184 @@
+import { once } from 'node:events'
+import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs'
+import type { Logger } from '../runtime/logger.ts'
+import { onUndecodable, type Undecodable } from './answer/replace-decoder.ts'
+import { onLostCoordinator } from './cluster/keep-membership.ts'
+import { noteStaleLeaders } from './cluster/spare-others.ts'
+import { watchAnswers } from './cluster/watch-answers.ts'
+import { onLeaders, type Leaders } from './cluster/watch-leaders.ts'
+import { createConsumer, createKafka, type KafkaOptions } from './connect.ts'
+import { toFetchedBatch, type FetchedBatch } from './fetched-batch.ts'
+import { findUnread, type Unread } from './find-unread.ts'
+import { readCommitted, readRange, type BrokerRange } from './read-range.ts'
+import { watchSilence } from './watch-silence.ts'
+
+// So that one partition's slice is decoded while others' are stored, and a slow one does not hold up all.
+const partitionsAtOnce = 4
+// Of the whole cluster, and above what a join takes by itself: one broker that hangs is known and passed over long before.
+const silenceMs = 30_000
+
+/** What a session tells. All of it concerns the session's own topic and group, and nothing comes after `close`. */
+export type SessionListener = {
+  /** This member now holds these partitions and no others. kafkajs fetches next: what must not be read has to be paused before this returns. */
+  joined(partitions: readonly number[], leaderId: string): void
+  /** The group deals its partitions anew. No batch is being handled, and the request to join is not sent yet. */
+  rebalancing(): void
+  /** The group's coordinator answered. */
+  coordinatorAnswered(): void
+  coordinatorLost(error: unknown): void
+  /** Null where Kafka has no such topic. */
+  leadersKnown(leaders: Leaders | null): void
+  /** The broker answered with what it has of the partition, from this offset on, if only with nothing. */
+  answered(partition: number, highWatermark: bigint, from: bigint): void
+  /** The broker answered with an error. The partition has to be paused before this returns, or it is asked again at once. */
+  refused(partition: number, errorCode: number): void
+  /** The partition's next batch cannot be decoded. The partition has to be paused before this returns, as above. */
+  undecodable(found: Undecodable): void
+  /** Handles a batch. At most one a partition at a time; what it rejects with ends the session. */
+  batch(batch: FetchedBatch): Promise<void>
+}
+
+/**
+ * The port to Kafka: one life of a member of a consumer group, with a client of its own. It hands over decoded batches and can be
+ * paused, resumed and sent elsewhere partition by partition. All that this service corrects in kafkajs is behind it.
+ */
+export class KafkaSession {
+  readonly #topic: string
+  readonly #groupId: string
+  readonly #kafka: Kafka
+  readonly #consumer: Consumer
+  readonly #closed = new AbortController()
+  readonly #fetching = new Set<string>()
+  readonly #forgets: (() => void)[] = []
+
+  constructor(options: KafkaOptions, instance: string, logger: Logger) {
+    this.#topic = options.topic
+    this.#groupId = options.groupId
+    this.#kafka = createKafka(options, instance, logger)
+    this.#consumer = createConsumer(this.#kafka, options.groupId, logger)
+  }
+
+  /** The brokers, by their ids, from which a fetch is under way. The others have answered, and what came is being stored. */
+  get fetching(): ReadonlySet<string> {
+    return this.#fetching
+  }
+
+  /**
+   * Connects, joins the group and hands over what comes.
+   *
+   * @returns when `stopping` aborts
+   * @throws what ended the session otherwise: kafkajs gave up, or Kafka has not answered for 30 s
+   */
+  async run(listener: SessionListener, stopping: AbortSignal): Promise<void> {
+    const { heard, silent } = watchSilence(silenceMs, this.#closed.signal)
+    const stopped = once(stopping, 'abort', { signal: this.#closed.signal })
+    const over = Promise.race([this.#crash(), silent, stopped])
+    this.#listenToGroup(listener, heard)
+    this.#listenToAnswers(listener, heard)
+    await Promise.race([this.#start(listener), over])
+    await over
+  }
+
+  /** Tells nothing any more. */
+  close(): void {
+    for (const forget of this.#forgets.splice(0)) forget()
+    this.#closed.abort()
+  }
+
+  /** Leaves the group and closes all connections, once the batches in hand are handled. */
+  leave(): Promise<void> {
+    return this.#consumer.disconnect()
+  }
+
+  pause(partitions: readonly number[]): void {
+    this.#consumer.pause([{ topic: this.#topic, partitions: [...partitions] }])
+  }
+
+  resume(partition: number): void {
+    this.#consumer.resume([{ topic: this.#topic, partitions: [partition] }])
+  }
+
+  seek(partition: number, offset: bigint): void {
+    this.#consumer.seek({ topic: this.#topic, partition, offset: offset.toString() })
+  }
+
+  /** What the broker has of a partition. */
+  readRange(partition: number): Promise<BrokerRange> {
+    return readRange(this.#kafka, this.#topic, partition)
+  }
+
+  /** Where Kafka says that the group stands; null where it says nothing. */
+  readCommitted(partition: number): Promise<bigint | null> {
+    return readCommitted(this.#kafka, this.#groupId, this.#topic, partition)
+  }
+
+  /** The partitions that no member of the group reads; null while the group deals its partitions. */
+  findUnread(): Promise<Unread | null> {
+    return findUnread(this.#kafka, this.#groupId, this.#topic)
+  }
+
+  async #start(listener: SessionListener): Promise<void> {
+    await this.#consumer.connect()
+    await this.#consumer.subscribe({ topic: this.#topic, fromBeginning: true })
+    await this.#consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: partitionsAtOnce,
+      eachBatch: (payload: EachBatchPayload) => listener.batch(toFetchedBatch(payload)),
+    })
+  }
+
+  /** Rejects when kafkajs gives up; it restarts nothing by itself. */
+  #crash(): Promise<never> {
+    return new Promise((_resolve, reject) => {
+      this.#consumer.on(this.#consumer.events.CRASH, ({ payload }) => reject(payload.error))
+    })
+  }
+
+  #listenToGroup(listener: SessionListener, heard: () => void): void {
+    const { GROUP_JOIN, REBALANCING, HEARTBEAT } = this.#consumer.events
+    const hearCoordinator = (): void => {
+      heard()
+      listener.coordinatorAnswered()
+    }
+    this.#consumer.on(GROUP_JOIN, ({ payload }) => {
+      hearCoordinator()
+      listener.joined(payload.memberAssignment[this.#topic] ?? [], payload.leaderId)
+    })
+    this.#consumer.on(REBALANCING, () => listener.rebalancing())
+    this.#consumer.on(HEARTBEAT, hearCoordinator)
+    this.#forgets.push(
+      onLostCoordinator((groupId, error) => {
+        if (groupId === this.#groupId) listener.coordinatorLost(error)
+      }),
+    )
+  }
+
+  #listenToAnswers(listener: SessionListener, heard: () => void): void {
+    // kafkajs' types leave the node out.
+    const nodeOf = (payload: object): string => String((payload as { nodeId: unknown }).nodeId)
+    const { FETCH_START, FETCH } = this.#consumer.events
+    this.#consumer.on(FETCH_START, ({ payload }) => void this.#fetching.add(nodeOf(payload)))
+    this.#consumer.on(FETCH, ({ payload }) => void this.#fetching.delete(nodeOf(payload)))
+    this.#forgets.push(
+      onUndecodable((found) => {
+        if (found.topic === this.#topic) listener.undecodable(found)
+      }),
+      onLeaders((topic, leaders) => {
+        if (topic === this.#topic) listener.leadersKnown(leaders)
+      }),
+      watchAnswers({
+        topic: this.#topic,
+        refused: (partition, errorCode) => {
+          noteStaleLeaders(this.#topic)
+          listener.refused(partition, errorCode)
+        },
+        // FETCH is no sign of life: it comes of a fetch that failed, too.
+        answered: (partition, highWatermark, from) => {
+          heard()
+          listener.answered(partition, highWatermark, from)
+        },
+      }),
+    )
+  }
+}
