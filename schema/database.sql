@@ -1336,8 +1336,8 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.look(in_status text, in_actor text, room integer, bytes_max bigint, in_lease_ms bigint, statuses text[], look_from timestamp with time zone[], reconnected_at timestamp with time zone, grace_ms bigint)
- RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint, status text, due_in_ms double precision, next_look_from text, last_position bigint)
+CREATE OR REPLACE FUNCTION public.look(in_status text, in_actor text, room integer, bytes_max bigint, in_lease_ms bigint, statuses text[], look_from timestamp with time zone[], reconnected_at timestamp with time zone, grace_ms bigint, commit_ms_max bigint)
+ RETURNS TABLE(kind text, message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint, status text, due_in_ms double precision, next_look_from text, last_position bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -1348,24 +1348,24 @@ AS $function$
 #variable_conflict use_column
 declare
   looked_at timestamptz;
-  place int;
+  which int;
   earliest timestamptz;
 begin
   return query
-    select c.message_id, c.attempt, c.retry_count, c.transaction_id, c.payload, c.traceparent, c.age_ms, c.lease_ends_at,
-      null::text, null::double precision, null::text, null::bigint
+    select 'claim', c.message_id, c.attempt, c.retry_count, c.transaction_id, c.payload, c.traceparent, c.age_ms,
+      c.lease_ends_at, null::text, null::double precision, null::text, null::bigint
     from claim(in_status, in_actor, room, bytes_max, in_lease_ms, look_from[1]) c;
-  for place in 1 .. cardinality(statuses) loop
+  for which in 1 .. cardinality(statuses) loop
     select s.due_at into earliest from message_states s
-      where s.status = statuses[place] and s.due_at is not null and s.due_at >= look_from[place]
+      where s.status = statuses[which] and s.due_at is not null and s.due_at >= look_from[which]
       order by s.due_at limit 1;
     looked_at := clock_timestamp();
-    return query select null::bigint, null::int, null::int, null::text, null::bytea, null::text, null::double precision,
-      null::bigint, statuses[place],
-      extract(epoch from case statuses[place] when 'processing' then lease_ends_at(earliest, reconnected_at, grace_ms)
+    return query select 'timer', null::bigint, null::int, null::int, null::text, null::bytea, null::text,
+      null::double precision, null::bigint, statuses[which],
+      extract(epoch from case statuses[which] when 'processing' then lease_ends_at(earliest, reconnected_at, grace_ms)
         else earliest end - looked_at)::double precision * 1000,
-      to_char(least(earliest, looked_at - interval '35 seconds' + case statuses[place] when 'processing'
-        then coalesce((select min(lease_ms) from instances), 0) else 0 end * interval '1 millisecond') at time zone 'UTC',
+      to_char(least(earliest, looked_at + (case statuses[which] when 'processing'
+        then coalesce((select min(lease_ms) from instances), 0) else 0 end - commit_ms_max) * interval '1 millisecond') at time zone 'UTC',
         'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
       last_position();
   end loop;

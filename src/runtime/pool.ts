@@ -4,7 +4,7 @@ import { prepareSession } from './prepare-session.ts'
 import { ProvenPool } from './proven-pool.ts'
 
 /** The server ends a statement after this long. The bound that looks start from (SQL function look) rests on it. */
-const statementTimeoutMs = 30_000
+export const statementTimeoutMs = 30_000
 
 /**
  * Longer than any lock of ours is held, and well below what a slice may take: an operator's open transaction must show as what

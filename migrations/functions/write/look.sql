@@ -1,11 +1,12 @@
--- One look of a lane, in one round trip: starts what is due and fits in `room`, then says when to look next. The claimed rows
--- come first, then a row with a null message_id for each status the lane waits on: in how many milliseconds, by the
--- database's clock, its earliest row is due (0 or less: now; null: nothing waits), and the bound to look from next time; with
--- how far the log reaches, so that the caller knows if ever it ends below that.
+-- One look of a lane, in one round trip: starts what is due and fits in `room`, then says when to look next. It answers rows of
+-- two kinds. A `claim` is an attempt that was started: the columns up to lease_ends_at. A `timer` is for one status that the lane
+-- waits on, the columns from status on: in how many milliseconds, by the database's clock, its earliest row is due (0 or less:
+-- now; null: nothing waits), and the bound to look from next time; with how far the log reaches, so that the caller knows if
+-- ever it ends below that. Claims come first. The columns of the other kind are null.
 --
 -- That bound is the earliest waiting row, or if that is earlier the lowest due_at that a row still uncommitted may have: it was
--- written at most 35 s ago (statement_timeout is 30 s), and a lease ends no sooner than the shortest one allows. It is text in one
--- fixed form, because it comes back as it was given and sessions differ in how they print a time.
+-- written at most `commit_ms_max` ago, and a lease ends no sooner than the shortest one allows. It is text in one fixed form,
+-- because it comes back as it was given and sessions differ in how they print a time.
 create or replace function look(
   in_status text,
   in_actor text,
@@ -15,9 +16,10 @@ create or replace function look(
   statuses text[],
   look_from timestamptz[],
   reconnected_at timestamptz,
-  grace_ms bigint
-) returns table (message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea, traceparent text,
-  age_ms double precision, lease_ends_at bigint, status text, due_in_ms double precision, next_look_from text,
+  grace_ms bigint,
+  commit_ms_max bigint
+) returns table (kind text, message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea,
+  traceparent text, age_ms double precision, lease_ends_at bigint, status text, due_in_ms double precision, next_look_from text,
   last_position bigint)
 language plpgsql volatile security definer
 set search_path = public, pg_temp
@@ -28,24 +30,24 @@ as $$
 #variable_conflict use_column
 declare
   looked_at timestamptz;
-  place int;
+  which int;
   earliest timestamptz;
 begin
   return query
-    select c.message_id, c.attempt, c.retry_count, c.transaction_id, c.payload, c.traceparent, c.age_ms, c.lease_ends_at,
-      null::text, null::double precision, null::text, null::bigint
+    select 'claim', c.message_id, c.attempt, c.retry_count, c.transaction_id, c.payload, c.traceparent, c.age_ms,
+      c.lease_ends_at, null::text, null::double precision, null::text, null::bigint
     from claim(in_status, in_actor, room, bytes_max, in_lease_ms, look_from[1]) c;
-  for place in 1 .. cardinality(statuses) loop
+  for which in 1 .. cardinality(statuses) loop
     select s.due_at into earliest from message_states s
-      where s.status = statuses[place] and s.due_at is not null and s.due_at >= look_from[place]
+      where s.status = statuses[which] and s.due_at is not null and s.due_at >= look_from[which]
       order by s.due_at limit 1;
     looked_at := clock_timestamp();
-    return query select null::bigint, null::int, null::int, null::text, null::bytea, null::text, null::double precision,
-      null::bigint, statuses[place],
-      extract(epoch from case statuses[place] when 'processing' then lease_ends_at(earliest, reconnected_at, grace_ms)
+    return query select 'timer', null::bigint, null::int, null::int, null::text, null::bytea, null::text,
+      null::double precision, null::bigint, statuses[which],
+      extract(epoch from case statuses[which] when 'processing' then lease_ends_at(earliest, reconnected_at, grace_ms)
         else earliest end - looked_at)::double precision * 1000,
-      to_char(least(earliest, looked_at - interval '35 seconds' + case statuses[place] when 'processing'
-        then coalesce((select min(lease_ms) from instances), 0) else 0 end * interval '1 millisecond') at time zone 'UTC',
+      to_char(least(earliest, looked_at + (case statuses[which] when 'processing'
+        then coalesce((select min(lease_ms) from instances), 0) else 0 end - commit_ms_max) * interval '1 millisecond') at time zone 'UTC',
         'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
       last_position();
   end loop;
