@@ -28,7 +28,7 @@ t.test('an operator decides by the command, and the service goes on with no rest
   const [{ reason } = { reason: '' }] = await readStopped(service)
   t.match(
     reason,
-    new RegExp(`the broker's first is ${high}: .*--topic ${line.topic} --partition 0 --accept-gap`),
+    new RegExp(`the broker's first offset is ${high}: .*--topic ${line.topic} --partition 0 --accept-gap`),
   )
   t.equal(await readMetric(service, 'tqp_stopped_partitions'), 1)
   t.equal((await fetch(`${service.url}/status`)).status, 200, 'the service as a whole is well')
