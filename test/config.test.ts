@@ -317,7 +317,9 @@ t.test('an address that others can reach needs tokens or an explicit word', (t) 
   refuses(t, faults({ API_TOKENS: `alice:operator:${hash},bob:root:${hash}` }), [
     /^API_TOKENS: entry 2 is not/,
   ])
-  refuses(t, faults({ API_TOKENS: `a:viewer:${hash},b:viewer:${hash}` }), [/^API_TOKENS: entry 2 has the same token/])
+  refuses(t, faults({ API_TOKENS: `a:viewer:${hash},b:viewer:${hash}` }), [
+    /^API_TOKENS: entry 2 has the same token/,
+  ])
   t.end()
 })
 

@@ -1,7 +1,7 @@
 /**
- * How every topic is kept, in the words of Kafka's topic settings. A setting that is a promise is refused with any other value when a topic
- * is made: whoever relies on it would lose records, or keep some that should be gone. The others are as they are whatever one asks for:
- * records are kept for longer than was wanted.
+ * The settings of every topic, by Kafka's names. If `isPromise` is true, any other value is refused when a
+ * topic is created: a user who relied on it would lose records, or keep records that should be gone. Other
+ * values of the rest are accepted and ignored: records are then kept longer than asked for.
  */
 export const topicSettings: readonly { name: string; value: string; isPromise: boolean }[] = [
   { name: 'cleanup.policy', value: 'delete', isPromise: true },
