@@ -51,7 +51,7 @@ const apiPoolMax = 4
 // For the connections to the database and the brokers, the API's callers and what Node itself has open.
 const descriptorsBeside = 150
 
-/** One run of the process, from its first line to its last. */
+/** One run of the process, from start to end. */
 type Run = {
   options: ServiceOptions
   service: Service | null

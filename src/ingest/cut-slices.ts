@@ -1,4 +1,7 @@
-/** A part of a batch that is stored in one transaction: every offset in [from, next) is a record or lies in a hole. */
+/**
+ * A part of a batch that is stored in one transaction. Every offset in [from, next) is a record or is in a
+ * hole.
+ */
 export type Cut<Item> = { from: bigint; next: bigint; items: Item[]; holes: Hole[] }
 export type Hole = { from: bigint; next: bigint }
 

@@ -1,6 +1,6 @@
 import type { JsonShape } from './scan-json.ts'
 
-/** The member of the top-level object that says which transaction a record is. */
+/** The key in the top-level object that holds the transaction id. */
 export const identityKey = Buffer.from('transaction_id')
 
 /** The id of a rejected or conflicting record begins with this. A business id must not. */

@@ -1,4 +1,4 @@
-/** What a JSON text is, as far as identity and storage need to know. */
+/** The properties of a JSON text that identity and storage need. */
 export type JsonShape = {
   isObject: boolean
   /** How many containers are around the innermost value: 0 for a scalar, 1 for `{}`. */

@@ -36,7 +36,7 @@ export function toFetchedBatch(payload: EachBatchPayload): FetchedBatch {
   const { batch } = payload
   const { topic, partition } = batch
   const { records, answeredFrom } = splitEndMarker(batch.messages)
-  // kafkajs' types leave fetchedOffset out.
+  // kafkajs' types do not declare fetchedOffset.
   const fetched = BigInt((batch as Batch & { fetchedOffset: string }).fetchedOffset)
   const first = BigInt(records[0]?.offset ?? answeredFrom ?? fetched)
   return {

@@ -50,7 +50,10 @@ async function isEmpty(cluster: string): Promise<boolean> {
   }
 }
 
-/** Built beside its place and renamed when complete, so that a kill during initdb leaves no half of a cluster behind. */
+/**
+ * Builds the cluster under another name and renames it when it is complete, so that a kill during initdb
+ * leaves no half cluster.
+ */
 async function createCluster(
   cluster: string,
   binaries: Binaries,
