@@ -1,5 +1,5 @@
 /** One event of a script, in the columns of the log. `#` in a reason becomes the message's number. */
-export type ScriptEvent = {
+type ScriptEvent = {
   type: string
   status: string
   lane: 'ingest' | 'fresh' | 'retry'

@@ -143,7 +143,7 @@ t.test('every part of src/ is in the import table', async (t) => {
   )
 })
 
-t.test('the parts import each other only as style.md says', async (t) => {
+t.test('the parts import each other only as the table says', async (t) => {
   t.strictSame(internal.map(judge).filter(Boolean), [])
 })
 
@@ -240,7 +240,7 @@ const sql =
 
 // migrate keeps the history of migrations; pooler asks a connection who serves it; the embedded server is asked whether it answers and where its data is.
 const besideTheLog =
-  /^(log|verify)\/|^runtime\/(migrate|apply-functions|in-transaction|explain-held-lock|pooler|prepare-session|proven-pool)\.ts$|^embedded\/postgres[./]/
+  /^(log|verify)\/|^runtime\/(migrate|apply-functions|replace-function|in-transaction|explain-held-lock|pooler|prepare-session|proven-pool)\.ts$|^embedded\/postgres[./]/
 
 t.test('SQL stands only in log, verify and migrations', async (t) => {
   const found: string[] = []
@@ -253,4 +253,12 @@ t.test('SQL stands only in log, verify and migrations', async (t) => {
     })
   }
   t.strictSame(found, [])
+})
+
+t.test('the streams are about the log: they know nothing of GraphQL', async (t) => {
+  const known = [...sources]
+    .filter(([path]) => path.startsWith('api/stream/'))
+    .flatMap(([path, source]) => importsOf(source).map(({ specifier }) => `${path} imports ${specifier}`))
+    .filter((each) => each.includes('graphql'))
+  t.strictSame(known, [])
 })

@@ -100,15 +100,15 @@ t.test('what a container says is kept up to a limit', (t) => {
 })
 
 t.test(
-  'the README starts it in the background, waits until it is well, and starts two where each finds a port',
+  'docs/deploy.md starts it in the background, waits until it is well, and starts two where each finds a port',
   (t) => {
-    const readme = read('README.md')
-    const shells = [...readme.matchAll(/```sh\n([^`]*)```/g)].map(
+    const document = read('docs/deploy.md')
+    const shells = [...document.matchAll(/```sh\n([^`]*)```/g)].map(
       ([, text]) => text?.trim().split('\n') ?? [],
     )
     const [first] = shells.find(([line]) => line?.startsWith('docker compose')) ?? []
     t.equal(first, 'docker compose up --build --detach --wait')
-    const [, low, high] = /APP_PORTS=(\d+)-(\d+) docker compose up .*--scale app=2/.exec(readme) ?? []
+    const [, low, high] = /APP_PORTS=(\d+)-(\d+) docker compose up .*--scale app=2/.exec(document) ?? []
     t.ok(Number(high) > Number(low))
     t.match(app?.ports, ['127.0.0.1:${APP_PORTS:-8000}:8000'])
     t.end()
@@ -164,6 +164,42 @@ t.test('the settings of the app are all there are of production, and each has a 
   t.equal(postgres?.environment?.POSTGRES_PASSWORD, app?.environment?.POSTGRES_PASSWORD)
   t.end()
 })
+
+/** What the compose file has no value for: its parts need none of it, and files would have to be mounted. */
+const leftOut = [
+  ...['KAFKA_SSL', 'KAFKA_CA', 'KAFKA_CERT', 'KAFKA_KEY'],
+  ...['KAFKA_SASL_MECHANISM', 'KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD'],
+  ...['DATABASE_URL', 'DATABASE_SSL', 'DATABASE_CA', 'LISTEN_DATABASE_URL', 'MIGRATE_DATABASE_URL'],
+  ...['DOWNSTREAM_CA', 'DOWNSTREAM_CERT', 'DOWNSTREAM_KEY'],
+  ...['DATA_DIR', 'NODE_ENV', 'FAILPOINT'],
+]
+/** What its parts are reached by, and what goes with its published port. */
+const fixed = [
+  ...['KAFKA_BROKER', 'POSTGRES_USER', 'POSTGRES_DB', 'POSTGRES_HOST', 'POSTGRES_PORT', 'DOWNSTREAM_URL'],
+  ...['HOST', 'PORT', 'API_OPEN'],
+]
+
+t.test(
+  'every other setting of the app is taken from the environment or .env, and its default is the same',
+  (t) => {
+    const environment = app?.environment ?? {}
+    const passed = Object.keys(defaults).filter((name) => !leftOut.includes(name) && !fixed.includes(name))
+    for (const name of passed) {
+      t.match(environment[name], new RegExp(`^\\$\\{${name}:-`), name)
+      if (name !== 'POSTGRES_PASSWORD') t.equal(environment[name], `\${${name}:-}`, name)
+    }
+    for (const name of leftOut) t.notOk(name in environment, name)
+    const { PUBLIC_URL } = interpolate(environment)
+    t.equal(PUBLIC_URL, '')
+    const answer = configure({
+      ...interpolate(environment),
+      PUBLIC_URL: 'https://pay.example/queue',
+      NODE_ENV: 'production',
+    })
+    t.match(answer, { config: { api: { publicUrl: { origin: 'https://pay.example', path: '/queue' } } } })
+    t.end()
+  },
+)
 
 t.test('the app posts to where the mock processor listens', (t) => {
   const [node, , script, ...flags] = mock?.command ?? []

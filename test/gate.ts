@@ -89,7 +89,7 @@ let built = false
 
 async function run(flags: { 'tests-only': boolean }, files: readonly string[]): Promise<number> {
   say(`Node ${process.versions.node}`)
-  if (files.length > 0) leftOut.push('types, lint, format and engines: test files were named')
+  if (files.length > 0) leftOut.push('types, lint, dead code, format and engines: test files were named')
   else await checkSources(flags['tests-only'])
   built = await step('build', installed('tsc'), ['-p', 'tsconfig.build.json'])
   await startDatabase()
@@ -107,6 +107,7 @@ async function checkSources(testsOnly: boolean): Promise<void> {
   if (testsOnly) return
   await step('types', installed('tsc'), ['--noEmit'])
   await step('lint', installed('eslint'), ['.'])
+  await step('dead code', installed('knip'), [])
   await step('format', installed('prettier'), ['--check', '.'])
 }
 

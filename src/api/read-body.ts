@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { refusal, type Answer } from './route.ts'
 
-export const bodyBytesMax = 64 * 1024
+const bodyBytesMax = 64 * 1024
 
 /**
  * Reads a body that should be a JSON object; no body reads as an empty one. Answers a refusal where it is too large, not

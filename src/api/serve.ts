@@ -9,6 +9,7 @@ import { respond, splitTarget } from './respond.ts'
 import { Room } from './room.ts'
 import { matchPath, refusal, type Route } from './route.ts'
 import { routes } from './routes.ts'
+import { AnswerOrder } from './answer-order.ts'
 import { write, writeRaw } from './write.ts'
 
 export type ServeOptions = {
@@ -50,8 +51,10 @@ export async function serve(
   const table = routes(dependencies)
   const gate = new Gate(dependencies.access, dependencies.logger)
   const graphql = createGraphql(dependencies, gate)
+  const order = new AnswerOrder()
   const watched = table.filter(({ needs, path }) => needs === null && path !== '/')
   const server = createServer({ ...limits, IncomingMessage: ApiRequest }, (request, response) => {
+    order.begin(response)
     const fault = explainFault(request)
     if (fault !== null) {
       void write(response, fault, true)
@@ -81,8 +84,9 @@ export async function serve(
     if (room.isReserved(request.socket)) writeRaw(socket, usedUp)
     else graphql.upgrade(request, socket, head)
   })
-  server.on('clientError', refuseMalformed)
+  server.on('clientError', (error, socket) => refuseMalformed(error, socket, order))
   server.on('checkExpectation', (_request, response: ServerResponse) => {
+    order.begin(response)
     void write(response, refusal(417, 'Only 100-continue may be expected.'), true)
   })
   await listen(server, host, port)
@@ -123,14 +127,16 @@ function explainListen(error: NodeJS.ErrnoException, host: string, port: number)
   return new Error(sentence, { cause: error })
 }
 
-/** What is not HTTP never becomes a request, so it is answered on the bare socket. */
-function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
+/** What is not HTTP never becomes a request, so it is answered on the bare socket, after the requests before it. */
+function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex, order: AnswerOrder): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
     return
   }
   const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code ?? ''] ?? 400
-  writeRaw(socket, refusal(status, `${STATUS_CODES[status] ?? 'Bad Request'}.`))
+  order.refuseInTurn(socket, () =>
+    writeRaw(socket, refusal(status, `${STATUS_CODES[status] ?? 'Bad Request'}.`)),
+  )
 }
 
 async function close(server: Server, graphql: Graphql): Promise<void> {

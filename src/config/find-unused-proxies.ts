@@ -7,9 +7,9 @@ const names = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'].flatMap((name) => [name
  * The environment's proxy variables. This service does not use them: payments go to the processor directly.
  * Empty if the processor is on this machine, because no proxy is used for that.
  *
- * @param processor null for the embedded mock
+ * @param processor null for the embedded mock; a text that is no URL is a fault that is told elsewhere
  */
 export function findUnusedProxies(environment: Environment, processor: string | null): string[] {
-  if (processor === null || isLoopback(new URL(processor).hostname)) return []
+  if (processor === null || !URL.canParse(processor) || isLoopback(new URL(processor).hostname)) return []
   return names.filter((name) => environment[name])
 }

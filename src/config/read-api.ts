@@ -16,9 +16,9 @@ export type ApiConfig = {
  * An origin (RFC 6454), and the path under which the proxy serves this service: empty, or without a slash at
  * its end.
  */
-export type PublicUrl = { readonly origin: string; readonly path: string }
+type PublicUrl = { readonly origin: string; readonly path: string }
 
-export type ApiToken = {
+type ApiToken = {
   /** The actor's name in the log. */
   readonly name: string
   readonly role: ApiRole

@@ -10,13 +10,13 @@ export type KafkaConfig = {
 } & KafkaSecurity
 
 /** Encryption and login for the connection to Kafka. */
-export type KafkaSecurity = {
+type KafkaSecurity = {
   /** Null for no encryption. */
   readonly tls: Tls | null
   readonly sasl: KafkaSasl | null
 }
 
-export type KafkaSasl = {
+type KafkaSasl = {
   readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
   readonly username: string
   readonly password: string

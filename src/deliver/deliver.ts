@@ -7,7 +7,7 @@ import { watchDeadlines } from './deadlines.ts'
 import { fixedHeaders, isTraceparent } from './headers.ts'
 
 /** What one attempt sends: the bytes as received, and the values of its headers. */
-export type Delivery = { body: Buffer; idempotencyKey: string; attempt: number; traceparent: string | null }
+type Delivery = { body: Buffer; idempotencyKey: string; attempt: number; traceparent: string | null }
 
 export type DelivererSettings = {
   url: URL

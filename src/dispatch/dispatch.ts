@@ -5,7 +5,7 @@ import type { RetryPolicy } from '../message/decide.ts'
 import { lanes as laneNames, type Lane as LaneName } from '../message/message.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
-import { wait } from '../runtime/wait.ts'
+import { within } from '../runtime/within.ts'
 import { Waker, type WakeCause } from '../wake/waker.ts'
 import { attempt, reportAttempt, type Deliver } from './attempt.ts'
 import { Ground } from './ground.ts'
@@ -75,8 +75,9 @@ export function dispatch(options: DispatchOptions): Dispatcher {
   const lines = laneNames.map((name) => createLine(name, options, outage))
   const isBehind = (): boolean => lines.some((line) => line.settler.behind)
   const isHeld: Lane['holds'] = (attempt) => lines.some((line) => line.lane.holds(attempt))
+  const countHeld = (): number => lines.reduce((sum, { lane }) => sum + lane.open, 0)
   const loops = lines.map(({ lane, waker }) =>
-    runLane(lane, { ...options, outage, ground, waker, isBehind, isHeld }, stop.signal),
+    runLane(lane, { ...options, outage, ground, waker, isBehind, isHeld, countHeld }, stop.signal),
   )
   const watches = [
     sweep({ ...options, lines, outage, ground }, stop.signal),
@@ -101,9 +102,7 @@ export function dispatch(options: DispatchOptions): Dispatcher {
       const drainedAt = performance.now()
       stop.abort()
       // A loop may hang on a frozen database; what is open is finished all the same.
-      const grace = new AbortController()
-      await Promise.race([Promise.all([...loops, ...watches]), wait(graceMs / 2, grace.signal)])
-      grace.abort()
+      await within(Promise.all([...loops, ...watches]), graceMs / 2)
       await finish(lines, options, graceMs - (performance.now() - drainedAt))
     },
   }

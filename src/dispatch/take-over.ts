@@ -12,14 +12,7 @@ import type { Outage } from './outage.ts'
 
 const batchMax = 500
 
-/**
- * Ends attempts whose lease ended with no outcome: their instance crashed, froze or was cut off, and does not live. Whether
- * the processor carried them out nobody knows, so they are retried under the same idempotency key. One that the log does not
- * take, for a fault of its own, is left as it is, and the others are ended.
- *
- * @returns how many were abandoned, and why the log did not take the rest
- */
-export async function takeOver(options: {
+type TakeOverOptions = {
   lane: Lane
   database: Pool
   outage: Outage
@@ -27,16 +20,30 @@ export async function takeOver(options: {
   metrics: Metrics
   logger: Logger
   isHeld: Lane['holds']
+  /** How many attempts this instance holds. */
+  countHeld: () => number
   /** Whether another instance may be alive, by what is heard of it. */
   mayLive: (instance: string) => boolean
   lookFrom: string
-}): Promise<{ taken: number; refusal: Refusal | null }> {
+}
+
+/**
+ * Ends attempts whose lease ended with no outcome: their instance crashed, froze or was cut off, and does not live. Whether
+ * the processor carried them out nobody knows, so they are retried under the same idempotency key. One that the log does not
+ * take, for a fault of its own, is left as it is, and the others are ended.
+ *
+ * @returns how many were abandoned, and why the log did not take the rest
+ */
+export async function takeOver(
+  options: TakeOverOptions,
+): Promise<{ taken: number; refusal: Refusal | null }> {
   const { lane, database, policy, metrics, logger } = options
   const lease = options.outage.lease()
-  const found = await findExpired(database, lease, options.lookFrom, batchMax)
-  const abandonments = found
-    .filter((expired) => !options.isHeld(expired) && !isAlive(expired, options))
-    .map((expired) => ({ expired, decision: decideAbandoned(expired.retries, expired.inARow, policy) }))
+  const found = await findForsaken(options, lease)
+  const abandonments = found.map((expired) => ({
+    expired,
+    decision: decideAbandoned(expired.retries, expired.inARow, policy),
+  }))
   if (abandonments.length === 0) return { taken: 0, refusal: null }
   const { ended, refusal } = await abandonUnlocked(database, lane.actor, abandonments, lease)
   for (const { expired, decision } of ended) {
@@ -54,11 +61,26 @@ export async function takeOver(options: {
   return { taken: ended.length, refusal }
 }
 
+/**
+ * Attempts to end, oldest first. Those of instances that live may be so many that they fill the answer, where the database's clock has
+ * stepped: then it is asked again without these instances.
+ */
+async function findForsaken(options: TakeOverOptions, lease: Lease): Promise<Expired[]> {
+  // What this instance holds fills no answer either.
+  const rowsMax = batchMax + options.countHeld()
+  const alive = new Set<string>()
+  for (;;) {
+    const found = await findExpired(options.database, lease, options.lookFrom, rowsMax, [...alive])
+    const before = alive.size
+    for (const expired of found) if (isAlive(expired, options)) alive.add(instanceOf(expired.holder))
+    const forsaken = found.filter(({ holder }) => !alive.has(instanceOf(holder)))
+    const free = forsaken.filter((expired) => !options.isHeld(expired))
+    if (free.length > 0 || found.length < rowsMax || alive.size === before) return free.slice(0, batchMax)
+  }
+}
+
 /** Nothing is taken from an instance that lives, whatever the database's clock says of its lease: it ends its attempts by itself. */
-function isAlive(
-  { holder, isListening }: Expired,
-  { lane, mayLive }: { lane: Lane; mayLive: (instance: string) => boolean },
-): boolean {
+function isAlive({ holder, isListening }: Expired, { lane, mayLive }: TakeOverOptions): boolean {
   const instance = instanceOf(holder)
   return isListening && instance !== instanceOf(lane.actor) && mayLive(instance)
 }

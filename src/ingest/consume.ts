@@ -7,7 +7,7 @@ import { runSession, type ConsumeOptions } from './run-session.ts'
 
 export type { ConsumeOptions }
 
-export type ConsumerHealth = Health & {
+type ConsumerHealth = Health & {
   /** Whether the consumer is a member of its group and stores what it reads. */
   up: boolean
 }

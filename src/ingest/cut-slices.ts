@@ -3,7 +3,7 @@
  * hole.
  */
 export type Cut<Item> = { from: bigint; next: bigint; items: Item[]; holes: Hole[] }
-export type Hole = { from: bigint; next: bigint }
+type Hole = { from: bigint; next: bigint }
 
 // Two slices fit into a lane of 500 attempts, so that one is stored while the other is delivered. Half the
 // size costs 10 µs a message more; with twice the size one side waits for the other. The byte limit bounds

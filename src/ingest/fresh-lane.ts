@@ -14,7 +14,7 @@ export type FreshLane = {
 }
 
 /** Exactly one of the three methods must be called to end it. */
-export type Reservation = {
+type Reservation = {
   readonly room: number
   /**
    * The database transaction is committed: these attempts are open in the log and now belong to the lane.

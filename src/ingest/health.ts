@@ -1,4 +1,4 @@
-export type ConsumerState =
+type ConsumerState =
   'starting' | 'running' | 'rebalancing' | 'waiting for the database' | 'crashed' | 'stopped'
 
 /** What the consumer's parts write and the service shows. */

@@ -4,7 +4,7 @@ import type { JsonShape } from './scan-json.ts'
 export const identityKey = Buffer.from('transaction_id')
 
 /** The id of a rejected or conflicting record begins with this. A business id must not. */
-export const recordIdPrefix = 'record:'
+const recordIdPrefix = 'record:'
 
 /**
  * The id of a message that stands for one record. From the second incarnation of the partition on, it names

@@ -5,7 +5,7 @@
 export type BackoffPolicy = { readonly baseDelayMs: number; readonly maxDelayMs: number }
 
 /** Spreads the retries of messages that failed together: by at most this share, earlier or later. */
-export const jitterShare = 0.2
+const jitterShare = 0.2
 
 /**
  * The delay before the next attempt, in whole milliseconds: min(max, base · 2ⁿ), then ±20 %, then cut to the maximum. The

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type pg from 'pg'
-import { inTransaction } from './in-transaction.ts'
+import { replaceFunction } from './replace-function.ts'
 
 const editionFile = new URL('../../migrations/functions/edition.json', import.meta.url)
 
@@ -26,8 +26,11 @@ export function checksumOf(sources: readonly Source[]): string {
 }
 
 /**
- * Applies each function whose text differs from the database's, all in one transaction, but for those that a later edition has
- * brought: an instance of the release before that is started again works with them as they are.
+ * Applies each function whose text differs from the database's. Functions that a later edition has brought stay as they are: an
+ * instance of an earlier release that is started again works with them. The caller has a transaction open.
+ *
+ * An earlier release, which may run beside this one, calls functions by the order of parameters or by their names: later editions
+ * keep both.
  *
  * @returns the names of what was applied, and of what was left as a later edition has it
  */
@@ -35,7 +38,6 @@ export async function applyFunctions(
   client: pg.Client,
   sources: readonly Source[],
 ): Promise<{ applied: string[]; later: string[] }> {
-  await createTable(client)
   const { edition } = await readEdition()
   const { rows } = await client.query<{ name: string; checksum: string; edition: number }>(
     'select name, checksum, edition from schema_functions',
@@ -46,7 +48,7 @@ export async function applyFunctions(
   const ours = changed.filter((source) => !isLater(source))
   // What this edition left as it was is its own all the same: one before it may have had another text.
   const isBehind = sources.some((source) => known.get(source.name)?.edition !== edition && !isLater(source))
-  if (ours.length > 0 || isBehind) await inTransaction(client, () => apply(client, ours, sources, edition))
+  if (ours.length > 0 || isBehind) await apply(client, ours, sources, edition)
   return { applied: ours.map(({ name }) => name), later: changed.filter(isLater).map(({ name }) => name) }
 }
 
@@ -57,7 +59,7 @@ async function apply(
   edition: number,
 ): Promise<void> {
   for (const { name, sql, checksum } of changed) {
-    await client.query(sql)
+    await replaceFunction(client, name.slice(0, -'.sql'.length), sql)
     await client.query(
       `insert into schema_functions (name, checksum, edition) values ($1, $2, $3)
        on conflict (name) do update
@@ -71,7 +73,8 @@ async function apply(
   ])
 }
 
-async function createTable(client: pg.Client): Promise<void> {
+/** What is known of the functions that were applied; made before anything else is done. */
+export async function createFunctionsTable(client: pg.Client): Promise<void> {
   await client.query(`create table if not exists schema_functions (
     name text primary key, checksum text not null, applied_at timestamptz not null default clock_timestamp(),
     edition int not null default 0)`)

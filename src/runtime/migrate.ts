@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import pg from 'pg'
 import { MigrationError, Umzug, type UmzugStorage } from 'umzug'
-import { applyFunctions, type Source } from './apply-functions.ts'
+import { applyFunctions, createFunctionsTable, type Source } from './apply-functions.ts'
 import { explainHeldLock } from './explain-held-lock.ts'
 import { inTransaction } from './in-transaction.ts'
 import { isPooled } from './pooler.ts'
@@ -29,9 +29,8 @@ const orphanedAfterMs = 2_000
 type Context = { client: pg.Client; sources: ReadonlyMap<string, Source> }
 
 /**
- * Brings the schema up to date: each new file of migrations/ once, in order, together with its history row in one
- * transaction; then each file of migrations/functions/ whose text has changed, unless a later release has brought its own.
- * Forward only. Safe when several instances start at once: one migrates, and the others are told by whom they are held up. An
+ * Brings the schema up to date, in one transaction: each new file of migrations/ once, in order, with its history row; then each
+ * file of migrations/functions/ whose text has changed, unless a later release has brought its own. Forward only. Safe when several instances start at once: one migrates, and the others are told by whom they are held up. An
  * edited applied file, or a schema newer than this release, refuses with a sentence.
  *
  * @param service the role to grant what the service needs to, and nothing else; null if there is no such role
@@ -58,11 +57,8 @@ export async function migrate(
     await prepareSession(client, null)
     await limitSession(client)
     await client.query('select pg_advisory_lock($1)', [advisoryLock])
-    const migrations = await readSources(migrationsFolder)
-    const applied = await applyMigrations(client, migrations)
-    const functions = await applyFunctions(client, await readFunctions())
-    applied.push(...functions.applied.map((name) => `functions/${name}`))
-    if (functions.later.length > 0) onLater(functions.later)
+    const { applied, later } = await applyAll(client)
+    if (later.length > 0) onLater(later)
     // At every start, because the role may be another, and because PUBLIC may execute whatever function is new.
     await client.query('select grant_access($1)', [service])
     return applied
@@ -71,6 +67,26 @@ export async function migrate(
   } finally {
     await client.end()
   }
+}
+
+/**
+ * A migration may drop functions that its release has other ones for. In one transaction, instances of the release before that are at
+ * work find these or those, and never none, even where this one is killed in between.
+ */
+async function applyAll(client: pg.Client): Promise<{ applied: string[]; later: string[] }> {
+  const migrations = await readSources(migrationsFolder)
+  const functions = await readFunctions()
+  await createMigrationsTable(client)
+  await refuseOtherHistory(client, migrations)
+  await createFunctionsTable(client)
+  return inTransaction(client, async () => {
+    const applied = await applyMigrations(client, migrations)
+    const answer = await applyFunctions(client, functions)
+    return {
+      applied: [...applied, ...answer.applied.map((name) => `functions/${name}`)],
+      later: answer.later,
+    }
+  })
 }
 
 /** The names of the functions that this release's SQL rests on: each has a file of its own. */
@@ -108,11 +124,13 @@ async function readSources(folder: URL): Promise<Source[]> {
   )
 }
 
-async function applyMigrations(client: pg.Client, sources: Source[]): Promise<string[]> {
+async function createMigrationsTable(client: pg.Client): Promise<void> {
   await client.query(`create table if not exists schema_migrations (
     name text primary key, checksum text not null, applied_at timestamptz not null default clock_timestamp())`)
+}
+
+async function applyMigrations(client: pg.Client, sources: Source[]): Promise<string[]> {
   const byName = new Map(sources.map((source) => [source.name, source]))
-  await refuseOtherHistory(client, byName)
   const umzug = new Umzug<Context>({
     migrations: sources.map((source) => ({ name: source.name, up: () => applyOnce(client, source) })),
     context: { client, sources: byName },
@@ -127,7 +145,7 @@ async function applyMigrations(client: pg.Client, sources: Source[]): Promise<st
   }
 }
 
-/** umzug asks it what is done; a migration and its row are written in one transaction by applyOnce, so it logs nothing. */
+/** umzug asks it what is done; applyOnce writes a migration's row beside it, so it logs nothing. */
 const history: UmzugStorage<Context> = {
   async executed({ context }) {
     const { rows } = await context.client.query<{ name: string }>(
@@ -139,12 +157,12 @@ const history: UmzugStorage<Context> = {
   unlogMigration: () => Promise.reject(new Error('Migrations go forward only.')),
 }
 
-async function refuseOtherHistory(client: pg.Client, sources: ReadonlyMap<string, Source>): Promise<void> {
+async function refuseOtherHistory(client: pg.Client, sources: Source[]): Promise<void> {
   const { rows } = await client.query<{ name: string; checksum: string }>(
     'select name, checksum from schema_migrations',
   )
   for (const row of rows) {
-    const source = sources.get(row.name)
+    const source = sources.find(({ name }) => name === row.name)
     if (source === undefined) {
       throw new StartRefused(
         `The database's schema is newer than this release: it has ${row.name}, which is not in migrations/.`,
@@ -159,11 +177,9 @@ async function refuseOtherHistory(client: pg.Client, sources: ReadonlyMap<string
 }
 
 async function applyOnce(client: pg.Client, source: Source): Promise<void> {
-  await inTransaction(client, async () => {
-    await client.query(source.sql)
-    await client.query('insert into schema_migrations (name, checksum) values ($1, $2)', [
-      source.name,
-      source.checksum,
-    ])
-  })
+  await client.query(source.sql)
+  await client.query('insert into schema_migrations (name, checksum) values ($1, $2)', [
+    source.name,
+    source.checksum,
+  ])
 }

@@ -4,13 +4,13 @@ import { prepareSession } from './prepare-session.ts'
 import { ProvenPool } from './proven-pool.ts'
 
 /** The server ends a statement after this long. The bound that looks start from (SQL function look) rests on it. */
-export const statementTimeoutMs = 30_000
+const statementTimeoutMs = 30_000
 
 /**
  * Longer than any lock of ours is held, and well below what a slice may take: an operator's open transaction must show as what
  * it is, and what waits for it must not hold on to what it has locked itself.
  */
-export const lockTimeoutMs = 3_000
+const lockTimeoutMs = 3_000
 
 // Below the 350 s after which the first of the usual proxies forget a connection; a new one costs the first statement its plans.
 const idleMsMax = 300_000

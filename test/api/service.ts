@@ -92,7 +92,7 @@ export async function connectThroughProxy(
 }
 
 type CallOptions = { headers?: Record<string, string>; body?: string | Buffer }
-export type Reply = { status: number; headers: IncomingHttpHeaders; text: string; json: unknown }
+type Reply = { status: number; headers: IncomingHttpHeaders; text: string; json: unknown }
 
 /** Sends the path as it stands: fetch would resolve dots and encode what is not encoded. */
 async function send(port: number, method: string, path: string, options: CallOptions = {}): Promise<Reply> {

@@ -47,6 +47,7 @@ for (const code of ['40001', '40P01']) {
         logger,
         isBehind: () => false,
         isHeld: () => false,
+        countHeld: () => 0,
         mayLive: () => false,
         failpoint: () => undefined,
       },

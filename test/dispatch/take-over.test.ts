@@ -4,6 +4,7 @@ import { Lane } from '../../src/dispatch/lane.ts'
 import { Outage } from '../../src/dispatch/outage.ts'
 import { takeOver } from '../../src/dispatch/take-over.ts'
 import { countMissed } from '../../src/log/write/count-missed.ts'
+import type { MessageId } from '../../src/message/message.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { recordLines } from '../ingest/harness.ts'
 import { noGrace, openAttempt, openAttempts, sameServer, stateOf, typesOf } from '../log/support.ts'
@@ -20,7 +21,7 @@ async function setUp(t: Test, taker = 'instance-2') {
   const { pool, url } = await database(t)
   const messageId = await openAttempt(pool, 0)
   const lane = new Lane('retry', taker, 10, 1_000, () => undefined)
-  const take = async (mayLive: boolean): Promise<number> => {
+  const take = async (mayLive: boolean, held: readonly MessageId[] = []): Promise<number> => {
     const { taken } = await takeOver({
       lane,
       database: pool,
@@ -28,7 +29,8 @@ async function setUp(t: Test, taker = 'instance-2') {
       policy: { retriesMax: 5, baseDelayMs: 100, maxDelayMs: 1_000 },
       metrics: createMetrics('test'),
       logger: recordLines().logger,
-      isHeld: () => false,
+      isHeld: ({ messageId }) => held.includes(messageId),
+      countHeld: () => held.length,
       mayLive: () => mayLive,
       lookFrom: '-infinity',
     })
@@ -54,6 +56,34 @@ t.test('nothing is taken from an instance that lives, whatever the clock says of
   await session.end()
   await until('its session to be gone', async () => (await take(true)) === 1)
   t.equal((await stateOf(pool, messageId)).status, 'failed')
+})
+
+/** Older than the attempts that are there, and more than are looked at at once. */
+async function openMany(pool: pg.Pool, leasesEnd: string): Promise<MessageId[]> {
+  const ids = await openAttempts(pool, 600, 0)
+  await pool.query('update message_states set due_at = $2 where message_id = any ($1)', [ids, leasesEnd])
+  return ids
+}
+
+t.test('however many attempts an instance that lives has, what others left is taken over', async (t) => {
+  const { pool, messageId, take, listening } = await setUp(t)
+  await pool.query(`update message_states set claimed_by = 'gone/fresh' where message_id = $1`, [messageId])
+  const [alive] = await openMany(pool, '2026-01-01T00:00:00Z')
+  const session = await listening()
+  t.equal(await take(true), 1)
+  t.equal((await stateOf(pool, messageId)).status, 'failed')
+  t.equal((await stateOf(pool, alive!)).status, 'processing')
+  t.equal(await take(true), 0, 'and nothing else')
+  await session.end()
+})
+
+t.test('however many attempts this instance holds, what it no longer holds is taken over', async (t) => {
+  const { pool, messageId, take, listening } = await setUp(t, 'instance-1')
+  const held = await openMany(pool, '2026-01-01T00:00:00Z')
+  const session = await listening()
+  t.equal(await take(true, held), 1)
+  t.equal((await stateOf(pool, messageId)).status, 'failed')
+  await session.end()
 })
 
 t.test('what a frozen instance holds is taken over, though its session stays', async (t) => {
@@ -90,6 +120,7 @@ t.test('an attempt whose end the log does not take keeps no other from being tak
     metrics: createMetrics('test'),
     logger: recordLines().logger,
     isHeld: () => false,
+    countHeld: () => 0,
     mayLive: () => false,
     lookFrom: '-infinity',
   })

@@ -53,7 +53,16 @@ t.test('Apache Kafka’s own tools', { skip: await whyNoApacheKafka() }, async (
       await topics('--create', '--topic', 'small', '--config', 'cleanup.policy=compact'),
       /The development broker has cleanup\.policy=delete only, not compact\./,
     )
-    t.notMatch(await topics('--list'), /safe|small/)
+    t.match(
+      await topics('--create', '--topic', 'short', '--config', 'retention.ms=60000'),
+      /The development broker has retention\.ms=-1 only, not 60000\./,
+    )
+    t.notMatch(await topics('--list'), /safe|small|short/)
+    t.match(
+      await topics('--create', '--topic', 'kept', '--config', 'retention.ms=-1'),
+      /^Created topic kept\.$/m,
+      'what it does anyway may be asked for',
+    )
   })
 
   await t.test('kafka-consumer-groups tells the state, the members and the lag of a group', async (t) => {

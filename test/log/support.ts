@@ -169,7 +169,7 @@ export async function settle(
   return settleNamed(database, as, named)
 }
 
-export async function nameAttempt(
+async function nameAttempt(
   database: pg.Pool,
   { messageId, attempt }: Pick<AttemptName, 'messageId' | 'attempt'>,
 ): Promise<AttemptName> {

@@ -117,6 +117,25 @@ t.test('a function whose text has changed is applied again, and no other', async
   t.strictSame(await source(pool), before)
 })
 
+t.test('a function whose parameters had other names is made anew, also for whoever calls it', async (t) => {
+  const { pool, url } = await database(t)
+  await pool.query('drop function unlocked_of')
+  await pool.query(
+    `create function unlocked_of(message_ids bigint[]) returns bigint[] language sql as 'select message_ids'`,
+  )
+  await pool.query(`update schema_functions set checksum = 'old', edition = 0 where name = 'unlocked_of.sql'`)
+  // An instance of the release before, which calls by order from a prepared statement.
+  const before = await pool.connect()
+  t.teardown(() => {
+    before.release()
+  })
+  const ask = () => before.query({ name: 'unlocked', text: 'select unlocked_of($1) as ids', values: [['1']] })
+  t.strictSame((await ask()).rows, [{ ids: ['1'] }])
+  t.strictSame(await migrate({ connectionString: url }), ['functions/unlocked_of.sql'])
+  t.strictSame((await ask()).rows, [{ ids: [] }])
+  t.strictSame((await pool.query(`select unlocked_of(in_message_ids => '{1}') as ids`)).rows, [{ ids: [] }])
+})
+
 /** What a later release leaves: a text of its own. */
 async function applyLater(pool: pg.Pool): Promise<void> {
   await pool.query(`create or replace function watermark() returns bigint language sql as 'select 0::bigint'`)
@@ -193,13 +212,51 @@ t.test('functions that fail leave all functions as they were', async (t) => {
   await pool.query(
     `update schema_functions set checksum = 'old' where name in ('abandon.sql', 'watermark.sql')`,
   )
-  // Another return type cannot be replaced.
+  // A procedure cannot be replaced.
   await pool.query('drop function watermark()')
-  await pool.query(`create function watermark() returns text language sql as 'select null::text'`)
-  await t.rejects(migrate({ connectionString: url }), { code: '42P13' })
+  await pool.query(`create procedure watermark() language sql as 'select 1'`)
+  await t.rejects(migrate({ connectionString: url }), { code: '42809' })
   const { rows } = await pool.query(`select name from schema_functions where checksum = 'old' order by name`)
   t.strictSame(rows, [{ name: 'abandon.sql' }, { name: 'watermark.sql' }])
 })
+
+t.test(
+  'a function whose edition before answers other columns takes its place, and those with other parameters stay',
+  async (t) => {
+    const { pool, url } = await database(t)
+    const ours = await source(pool)
+    await pool.query('drop function watermark()')
+    await pool.query(`create function watermark(out text, out int) language sql as $$select 'a', 1$$`)
+    await pool.query(`create function watermark(older int) returns int language sql as 'select older'`)
+    await pool.query(`update schema_functions set checksum = 'old' where name = 'watermark.sql'`)
+    t.strictSame(await migrate({ connectionString: url }), ['functions/watermark.sql'])
+    t.match((await pool.query('select watermark(7) as older')).rows, [{ older: 7 }])
+    await pool.query('drop function watermark(int)')
+    t.strictSame(await source(pool), ours)
+  },
+)
+
+t.test(
+  'a migration is seen only with the functions that its release has in place of those it drops',
+  async (t) => {
+    const { pool, url } = await database(t)
+    await pool.query(`delete from schema_migrations where name = '0002_failover.sql'`)
+    await pool.query('drop table server_changes, stray_outcomes cascade')
+    await pool.query(`update schema_functions set checksum = 'old' where name = 'look.sql'`)
+    // Holds up what comes after the migration.
+    const operator = await pool.connect()
+    await operator.query('begin')
+    await operator.query('lock table schema_functions in share mode')
+    await t.rejects(migrate({ connectionString: url }), { cause: { code: '55P03' } })
+    const { rows } = await pool.query(
+      `select to_regproc('look')::text as look, to_regclass('server_changes')::text as table`,
+    )
+    t.strictSame(rows, [{ look: 'look', table: null }])
+    await operator.query('rollback')
+    operator.release()
+    t.ok((await migrate({ connectionString: url })).includes('0002_failover.sql'))
+  },
+)
 
 t.test('a database that is not there rejects with what pg says', async (t) => {
   await t.rejects(migrate({ connectionString: 'postgresql://postgres@127.0.0.1:1/none' }), {

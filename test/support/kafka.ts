@@ -58,7 +58,7 @@ export function startBroker(t: Pick<Test, 'teardown'>): Promise<TestBroker> {
 }
 
 /** The port of the Apache Kafka that the tests share; the first one that asks starts it. */
-export async function ensureSharedKafka(): Promise<number> {
+async function ensureSharedKafka(): Promise<number> {
   return withLock(lockFile, async () => {
     const running = await findShared()
     if (running !== null) return running.port

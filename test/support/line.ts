@@ -44,7 +44,7 @@ export interface Line {
   isClean(t: Test): Promise<void>
 }
 
-export type Counts = Record<'pending' | 'processing' | 'success' | 'failed' | 'dead_letter', number>
+type Counts = Record<'pending' | 'processing' | 'success' | 'failed' | 'dead_letter', number>
 
 /**
  * Everything around a service, all of it real: a database, a topic, and a mock processor with a ledger of their own.

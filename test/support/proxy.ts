@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 
 /** Which way bytes travel: from the client to the target, or back. */
-export type Direction = 'toTarget' | 'toClient'
+type Direction = 'toTarget' | 'toClient'
 
 export interface Target {
   host: string

@@ -18,7 +18,7 @@ export interface Fault {
   act: (request: FaultedRequest) => void
 }
 
-export interface FaultedRequest {
+interface FaultedRequest {
   reply: Reply
   request: Buffer
   response: ServerResponse

@@ -21,7 +21,7 @@ type Answer = {
 }
 
 /** What every program that asks can do, each as its own documents say. */
-export type ForeignClient = {
+type ForeignClient = {
   ask(document: string, variables: Variables): Promise<Answer>
   /** Answers how to stop. */
   watch(document: string, variables: Variables, next: (data: Data) => void): () => void

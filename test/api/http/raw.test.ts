@@ -10,6 +10,7 @@ const end = 'Connection: close\r\n\r\n'
 const json = 'Content-Type: application/json\r\n'
 const asked = '{"query":"{ viewer { name } }"}'
 const chunked = `POST /graphql HTTP/1.1\r\n${host}${json}Transfer-Encoding: chunked\r\n`
+const keptAlive = `GET /transactions HTTP/1.1\r\n${host}\r\n`
 const posted = (body: string, headers = '') =>
   `POST /graphql HTTP/1.1\r\n${host}${json}${headers}Content-Length: ${Buffer.byteLength(body)}\r\n${end}${body}`
 const got = (target: string, headers = '') => `GET ${target} HTTP/1.1\r\n${host}${headers}${end}`
@@ -134,6 +135,16 @@ const cases: [name: string, bytes: string | Buffer, statuses: number[]][] = [
     `GET /healthz HTTP/1.1\r\n${host}\r\n`.repeat(4) + got('/healthz'),
     [200, 200, 200, 200, 200],
   ],
+  ['nonsense behind a request', `GET /healthz HTTP/1.1\r\n${host}\r\nnonsense\r\n\r\n`, [200, 400]],
+  [
+    'nonsense behind requests that ask the database',
+    `GET /transactions HTTP/1.1\r\n${host}\r\n`.repeat(3) + 'nonsense\r\n\r\n',
+    [200, 200, 200, 400],
+  ],
+  ['nonsense behind the last request', `${got('/transactions')}nonsense\r\n\r\n`, [200]],
+  ['a broken body behind a request', `${keptAlive}${chunked}${end}zz\r\nhello\r\n0\r\n\r\n`, [200, 400]],
+  ['an end after half a request behind another', `${keptAlive}GET /heal`, [200, 400]],
+  ['an end after half a body behind another', `${keptAlive}${chunked}\r\n5\r\nhe`, [200, 400]],
   ['an end after half a header', `GET /healthz HTTP/1.1\r\nHos`, [400]],
   ['an end after half a body', `POST /replay/x HTTP/1.1\r\n${host}Content-Length: 10\r\n\r\nhe`, [400]],
   ['an end after nothing', '', []],

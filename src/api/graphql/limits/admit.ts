@@ -14,7 +14,7 @@ import { schema } from '../schema.ts'
 import { costOf } from './cost-of.ts'
 
 // An answer of 100,000 values is some 5 MB: 500 events with everything of them, or 40 messages with 200 events each.
-export const costMax = 100_000
+const costMax = 100_000
 
 /** Refuses an operation before its first resolver: a viewer's mutation, and what would cost too much. */
 export function admit(): Plugin<ServerContext> {

@@ -81,7 +81,7 @@ function loadEnvelope(
 }
 
 /** Any number can stand in a record; −1 is none, and what is no year of four digits is none either. */
-export function printTimestamp(timestampMs: string | null): string | null {
+function printTimestamp(timestampMs: string | null): string | null {
   const ms = Number(timestampMs ?? -1)
   if (ms < 0 || ms >= Date.UTC(10_000, 0)) return null
   return new Date(ms).toISOString().replace('Z', '000Z')

@@ -24,7 +24,7 @@ import { refuse } from '../errors.ts'
 import { Budget } from './budget.ts'
 
 /** Raw bytes of an answer's payloads; as text, as JSON and as base64 they may be in it three times. */
-export const payloadBytesMax = 16 * 1024 * 1024
+const payloadBytesMax = 16 * 1024 * 1024
 const envelopeBytesMax = 4 * 1024 * 1024
 const historyEventsMax = 20_000
 

@@ -56,7 +56,7 @@ function judgeReplicas(replicas: number, assigned: readonly (readonly number[])[
 function judgeSettings(settings: readonly { name: string; value: string | null }[]): Refusal {
   for (const { name, value } of settings) {
     const kept = topicSettings.find((each) => each.name === name)
-    if (kept === undefined || !kept.isPromise || value === null || value === kept.value) continue
+    if (kept === undefined || value === null || value === kept.value) continue
     return {
       error: errorCode.invalidConfig,
       sentence: `The development broker has ${name}=${kept.value} only, not ${value}.`,

@@ -1,0 +1,114 @@
+import t, { type Test } from 'tap'
+import { database } from '../support/database.ts'
+import { setUpLine, type Line } from '../support/line.ts'
+import { layOutRelease, withoutRelease } from '../support/older-release.ts'
+import { isReady, startReadyService, startService, type Service } from '../support/service.ts'
+import { until } from '../support/until.ts'
+
+// Two releases on one database, one group and one topic, as a rolling upgrade and the way back have them. To the database a release
+// is older if it does not know the last migration, or if its functions are of an earlier edition.
+const beforeFailover = '156b407ab0b90106403d7424d45d5c233969d976'
+const sameTables = '0e3debb1a2c3c9ae2aaad0eb2eff470da866244e'
+
+t.jobs = 2
+
+/** Payments that come for as long as the releases change. */
+function keepProducing(line: Line): { stop: () => Promise<number> } {
+  let produced = 0
+  const over = new AbortController()
+  const load = (async () => {
+    while (!over.signal.aborted) {
+      await line.produce(100, 200)
+      produced += 100
+    }
+    return produced
+  })()
+  // Whoever stops it is told.
+  load.catch(() => undefined)
+  return {
+    stop: () => {
+      over.abort()
+      return load
+    },
+  }
+}
+
+async function countStarts(line: Line, service: Service): Promise<number> {
+  const instance = service.log.find(({ event }) => event === 'started')?.instance
+  const { rows } = await line.pool.query<{ starts: number }>(
+    `select count(*)::int as starts from message_events
+      where type = 'attempt_started' and split_part(actor, '/', 1) = $1`,
+    [instance],
+  )
+  return rows[0]!.starts
+}
+
+/** Waits until each of them has sent some more payments than it has by now. */
+async function areAtWork(line: Line, services: readonly Service[]): Promise<void> {
+  const before = await Promise.all(services.map((each) => countStarts(line, each)))
+  await until('each of them to be at work', async () => {
+    const now = await Promise.all(services.map((each) => countStarts(line, each)))
+    return now.every((starts, at) => starts >= before[at]! + 20)
+  })
+}
+
+async function setUp(t: Test, commit: string) {
+  const command = await layOutRelease(t, commit)
+  const line = await setUpLine(t, ['--success', '0.9', '--latency', '20'], {
+    database: await database(t, { empty: true }),
+    partitions: 6,
+  })
+  const startOlder = () => startService(t, line.settings, undefined, command)
+  const [one, other] = [await startOlder(), await startOlder()]
+  await Promise.all([one, other].map(isReady))
+  const load = keepProducing(line)
+  await areAtWork(line, [one, other])
+
+  const first = await startReadyService(t, line.settings)
+  await areAtWork(line, [one, other, first])
+  first.kill('SIGKILL')
+  const newer = await startReadyService(t, line.settings)
+  await areAtWork(line, [one, other, newer])
+  one.kill('SIGKILL')
+  await areAtWork(line, [other, newer])
+  return { line, load, startOlder, other, newer }
+}
+
+t.test(
+  'a release that does not know the last migration works beside this one, and alone when this one is stopped',
+  { buffered: true, skip: withoutRelease(beforeFailover) },
+  async (t) => {
+    const { line, load, startOlder, other, newer } = await setUp(t, beforeFailover)
+    const refused = await startOlder()
+    t.equal(await refused.ended, 1, 'it does not start again')
+    t.match(refused.errors(), /newer than this release: it has 0002_failover\.sql/)
+
+    newer.kill('SIGTERM')
+    t.equal(await newer.ended, 0)
+    await areAtWork(line, [other])
+    await line.settled(await load.stop())
+    await line.isSentOnce(t)
+    await line.isClean(t)
+  },
+)
+
+t.test(
+  'a release with earlier functions works beside this one, starts again on the later functions, and works alone',
+  { buffered: true, skip: withoutRelease(sameTables) },
+  async (t) => {
+    const { line, load, startOlder, other, newer } = await setUp(t, sameTables)
+    const again = await startOlder()
+    await isReady(again)
+    await until('it to say that it works with later functions', () =>
+      again.log.some(({ event }) => event === 'a later release has brought its own functions, and they stay'),
+    )
+    await areAtWork(line, [other, newer, again])
+
+    newer.kill('SIGTERM')
+    t.equal(await newer.ended, 0)
+    await areAtWork(line, [other, again])
+    await line.settled(await load.stop())
+    await line.isSentOnce(t)
+    await line.isClean(t)
+  },
+)
