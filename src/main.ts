@@ -45,8 +45,8 @@ const retryStartMs = 1_000
 // A try that hangs is reported this often. A wait for a lock is given up sooner; a long migration or a frozen
 // server is not.
 const tellEveryMs = 10_000
-// For ingest, and for each lane's looks and settlements, with some to spare. Each uses one connection at a
-// time.
+// For ingest and for the looks and settlements of two lanes, each on a connection of its own, with some to
+// spare.
 const poolMax = 10
 const apiPoolMax = 4
 // For the connections to the database and the brokers, the API's callers and what Node itself has open.
