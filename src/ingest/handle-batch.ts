@@ -44,20 +44,20 @@ export async function handleBatch(options: BatchOptions, batch: FetchedBatch): P
  */
 async function end(options: BatchOptions, batch: FetchedBatch, tally: Tally): Promise<void> {
   const { topic, partition, commit } = batch
-  const told = options.committer.note(partition, tally.next, commit)
-  options.assignment.follow(reportWhenTold(options.logger, { topic, partition }, tally, told))
-  if (options.committer.isLeaving) await told
+  const committed = options.committer.note(partition, tally.next, commit)
+  options.assignment.follow(reportWhenCommitted(options.logger, { topic, partition }, tally, committed))
+  if (options.committer.isLeaving) await committed
 }
 
 /** A separate function, so that the wait for Kafka does not keep the batch's bytes in memory. */
-async function reportWhenTold(
+async function reportWhenCommitted(
   logger: Logger,
   of: Partition,
   tally: Tally,
-  told: Promise<boolean>,
+  committed: Promise<boolean>,
 ): Promise<void> {
   const ms = Math.round(performance.now() - tally.startedAt)
-  report(logger, of, tally, await told, ms)
+  report(logger, of, tally, await committed, ms)
 }
 
 /** The offset from which to store the batch; null if nothing of it is to be stored. */

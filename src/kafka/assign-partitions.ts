@@ -43,7 +43,7 @@ export function assignPartitions(askPartitions: AskPartitions, logger: Logger): 
       }))
       // kafkajs has just asked the broker about the leader's own topics.
       const find = (topic: string): number[] =>
-        topics.includes(topic) ? list(cluster, topic) : listTold(readers, topic)
+        topics.includes(topic) ? list(cluster, topic) : listReported(readers, topic)
       const wanted = [...new Set(readers.flatMap((reader) => reader.topics))]
       const found = await Promise.all(
         wanted.map(async (topic) => {
@@ -67,8 +67,8 @@ function list(cluster: Cluster, topic: string): number[] {
   return sort(cluster.findTopicPartitionMetadata(topic).map(({ partitionId }) => partitionId))
 }
 
-/** The partitions of the topic that its readers told. */
-function listTold(readers: readonly MemberMetadata[], topic: string): number[] {
+/** The partitions of the topic, as its readers reported them. */
+function listReported(readers: readonly MemberMetadata[], topic: string): number[] {
   return sort(new Set(readers.flatMap(({ partitions }) => partitions.get(topic) ?? [])))
 }
 

@@ -70,7 +70,7 @@ function readHeader(
   version: number,
 ): { header: Buffer; aborted: AbortedTransaction[] } {
   const countAt = start + (version >= 5 ? 30 : 22)
-  // -1 stands for null, if the request did not ask for them.
+  // -1 means null: the request did not ask for them.
   const count = Math.max(0, raw.readInt32BE(countAt))
   const end = countAt + 4 + count * abortedTransactionBytes
   if (end > raw.length) throw new Error('the answer ends too early')
