@@ -38,8 +38,8 @@ t.test('an operator decides by the command, and the service goes on with no rest
       [['--partition', '1', '--retry', '--reason', 'x'], 1, /:1 is not stopped: there is nothing to decide/],
       [['--partition', '0', '--accept-gap'], 2, /--reason must be/],
       [['--partition', 'a', '--accept-gap', '--reason', 'x'], 2, /--partition must be/],
-      [['--partition', '0', '--reason', 'x'], 2, /Exactly one of/],
-      [['--partition', '0', '--retry', '--accept-gap', '--reason', 'x'], 2, /Exactly one of/],
+      [['--partition', '0', '--reason', 'x'], 2, /Give exactly one of/],
+      [['--partition', '0', '--retry', '--accept-gap', '--reason', 'x'], 2, /Give exactly one of/],
       [
         ['--partition', '0', '--accept-gap', '--reason', 'x', '--topic', 'no.such'],
         2,
