@@ -24,6 +24,7 @@ import { reasonOf } from './runtime/reason-of.ts'
 import { readRelease } from './runtime/release.ts'
 import { tlsOptions } from './runtime/tls.ts'
 import { wait } from './runtime/wait.ts'
+import { late, within } from './runtime/within.ts'
 import { startService, type Service, type ServiceOptions } from './service.ts'
 
 const usage = `Usage: npm start
@@ -115,11 +116,7 @@ async function live(run: Run, embedded: Embedded, signal: AbortSignal): Promise<
     await aborted(signal)
   }
   logger.info({ instance }, 'draining')
-  const deadline = new AbortController()
-  await Promise.race([
-    stop(run).finally(() => deadline.abort()),
-    wait(stopAfterMs, deadline.signal).then((late) => late && logger.error('stopped before all was drained')),
-  ])
+  if ((await within(stop(run), stopAfterMs)) === late) logger.error('stopped before all was drained')
   await api.close()
 }
 

@@ -254,3 +254,11 @@ t.test('SQL stands only in log, verify and migrations', async (t) => {
   }
   t.strictSame(found, [])
 })
+
+t.test('the streams are about the log: they know nothing of GraphQL', async (t) => {
+  const known = [...sources]
+    .filter(([path]) => path.startsWith('api/stream/'))
+    .flatMap(([path, source]) => importsOf(source).map(({ specifier }) => `${path} imports ${specifier}`))
+    .filter((each) => each.includes('graphql'))
+  t.strictSame(known, [])
+})

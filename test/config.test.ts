@@ -181,6 +181,12 @@ t.test('any POSTGRES setting names a database, and DATABASE_URL wins over all of
   t.end()
 })
 
+t.test('a URL that is none at all is a fault as any other', (t) => {
+  const told = faults({ DATABASE_URL: 'a b', DOWNSTREAM_URL: 'a b', PUBLIC_URL: 'a b' })
+  refuses(t, told, [/^DATABASE_URL is not /, /^DOWNSTREAM_URL is not /, /^PUBLIC_URL is not /])
+  t.end()
+})
+
 t.test('a fault in a value that may hold a secret does not repeat it', (t) => {
   const told = faults({
     DATABASE_URL: 'mysql://root:hunter2@db/x',

@@ -100,15 +100,15 @@ t.test('what a container says is kept up to a limit', (t) => {
 })
 
 t.test(
-  'the README starts it in the background, waits until it is well, and starts two where each finds a port',
+  'docs/deploy.md starts it in the background, waits until it is well, and starts two where each finds a port',
   (t) => {
-    const readme = read('README.md')
-    const shells = [...readme.matchAll(/```sh\n([^`]*)```/g)].map(
+    const document = read('docs/deploy.md')
+    const shells = [...document.matchAll(/```sh\n([^`]*)```/g)].map(
       ([, text]) => text?.trim().split('\n') ?? [],
     )
     const [first] = shells.find(([line]) => line?.startsWith('docker compose')) ?? []
     t.equal(first, 'docker compose up --build --detach --wait')
-    const [, low, high] = /APP_PORTS=(\d+)-(\d+) docker compose up .*--scale app=2/.exec(readme) ?? []
+    const [, low, high] = /APP_PORTS=(\d+)-(\d+) docker compose up .*--scale app=2/.exec(document) ?? []
     t.ok(Number(high) > Number(low))
     t.match(app?.ports, ['127.0.0.1:${APP_PORTS:-8000}:8000'])
     t.end()

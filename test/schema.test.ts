@@ -11,7 +11,9 @@ import {
   printGraphql,
   printSchema,
   schemaFile,
+  settingsFile,
 } from './support/print-schema.ts'
+import { printSettings } from './support/print-settings.ts'
 
 t.test('schema/database.sql is what the migrations make (npm run schema prints it)', async (t) => {
   const { pool } = await database(t)
@@ -112,4 +114,8 @@ t.test('schema/schema.graphql is what the code serves (npm run schema prints it)
 
 t.test('everything in the GraphQL schema is described, for the playground shows it', async (t) => {
   t.strictSame(findUndescribed(graphqlSchema), [])
+})
+
+t.test('docs/settings.md is what .env.example and the code say (npm run schema prints it)', async (t) => {
+  t.equal(await printSettings(), await readFile(settingsFile, 'utf8'))
 })

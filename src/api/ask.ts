@@ -1,5 +1,6 @@
 import type { Pool, PoolClient } from 'pg'
 import { reasonOf } from '../runtime/reason-of.ts'
+import { late, within } from '../runtime/within.ts'
 
 /** The database gave no answer, for whatever reason. The cause is for the log and not for the caller. */
 export class DatabaseUnavailable extends Error {
@@ -23,26 +24,33 @@ export async function ask<Value>(
   read: (client: PoolClient) => Promise<Value>,
   msMax = askMsMax,
 ): Promise<Value> {
-  let isOver = false
-  let timer: NodeJS.Timeout | undefined
-  const over = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      isOver = true
-      reject(new Error(`no answer within ${msMax} ms`))
-    }, msMax)
-  })
-  // A connection that comes too late goes back as it came.
-  const connecting = database.connect().then((client) => {
-    if (isOver) client.release()
-    return client
-  })
+  const askedAt = performance.now()
+  const bounded: Bounded = async (part) => {
+    const answer = await within(part, askedAt + msMax - performance.now())
+    if (answer === late) throw new Error(`no answer within ${msMax} ms`)
+    return answer
+  }
   try {
-    const client = await Promise.race([connecting, over])
-    return await use(client, Promise.race([read(client), over]))
+    const client = await connect(database, bounded)
+    return await use(client, bounded(read(client)))
   } catch (error) {
     throw new DatabaseUnavailable(error)
-  } finally {
-    clearTimeout(timer)
+  }
+}
+
+type Bounded = <Part>(part: Promise<Part>) => Promise<Part>
+
+async function connect(database: Pool, bounded: Bounded): Promise<PoolClient> {
+  const connecting = database.connect()
+  try {
+    return await bounded(connecting)
+  } catch (error) {
+    // A connection that comes too late goes back as it came.
+    connecting.then(
+      (client) => client.release(),
+      () => undefined,
+    )
+    throw error
   }
 }
 

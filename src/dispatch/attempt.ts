@@ -6,7 +6,7 @@ import type { Outcome } from '../message/outcome.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Lane } from './lane.ts'
-import type { Finished } from './settler.ts'
+import type { Finished } from './store-outcomes.ts'
 
 /** Sends one request; never rejects. The deadline is on performance.now()'s clock, and past it nothing is sent. */
 export type Deliver = (

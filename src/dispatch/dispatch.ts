@@ -5,7 +5,7 @@ import type { RetryPolicy } from '../message/decide.ts'
 import { lanes as laneNames, type Lane as LaneName } from '../message/message.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
-import { wait } from '../runtime/wait.ts'
+import { within } from '../runtime/within.ts'
 import { Waker, type WakeCause } from '../wake/waker.ts'
 import { attempt, reportAttempt, type Deliver } from './attempt.ts'
 import { Ground } from './ground.ts'
@@ -102,9 +102,7 @@ export function dispatch(options: DispatchOptions): Dispatcher {
       const drainedAt = performance.now()
       stop.abort()
       // A loop may hang on a frozen database; what is open is finished all the same.
-      const grace = new AbortController()
-      await Promise.race([Promise.all([...loops, ...watches]), wait(graceMs / 2, grace.signal)])
-      grace.abort()
+      await within(Promise.all([...loops, ...watches]), graceMs / 2)
       await finish(lines, options, graceMs - (performance.now() - drainedAt))
     },
   }

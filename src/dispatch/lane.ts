@@ -1,5 +1,6 @@
 import type { AttemptName, Claim } from '../log/write/claim.ts'
 import type { Lane as LaneName } from '../message/message.ts'
+import { Latch } from '../runtime/latch.ts'
 
 /** How long a doubtful transaction can still come to be committed: the server ends every statement before. */
 const doubtMaxMs = 35_000
@@ -170,21 +171,13 @@ export class Lane {
 
   async #waitUntil(condition: () => boolean, signal: AbortSignal, ms?: number): Promise<void> {
     if (condition() || signal.aborted) return
-    await new Promise<void>((resolve) => {
-      const timer = ms === undefined ? undefined : setTimeout(end, ms)
-      const check = (): void => {
-        if (condition()) end()
-      }
-      const waiting = this.#waiting
-      function end(): void {
-        clearTimeout(timer)
-        waiting.delete(check)
-        signal.removeEventListener('abort', end)
-        resolve()
-      }
-      waiting.add(check)
-      signal.addEventListener('abort', end, { once: true })
-    })
+    const met = new Latch()
+    const check = (): void => {
+      if (!met.isOpen && condition()) met.open()
+    }
+    this.#waiting.add(check)
+    await met.opened(signal, ms)
+    this.#waiting.delete(check)
   }
 
   #reserve(room: number): void {

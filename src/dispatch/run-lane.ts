@@ -6,6 +6,7 @@ import type { RetryPolicy } from '../message/decide.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
+import { retryDelayMs } from '../runtime/retry-delay.ts'
 import { wait } from '../runtime/wait.ts'
 import type { Waker, WakeCause } from '../wake/waker.ts'
 import { adopt } from './adopt.ts'
@@ -40,8 +41,8 @@ const lookEveryMs = 25
 // A lost COMMIT's attempts have been started: the sooner they are taken up, the more of their deadline is left.
 const doubtEveryMs = 500
 const raceDelayMs = 20
-const pauseFirstMs = 100
-const pauseMaxMs = 2_000
+// After a look that failed, as when the database is away.
+const pause = { firstMs: 100, maxMs: 2_000 }
 
 /**
  * Runs one lane until the signal aborts: waits for room, looks for due work, starts what it finds, and sleeps until the next
@@ -54,7 +55,7 @@ export async function runLane(
 ): Promise<void> {
   const { database, outage, ground, waker, logger } = dependencies
   let view = blank(dependencies)
-  let pauseMs = pauseFirstMs
+  let failures = 0
   while (!signal.aborted) {
     try {
       await outage.end(database)
@@ -66,7 +67,7 @@ export async function runLane(
       const found = await lookOnce(lane, dependencies, view)
       view = found.view
       tellRefusal(lane, view.refusal, logger)
-      pauseMs = pauseFirstMs
+      failures = 0
       if (found.more) continue
       const cause = await sleep(lane, dependencies, found.dueInMs, lookedAt, signal)
       // The bound is right as long as the database's clock is; whoever says that something was missed has it looked for anew.
@@ -81,9 +82,9 @@ export async function runLane(
       }
       outage.begin()
       lane.lastError = reasonOf(error)
-      if (pauseMs === pauseFirstMs) logger.warn({ lane: lane.name, reason: lane.lastError }, 'lane waits')
-      await wait(pauseMs, signal)
-      pauseMs = Math.min(2 * pauseMs, pauseMaxMs)
+      failures += 1
+      if (failures === 1) logger.warn({ lane: lane.name, reason: lane.lastError }, 'lane waits')
+      await wait(retryDelayMs(failures, pause), signal)
     }
   }
   waker.arm(null)

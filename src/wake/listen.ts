@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks'
 import type pg from 'pg'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
+import { retryDelayMs } from '../runtime/retry-delay.ts'
 import { wait } from '../runtime/wait.ts'
 import { Session } from './session.ts'
 
@@ -161,7 +162,7 @@ class KeptListener implements Listener {
     this.#upSince = null
     if (this.#stopping.signal.aborted) return
     this.#lastError = reason
-    const retryInMs = retryDelay(this.#options, this.#failures++)
+    const retryInMs = jitteredDelay(this.#options, ++this.#failures)
     const line = { reason, retry_in_ms: retryInMs }
     this.#options.logger.warn(line, wasUp ? 'listener down' : 'listener cannot connect')
     if (wasUp) this.#options.onDown?.(reason)
@@ -169,8 +170,8 @@ class KeptListener implements Listener {
   }
 }
 
-/** From the least to the greatest wait, doubled for each failure in a row, then cut by up to half at random. */
-function retryDelay({ retryMinMs = 100, retryMaxMs = 5_000 }: ListenOptions, failures: number): number {
-  const doubled = Math.min(retryMaxMs, retryMinMs * 2 ** failures)
-  return Math.round(doubled * (1 - Math.random() / 2))
+/** Cut by up to half at random, so that instances do not all come back at once. */
+function jitteredDelay({ retryMinMs = 100, retryMaxMs = 5_000 }: ListenOptions, failures: number): number {
+  const delayMs = retryDelayMs(failures, { firstMs: retryMinMs, maxMs: retryMaxMs })
+  return Math.round(delayMs * (1 - Math.random() / 2))
 }

@@ -3,6 +3,7 @@ import { Socket } from 'node:net'
 import type pg from 'pg'
 import pgListen, { type Subscriber } from 'pg-listen'
 import { wait } from '../runtime/wait.ts'
+import { within } from '../runtime/within.ts'
 
 export type SessionOptions = {
   connectionString: string
@@ -130,8 +131,8 @@ export class Session {
     )
     // One that hangs is waited for by the next.
     void sent.finally(() => (this.#isProving = false))
-    const isSent = await Promise.race([sent, wait(timeoutMs, this.over).then(() => false)])
-    if (isSent) await this.#step('proof', heard, unheard)
+    const isSent = await within(sent, timeoutMs, this.over)
+    if (isSent === true) await this.#step('proof', heard, unheard)
   }
 
   /** Ends the session at once and waits for nothing. The first reason is the one that `over` keeps. */

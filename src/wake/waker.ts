@@ -1,3 +1,5 @@
+import { Latch } from '../runtime/latch.ts'
+
 /** Why a lane looks again; the label of `tqp_wakeups_total`. */
 export type WakeCause = 'start' | 'notify' | 'timer' | 'slot' | 'sweep' | 'reconnect'
 
@@ -24,7 +26,7 @@ export const armSpreadMs = 20
 export class Waker {
   readonly #random: () => number
   #kept: WakeCause | null = null
-  #endWait: (() => void) | null = null
+  readonly #latch = new Latch()
   #timer: NodeJS.Timeout | undefined
 
   /** @param random in [0, 1) */
@@ -36,7 +38,7 @@ export class Waker {
   wake(cause: WakeCause): void {
     if (this.#kept !== null) return
     this.#kept = cause
-    this.#endWait?.()
+    this.#latch.open()
   }
 
   /**
@@ -59,21 +61,12 @@ export class Waker {
    * @throws if somebody waits already: a second waiter would steal the first one's wake.
    */
   async next(signal: AbortSignal): Promise<WakeCause | null> {
-    if (this.#endWait) throw new Error('a waker has one waiter at a time')
-    if (this.#kept === null && !signal.aborted) await this.#wait(signal)
+    await this.#latch.opened(signal)
     if (signal.aborted) return null
     // Taken only now that the waiter goes on, so that the look which follows covers the rest of a burst.
     const cause = this.#kept
     this.#kept = null
+    this.#latch.close()
     return cause
-  }
-
-  async #wait(signal: AbortSignal): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#endWait = resolve
-      signal.addEventListener('abort', this.#endWait)
-    })
-    if (this.#endWait) signal.removeEventListener('abort', this.#endWait)
-    this.#endWait = null
   }
 }

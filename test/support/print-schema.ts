@@ -8,10 +8,12 @@ import { exitCodes, runCommand } from '../../src/commands/run-command.ts'
 import { checksumOf, readEdition } from '../../src/runtime/apply-functions.ts'
 import { readFunctions } from '../../src/runtime/migrate.ts'
 import { database } from './database.ts'
+import { printSettings } from './print-settings.ts'
 
 export const schemaFile = new URL('../../schema/database.sql', import.meta.url)
 export const editionFile = new URL('../../migrations/functions/edition.json', import.meta.url)
 export const graphqlFile = new URL('../../schema/schema.graphql', import.meta.url)
+export const settingsFile = new URL('../../docs/settings.md', import.meta.url)
 
 const head = `-- Printed from a freshly migrated database by \`npm run schema\`; do not edit. The sources are in migrations/.\n`
 
@@ -93,7 +95,8 @@ const functions = `
 
 const usage = `Usage: npm run schema
 
-Writes what is printed from the code again: schema/database.sql, schema/schema.graphql and migrations/functions/edition.json.
+Writes what is printed from the code again: schema/database.sql, schema/schema.graphql, docs/settings.md and
+migrations/functions/edition.json.
 
   --help  this text
 
@@ -102,6 +105,7 @@ Ends with 0 if they are written, 2 if it could not run.
 
 async function write(): Promise<number> {
   await writeFile(graphqlFile, printGraphql())
+  await writeFile(settingsFile, await printSettings())
   await writeFile(editionFile, await printEdition())
   // Outside a test there is no tap to tidy up; what a test would leave to it is done at the end.
   const teardowns: (() => unknown)[] = []

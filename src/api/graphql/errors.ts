@@ -1,7 +1,4 @@
 import { GraphQLError } from 'graphql'
-import { ulid } from 'ulid'
-import type { Logger } from '../../runtime/logger.ts'
-import { DatabaseUnavailable } from '../ask.ts'
 
 /** What a client can tell refusals apart by; the words beside the code are for people. */
 export type ErrorCode =
@@ -27,43 +24,4 @@ export function refuse(
   more: Readonly<Record<string, unknown>> = {},
 ): GraphQLError {
   return new GraphQLError(sentence, { extensions: { ...more, code } })
-}
-
-/**
- * What a client may see of an error. A GraphQLError was meant for it: ours, and what graphql says of a document or its
- * variables. Of anything else it sees a name, and only the log what is behind it.
- */
-export function maskError(error: unknown, logger: Logger): GraphQLError {
-  const cause = findCause(error)
-  const place = error instanceof GraphQLError ? error : null
-  if (place !== null && cause instanceof GraphQLError) return place
-  const id = ulid()
-  const { code, sentence } = explain(cause, id, logger)
-  return new GraphQLError(sentence, {
-    nodes: place?.nodes ?? null,
-    path: place?.path ?? null,
-    extensions: { code, correlationId: id },
-  })
-}
-
-/** The error that was thrown, out of those that graphql wrapped around it to say where. */
-function findCause(error: unknown): unknown {
-  let cause = error
-  while (cause instanceof GraphQLError && cause.originalError !== undefined) cause = cause.originalError
-  return cause
-}
-
-function explain(cause: unknown, id: string, logger: Logger): { code: ErrorCode; sentence: string } {
-  if (cause instanceof DatabaseUnavailable) {
-    logger.warn({ error_id: id, reason: cause.message }, 'request without the database')
-    return {
-      code: 'DATABASE_UNAVAILABLE',
-      sentence: `The database does not answer: try again later. (${id})`,
-    }
-  }
-  logger.error({ error_id: id, err: cause }, 'request failed')
-  return {
-    code: 'INTERNAL_SERVER_ERROR',
-    sentence: `Something went wrong that should not have: the log tells more under ${id}.`,
-  }
 }

@@ -9,8 +9,3 @@ export function readBounded(name: string, value: number, min: number, max: numbe
   if (value >= min && value <= max) return value
   throw refuse('BAD_USER_INPUT', `${name} must be from ${min} to ${max}.`)
 }
-
-/** Whether a text can stand in PostgreSQL as it is: no NUL, and no half of a surrogate pair, which would become another text. */
-export function isStorable(text: string): boolean {
-  return !/[\0\p{Cs}]/u.test(text)
-}

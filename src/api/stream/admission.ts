@@ -1,4 +1,6 @@
-import { refuse } from '../graphql/errors.ts'
+import type { EndReason } from './subscription-ended.ts'
+
+type TooMany = Extract<EndReason, { kind: 'too_many' }>
 
 /** Counts what is open by who opened it: a token's name, or without tokens an address. */
 export class Admission {
@@ -12,18 +14,14 @@ export class Admission {
     this.#max = max
   }
 
-  /** @throws GraphQLError where there are too many already */
-  enter(client: string): void {
+  /** Counts one more, or says why there are too many already. */
+  enter(client: string): TooMany | null {
     const open = this.#open.get(client) ?? 0
-    if (open >= this.#perClientMax)
-      throw refuse('TOO_MANY_SUBSCRIPTIONS', `A client may have ${this.#perClientMax} subscriptions at once.`)
-    if (this.#total >= this.#max)
-      throw refuse(
-        'TOO_MANY_SUBSCRIPTIONS',
-        `This instance serves ${this.#max} subscriptions at once: try again later.`,
-      )
+    if (open >= this.#perClientMax) return { kind: 'too_many', of: 'client', max: this.#perClientMax }
+    if (this.#total >= this.#max) return { kind: 'too_many', of: 'instance', max: this.#max }
     this.#open.set(client, open + 1)
     this.#total += 1
+    return null
   }
 
   leave(client: string): void {

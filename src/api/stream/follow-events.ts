@@ -27,7 +27,7 @@ type Log = {
  * by this subscriber for itself, as fast as it takes it; then it joins the tail, which goes on from the very place where
  * the last page stopped: both read in the same order and below the watermark, so nothing is between them or in both.
  *
- * @throws GraphQLError if the cursor is none of this log, or the subscriber was cut off
+ * @throws SubscriptionEnded if the cursor is none of this log, or the subscriber was cut off
  */
 export async function* followEvents(
   log: Log,

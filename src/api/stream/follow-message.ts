@@ -1,10 +1,11 @@
-import type { GraphQLError } from 'graphql'
 import type { LogCursor } from '../../log/read/log-cursor.ts'
 import type { MessageRow } from '../../log/read/message-row.ts'
+import { Latch } from '../../runtime/latch.ts'
 import type { Delivery } from './delivery.ts'
-import { Rest } from './rest.ts'
 import { selectEvents } from './select-events.ts'
-import type { Sink, Tail } from './tail.ts'
+import type { Sink } from './sink.ts'
+import type { SubscriptionEnded } from './subscription-ended.ts'
+import type { Tail } from './tail.ts'
 
 /** A message as it was at one look. Those who looked together get the same object, and so the same answer. */
 export type MessageState = { readonly message: MessageRow | null }
@@ -52,21 +53,21 @@ export async function* followMessage(
 
 /** The highest version that the tail has seen of one message. */
 class Changes implements Sink {
-  readonly #rest = new Rest()
-  #failure: GraphQLError | null = null
+  readonly #changed = new Latch()
+  #failure: SubscriptionEnded | null = null
   readonly movedAt = 0
   version = 0
 
   push(deliveries: readonly Delivery[]): boolean {
     for (const { event } of deliveries) this.version = Math.max(this.version, event?.version ?? 0)
-    this.#rest.end()
+    this.#changed.open()
     // The tail need not wait for one who never falls behind.
     return false
   }
 
-  fail(failure: GraphQLError): void {
+  fail(failure: SubscriptionEnded): void {
     this.#failure = failure
-    this.#rest.end()
+    this.#changed.open()
   }
 
   stir(): void {
@@ -81,8 +82,8 @@ class Changes implements Sink {
   async after(version: number, signal: AbortSignal): Promise<void> {
     while (this.version <= version && !signal.aborted) {
       if (this.#failure !== null) throw this.#failure
-      this.#rest.begin()
-      await this.#rest.over(null, signal)
+      this.#changed.close()
+      await this.#changed.opened(signal)
     }
   }
 }

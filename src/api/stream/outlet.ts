@@ -1,8 +1,8 @@
-import type { GraphQLError } from 'graphql'
 import { compareCursors, type LogCursor } from '../../log/read/log-cursor.ts'
-import { refuse } from '../graphql/errors.ts'
+import { Latch } from '../../runtime/latch.ts'
 import type { Delivery } from './delivery.ts'
-import type { Sink } from './tail.ts'
+import type { Sink } from './sink.ts'
+import { SubscriptionEnded } from './subscription-ended.ts'
 
 // Several pages of the tail, and more than it keeps for those who join.
 const deliveriesMax = 2_500
@@ -21,8 +21,8 @@ export class Outlet implements Sink {
   #first = 0
   #bytes = 0
   #movedAt = 0
-  #failure: GraphQLError | null = null
-  #endWait: (() => void) | null = null
+  #failure: SubscriptionEnded | null = null
+  readonly #stirred = new Latch()
   readonly #onIdle: (outlet: Outlet) => void
 
   /** @param onIdle called when the subscriber has dealt with all that it got, and comes for more */
@@ -55,12 +55,12 @@ export class Outlet implements Sink {
     }
     if (this.#waiting.length === before) return false
     if (this.#waiting.length - this.#first > deliveriesMax || this.#bytes > bytesMax) this.#cutSlow()
-    else this.#endWait?.()
+    else this.#stirred.open()
     return true
   }
 
   stir(): void {
-    this.#endWait?.()
+    this.#stirred.open()
   }
 
   /** Cuts the subscriber off if what it is to get next has waited for too long. */
@@ -68,18 +68,18 @@ export class Outlet implements Sink {
     if (!this.isEmpty && now - this.#movedAt > untakenMsMax) this.#cutSlow()
   }
 
-  fail(failure: GraphQLError): void {
+  fail(failure: SubscriptionEnded): void {
     if (this.#failure !== null) return
     this.#failure = failure
     this.#waiting = []
     this.#first = 0
     this.#bytes = 0
-    this.#endWait?.()
+    this.#stirred.open()
   }
 
   /**
    * The next delivery, or null if none waits.
-   * @throws GraphQLError once the subscriber was cut off
+   * @throws SubscriptionEnded once the subscriber was cut off
    */
   take(): Delivery | null {
     if (this.#failure !== null) throw this.#failure
@@ -99,23 +99,11 @@ export class Outlet implements Sink {
   async wait(signal: AbortSignal, msMax: number | null): Promise<void> {
     if (!this.isEmpty || this.#failure !== null || signal.aborted) return
     this.#onIdle(this)
-    let timer: NodeJS.Timeout | undefined
-    await new Promise<void>((resolve) => {
-      this.#endWait = resolve
-      signal.addEventListener('abort', this.#endWait)
-      if (msMax !== null) timer = setTimeout(resolve, msMax)
-    })
-    clearTimeout(timer)
-    if (this.#endWait !== null) signal.removeEventListener('abort', this.#endWait)
-    this.#endWait = null
+    this.#stirred.close()
+    await this.#stirred.opened(signal, msMax)
   }
 
   #cutSlow(): void {
-    this.fail(
-      refuse(
-        'SLOW_CONSUMER',
-        'Events come faster than this subscriber takes them: subscribe again after its last cursor, or with a filter.',
-      ),
-    )
+    this.fail(new SubscriptionEnded({ kind: 'slow' }))
   }
 }

@@ -4,7 +4,7 @@ import type { LogEvent } from '../../log/read/log-event.ts'
 import { readEvents, type EventFilter } from '../../log/read/read-events.ts'
 import { readLastPosition } from '../../log/read/read-last-position.ts'
 import { ask } from '../ask.ts'
-import { refuseCursor } from '../graphql/refuse-cursor.ts'
+import { SubscriptionEnded } from './subscription-ended.ts'
 
 export type Page = {
   readonly events: readonly LogEvent[]
@@ -16,7 +16,7 @@ export type Page = {
   readonly heldBack: boolean
 }
 
-/** @throws DatabaseUnavailable, or a GraphQLError if the log is not the one that the cursor is of */
+/** @throws DatabaseUnavailable, or SubscriptionEnded if the log is not the one that the cursor is of */
 export type ReadPage = (after: LogCursor, filter?: EventFilter) => Promise<Page>
 
 const rowsMax = 500
@@ -31,7 +31,7 @@ export function pageReader(database: Pool): ReadPage {
       const last = answer.kind === 'read' && answer.caughtUp ? await readLastPosition(client) : 0n
       return { answer, last }
     }).then(({ answer, last }) => {
-      if (answer.kind === 'refused') throw refuseCursor(answer.reason)
+      if (answer.kind === 'refused') throw new SubscriptionEnded({ kind: 'cursor', fault: answer.reason })
       return { ...answer, heldBack: last >= BigInt(answer.stoppedAt.position) }
     })
 }

@@ -1,8 +1,8 @@
 import DataLoader from 'dataloader'
 import type { Pool } from 'pg'
 import { findMessagesByTransactionId } from '../../log/read/find-messages.ts'
+import { isStorable } from '../../log/read/is-storable.ts'
 import { ask } from '../ask.ts'
-import { isStorable } from '../graphql/read-bounded.ts'
 import type { MessageState, ReadState } from './follow-message.ts'
 
 const batchMax = 1_000

@@ -1,9 +1,7 @@
-import type { GraphQLError } from 'graphql'
 import { readLogEnd } from '../../log/read/read-log-end.ts'
 import { wait } from '../../runtime/wait.ts'
 import { ask } from '../ask.ts'
 import type { ApiDependencies } from '../dependencies.ts'
-import { refuse } from '../graphql/errors.ts'
 import { Admission } from './admission.ts'
 import type { Delivery } from './delivery.ts'
 import { followEvents, type EventsWanted } from './follow-events.ts'
@@ -11,6 +9,7 @@ import { followMessage, type MessageState, type ReadState } from './follow-messa
 import { LiveStream } from './live-stream.ts'
 import { pageReader, type ReadPage } from './read-page.ts'
 import { stateReader } from './state-reader.ts'
+import { SubscriptionEnded } from './subscription-ended.ts'
 import { Tail } from './tail.ts'
 import { tick, type Tick } from './tick.ts'
 import { Turns } from './turns.ts'
@@ -52,7 +51,7 @@ export class Streams {
     this.#readLogEnd = () => turns.take(() => ask(database, readLogEnd))
   }
 
-  /** @throws GraphQLError where no more are taken, as do the others */
+  /** @throws SubscriptionEnded where no more are taken, as do the others */
   events(client: string, wanted: EventsWanted): LiveStream<Delivery> {
     const log = { tail: this.#tail, readPage: this.#readPage, readLogEnd: this.#readLogEnd }
     return this.#begin(client, (signal) => followEvents(log, wanted, signal))
@@ -81,7 +80,8 @@ export class Streams {
   #begin<Value>(client: string, run: (signal: AbortSignal) => AsyncGenerator<Value>): LiveStream<Value> {
     // What is open goes on to the end of the drain, and hears of what it settles.
     if (this.#isEnding || this.#health().draining) throw draining()
-    this.#admission.enter(client)
+    const tooMany = this.#admission.enter(client)
+    if (tooMany !== null) throw new SubscriptionEnded(tooMany)
     const stream = new LiveStream(run, () => {
       this.#open.delete(stream)
       if (this.#isEnding && this.#open.size === 0) this.#empty.abort()
@@ -92,6 +92,6 @@ export class Streams {
   }
 }
 
-function draining(): GraphQLError {
-  return refuse('DRAINING', 'This instance is about to stop: subscribe again after the last cursor.')
+function draining(): SubscriptionEnded {
+  return new SubscriptionEnded({ kind: 'draining' })
 }

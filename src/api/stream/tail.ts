@@ -1,29 +1,17 @@
-import { GraphQLError } from 'graphql'
 import { compareCursors, type LogCursor } from '../../log/read/log-cursor.ts'
+import { Latch } from '../../runtime/latch.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import { reasonOf } from '../../runtime/reason-of.ts'
 import { wait } from '../../runtime/wait.ts'
 import { deliver, type Delivery } from './delivery.ts'
 import { Outlet } from './outlet.ts'
 import type { Page, ReadPage } from './read-page.ts'
-import { Rest } from './rest.ts'
 import type { Selection } from './select-events.ts'
+import type { Sink } from './sink.ts'
+import { SubscriptionEnded } from './subscription-ended.ts'
 
 /** Has a function called whenever events may have been appended; answers how to stop that. */
 export type OnEvents = (wake: () => void) => () => void
-
-/** Where the tail puts what a subscriber is to get; `Outlet` is one. */
-export type Sink = {
-  /** When the subscriber last took something; `performance.now()`. */
-  readonly movedAt: number
-  /** Says whether there was anything for the subscriber. */
-  push(deliveries: readonly Delivery[]): boolean
-  /** Ends the subscription with an error, in place of all that waits. */
-  fail(failure: GraphQLError): void
-  /** Called when the tail has caught up, whether or not there was anything for the subscriber. */
-  stir(): void
-  checkStall(now: number): void
-}
 
 type Group = { readonly matches: Selection['matches']; readonly sinks: Set<Sink> }
 
@@ -51,9 +39,9 @@ export class Tail {
   readonly #onEvents: OnEvents
   readonly #logger: Logger
   readonly #groups = new Map<string, Group>()
-  /** Those who got something of the last page and have not come for more; the first of them who does ends the pause. */
+  /** Those who got something of the last page and have not come for more; the first of them who does opens `#wanted`. */
   readonly #served = new Set<Sink>()
-  readonly #pause = new Rest()
+  readonly #wanted = new Latch()
   #followers = 0
   #running = new AbortController()
   #place: LogCursor | null = null
@@ -119,23 +107,23 @@ export class Tail {
   }
 
   /** Ends every subscription with the error. */
-  failAll(failure: GraphQLError): void {
+  failAll(failure: SubscriptionEnded): void {
     for (const { sinks } of this.#groups.values()) for (const sink of sinks) sink.fail(failure)
   }
 
   #comesForMore(sink: Sink): void {
-    if (this.#served.has(sink)) this.#pause.end()
+    if (this.#served.has(sink)) this.#wanted.open()
   }
 
   #start(from: LogCursor): void {
     const running = new AbortController()
-    const rest = new Rest()
+    const appended = new Latch()
     this.#running = running
     this.#place = this.#keptAfter = from
     this.#caughtUp = false
-    const silence = this.#onEvents(() => rest.end())
+    const silence = this.#onEvents(() => appended.open())
     const stalls = setInterval(() => this.#checkStalls(), checkStallsMs).unref()
-    void this.#run(rest, running.signal).finally(() => {
+    void this.#run(appended, running.signal).finally(() => {
       silence()
       clearInterval(stalls)
     })
@@ -148,14 +136,14 @@ export class Tail {
     this.#kept = []
   }
 
-  async #run(rest: Rest, signal: AbortSignal): Promise<void> {
+  async #run(appended: Latch, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       // Before the look: what comes during it calls for another.
-      rest.begin()
+      appended.close()
       const restMs = await this.#look(signal)
       if (restMs === 0) continue
       await wait(betweenReadsMs, signal)
-      await rest.over(restMs, signal)
+      await appended.opened(signal, restMs)
     }
   }
 
@@ -171,7 +159,7 @@ export class Tail {
     } catch (error) {
       this.#logger.warn({ reason: reasonOf(error) }, 'tail failed')
       // The log is another than the one that was tailed: there is nothing to go on from.
-      if (error instanceof GraphQLError) this.failAll(error)
+      if (error instanceof SubscriptionEnded) this.failAll(error)
       return retryMs
     }
   }
@@ -184,7 +172,7 @@ export class Tail {
     if (last === undefined) return
     const deliveries = events.map((event) => deliver(event, caughtUp))
     this.#served.clear()
-    this.#pause.begin()
+    this.#wanted.close()
     for (const { matches, sinks } of this.#groups.values()) {
       const matching = deliveries.filter(({ event }) => event !== null && matches(event))
       if (matching.length === 0) continue
@@ -204,9 +192,9 @@ export class Tail {
     let since: number
     do {
       since = performance.now()
-      if (this.#served.size > 0) await this.#pause.over(paceMsMax, signal)
+      if (this.#served.size > 0) await this.#wanted.opened(signal, paceMsMax)
     } while (
-      !this.#pause.isOver &&
+      !this.#wanted.isOpen &&
       !signal.aborted &&
       [...this.#served].some(({ movedAt }) => movedAt > since)
     )

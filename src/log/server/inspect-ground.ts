@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import { functionNames } from '../../runtime/migrate.ts'
 
-// What refuse_change() guards: appended to, and changed by nobody.
+// The tables that refuse_change() guards: they are appended to, and nobody changes them.
 const guarded = [
   'message_events',
   'inbox',
@@ -27,7 +27,7 @@ const keyed = [
 const read = [...keyed, 'status_count_deltas', 'failure_deltas', 'messages', 'stopped_partitions']
 
 type GroundFacts = {
-  /** As pg_trigger has it: O and A are on; null if there is none. */
+  /** `tgenabled` of the trigger project in pg_trigger: O and A mean on; null if the trigger does not exist. */
   projection: string | null
   replication_role: string
   unguarded: string[]
@@ -70,10 +70,10 @@ const text = `
       order by 1) as denied`
 
 /**
- * Looks at what the log rests on: its trigger, the guards of what is never changed, the keys that refuse a second one of the same
- * name, its functions, and the role's right to them. A restore that failed half-way lacks some of it.
+ * Looks at what the log needs: its trigger, the guards of the tables that are never changed, the primary keys, the functions,
+ * and the role's rights. After a restore that failed half-way some of it is missing.
  *
- * @returns a sentence for each fault, for an operator; none if all is there
+ * @returns one sentence for an operator for each fault; none if nothing is missing
  */
 export async function inspectGround(database: Pick<Pool, 'query'>): Promise<string[]> {
   const { rows } = await database.query<GroundFacts>({

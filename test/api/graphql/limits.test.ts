@@ -3,7 +3,9 @@ import { getIntrospectionQuery, GraphQLError } from 'graphql'
 import { createSchema, createYoga } from 'graphql-yoga'
 import { pino } from 'pino'
 import t from 'tap'
-import { refuse, maskError } from '../../../src/api/graphql/errors.ts'
+import { refuse } from '../../../src/api/graphql/errors.ts'
+import { maskError } from '../../../src/api/graphql/mask-error.ts'
+import { SubscriptionEnded, type EndReason } from '../../../src/api/stream/subscription-ended.ts'
 import { limitTime } from '../../../src/api/graphql/limits/limit-time.ts'
 import { database } from '../../support/database.ts'
 import { startService, storeDeadLetters, well } from '../service.ts'
@@ -232,6 +234,40 @@ t.test('an error that was not meant for the client has a name there, and its cau
   t.equal(maskError(meant, logger), meant)
   t.equal(lines.length, 2, 'and what was meant for it leaves no line')
   t.end()
+})
+
+t.test('a client is told why its subscription ended, and the log is not', async (t) => {
+  const lines: string[] = []
+  const logger = pino({}, { write: (line) => void lines.push(line) })
+  const told = (reason: EndReason) => {
+    const { message, extensions } = maskError(new SubscriptionEnded(reason), logger)
+    return [extensions, message]
+  }
+  t.strictSame(told({ kind: 'slow' }), [
+    { code: 'SLOW_CONSUMER' },
+    'Events come faster than this subscriber takes them: subscribe again after its last cursor, or with a filter.',
+  ])
+  t.strictSame(told({ kind: 'draining' }), [
+    { code: 'DRAINING' },
+    'This instance is about to stop: subscribe again after the last cursor.',
+  ])
+  t.strictSame(told({ kind: 'too_many', of: 'client', max: 7 }), [
+    { code: 'TOO_MANY_SUBSCRIPTIONS' },
+    'A client may have 7 subscriptions at once.',
+  ])
+  t.strictSame(told({ kind: 'too_many', of: 'instance', max: 7 }), [
+    { code: 'TOO_MANY_SUBSCRIPTIONS' },
+    'This instance serves 7 subscriptions at once: try again later.',
+  ])
+  t.match(told({ kind: 'cursor', fault: 'epoch' }), [
+    { code: 'CURSOR_EPOCH' },
+    /^The log was restored from a copy since this cursor was handed out,/,
+  ])
+  t.match(told({ kind: 'cursor', fault: 'above' }), [
+    { code: 'CURSOR_INVALID' },
+    /^The cursor lies above the end of the readable log,/,
+  ])
+  t.strictSame(lines, [])
 })
 
 t.test('what the database says is in the log, under the name that the client is told', async (t) => {

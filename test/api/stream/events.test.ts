@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { GraphQLError } from 'graphql'
 import t from 'tap'
+import { SubscriptionEnded } from '../../../src/api/stream/subscription-ended.ts'
 import type { LogCursor } from '../../../src/log/read/log-cursor.ts'
 import { logStart } from '../../../src/log/read/log-cursor.ts'
 import { readLogEnd } from '../../../src/log/read/read-log-end.ts'
@@ -172,14 +172,17 @@ t.test(
   },
 )
 
-t.test('a cursor from above the end of the log, or of another log, is refused with its code', async (t) => {
+t.test('a cursor from above the end of the log, or of another log, is refused with the reason', async (t) => {
   const given = await database(t)
   const streams = await startStreams(t, given)
   const head = await readLogEnd(given.pool)
   const above = { ...head, position: String(BigInt(head.position) + 1_000n) }
-  t.equal(await codeOf(take(follow(streams, { after: above }), 1)), 'CURSOR_INVALID')
+  t.strictSame(await reasonOf(take(follow(streams, { after: above }), 1)), { kind: 'cursor', fault: 'above' })
   const elsewhere = { ...head, epoch: 7 }
-  t.equal(await codeOf(take(follow(streams, { after: elsewhere }), 1)), 'CURSOR_EPOCH')
+  t.strictSame(await reasonOf(take(follow(streams, { after: elsewhere }), 1)), {
+    kind: 'cursor',
+    fault: 'epoch',
+  })
 })
 
 t.test(
@@ -199,7 +202,7 @@ t.test(
     for (let stored = 0; stored < messages; stored += 500) await openAttempts(given.pool, 500)
     t.equal((await take(quick, messages * 2)).length, messages * 2)
     await first
-    t.equal(await codeOf(take(slow, messages * 2)), 'SLOW_CONSUMER')
+    t.strictSame(await reasonOf(take(slow, messages * 2)), { kind: 'slow' })
     const resumed = await take(follow(streams, { after: place!.cursor }), messages * 2)
     t.equal(new Set(resumed.map(({ event }) => nameOf(event))).size, messages * 2)
   },
@@ -232,13 +235,13 @@ t.test('without subscribers the tail asks the database nothing', async (t) => {
   t.equal(statements, before)
 })
 
-/** The code of the error that ends it. */
-async function codeOf(ending: Promise<unknown>): Promise<unknown> {
+/** Why it ends. */
+async function reasonOf(ending: Promise<unknown>): Promise<unknown> {
   const error: unknown = await ending.then(
     () => null,
     (reason: unknown) => reason,
   )
-  return error instanceof GraphQLError ? error.extensions.code : error
+  return error instanceof SubscriptionEnded ? error.reason : error
 }
 
 function isInVersionOrder(names: readonly string[]): boolean {

@@ -1,4 +1,5 @@
 import type { Plugin } from 'graphql-yoga'
+import { late, within } from '../../../runtime/within.ts'
 import { refuse } from '../errors.ts'
 
 // Each question to the database is given up after 3 s; this bounds how many an operation may put one after the other.
@@ -9,32 +10,21 @@ export function limitTime(msMax = operationMsMax): Plugin {
   return {
     onExecute: ({ executeFn, setExecuteFn }) =>
       setExecuteFn((args) =>
-        within(msMax, (signal) => executeFn({ ...args, signal } as typeof args) as unknown),
+        limit(msMax, (signal) => executeFn({ ...args, signal } as typeof args) as unknown),
       ),
   }
 }
 
 /** The signal keeps resolvers that have not begun from beginning. */
-async function within(msMax: number, execute: (signal: AbortSignal) => unknown): Promise<unknown> {
+async function limit(msMax: number, execute: (signal: AbortSignal) => unknown): Promise<unknown> {
   const over = new AbortController()
-  let timer: NodeJS.Timeout | undefined
-  const tooLate = new Promise((resolve) => {
-    timer = setTimeout(() => {
-      const error = refuse(
-        'TIMEOUT',
-        `Not answered within ${msMax / 1_000} s. What the operation should have changed may have been recorded all the same.`,
-        { http: { status: 503, spec: true } },
-      )
-      resolve({ errors: [error] })
-      over.abort(error)
-    }, msMax)
-  })
-  const result = Promise.resolve(execute(over.signal))
-  // It rejects with the same error when the signal aborts.
-  result.catch(() => undefined)
-  try {
-    return await Promise.race([result, tooLate])
-  } finally {
-    clearTimeout(timer)
-  }
+  const result = await within(Promise.resolve(execute(over.signal)), msMax)
+  if (result !== late) return result
+  const error = refuse(
+    'TIMEOUT',
+    `Not answered within ${msMax / 1_000} s. What the operation should have changed may have been recorded all the same.`,
+    { http: { status: 503, spec: true } },
+  )
+  over.abort(error)
+  return { errors: [error] }
 }

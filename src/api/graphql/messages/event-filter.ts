@@ -1,10 +1,10 @@
+import { isStorable } from '../../../log/read/is-storable.ts'
 import type { EventFilter as LogFilter } from '../../../log/read/read-events.ts'
 import type { EventType as EventTypeValue } from '../../../message/message.ts'
 import type { OutcomeKind as OutcomeKindValue } from '../../../message/outcome.ts'
 import { builder } from '../builder.ts'
 import { EventType, OutcomeKind } from '../enums.ts'
 import { refuse } from '../errors.ts'
-import { isStorable } from '../read-bounded.ts'
 import { TimeRange, type TimeRangeInput } from '../time-range.ts'
 
 export type EventFilterInput = {

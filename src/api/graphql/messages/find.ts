@@ -1,7 +1,7 @@
 import { findRecord } from '../../../log/read/find-record.ts'
+import { isStorable } from '../../../log/read/is-storable.ts'
 import { ask } from '../../ask.ts'
 import { builder } from '../builder.ts'
-import { isStorable } from '../read-bounded.ts'
 import { Event } from './event.ts'
 import { loadersOf } from './loaders.ts'
 import { Message } from './message.ts'

@@ -2,13 +2,11 @@ import type { Pool } from 'pg'
 import type { Status } from '../../../message/message.ts'
 import { countByStatus } from '../count-by-status.ts'
 import { countUnknown } from '../rollups/read-standing.ts'
-import { estimate } from './estimate.ts'
+import { estimate, type Count } from './estimate.ts'
 import { conditionsOf, hasMoreThanStatuses, possibleStatuses, type MessageFilter } from './filter.ts'
 import type { MessageOrder } from './order.ts'
 import { Parameters } from './parameters.ts'
 import { findSmallSource, type Source } from './small-source.ts'
-
-export type Count = { readonly value: string; readonly exact: boolean }
 
 /**
  * How many messages the list has: exact where it is known or the set is small, otherwise an estimate from a sample of

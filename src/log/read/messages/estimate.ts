@@ -1,9 +1,11 @@
 import type { Pool } from 'pg'
-import type { Count } from './count.ts'
 import { conditionsOf, possibleStatuses, startsWith, within, type MessageFilter } from './filter.ts'
 import type { MessageOrder } from './order.ts'
 import { Parameters } from './parameters.ts'
 import { walk } from './walk.ts'
+
+/** How many there are, in decimal digits, and whether that is exact. */
+export type Count = { readonly value: string; readonly exact: boolean }
 
 /**
  * How many messages a list has that is no small set, from a sample of `smallMax` rows; exact after all where they are no more.

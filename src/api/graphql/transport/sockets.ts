@@ -10,15 +10,15 @@ import {
   type SubscribePayload,
 } from 'graphql-ws'
 import { WebSocketServer, type WebSocket } from 'ws'
-import type { Viewer } from '../access.ts'
-import type { Gate } from '../gate.ts'
-import { refusal } from '../route.ts'
-import { Admission } from '../stream/admission.ts'
-import { carry } from '../stream/carry.ts'
-import { relay } from '../stream/relay.ts'
-import { writeRaw } from '../write.ts'
-import { clientOf, type ServerContext } from './context.ts'
-import { refuse } from './errors.ts'
+import type { Viewer } from '../../access.ts'
+import type { Gate } from '../../gate.ts'
+import { refusal } from '../../route.ts'
+import { Admission } from '../../stream/admission.ts'
+import { writeRaw } from '../../write.ts'
+import { clientOf, type ServerContext } from '../context.ts'
+import { refuse } from '../errors.ts'
+import { carry } from './carry.ts'
+import { relay } from './relay.ts'
 
 // A close frame has room for 123 bytes of UTF-8 (RFC 6455 §5.5).
 const tokenMissing = 'Forbidden: a token is needed, as connectionParams: { Authorization: "Bearer TOKEN" }'
@@ -89,9 +89,7 @@ export class Sockets {
     }
     const viewer = typeof identified === 'string' ? null : identified
     const client = clientOf(viewer, request)
-    try {
-      this.#admission.enter(client)
-    } catch {
+    if (this.#admission.enter(client) !== null) {
       refuseUpgrade(socket, 429, 'There are too many sockets open: try again later.')
       return
     }

@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http'
 import type { ExecutionResult, GraphQLError } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
-import { sendEvents } from '../stream/send-events.ts'
-import { subscribe } from '../stream/subscribe.ts'
+import { sendEvents } from './send-events.ts'
+import { subscribe } from './subscribe.ts'
 
 /** Subscriptions that are executed once for all who ask the same, and sent by a sender that waits for the line. */
 export function useStreams(mask: (error: unknown) => GraphQLError): Plugin<object, { res: ServerResponse }> {

@@ -6,7 +6,7 @@ import {
   type ExecutionResult,
   type GraphQLError,
 } from 'graphql'
-import type { GraphContext } from '../graphql/context.ts'
+import type { GraphContext } from '../context.ts'
 import { shareKey } from './share-key.ts'
 
 type Mask = (error: unknown) => GraphQLError

@@ -1,0 +1,30 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import type { ApiDependencies } from '../src/api/dependencies.ts'
+import { routes } from '../src/api/routes.ts'
+
+const root = join(import.meta.dirname, '..')
+const readme = readFileSync(join(root, 'README.md'), 'utf8')
+
+t.test('the README has one page', (t) => {
+  t.ok(readme.trimEnd().split('\n').length <= 150)
+  t.end()
+})
+
+t.test('the README leads to every document', (t) => {
+  for (const name of readdirSync(join(root, 'docs')).filter((each) => each.endsWith('.md')))
+    t.ok(readme.includes(`](docs/${name})`), name)
+  t.end()
+})
+
+t.test('the README and docs/api.md list every route in one table each', (t) => {
+  // Nothing of them is used before somebody asks.
+  const table = routes({} as ApiDependencies).filter(({ path }) => path !== '/')
+  for (const text of [readme, readFileSync(join(root, 'docs/api.md'), 'utf8')]) {
+    const listing = /^\| route \|.*\n(?:\|.*\n)+/m.exec(text)?.[0] ?? ''
+    for (const { method, path } of table)
+      t.match(listing, new RegExp(`\`${method} ${path.replace(/[{}]/g, '\\$&')}[?\`]`), path)
+  }
+  t.end()
+})
