@@ -29,8 +29,8 @@ export function checksumOf(sources: readonly Source[]): string {
  * Applies each function whose text differs from the database's. Functions that a later edition has brought stay as they are: an
  * instance of an earlier release that is started again works with them. The caller has a transaction open.
  *
- * An earlier release, which may run beside this one, calls functions by the order of parameters or by their names: later editions
- * keep both.
+ * An earlier release may run beside this one. It calls functions by the order of their parameters or by their names, so later
+ * editions keep both.
  *
  * @returns the names of what was applied, and of what was left as a later edition has it
  */

@@ -118,8 +118,10 @@ export class Records {
   }
 }
 
-/** The transaction id of a rejected or conflicting record's own message; the SQL function record_id has the same rule
- * (docs/decisions/0058-rejected-records.md). */
+/**
+ * The transaction id of a rejected or conflicting record's own message (docs/decisions/0058-rejected-records.md). The SQL function
+ * record_id has the same rule.
+ */
 function nameRecord(topic: string, partition: number, incarnation: number, offset: number): string {
   const id = `record:${topic}:${partition}:${offset}`
   return incarnation === 1 ? id : `${id}:${incarnation}`

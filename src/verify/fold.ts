@@ -2,8 +2,9 @@ import type { LogEvent } from './event.ts'
 import type { Message } from './message.ts'
 
 /**
- * Folds one event into its message. It goes by what the event's type means (docs/contract.md), and not by the event's columns about
- * the message. Two columns are an exception, because only the event knows them: when the retry is due, and when the lease ends.
+ * Folds one event into its message. It goes by what the event's type means (docs/contract.md), and not by the event's columns
+ * about the message. Two columns are an exception, because only the event knows them: when the retry is due, and when the lease
+ * ends.
  */
 export function fold(message: Message, event: LogEvent): void {
   const { status, retryCount, attempts } = message

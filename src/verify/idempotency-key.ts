@@ -11,7 +11,10 @@ export function digest(transactionId: string): Buffer {
   return hash('sha256', transactionId, 'buffer')
 }
 
-/** Returns the key of a digest: the first 32 characters of its lower-case base32 (RFC 4648 §6): docs/decisions/0005-at-least-once.md. */
+/**
+ * Returns the key of a digest: the first 32 characters of its lower-case base32 (RFC 4648 §6). The rule is in
+ * docs/decisions/0005-at-least-once.md.
+ */
 export function encodeKey(digest: Buffer): string {
   let key = ''
   let bits = 0
@@ -44,7 +47,7 @@ export function decodeKey(key: string): Buffer | null {
   return bytes
 }
 
-/** Keys that this code did not make: `tx-1` is the example of the documented rule, the two others come from openssl and base32. */
+/** Keys that this code did not make: one that users are told, and two made with openssl and base32. */
 export const knownKeys: readonly (readonly [transactionId: string, key: string])[] = [
   ['tx-1', 'arpplfgyduxscngwcfi624jgbwhxtzsx'],
   ['', '4oymiquy7qobjgx36tejs35zeqt24qpe'],

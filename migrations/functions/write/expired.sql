@@ -1,7 +1,7 @@
 -- Finds attempts whose lease has ended without an outcome, oldest first. It finds none before `lease_ends_at` allows a
--- takeover, and none of the instances in `in_spared`: however many these hold, they hide no other's.
+-- takeover, and none of the instances in `in_spared`: however many attempts these hold, they hide no attempt of others.
 --
--- Called by: src/log/write/abandon.ts.
+-- Called by: src/log/write/abandon.ts. An earlier release calls it without `in_spared`.
 -- Returns: at most `in_rows_max` rows. `in_a_row`: the attempt before was abandoned too. `is_listening`: the instance that
 -- holds the attempt has a LISTEN session on this server, so its lease may only seem to have ended, because a clock was changed.
 create or replace function expired(
@@ -9,7 +9,6 @@ create or replace function expired(
   in_grace_ms bigint,
   in_look_from timestamptz,
   in_rows_max int,
-  -- The release before calls it without.
   in_spared text[] default '{}'
 ) returns table (message_id bigint, attempt int, retry_count int, in_a_row boolean, transaction_id text, lease_ends_at bigint,
   claimed_by text, is_listening boolean)

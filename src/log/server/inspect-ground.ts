@@ -95,12 +95,12 @@ function judgeGround(facts: GroundFacts): string[] {
   if (projection === null) faults.push('The trigger project of message_events is gone.')
   else if (projection === 'O' && role === 'replica')
     faults.push(
-      'session_replication_role is replica (a default of the server, the database or the role), and the trigger project of ' +
-        'message_events is off by that: set it to origin.',
+      'The trigger project of message_events is off, because session_replication_role is replica (a default of the server, the ' +
+        'database or the role): set session_replication_role to origin.',
     )
   else if (projection !== 'A' && projection !== 'O')
     faults.push('The trigger project of message_events is off.')
-  tell(unguarded, 'The trigger append_only is not on always, so that the log can be changed')
+  tell(unguarded, 'The trigger append_only is not on always, and the log can be changed')
   tell(missing, 'Missing')
   tell(unkeyed, 'Without primary key')
   tell(denied, 'Not granted to this role')

@@ -52,13 +52,13 @@ function findFaults({
   if (version_number < oldest * 10_000)
     faults.push(`PostgreSQL is ${version}: upgrade it to ${oldest} or newer.`)
   if (encoding !== 'UTF8')
-    faults.push(`The database's encoding is ${encoding}: create it anew with encoding UTF8.`)
+    faults.push(`The database's encoding is ${encoding}: create the database anew with encoding UTF8.`)
   if (fsync === 'off')
-    faults.push(`PostgreSQL runs with fsync off and may lose what it has acknowledged: set fsync to on.`)
+    faults.push(`PostgreSQL runs with fsync off and may lose commits in a crash: set fsync to on.`)
   // A crash would take back the start of an attempt that was sent, or its outcome, and the payment would be sent once more.
   if (synchronous_commit === 'off') {
     faults.push(
-      `synchronous_commit is off for the role ${role}, and a crash would take back what was committed: set it to on.`,
+      `synchronous_commit is off for the role ${role}, and a crash may lose the last commits: set it to on.`,
     )
   }
   return faults

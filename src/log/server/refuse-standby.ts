@@ -12,4 +12,4 @@ export async function refuseStandby(client: ClientBase): Promise<void> {
   if (rows[0]?.is_standby === true) throw new Error(refusal)
 }
 
-const refusal = 'the server is a standby, which cannot be written to: promote it, or name the primary'
+const refusal = 'the server is a standby and takes no writes: promote it, or name the primary'

@@ -48,8 +48,8 @@ type QueueRow = {
 
 /** Says in one sentence, for an operator, how full the queue is and which session holds it. */
 export function explainQueue({ usage, holder }: NotifyQueue): string {
-  const full = `PostgreSQL's queue of notifications is ${Math.round(usage * 100)} % full: a session that listens stays in its transaction`
+  const full = `PostgreSQL's queue of notifications is ${Math.round(usage * 100)} % full, because a session that listens keeps its transaction open`
   if (holder === null) return `${full}.`
   const { pid, application, state, openSeconds } = holder
-  return `${full}; the oldest is session ${pid} (${application}, ${state} for ${openSeconds} s). End it.`
+  return `${full}. The oldest transaction is that of session ${pid} (${application}, ${state} for ${openSeconds} s): end this session.`
 }

@@ -1,7 +1,7 @@
 /**
- * Writes one-dimensional arrays in PostgreSQL's binary form. pg sends a Buffer as a binary parameter, so these arrays go over the
- * wire as they are. Measured against text and jsonb, this saves 4 µs of PostgreSQL's CPU and 1 to 7 µs of Node's CPU a message
- * (docs/decisions/0011-batches-everywhere.md).
+ * Writes one-dimensional arrays in PostgreSQL's binary form. pg sends a Buffer as a binary parameter, so these arrays go over
+ * the wire as they are. Measured against text and jsonb, this saves 4 µs of PostgreSQL's CPU and 1 to 7 µs of Node's CPU a
+ * message (docs/decisions/0011-batches-everywhere.md).
  *
  * Format: int32 number of dimensions, int32 flag for nulls, int32 oid of the element type; then int32 length and int32 lower
  * bound of the dimension; then for each element its length in bytes as int32 (-1 for null) and its bytes. All numbers are
