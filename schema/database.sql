@@ -1431,8 +1431,8 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.look(in_status text, in_actor text, in_room integer, in_bytes_max bigint, in_lease_ms bigint, in_statuses text[], in_look_from timestamp with time zone[], in_reconnected_at timestamp with time zone, in_grace_ms bigint)
- RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint, status text, due_in_ms double precision, next_look_from text, last_position bigint)
+CREATE OR REPLACE FUNCTION public.look(in_status text, in_actor text, in_room integer, in_bytes_max bigint, in_lease_ms bigint, in_statuses text[], in_look_from timestamp with time zone[], in_reconnected_at timestamp with time zone, in_grace_ms bigint, in_commit_ms_max bigint)
+ RETURNS TABLE(kind text, message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint, status text, due_in_ms double precision, next_look_from text, last_position bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -1443,24 +1443,24 @@ AS $function$
 #variable_conflict use_column
 declare
   looked_at timestamptz;
-  place int;
   earliest timestamptz;
 begin
   return query
-    select c.message_id, c.attempt, c.retry_count, c.transaction_id, c.payload, c.traceparent, c.age_ms, c.lease_ends_at,
-      null::text, null::double precision, null::text, null::bigint
+    select 'claim', c.message_id, c.attempt, c.retry_count, c.transaction_id, c.payload, c.traceparent, c.age_ms,
+      c.lease_ends_at, null::text, null::double precision, null::text, null::bigint
     from claim(in_status, in_actor, in_room, in_bytes_max, in_lease_ms, in_look_from[1]) c;
-  for place in 1 .. cardinality(in_statuses) loop
+  for nth in 1 .. cardinality(in_statuses) loop
     select s.due_at into earliest from message_states s
-      where s.status = in_statuses[place] and s.due_at is not null and s.due_at >= in_look_from[place]
+      where s.status = in_statuses[nth] and s.due_at is not null and s.due_at >= in_look_from[nth]
       order by s.due_at limit 1;
     looked_at := clock_timestamp();
-    return query select null::bigint, null::int, null::int, null::text, null::bytea, null::text, null::double precision,
-      null::bigint, in_statuses[place],
-      extract(epoch from case in_statuses[place] when 'processing' then lease_ends_at(earliest, in_reconnected_at, in_grace_ms)
+    return query select 'timer', null::bigint, null::int, null::int, null::text, null::bytea, null::text,
+      null::double precision, null::bigint, in_statuses[nth],
+      extract(epoch from case in_statuses[nth] when 'processing' then lease_ends_at(earliest, in_reconnected_at, in_grace_ms)
         else earliest end - looked_at)::double precision * 1000,
-      to_char(least(earliest, looked_at - interval '35 seconds' + case in_statuses[place] when 'processing'
-        then coalesce((select min(lease_ms) from instances), 0) else 0 end * interval '1 millisecond') at time zone 'UTC',
+      to_char(least(earliest, looked_at + (case in_statuses[nth] when 'processing'
+        then coalesce((select min(lease_ms) from instances), 0) else 0 end - in_commit_ms_max) * interval '1 millisecond')
+        at time zone 'UTC',
         'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
       last_position();
   end loop;

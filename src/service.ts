@@ -35,7 +35,7 @@ export type ServiceOptions = {
 }
 
 /**
- * Starts the line on a migrated database: the LISTEN session, the two lanes, and last the consumer. They meet in the log;
+ * Starts the work on a migrated database: the LISTEN session, the two lanes, and last the consumer. They meet in the log;
  * the one shortcut is the room of the fresh lane, handed to the consumer here.
  */
 export function startService(options: ServiceOptions & { afterOutage: boolean }) {

@@ -58,7 +58,8 @@ const reserveWaitMs = 500
 const patienceMs = 5_000
 const settleGraceMs = 1_500
 
-type Line = {
+/** A lane with what works for it. */
+type LaneParts = {
   lane: Lane
   settler: Settler
   waker: Waker
@@ -72,26 +73,26 @@ export function dispatch(options: DispatchOptions): Dispatcher {
   const outage = new Outage(options.leaseMs, options.timeoutMs, options.server)
   if (options.afterOutage) outage.begin()
   const ground = new Ground(options.database, options.logger)
-  const lines = laneNames.map((name) => createLine(name, options, outage))
-  const isBehind = (): boolean => lines.some((line) => line.settler.behind)
-  const isHeld: Lane['holds'] = (attempt) => lines.some((line) => line.lane.holds(attempt))
-  const countHeld = (): number => lines.reduce((sum, { lane }) => sum + lane.open, 0)
-  const loops = lines.map(({ lane, waker }) =>
+  const lanes = laneNames.map((name) => createLane(name, options, outage))
+  const isBehind = (): boolean => lanes.some((parts) => parts.settler.behind)
+  const isHeld: Lane['holds'] = (attempt) => lanes.some((parts) => parts.lane.holds(attempt))
+  const countHeld = (): number => lanes.reduce((sum, { lane }) => sum + lane.open, 0)
+  const loops = lanes.map(({ lane, waker }) =>
     runLane(lane, { ...options, outage, ground, waker, isBehind, isHeld, countHeld }, stop.signal),
   )
   const watches = [
-    sweep({ ...options, lines, outage, ground }, stop.signal),
+    sweep({ ...options, lanes, outage, ground }, stop.signal),
     watchQueue(options, stop.signal),
   ]
-  const fresh = lineOf(lines, 'fresh')
+  const fresh = partsOf(lanes, 'fresh')
   return {
-    wake: (cause) => lines.forEach((line) => line.waker.wake(cause)),
+    wake: (cause) => lanes.forEach((parts) => parts.waker.wake(cause)),
     reserveFresh: async (max) => {
       ground.refuse()
       return reserveFresh(fresh, max, stop.signal)
     },
     lanes: () =>
-      lines.map(({ lane, settler }) => ({
+      lanes.map(({ lane, settler }) => ({
         lane: lane.name,
         inFlight: lane.open,
         limit: lane.limit,
@@ -103,12 +104,12 @@ export function dispatch(options: DispatchOptions): Dispatcher {
       stop.abort()
       // A loop may hang on a frozen database; what is open is finished all the same.
       await within(Promise.all([...loops, ...watches]), graceMs / 2)
-      await finish(lines, options, graceMs - (performance.now() - drainedAt))
+      await finish(lanes, options, graceMs - (performance.now() - drainedAt))
     },
   }
 }
 
-function createLine(name: LaneName, options: DispatchOptions, outage: Outage): Line {
+function createLane(name: LaneName, options: DispatchOptions, outage: Outage): LaneParts {
   const { database, policy, metrics, logger, failpoint } = options
   const waker = new Waker()
   const lane = new Lane(
@@ -146,12 +147,12 @@ function createLine(name: LaneName, options: DispatchOptions, outage: Outage): L
  * that keeps up is waited for, because starting an attempt in the transaction that stores its message saves a claim. One
  * that has not kept up for a while is not, until it has caught up by itself: storing is the job.
  */
-async function reserveFresh(line: Line, max: number, signal: AbortSignal): Promise<Reservation> {
-  const { lane, waker } = line
+async function reserveFresh(parts: LaneParts, max: number, signal: AbortSignal): Promise<Reservation> {
+  const { lane, waker } = parts
   const wanted = Math.min(max, Math.ceil(lane.limit / 2))
   const until = performance.now() + reserveWaitMs
   // Several partitions wait here at once, and the first to wake may have taken the room.
-  while (!notePace(line, wanted) && isPatient(line) && !signal.aborted) {
+  while (!notePace(parts, wanted) && isPatient(parts) && !signal.aborted) {
     const restMs = until - performance.now()
     if (restMs <= 0) break
     await lane.waitToKeepUp(wanted, signal, restMs)
@@ -178,30 +179,30 @@ async function reserveFresh(line: Line, max: number, signal: AbortSignal): Promi
   }
 }
 
-function notePace(line: Line, wanted: number): boolean {
-  const keepsUp = line.lane.keepsUp(wanted)
-  line.behindSince = keepsUp ? null : (line.behindSince ?? performance.now())
+function notePace(parts: LaneParts, wanted: number): boolean {
+  const keepsUp = parts.lane.keepsUp(wanted)
+  parts.behindSince = keepsUp ? null : (parts.behindSince ?? performance.now())
   return keepsUp
 }
 
-function isPatient({ behindSince }: Line): boolean {
+function isPatient({ behindSince }: LaneParts): boolean {
   return behindSince === null || performance.now() - behindSince < patienceMs
 }
 
-async function finish(lines: Line[], options: DispatchOptions, graceMs: number): Promise<void> {
-  await Promise.all(lines.map(({ lane }) => lane.waitForEnd(graceMs)))
-  if (lines.some(({ lane }) => lane.open > 0)) {
+async function finish(lanes: LaneParts[], options: DispatchOptions, graceMs: number): Promise<void> {
+  await Promise.all(lanes.map(({ lane }) => lane.waitForEnd(graceMs)))
+  if (lanes.some(({ lane }) => lane.open > 0)) {
     options.abortAll('the service is stopping')
     // What was aborted reports its outcome before the settlers are asked to end.
     await setImmediate()
   }
-  const left = await Promise.all(lines.map(({ settler }) => settler.end(settleGraceMs)))
+  const left = await Promise.all(lanes.map(({ settler }) => settler.end(settleGraceMs)))
   const outcomes = left.reduce((sum, count) => sum + count, 0)
   if (outcomes > 0) options.logger.error({ outcomes }, 'stopped with outcomes that could not be stored')
 }
 
-function lineOf(lines: Line[], name: LaneName): Line {
-  const line = lines.find((each) => each.lane.name === name)
-  if (line === undefined) throw new Error(`no lane ${name}`)
-  return line
+function partsOf(lanes: LaneParts[], name: LaneName): LaneParts {
+  const parts = lanes.find((each) => each.lane.name === name)
+  if (parts === undefined) throw new Error(`no lane ${name}`)
+  return parts
 }

@@ -1,9 +1,8 @@
 import type { AttemptName, Claim } from '../log/write/claim.ts'
+import { commitMsMax } from '../log/write/commit-ms-max.ts'
 import type { Lane as LaneName } from '../message/message.ts'
 import { Latch } from '../runtime/latch.ts'
 
-/** How long a doubtful transaction can still come to be committed: the server ends every statement before. */
-const doubtMaxMs = 35_000
 // Until then a statement whose connection broke may not have reached the server.
 const doubtMinMs = 1_000
 
@@ -134,7 +133,7 @@ export class Lane {
    * @param oldestMs the age that the oldest transaction on the server had then, or a moment later
    */
   dropDoubts(askedAt: number, oldestMs: number): void {
-    const keptMs = Math.min(Math.max(oldestMs, doubtMinMs), doubtMaxMs)
+    const keptMs = Math.min(Math.max(oldestMs, doubtMinMs), commitMsMax)
     this.#doubts = this.#doubts.filter(({ since }) => askedAt - since <= keptMs)
     this.#noteChange()
   }

@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import { classifyFault } from '../log/server/fault.ts'
 import type { ServerWatch } from '../log/server/server-watch.ts'
+import { commitMsMax } from '../log/write/commit-ms-max.ts'
 import { look, type LookFrom } from '../log/write/look.ts'
 import type { RetryPolicy } from '../message/decide.ts'
 import type { Metrics } from '../metrics.ts'
@@ -174,9 +175,9 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, known: View)
   }
 }
 
-/** A lease that this look could not see was taken at most 35 s ago (see the SQL function look), and lasts as long as ours. */
+/** A lease that this look could not see was taken at most `commitMsMax` ago, and lasts as long as ours. */
 function nextLeases(lookedAt: number, endsInMs: number | null, { outage }: LaneDependencies): number {
-  return lookedAt + Math.min(endsInMs ?? Infinity, Math.max(0, outage.lease().leaseMs - 35_000))
+  return lookedAt + Math.min(endsInMs ?? Infinity, Math.max(0, outage.lease().leaseMs - commitMsMax))
 }
 
 /** After a look that left leases out the timer covers them; after one that found none, an idle service looks no more. */

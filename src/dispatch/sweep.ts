@@ -23,7 +23,7 @@ const missedAfterMs = 10_000
 export async function sweep(
   options: {
     database: Pool
-    lines: readonly { lane: Lane; waker: Waker }[]
+    lanes: readonly { lane: Lane; waker: Waker }[]
     outage: Outage
     ground: Ground
     listenerUpSince: () => number | null
@@ -32,16 +32,16 @@ export async function sweep(
   },
   signal: AbortSignal,
 ): Promise<void> {
-  const { database, lines, outage, ground, metrics, logger } = options
+  const { database, lanes, outage, ground, metrics, logger } = options
   while (await wait(sweepEveryMs, signal)) {
     try {
       await ground.inspect()
       if (ground.fault !== null) {
         // Each lane finds that it has to stand still, and when it may go on.
-        for (const { waker } of lines) waker.wake('sweep')
+        for (const { waker } of lanes) waker.wake('sweep')
         continue
       }
-      const awake = lines.filter(({ lane }) => hadRoom(lane, options.listenerUpSince()))
+      const awake = lanes.filter(({ lane }) => hadRoom(lane, options.listenerUpSince()))
       for (const { lane, waker } of awake) {
         const missed = await countMissed(database, lane.name, outage.lease())
         if (missed === 0) continue

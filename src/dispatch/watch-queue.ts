@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import { explainQueue, relieveQueue, usageHigh } from '../log/server/relieve-queue.ts'
+import { explainQueue, relieveQueue, usageHigh, type NotifyQueue } from '../log/server/relieve-queue.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { wait } from '../runtime/wait.ts'
 
@@ -27,11 +27,15 @@ export async function watchQueue(
     try {
       const queue = await relieveQueue(database)
       const isHigh = queue.usage >= usageHigh
-      if (isHigh && !isTold)
-        logger.error({ ...queue.holder, reason: explainQueue(queue) }, 'notifications pile up')
+      if (isHigh && !isTold) tellQueue(queue, logger)
       isTold = isHigh
     } catch {
       // Whoever has work for the database tells that it is away.
     }
   }
+}
+
+function tellQueue(queue: NotifyQueue, logger: Logger): void {
+  const { openSeconds: open_seconds, ...holder } = queue.holder ?? {}
+  logger.error({ ...holder, open_seconds, reason: explainQueue(queue) }, 'notifications pile up')
 }

@@ -31,7 +31,7 @@ export class LogDestination {
   #isFailing = false
   #dropped = 0
   #timer: NodeJS.Timeout | undefined
-  #onSettled: (() => void) | null = null
+  #onIdle: (() => void) | null = null
 
   constructor(sink: Sink, options: LogDestinationOptions) {
     this.#sink = sink
@@ -59,11 +59,11 @@ export class LogDestination {
 
   /** Writes what waits, as far as it can be written at once; gives up at the first fault, and after a second. */
   async flush(): Promise<void> {
-    const settled = new Promise<void>((resolve) => (this.#onSettled = resolve))
-    const timer = setTimeout(() => this.#onSettled?.(), flushMsMax)
+    const idle = new Promise<void>((resolve) => (this.#onIdle = resolve))
+    const timer = setTimeout(() => this.#onIdle?.(), flushMsMax)
     if (this.#rest === null) this.#next()
     else if (this.#isFailing) this.#send(this.#rest)
-    await settled
+    await idle
     clearTimeout(timer)
   }
 
@@ -80,7 +80,7 @@ export class LogDestination {
 
   #next(): void {
     if (this.#waiting.length > 0) this.#send(this.#take())
-    else this.#onSettled?.()
+    else this.#onIdle?.()
   }
 
   #take(): Buffer {
@@ -107,7 +107,7 @@ export class LogDestination {
     this.#rest = rest
     this.#isFailing = true
     this.#timer = setTimeout(() => this.#send(rest), retryMs).unref()
-    this.#onSettled?.()
+    this.#onIdle?.()
   }
 
   #sent(): void {

@@ -4,7 +4,7 @@ import { prepareSession } from './prepare-session.ts'
 import { ProvenPool } from './proven-pool.ts'
 
 /** The server ends a statement after this long. The bound that looks start from (SQL function look) rests on it. */
-const statementTimeoutMs = 30_000
+export const statementTimeoutMs = 30_000
 
 /**
  * Longer than any lock of ours is held, and well below what a slice may take: an operator's open transaction must show as what
@@ -18,7 +18,7 @@ const keepAliveMs = 30_000
 
 /**
  * The pool of connections. Every wait has an end: to connect, on the server, and on this side a little later, so that a
- * frozen server or a dead line is a failed statement and not a hung service.
+ * frozen server or a dead connection is a failed statement and not a hung service.
  *
  * @param verify is shown each new connection before its first use, and refuses it by rejecting
  */

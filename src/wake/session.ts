@@ -177,7 +177,7 @@ export class Session {
   }
 }
 
-/** Settles as `work` does, or rejects with the signal's reason when that aborts first; `work` is then left to itself. */
+/** Ends as `work` does, or rejects with the signal's reason when that aborts first; `work` is then left to itself. */
 function unlessOver(over: AbortSignal, work: Promise<unknown> | undefined): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(over.reason as Error)

@@ -80,7 +80,11 @@ t.test(
     )
     await until('the log to tell it', () =>
       service.log.some(
-        ({ level, event, pid }) => level === 50 && event === 'notifications pile up' && pid === holder.pid,
+        ({ level, event, pid, open_seconds }) =>
+          level === 50 &&
+          event === 'notifications pile up' &&
+          pid === holder.pid &&
+          typeof open_seconds === 'number',
       ),
     )
     const { processing, dead_letter } = await line.counts()

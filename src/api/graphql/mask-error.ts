@@ -12,9 +12,9 @@ import { explainEnd } from './explain-end.ts'
  */
 export function maskError(error: unknown, logger: Logger): GraphQLError {
   const cause = findCause(error)
-  const place = error instanceof GraphQLError ? error : null
-  if (place !== null && cause instanceof GraphQLError) return place
-  const where = { nodes: place?.nodes ?? null, path: place?.path ?? null }
+  const located = error instanceof GraphQLError ? error : null
+  if (located !== null && cause instanceof GraphQLError) return located
+  const where = { nodes: located?.nodes ?? null, path: located?.path ?? null }
   if (cause instanceof SubscriptionEnded) {
     const { message, extensions } = explainEnd(cause.reason)
     return new GraphQLError(message, { ...where, extensions })

@@ -6,8 +6,8 @@ let nextTurn: Promise<void> | null = null
 
 /**
  * Gives the event loop back once a few milliseconds of a turn were spent on deliveries. Without it a thousand subscribers whose
- * lines are free would go from one delivery to the next without ever leaving the queue of promises, and neither sockets nor
- * timers nor the line itself would get a turn.
+ * connections are free would go from one delivery to the next without ever leaving the queue of promises, and neither sockets
+ * nor timers nor the lanes would get a turn.
  */
 export async function breathe(): Promise<void> {
   if (nextTurn === null) {

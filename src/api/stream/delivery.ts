@@ -2,7 +2,7 @@ import type { LogCursor } from '../../log/read/log-cursor.ts'
 import type { LogEvent } from '../../log/read/log-event.ts'
 
 /**
- * What a subscriber of events gets: an event, or only a place that it has got to. One object goes to all subscribers of the
+ * What a subscriber of events gets: an event, or only the cursor that it has got to. One object goes to all subscribers of the
  * same filter, and is never changed.
  */
 export type Delivery = {
@@ -22,6 +22,6 @@ export function deliver(event: LogEvent, caughtUp: boolean): Delivery {
   return { cursor: event.cursor, event, caughtUp, bytes }
 }
 
-export function deliverPlace(cursor: LogCursor, caughtUp: boolean): Delivery {
+export function deliverCursor(cursor: LogCursor, caughtUp: boolean): Delivery {
   return { cursor, event: null, caughtUp, bytes: fixedBytes }
 }

@@ -1,7 +1,7 @@
 import type { LogCursor } from '../../log/read/log-cursor.ts'
 import { compareCursors } from '../../log/read/log-cursor.ts'
 import { breathe } from './breathe.ts'
-import { deliver, deliverPlace, type Delivery } from './delivery.ts'
+import { deliver, deliverCursor, type Delivery } from './delivery.ts'
 import type { Outlet } from './outlet.ts'
 import type { ReadPage } from './read-page.ts'
 import type { Selection } from './select-events.ts'
@@ -12,7 +12,7 @@ export type EventsWanted = {
   readonly after: LogCursor | null
   readonly selection: Selection
   /** How often a delivery without an event says how far the subscriber has got; null for never. */
-  readonly placesEveryMs: number | null
+  readonly cursorsEveryMs: number | null
 }
 
 type Log = {
@@ -24,7 +24,7 @@ type Log = {
 
 /**
  * Every matching event after the cursor, once, in the order of the log, without end. What is in the log already is read
- * by this subscriber for itself, as fast as it takes it; then it joins the tail, which goes on from the very place where
+ * by this subscriber for itself, as fast as it takes it; then it joins the tail, which goes on from the very cursor where
  * the last page stopped: both read in the same order and below the watermark, so nothing is between them or in both.
  *
  * @throws SubscriptionEnded if the cursor is none of this log, or the subscriber was cut off
@@ -38,28 +38,28 @@ export async function* followEvents(
   const { selection } = wanted
   const isOver = () => signal.aborted
   const own: Own = {
-    place: wanted.after ?? (await log.readLogEnd()),
-    placeAt: -Infinity,
+    cursor: wanted.after ?? (await log.readLogEnd()),
+    toldAt: -Infinity,
     outlet: null,
     unfollow: null,
   }
   try {
     // Who starts at the head has caught up; who starts at a cursor has to read first, if only to have the cursor checked.
     let caughtUp = wanted.after === null
-    if (isPlaceDue(own, wanted)) yield announce(own, caughtUp)
+    if (isCursorDue(own, wanted)) yield announce(own, caughtUp)
     while (!isOver()) {
-      if (caughtUp) own.unfollow ??= tail.follow(own.place)
-      own.outlet = caughtUp ? tail.join(own.place, selection) : null
+      if (caughtUp) own.unfollow ??= tail.follow(own.cursor)
+      own.outlet = caughtUp ? tail.join(own.cursor, selection) : null
       if (own.outlet !== null) break
-      const page = await log.readPage(own.place, selection.filter)
+      const page = await log.readPage(own.cursor, selection.filter)
       for (const event of page.events) {
         yield deliver(event, page.caughtUp)
         await breathe()
         if (isOver()) return
       }
-      own.place = page.stoppedAt
-      caughtUp ||= page.caughtUp || tail.place !== null
-      if (!page.caughtUp && isPlaceDue(own, wanted)) yield announce(own, false)
+      own.cursor = page.stoppedAt
+      caughtUp ||= page.caughtUp || tail.cursor !== null
+      if (!page.caughtUp && isCursorDue(own, wanted)) yield announce(own, false)
     }
     yield* live(log.tail, own, wanted, signal)
   } finally {
@@ -70,8 +70,8 @@ export async function* followEvents(
 
 /** What one subscriber keeps: up to where it has everything, and when it last said so. */
 type Own = {
-  place: LogCursor
-  placeAt: number
+  cursor: LogCursor
+  toldAt: number
   outlet: Outlet | null
   unfollow: (() => void) | null
 }
@@ -82,35 +82,35 @@ async function* live(
   wanted: EventsWanted,
   signal: AbortSignal,
 ): AsyncGenerator<Delivery> {
-  const { placesEveryMs } = wanted
-  let isTold = placesEveryMs === null || wanted.after === null
+  const { cursorsEveryMs } = wanted
+  let isTold = cursorsEveryMs === null || wanted.after === null
   while (!signal.aborted && own.outlet !== null) {
     const next = own.outlet.take()
     if (next !== null) {
-      own.place = next.cursor
+      own.cursor = next.cursor
       yield next
       await breathe()
       continue
     }
     // All that the tail has read was delivered, or did not match.
-    if (tail.place !== null && compareCursors(tail.place, own.place) > 0) own.place = tail.place
-    if ((!isTold && tail.caughtUp) || isPlaceDue(own, wanted)) {
+    if (tail.cursor !== null && compareCursors(tail.cursor, own.cursor) > 0) own.cursor = tail.cursor
+    if ((!isTold && tail.caughtUp) || isCursorDue(own, wanted)) {
       isTold ||= tail.caughtUp
       yield announce(own, tail.caughtUp)
       continue
     }
     await own.outlet.wait(
       signal,
-      placesEveryMs === null ? null : own.placeAt + placesEveryMs - performance.now(),
+      cursorsEveryMs === null ? null : own.toldAt + cursorsEveryMs - performance.now(),
     )
   }
 }
 
-function isPlaceDue({ placeAt }: Own, { placesEveryMs }: EventsWanted): boolean {
-  return placesEveryMs !== null && performance.now() >= placeAt + placesEveryMs
+function isCursorDue({ toldAt }: Own, { cursorsEveryMs }: EventsWanted): boolean {
+  return cursorsEveryMs !== null && performance.now() >= toldAt + cursorsEveryMs
 }
 
 function announce(own: Own, caughtUp: boolean): Delivery {
-  own.placeAt = performance.now()
-  return deliverPlace(own.place, caughtUp)
+  own.toldAt = performance.now()
+  return deliverCursor(own.cursor, caughtUp)
 }

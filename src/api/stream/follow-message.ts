@@ -29,7 +29,7 @@ export async function* followMessage(
   signal: AbortSignal,
 ): AsyncGenerator<MessageState> {
   const selection = selectEvents({ transactionIds: [transactionId] })
-  const unfollow = tail.follow(tail.place ?? (await readLogEnd()))
+  const unfollow = tail.follow(tail.cursor ?? (await readLogEnd()))
   const changes = new Changes()
   // Before the first look, so that no change falls between the two.
   tail.attach(changes, selection)

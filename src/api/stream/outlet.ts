@@ -7,7 +7,7 @@ import { SubscriptionEnded } from './subscription-ended.ts'
 // Several pages of the tail, and more than it keeps for those who join.
 const deliveriesMax = 2_500
 const bytesMax = 4 * 1_024 * 1_024
-// Far longer than a slow line needs for one delivery.
+// Far longer than a slow connection needs for one delivery.
 const untakenMsMax = 30_000
 
 /**
@@ -15,7 +15,7 @@ const untakenMsMax = 30_000
  * and resumes by cursor; what waited is dropped at once, so that a subscriber who never reads costs next to nothing.
  */
 export class Outlet implements Sink {
-  /** What lies at or before this place the subscriber has already; null once the tail has passed it. */
+  /** What lies at or before this cursor the subscriber has already; null once the tail has passed it. */
   #after: LogCursor | null
   #waiting: Delivery[] = []
   #first = 0

@@ -44,10 +44,10 @@ export class Tail {
   readonly #wanted = new Latch()
   #followers = 0
   #running = new AbortController()
-  #place: LogCursor | null = null
+  #cursor: LogCursor | null = null
   #caughtUp = false
   #kept: Delivery[] = []
-  /** All of the log after this place is in `#kept`, or is still to be read. */
+  /** All of the log after this cursor is in `#kept`, or is still to be read. */
   #keptAfter: LogCursor | null = null
 
   constructor(read: ReadPage, onEvents: OnEvents, logger: Logger) {
@@ -57,8 +57,8 @@ export class Tail {
   }
 
   /** The last event that was read, or where the tail started; null while it does not run. */
-  get place(): LogCursor | null {
-    return this.#place
+  get cursor(): LogCursor | null {
+    return this.#cursor
   }
 
   /** The tail had read to the end of the log when it last looked. */
@@ -69,7 +69,7 @@ export class Tail {
   /** Has the tail run until the function that this answers is called. It starts at `from` unless it runs already. */
   follow(from: LogCursor): () => void {
     this.#followers += 1
-    if (this.#place === null) this.#start(from)
+    if (this.#cursor === null) this.#start(from)
     let isFollowing = true
     return () => {
       if (!isFollowing) return
@@ -80,13 +80,13 @@ export class Tail {
   }
 
   /**
-   * Joins a subscriber that has everything up to `place`: its outlet gets every later event that matches, once. Null while
-   * the tail is too far ahead of that place: then the subscriber reads on by itself and tries again. Nothing waits in here, so
+   * Joins a subscriber that has everything up to `cursor`: its outlet gets every later event that matches, once. Null while
+   * the tail is too far ahead of that cursor: then the subscriber reads on by itself and tries again. Nothing waits in here, so
    * the tail cannot move between the comparison and the joining.
    */
-  join(place: LogCursor, selection: Selection): Outlet | null {
-    if (this.#keptAfter === null || compareCursors(place, this.#keptAfter) < 0) return null
-    const outlet = new Outlet(place, () => this.#comesForMore(outlet))
+  join(cursor: LogCursor, selection: Selection): Outlet | null {
+    if (this.#keptAfter === null || compareCursors(cursor, this.#keptAfter) < 0) return null
+    const outlet = new Outlet(cursor, () => this.#comesForMore(outlet))
     outlet.push(this.#kept.filter(({ event }) => event !== null && selection.matches(event)))
     this.attach(outlet, selection)
     return outlet
@@ -119,7 +119,7 @@ export class Tail {
     const running = new AbortController()
     const appended = new Latch()
     this.#running = running
-    this.#place = this.#keptAfter = from
+    this.#cursor = this.#keptAfter = from
     this.#caughtUp = false
     const silence = this.#onEvents(() => appended.open())
     const stalls = setInterval(() => this.#checkStalls(), checkStallsMs).unref()
@@ -132,7 +132,7 @@ export class Tail {
   /** Ends the reading, whoever still follows. */
   stop(): void {
     this.#running.abort()
-    this.#place = this.#keptAfter = null
+    this.#cursor = this.#keptAfter = null
     this.#kept = []
   }
 
@@ -149,9 +149,9 @@ export class Tail {
 
   /** Reads a page and hands it out. Answers how long to rest; null for until the next wake. */
   async #look(signal: AbortSignal): Promise<number | null> {
-    if (this.#place === null) return 0
+    if (this.#cursor === null) return 0
     try {
-      const page = await this.#read(this.#place)
+      const page = await this.#read(this.#cursor)
       if (signal.aborted) return 0
       await this.#handOut(page, signal)
       if (!page.caughtUp) return 0
@@ -179,7 +179,7 @@ export class Tail {
       for (const sink of sinks) if (sink.push(matching)) this.#served.add(sink)
     }
     // The last event and not the head: a head may name positions that a crash of the server takes back.
-    this.#place = last.cursor
+    this.#cursor = last.cursor
     this.#keep(deliveries)
     await this.#pace(signal)
   }

@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import type { Lane, Status } from '../../message/message.ts'
 import { toClaim, type Claim, type ClaimRow } from './claim.ts'
+import { commitMsMax } from './commit-ms-max.ts'
 import type { Lease } from './lease.ts'
 
 /** What one look of a lane found. */
@@ -26,10 +27,10 @@ const bytesMax = 4 * 1024 * 1024
 
 const statement = {
   name: 'look',
-  text: `select message_id, attempt, retry_count, transaction_id, payload, traceparent, age_ms, lease_ends_at, status,
+  text: `select kind, message_id, attempt, retry_count, transaction_id, payload, traceparent, age_ms, lease_ends_at, status,
       due_in_ms, next_look_from, last_position
     from look(in_status => $1, in_actor => $2, in_room => $3, in_bytes_max => $4, in_lease_ms => $5, in_statuses => $6,
-      in_look_from => $7, in_reconnected_at => $8, in_grace_ms => $9)`,
+      in_look_from => $7, in_reconnected_at => $8, in_grace_ms => $9, in_commit_ms_max => $10)`,
 }
 
 /**
@@ -61,26 +62,28 @@ export async function look(
       statuses.map((status) => lookFrom[status] ?? '-infinity'),
       lease.reconnectedAt,
       lease.graceMs,
+      commitMsMax,
     ],
   })
-  const waiting = rows.filter((row): row is WaitingRow => row.message_id === null)
-  const due = waiting.flatMap((row) => row.due_in_ms ?? [])
-  const leaseEndsInMs = waiting.find((row) => row.status === 'processing')?.due_in_ms ?? null
+  const timers = rows.filter((row) => row.kind === 'timer')
+  const due = timers.flatMap((row) => row.due_in_ms ?? [])
+  const leaseEndsInMs = timers.find((row) => row.status === 'processing')?.due_in_ms ?? null
   return {
-    claims: rows.filter((row): row is ClaimRow => row.message_id !== null).map(toClaim),
+    claims: rows.filter((row) => row.kind === 'claim').map(toClaim),
     dueInMs: due.length === 0 ? null : Math.min(...due),
     leaseEndsInMs,
     expired: leaseEndsInMs !== null && leaseEndsInMs <= 0,
-    lookFrom: { ...lookFrom, ...Object.fromEntries(waiting.map((row) => [row.status, row.next_look_from])) },
-    lastPosition: BigInt(waiting.at(-1)?.last_position ?? 0),
+    lookFrom: { ...lookFrom, ...Object.fromEntries(timers.map((row) => [row.status, row.next_look_from])) },
+    lastPosition: BigInt(timers.at(-1)?.last_position ?? 0),
   }
 }
 
-type WaitingRow = {
-  message_id: null
+/** When a lane is to look again for one status that it waits on. */
+type TimerRow = {
+  kind: 'timer'
   status: Status
   due_in_ms: number | null
   next_look_from: string
   last_position: string
 }
-type LookRow = ClaimRow | WaitingRow
+type LookRow = ({ kind: 'claim' } & ClaimRow) | TimerRow

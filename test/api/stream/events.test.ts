@@ -31,7 +31,7 @@ t.test('without a cursor it gets what comes from now on', async (t) => {
   const streams = await startStreams(t, given)
   await openAttempts(given.pool, 3)
   await headPasses(given.pool)
-  const stream = follow(streams, { placesEveryMs: 60_000 })
+  const stream = follow(streams, { cursorsEveryMs: 60_000 })
   const [place] = await take(stream, 1)
   t.match(place, { event: null, caughtUp: true })
   const [messageId] = await openAttempts(given.pool, 1)
@@ -137,7 +137,7 @@ t.test(
     const given = await database(t)
     const streams = await startStreams(t, given)
     const foreign = await session(t, given.url)
-    const stream = follow(streams, { placesEveryMs: 1_000 })
+    const stream = follow(streams, { cursorsEveryMs: 1_000 })
     await take(stream, 1)
     await foreign.database.query('begin')
     await foreign.database.query('create table of_somebody_else ()')
@@ -160,7 +160,11 @@ t.test(
     const given = await database(t)
     const streams = await startStreams(t, given)
     await openAttempts(given.pool, 10)
-    const stream = follow(streams, { after: logStart, filter: { types: ['replayed'] }, placesEveryMs: 1_000 })
+    const stream = follow(streams, {
+      after: logStart,
+      filter: { types: ['replayed'] },
+      cursorsEveryMs: 1_000,
+    })
     const [first, second, third] = await take(stream, 3)
     t.match(first, { event: null, caughtUp: false, cursor: logStart })
     t.match(second, { event: null, caughtUp: true })
@@ -191,8 +195,8 @@ t.test(
     const given = await database(t)
     const streams = await startStreams(t, given)
     const [slow, quick] = [
-      follow(streams, { placesEveryMs: 60_000 }),
-      follow(streams, { placesEveryMs: 60_000 }),
+      follow(streams, { cursorsEveryMs: 60_000 }),
+      follow(streams, { cursorsEveryMs: 60_000 }),
     ]
     const [place] = await take(slow, 1)
     await take(quick, 1)

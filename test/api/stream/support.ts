@@ -48,10 +48,10 @@ export function follow(
   {
     after = null,
     filter = {},
-    placesEveryMs = null,
-  }: { after?: LogCursor | null; filter?: EventFilter; placesEveryMs?: number | null } = {},
+    cursorsEveryMs = null,
+  }: { after?: LogCursor | null; filter?: EventFilter; cursorsEveryMs?: number | null } = {},
 ): LiveStream<Delivery> {
-  return streams.events('test', { after, selection: selectEvents(filter), placesEveryMs })
+  return streams.events('test', { after, selection: selectEvents(filter), cursorsEveryMs })
 }
 
 /** The next so many deliveries. */

@@ -29,7 +29,7 @@ export function takeSnapshot(dependencies: ApiDependencies): MetricsSnapshot {
   }
 }
 
-// A statement of the line leaves a row that readers sum: under load some 170 a second. The sweep folds them once a minute, so
+// Each statement that appends events leaves a row that readers sum: under load some 170 a second. The sweep folds them once a minute, so
 // that an idle service does nothing else; who looks more often folds more often.
 const foldRowsMin = 256
 const foldEveryMs = 1_000

@@ -62,10 +62,11 @@ function readWanted({ after, filter, positionsEverySeconds }: Arguments): Events
     throw refuse('CURSOR_INVALID', 'after is no cursor of the log: take one that this service handed out.')
   if (filter?.recordedAt !== null && filter?.recordedAt !== undefined)
     throw refuse('BAD_USER_INPUT', 'A subscription has no recordedAt: choose where it begins by after.')
-  const places = positionsEverySeconds ?? null
+  const everySeconds = positionsEverySeconds ?? null
   return {
     after: cursor,
     selection: selectEvents(readEventFilter(filter)),
-    placesEveryMs: places === null ? null : 1_000 * readBounded('positionsEverySeconds', places, 1, 60),
+    cursorsEveryMs:
+      everySeconds === null ? null : 1_000 * readBounded('positionsEverySeconds', everySeconds, 1, 60),
   }
 }

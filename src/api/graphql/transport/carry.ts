@@ -3,14 +3,14 @@ import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 
 const keepAliveMs = 12_000
-// Below this a message counts as sent when it is written; above, when the line has taken it.
+// Below this a message counts as sent when it is written; above, when the connection has taken it.
 const bufferedBytesMax = 64 * 1_024
 
 // RFC 6455 §7.4.1: the server met something that it did not expect.
 const internalError = 1_011
 
 /**
- * Carries the graphql-transport-ws protocol over a socket. Who sends waits while the line is full, so that a slow reader holds up
+ * Carries the graphql-transport-ws protocol over a socket. Who sends waits while the connection is full, so that a slow reader holds up
  * its own subscriptions and nobody else; one that does not answer a ping until the next is gone. What is sent in one go goes
  * out in one write: with a write for each message the system's calls were half of what a delivery cost.
  *
@@ -19,7 +19,7 @@ const internalError = 1_011
 export function carry(
   socket: WebSocket,
   stream: Duplex,
-  open: (line: ProtocolSocket) => (code: number, reason: string) => Promise<void>,
+  open: (connection: ProtocolSocket) => (code: number, reason: string) => Promise<void>,
 ): void {
   let isHeard = true
   let isGathering = false
@@ -41,7 +41,7 @@ export function carry(
     socket.ping()
   }, keepAliveMs)
   socket.on('pong', () => (isHeard = true))
-  // A line that breaks, or a message that is too large or no WebSocket: 'close' follows.
+  // A connection that breaks, or a message that is too large or no WebSocket: 'close' follows.
   socket.on('error', () => undefined)
   const close = open({
     protocol: socket.protocol,

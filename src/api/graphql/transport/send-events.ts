@@ -4,15 +4,15 @@ import type { ExecutionResult } from 'graphql'
 import type { SharedResult } from './subscribe.ts'
 
 const keepAliveMs = 12_000
-// A line that has taken nothing for so long is dead, or its reader is.
+// A connection that has taken nothing for so long is dead, or its reader is.
 const stalledMsMax = 30_000
 
-/** What goes over the line for an answer, made once for all who get it. */
+/** What goes over the connection for an answer, made once for all who get it. */
 const encoded = new WeakMap<object, Buffer>()
 
 /**
- * Server-sent events, as the graphql-sse protocol has them in its distinct connections mode. Writes no faster than the line
- * takes it, so that what a slow reader leaves waits in its own bounded place; resolves when the stream is over, however
+ * Server-sent events, as the graphql-sse protocol has them in its distinct connections mode. Writes no faster than the
+ * connection takes it, so that what a slow reader leaves waits in its own outlet, which is bounded; resolves when the stream is over, however
  * that came.
  */
 export async function sendEvents(
@@ -67,7 +67,7 @@ async function drained(response: ServerResponse): Promise<void> {
   response.removeListener('close', end)
 }
 
-/** A comment from time to time, and an end to a line that takes nothing. Answers how to stop that. */
+/** A comment from time to time, and an end to a connection that takes nothing. Answers how to stop that. */
 function keepAlive(response: ServerResponse): () => void {
   let freeAt = performance.now()
   response.on('drain', () => (freeAt = performance.now()))

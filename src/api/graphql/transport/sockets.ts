@@ -95,12 +95,12 @@ export class Sockets {
     }
     socket.once('close', () => this.#admission.leave(client))
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
-      carry(webSocket, socket, (line) =>
-        this.#protocol.opened(line, {
+      carry(webSocket, socket, (connection) =>
+        this.#protocol.opened(connection, {
           request,
           viewer,
-          send: (text) => line.send(text),
-          close: (code, reason) => line.close(code, reason),
+          send: (text) => connection.send(text),
+          close: (code, reason) => connection.close(code, reason),
         }),
       )
     })

@@ -4,7 +4,7 @@ import type { Plugin } from 'graphql-yoga'
 import { sendEvents } from './send-events.ts'
 import { subscribe } from './subscribe.ts'
 
-/** Subscriptions that are executed once for all who ask the same, and sent by a sender that waits for the line. */
+/** Subscriptions that are executed once for all who ask the same, and sent by a sender that waits for the connection. */
 export function useStreams(mask: (error: unknown) => GraphQLError): Plugin<object, { res: ServerResponse }> {
   return {
     onSubscribe: (hook) => hook.setSubscribeFn((args) => subscribe(args, mask)),
