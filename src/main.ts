@@ -87,7 +87,8 @@ async function run(): Promise<number> {
     }
     logger.info('stopped')
   } catch (error) {
-    tell([reasonOf(error)])
+    // A refusal has one sentence a line.
+    tell(error instanceof StartRefused ? error.message.split('\n') : [reasonOf(error)])
     return exit(exitCodes.differs)
   }
   return exit(exitCodes.done)
