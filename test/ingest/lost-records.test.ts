@@ -190,7 +190,9 @@ t.test(
     await restore(pool)
     await deleteBelow(topic, 15)
     const last = startConsumer(t, topic, pool)
-    t.match(await waitForLine(last, 'partition stopped'), { reason: /next offset is 10, .* first offset is 15/ })
+    t.match(await waitForLine(last, 'partition stopped'), {
+      reason: /next offset is 10, .* first offset is 15/,
+    })
   },
 )
 
