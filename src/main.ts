@@ -121,7 +121,7 @@ async function live(run: Run, embedded: Embedded, signal: AbortSignal): Promise<
     await aborted(signal)
   }
   logger.info({ instance }, 'draining')
-  if ((await within(stop(run), stopAfterMs)) === late) logger.error('stopped before all was drained')
+  if ((await within(stop(run), stopAfterMs)) === late) logger.error('stopped before the drain ended')
   await api.close()
 }
 
@@ -194,7 +194,7 @@ function tellOfTls({ database, kafka, downstream }: Config, logger: Logger): voi
     if (!tls) continue
     tls.onChange = (reason) => {
       if (reason === null) logger.info({ side }, 'TLS files read again')
-      else logger.warn({ side, reason }, 'TLS files cannot be used; those from before are')
+      else logger.warn({ side, reason }, 'new TLS files cannot be used; the old ones stay in use')
     }
   }
 }

@@ -41,7 +41,7 @@ export async function prepareDatabase(
   await refuseRewound(options, server.role)
   await awaitGround(options)
   for (const advance of await advanceIds(database))
-    logger.warn(advance, 'new ids lay below those in the log: moved up')
+    logger.warn(advance, 'next ids were below ids in the log: raised')
   await options.server.begin(database)
   await register(options)
 }

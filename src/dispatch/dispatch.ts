@@ -7,7 +7,7 @@ import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { within } from '../runtime/within.ts'
 import { Waker, type WakeCause } from '../wake/waker.ts'
-import { attempt, reportAttempt, type Deliver } from './attempt.ts'
+import { makeAttempt, reportAttempt, type Deliver } from './make-attempt.ts'
 import { Ground } from './ground.ts'
 import { Lane, type Reservation } from './lane.ts'
 import { Outage } from './outage.ts'
@@ -118,7 +118,7 @@ function createLane(name: LaneName, options: DispatchOptions, outage: Outage): L
     options.limits[name],
     options.timeoutMs,
     (claim, deadlineAt) => {
-      void attempt(claim, deadlineAt, options.deliver, policy).then((finished) => {
+      void makeAttempt(claim, deadlineAt, options.deliver, policy).then((finished) => {
         failpoint(`${name}.sent`)
         settler.add(finished)
       })

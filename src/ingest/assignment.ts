@@ -219,7 +219,7 @@ export class Assignment {
     if (this.#announced.get(partition) === reason) return
     this.#announced.set(partition, reason)
     const nextOffset = next === null ? null : Number(next)
-    logger.error({ topic, partition, incarnation, nextOffset, reason }, 'partition stopped')
+    logger.error({ topic, partition, incarnation, next_offset: nextOffset, reason }, 'partition stopped')
   }
 
   /** Tracks work in the background; `idle` waits for it. */
@@ -361,8 +361,8 @@ export class Assignment {
     const { partition, incarnation, next } = place
     if (this.#announced.delete(partition))
       logger.info(
-        { topic, partition, incarnation, nextOffset: next === null ? null : Number(next) },
-        'partition goes on',
+        { topic, partition, incarnation, next_offset: next === null ? null : Number(next) },
+        'partition continues',
       )
     this.#seek(place)
     session.resume(partition)

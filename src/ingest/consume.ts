@@ -63,10 +63,10 @@ async function supervise(options: ConsumeOptions, health: Health, stopping: Abor
       health.lastError = reason
       if (hadJoined) {
         health.state = 'crashed'
-        logger.error({ topic: kafka.topic, reason, restartInMs }, 'consumer crashed')
+        logger.error({ topic: kafka.topic, reason, restart_in_ms: restartInMs }, 'consumer crashed')
       } else {
         logger.warn(
-          { topic: kafka.topic, brokers: kafka.brokers, reason, failures, restartInMs },
+          { topic: kafka.topic, brokers: kafka.brokers, reason, failures, restart_in_ms: restartInMs },
           'waiting for Kafka',
         )
       }

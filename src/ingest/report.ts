@@ -44,7 +44,7 @@ export function count(
   slice.records.forEach(({ offset, transactionId, rejection }, at) => {
     const result = results[at]
     logger.debug(
-      { topic, partition, offset: Number(offset), transactionId, result, rejection },
+      { topic, partition, offset: Number(offset), transaction_id: transactionId, result, rejection },
       'record ingested',
     )
   })

@@ -122,7 +122,7 @@ function listen(
 function noteLostCoordinator({ kafka, logger }: ConsumeOptions, health: Health, error: unknown): void {
   const reason = reasonOf(error)
   if (health.coordinatorError === null)
-    logger.warn({ groupId: kafka.groupId, reason }, "the group's coordinator does not answer")
+    logger.warn({ group_id: kafka.groupId, reason }, "the group's coordinator does not answer")
   health.coordinatorError = reason
 }
 

@@ -66,7 +66,7 @@ export async function store(options: StoreOptions, slice: Slice): Promise<StoreA
  */
 async function repairIds({ database, logger }: StoreOptions): Promise<boolean> {
   const advances = await advanceIds(database)
-  for (const advance of advances) logger.warn(advance, 'new ids lay below those in the log: moved up')
+  for (const advance of advances) logger.warn(advance, 'next ids were below ids in the log: raised')
   return advances.length > 0
 }
 

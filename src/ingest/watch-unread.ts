@@ -49,7 +49,7 @@ async function find({ session, groupId, topic, logger }: WatchOptions): Promise<
   try {
     return await session.findUnread()
   } catch (error) {
-    logger.debug({ groupId, topic, reason: reasonOf(error) }, 'group not described')
+    logger.debug({ group_id: groupId, topic, reason: reasonOf(error) }, 'group not described')
     return null
   }
 }
@@ -61,13 +61,20 @@ function note(options: WatchOptions, { partitions, members }: Unread, leaderId: 
   metrics.unreadPartitions.set({ topic }, partitions.length)
   if (partitions.join() === known) return
   if (partitions.length === 0) {
-    logger.info({ groupId, topic }, 'every partition is read')
+    logger.info({ group_id: groupId, topic }, 'every partition is read')
     return
   }
   const leader = members.find(({ memberId }) => memberId === leaderId)
   logger.error(
-    { groupId, topic, partitions, leader: leader?.clientId, host: leader?.clientHost, reason: unreadReason },
-    'partitions read by nobody',
+    {
+      group_id: groupId,
+      topic,
+      partitions,
+      leader: leader?.clientId,
+      host: leader?.clientHost,
+      reason: unreadReason,
+    },
+    'partitions without a reader',
   )
 }
 

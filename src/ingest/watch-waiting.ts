@@ -55,7 +55,7 @@ export function watchWaiting({
       if (!before.delete(partition)) logger.warn({ topic, partition, reason }, 'partition waits for Kafka')
     }
     for (const [partition, { waitingMs }] of before)
-      logger.info({ topic, partition, waitingMs }, 'partition waits for Kafka no more')
+      logger.info({ topic, partition, waiting_ms: waitingMs }, 'partition no longer waits for Kafka')
   }, tickMs)
   return {
     leadersKnown: (found) => {

@@ -74,7 +74,18 @@ function logEntry(logger: Logger, { label, namespace, log }: LogEntry): void {
   >
   const reason = typeof error === 'string' ? error : undefined
   logger.debug(
-    { label, namespace, message, reason, groupId, memberId, broker, topic, partition, retryCount },
+    {
+      label,
+      namespace,
+      message,
+      reason,
+      group_id: groupId,
+      member_id: memberId,
+      broker,
+      topic,
+      partition,
+      retry_count: retryCount,
+    },
     'kafkajs',
   )
 }

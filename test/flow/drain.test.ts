@@ -17,7 +17,7 @@ t.test(
 
     service.kill('SIGTERM')
     t.equal(await service.ended, 0)
-    t.notOk(service.log.some(({ event }) => event === 'stopped before all was drained'))
+    t.notOk(service.log.some(({ event }) => event === 'stopped before the drain ended'))
     const left = await line.counts()
     t.equal(left.processing, 0, 'no attempt was left open')
     t.ok(left.success > 0 && left.pending > 0, 'it stopped in the middle')
@@ -41,7 +41,7 @@ t.test(
 
     service.kill('SIGTERM')
     t.equal(await service.ended, 0)
-    t.notOk(service.log.some(({ event }) => event === 'stopped before all was drained'))
+    t.notOk(service.log.some(({ event }) => event === 'stopped before the drain ended'))
     const { rows } = await line.pool.query(
       `select outcome, reason, count(*)::int as attempts from message_events where type = 'attempt_failed' group by 1, 2`,
     )

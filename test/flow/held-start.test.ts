@@ -64,7 +64,7 @@ t.test('SIGTERM ends a start that waits for the lock of migrations', { buffered:
   await until('it to wait', () => reasons(service).length > 0)
   service.kill('SIGTERM')
   t.equal(await service.ended, 0)
-  t.notOk(service.log.some(({ event }) => event === 'stopped before all was drained'))
+  t.notOk(service.log.some(({ event }) => event === 'stopped before the drain ended'))
 })
 
 t.test(

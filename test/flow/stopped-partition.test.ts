@@ -55,7 +55,7 @@ t.test('an operator decides by the command, and the service goes on with no rest
   const ran = await decide(line, ['--partition', '0', '--accept-gap', '--reason', 'the archive has them'])
   t.match(ran, { code: 0, output: new RegExp(`continues at offset ${high}; \\d+ offsets are given up`) })
   await until('the service to go on', async () => (await readStopped(service)).length === 0)
-  await until('its line', async () => service.log.some(({ event }) => event === 'partition goes on'))
+  await until('its line', async () => service.log.some(({ event }) => event === 'partition continues'))
   const { rows } = await line.pool.query<{ given_up: number }>(
     `select (resume_offset - next_offset)::int as given_up from partition_decisions where type = 'gap_accepted' and actor = $1`,
     [userInfo().username],

@@ -130,7 +130,7 @@ t.test(
     t.equal(await service.ended, 0)
     await following
     t.strictSame(follower.codes, ['DRAINING'])
-    t.notOk(service.log.some(({ event }) => event === 'stopped before all was drained'))
+    t.notOk(service.log.some(({ event }) => event === 'stopped before the drain ended'))
     await deaf.body?.cancel().catch(() => undefined)
   },
 )

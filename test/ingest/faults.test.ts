@@ -46,7 +46,7 @@ t.test('a batch that cannot be decoded stops its partition, and the others go on
       await produce(topic, 0, names('behind', 5))
       await produce(topic, 1, names('other', 5))
       const line = await waitForLine(consumer, 'partition stopped')
-      t.match(line, { partition: 0, nextOffset: 5, reason })
+      t.match(line, { partition: 0, next_offset: 5, reason })
       await produce(topic, 1, names('later', 5))
       await until(async () => (await countRecords(pool, topic.topic)) === 15)
       await until(async () => (await pool.query('select from stopped_partitions')).rowCount === 1)

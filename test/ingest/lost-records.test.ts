@@ -32,7 +32,7 @@ t.test(
     await deleteBelow(topic, 20)
     const consumer = startConsumer(t, topic, pool)
     t.match(await waitForLine(consumer, 'partition stopped', { partition: 0 }), {
-      nextOffset: 10,
+      next_offset: 10,
       reason: /next offset is 10, .* first offset is 20: .*offsets 10 to 19\. .*--partition 0 --accept-gap/,
     })
     await isStopped(pool)
@@ -43,7 +43,7 @@ t.test(
     t.strictSame(await decide(topic, pool, 'gap_accepted'), { kind: 'decided', stoodAt: 10n, goesOnAt: 20n })
     consumer.decisions.give()
     await until(async () => (await countRecords(pool, topic.topic)) === 30)
-    t.match(await waitForLine(consumer, 'partition goes on'), { partition: 0, nextOffset: 20 })
+    t.match(await waitForLine(consumer, 'partition continues'), { partition: 0, next_offset: 20 })
     t.strictSame(await readStopped(pool), [])
     const { rows } = await pool.query(
       `select d.type, d.actor, d.reason, d.next_offset::int, d.resume_offset::int from partition_decisions d order by decision`,
@@ -206,7 +206,7 @@ t.test(
     await deleteBelow(topic, 8)
     const consumer = startConsumer(t, topic, pool)
     t.match(await waitForLine(consumer, 'partition stopped'), {
-      nextOffset: null,
+      next_offset: null,
       reason: /next offset is 5, .* first offset is 8: .*offsets 5 to 7/,
     })
     await isStopped(pool)

@@ -83,7 +83,7 @@ t.test('records deleted before they were stored stop their partition, and the ot
   await until(() => next.lines.some((line) => line.event === 'partition stopped'))
   t.match(
     next.lines.find((line) => line.event === 'partition stopped'),
-    { partition: 0, nextOffset: 10 },
+    { partition: 0, next_offset: 10 },
   )
   await produce(topic, 1, ['last'])
   await until(async () => (await countRecords(pool, topic.topic)) === 31)

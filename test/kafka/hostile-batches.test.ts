@@ -141,7 +141,7 @@ t.test('a batch that was damaged on the broker’s disk stops its partition alon
 async function stopsAlone(t: Test, topic: TestTopic, pool: Pool, reason: string): Promise<void> {
   const consumer = startConsumer(t, topic, pool)
   const line = await waitForLine(consumer, 'partition stopped')
-  t.match(line, { partition: 0, nextOffset: 1 })
+  t.match(line, { partition: 0, next_offset: 1 })
   t.match(line.reason, `The record batch at offset 1 cannot be decoded (${reason}`)
   await produce(topic, 1, names('other', 20))
   await until(async () => (await countRecords(pool, topic.topic)) === 21)

@@ -15,7 +15,7 @@ export type Deliver = (
 ) => Promise<Outcome>
 
 /** Makes the one HTTP attempt of a claim and decides what is to follow. */
-export async function attempt(
+export async function makeAttempt(
   claim: Claim,
   deadlineAt: number,
   deliver: Deliver,
