@@ -340,7 +340,7 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.records
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.server_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 -- enabled: always
 
-CREATE OR REPLACE FUNCTION public.abandon(in_actor text, message_ids bigint[], attempts integer[], leases timestamp with time zone[], delays_ms bigint[], reconnected_at timestamp with time zone, grace_ms bigint)
+CREATE OR REPLACE FUNCTION public.abandon(in_actor text, in_message_ids bigint[], in_attempts integer[], in_leases timestamp with time zone[], in_delays_ms bigint[], in_reconnected_at timestamp with time zone, in_grace_ms bigint)
  RETURNS text[]
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -358,9 +358,9 @@ begin
   with input as materialized (
     select i.*, m.version, m.retry_count, m.position, m.recorded_at,
       coalesce(m.status = 'processing' and m.attempts = i.attempt and m.due_at = i.lease_ends_at
-        and lease_ends_at(m.due_at, reconnected_at, grace_ms) <= abandoned_at, false) as is_expired
+        and lease_ends_at(m.due_at, in_reconnected_at, in_grace_ms) <= abandoned_at, false) as is_expired
     from (
-      select * from unnest(message_ids, attempts, leases, delays_ms) with ordinality
+      select * from unnest(in_message_ids, in_attempts, in_leases, in_delays_ms) with ordinality
         as u(message_id, attempt, lease_ends_at, delay_ms, place)
       order by u.message_id
     ) i
@@ -372,8 +372,8 @@ begin
   appended as (
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
       outcome, reason)
-    select i.message_id, i.version + e.step, greatest((select current_position()), i.position), greatest(abandoned_at, i.recorded_at),
-      e.type, in_actor, e.status, e.retry_count, e.due_at, i.attempt, e.outcome, e.reason
+    select i.message_id, i.version + e.step, greatest((select current_position()), i.position),
+      greatest(abandoned_at, i.recorded_at), e.type, in_actor, e.status, e.retry_count, e.due_at, i.attempt, e.outcome, e.reason
     from input i
     cross join lateral (
       select 1 as step, 'attempt_abandoned' as type, 'failed' as status,
@@ -433,7 +433,8 @@ begin
     last_id := format('select last_value - case when is_called then 0 else 1 end from %s', ids);
     execute last_id into was;
     continue when was >= coalesce(became, 0);
-    -- Changes nothing, and from here on nobody takes an id before this transaction ends: whoever took one is waited for.
+    -- This changes nothing but takes a lock: it waits for transactions that took an id, and nobody takes one until this
+    -- transaction ends.
     execute format('alter sequence %s no cycle', ids);
     execute last_id into was;
     continue when was >= became;
@@ -444,7 +445,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.append_late(in_actor text, in_message_id bigint, in_attempt integer, attempt_name text, in_outcome text, in_status_code integer, in_duration_ms integer, in_reason text)
+CREATE OR REPLACE FUNCTION public.append_late(in_actor text, in_message_id bigint, in_attempt integer, in_attempt_name text, in_outcome text, in_status_code integer, in_duration_ms integer, in_reason text)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
@@ -459,7 +460,8 @@ begin
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, attempt, outcome,
         reason)
       values (in_message_id, held.version + 1, greatest(current_position(), held.position), written_at, 'attempt_abandoned',
-        in_actor, 'failed', held.retry_count, held.attempts, 'unknown', format('superseded: %s was accepted late', attempt_name));
+        in_actor, 'failed', held.retry_count, held.attempts, 'unknown',
+        format('superseded: %s was accepted late', in_attempt_name));
     held.version := held.version + 1;
     held.status := 'failed';
     held.due_at := null;
@@ -476,7 +478,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.append_record_event(original bigint, in_actor text, in_topic text, in_partition integer, in_incarnation integer, in_offset bigint, in_hash bytea, conflicting bigint, in_key bytea, in_headers text, in_traceparent text, in_timestamp_ms bigint, in_payload_bytes integer)
+CREATE OR REPLACE FUNCTION public.append_record_event(in_message_id bigint, in_actor text, in_topic text, in_partition integer, in_incarnation integer, in_offset bigint, in_hash bytea, in_conflicting_id bigint, in_key bytea, in_headers text, in_traceparent text, in_timestamp_ms bigint, in_payload_bytes integer)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
@@ -484,20 +486,20 @@ AS $function$
 declare
   held message_states;
 begin
-  select * into strict held from message_states where message_id = original for no key update;
-  if conflicting is null then
+  select * into strict held from message_states where message_id = in_message_id for no key update;
+  if in_conflicting_id is null then
     insert into records (message_id, version, key, headers, traceparent, timestamp_ms, payload_state, payload_bytes, is_json)
-      values (original, held.version + 1, in_key, in_headers::json, in_traceparent, in_timestamp_ms, 'same', in_payload_bytes,
-        false);
+      values (in_message_id, held.version + 1, in_key, in_headers::json, in_traceparent, in_timestamp_ms, 'same',
+        in_payload_bytes, false);
   end if;
   insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, reason,
       topic, partition, kafka_offset, incarnation, payload_sha256, related_message_id)
-    values (original, held.version + 1, greatest(current_position(), held.position),
+    values (in_message_id, held.version + 1, greatest(current_position(), held.position),
       greatest(clock_timestamp(), held.recorded_at),
-      case when conflicting is null then 'duplicate_received' else 'conflict_received' end,
+      case when in_conflicting_id is null then 'duplicate_received' else 'conflict_received' end,
       in_actor, held.status, held.retry_count, held.due_at,
-      case when conflicting is not null then 'a record with the same transaction id and other bytes was not sent' end,
-      in_topic, in_partition, in_offset, in_incarnation, in_hash, conflicting);
+      case when in_conflicting_id is not null then 'a record with the same transaction id and other bytes was not sent' end,
+      in_topic, in_partition, in_offset, in_incarnation, in_hash, in_conflicting_id);
 end
 $function$
 ;
@@ -510,8 +512,8 @@ AS $function$
 declare
   begun int;
 begin
-  -- Whoever has read the base holds a lock on this table until its transaction ends. So nothing of the old epoch is appended, nor
-  -- read below its watermark, after this: the services of the old epoch may keep running, and go on in the new one.
+  -- A transaction that has read the base holds a lock on this table until it ends. So from here on nothing is appended in the old
+  -- epoch, and nothing is read below its watermark. Services may keep running: they go on in the new epoch.
   lock table log_epochs in access exclusive mode;
   insert into log_epochs (epoch, base, actor, reason)
     select max(epoch) + 1, log_floor(), in_actor, in_reason from log_epochs
@@ -522,7 +524,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.claim(in_status text, in_actor text, room integer, bytes_max bigint, in_lease_ms bigint, look_from timestamp with time zone)
+CREATE OR REPLACE FUNCTION public.claim(in_status text, in_actor text, in_room integer, in_bytes_max bigint, in_lease_ms bigint, in_look_from timestamp with time zone)
  RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -537,10 +539,10 @@ AS $function$
 declare
   looked_at timestamptz := clock_timestamp();
 begin
-  -- Most looks find nothing: they are spared the statement below and the log's trigger, which fires for no rows too.
+  -- Most looks find nothing. They skip the statement below and the trigger of the log, which fires for no rows too.
   if not exists (
     select 1 from message_states s
-    where s.status = in_status and s.due_at is not null and s.due_at <= looked_at and s.due_at >= look_from
+    where s.status = in_status and s.due_at is not null and s.due_at <= looked_at and s.due_at >= in_look_from
   ) then
     return;
   end if;
@@ -549,9 +551,9 @@ begin
     select s.message_id, s.transaction_id, s.version, s.attempts, s.retry_count, s.due_at, s.position, s.recorded_at,
       s.created_at
     from message_states s
-    where s.status = in_status and s.due_at is not null and s.due_at <= looked_at and s.due_at >= look_from
+    where s.status = in_status and s.due_at is not null and s.due_at <= looked_at and s.due_at >= in_look_from
     order by s.due_at, s.message_id
-    limit room
+    limit in_room
     for no key update skip locked
   ),
   measured as (
@@ -565,7 +567,7 @@ begin
   ),
   chosen as materialized (
     select m.*, greatest(looked_at, m.recorded_at) + in_lease_ms * interval '1 millisecond' as lease_end
-    from measured m where m.bytes_before < bytes_max
+    from measured m where m.bytes_before < in_bytes_max
   ),
   started as (
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt)
@@ -583,7 +585,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.count_failures(message_ids bigint[], times timestamp with time zone[], reasons text[])
+CREATE OR REPLACE FUNCTION public.count_failures(in_message_ids bigint[], in_times timestamp with time zone[], in_reasons text[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
@@ -593,16 +595,25 @@ begin
   insert into failure_deltas (position, minute, pattern, n, last_at, examples)
     select current_position(), date_bin('1 minute', f.recorded_at, 'epoch'), p.pattern, count(*), max(f.recorded_at),
       (array_agg(distinct f.message_id order by f.message_id desc))[1:3]
-    from unnest(message_ids, times, reasons) as f(message_id, recorded_at, reason)
+    from unnest(in_message_ids, in_times, in_reasons) as f(message_id, recorded_at, reason)
     join (
-      select r.reason, failure_pattern(r.reason) as pattern from (select distinct unnest(reasons)) r(reason)
+      select r.reason, failure_pattern(r.reason) as pattern from (select distinct unnest(in_reasons)) r(reason)
     ) p on p.reason = f.reason
     group by 2, 3;
 end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.count_missed(in_status text, reconnected_at timestamp with time zone, grace_ms bigint)
+CREATE OR REPLACE FUNCTION public.count_letter(in_results text, in_letter text)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+AS $function$
+  select length(in_results) - length(replace(in_results, in_letter, ''))
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.count_missed(in_status text, in_reconnected_at timestamp with time zone, in_grace_ms bigint)
  RETURNS integer
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -615,7 +626,7 @@ declare
   long_ago timestamptz := clock_timestamp() - interval '10 seconds';
   listening text[];
 begin
-  if in_status = 'processing' and lease_ends_at('-infinity', reconnected_at, grace_ms) > long_ago then
+  if in_status = 'processing' and lease_ends_at('-infinity', in_reconnected_at, in_grace_ms) > long_ago then
     return 0;
   end if;
   if in_status = 'processing' then
@@ -632,6 +643,80 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.count_steps(in_position bigint, in_from_statuses text[], in_types text[], in_to_statuses text[], in_outcomes text[], in_minutes timestamp with time zone[], in_examples bigint[], in_events bigint[], in_rollup_minutes timestamp with time zone[], in_rollup_measures text[], in_rollup_buckets integer[], in_rollup_counts bigint[])
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+  counted bigint;
+  illegal text;
+begin
+  with step as materialized (
+    select s.from_status, s.type, s.to_status, s.outcome, s.minute, s.example, s.events
+    from unnest(in_from_statuses, in_types, in_to_statuses, in_outcomes, in_minutes, in_examples, in_events)
+      as s(from_status, type, to_status, outcome, minute, example, events)
+  ),
+  rollup as (
+    select s.minute, m.measure, 0 as bucket, sum(s.events)::bigint as n
+    from step s
+    cross join lateral (
+      select event_measure(s.type, s.outcome, s.from_status = 'none', s.to_status = 'success' and s.from_status <> 'success')
+        as measure
+    ) m
+    where m.measure is not null
+    group by 1, 2
+    union all
+    select r.minute, r.measure, r.bucket, r.n
+    from unnest(in_rollup_minutes, in_rollup_measures, in_rollup_buckets, in_rollup_counts) as r(minute, measure, bucket, n)
+  ),
+  stored as (
+    insert into status_count_deltas (position, pending, processing, success, failed, dead_letter, minutes, measures, buckets,
+        counts)
+      select in_position, k.pending, k.processing, k.success, k.failed, k.dead_letter, r.minutes, r.measures, r.buckets,
+        r.counts
+      from (
+        select
+          coalesce(sum(s.events) filter (where s.to_status = 'pending'), 0)
+            - coalesce(sum(s.events) filter (where s.from_status = 'pending'), 0) as pending,
+          coalesce(sum(s.events) filter (where s.to_status = 'processing'), 0)
+            - coalesce(sum(s.events) filter (where s.from_status = 'processing'), 0) as processing,
+          coalesce(sum(s.events) filter (where s.to_status = 'success'), 0)
+            - coalesce(sum(s.events) filter (where s.from_status = 'success'), 0) as success,
+          coalesce(sum(s.events) filter (where s.to_status = 'failed'), 0)
+            - coalesce(sum(s.events) filter (where s.from_status = 'failed'), 0) as failed,
+          coalesce(sum(s.events) filter (where s.to_status = 'dead_letter'), 0)
+            - coalesce(sum(s.events) filter (where s.from_status = 'dead_letter'), 0) as dead_letter
+        from step s
+      ) k
+      cross join (
+        select array_agg(minute) as minutes, array_agg(measure) as measures, array_agg(bucket) as buckets,
+          array_agg(n) as counts
+        from rollup
+      ) r
+  )
+  select sum(s.events), (
+      select format('message %s: from %s by %s to %s', i.example, i.from_status, i.type, i.to_status)
+      from step i
+      left join legal_transitions l
+        on l.from_status = i.from_status and l.type = i.type and l.to_status = i.to_status
+      where l.type is null limit 1
+    )
+    into counted, illegal
+    from step s;
+  if illegal is not null then
+    raise exception 'illegal transition: %', illegal using errcode = 'integrity_constraint_violation';
+  end if;
+  return counted;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.current_position()
  RETURNS bigint
  LANGUAGE plpgsql
@@ -643,8 +728,8 @@ AS $function$
 declare
   ahead bigint;
 begin
-  -- A delta stands for each statement that appended, and the fold's bound for those that are folded: far fewer rows lie above
-  -- the last one that can be seen than in the log itself.
+  -- Every statement that appended has left a delta, and folded deltas lie below the bound of the fold. Both tables are small, and
+  -- so this finds the highest position sooner than the log itself would.
   select rewound_by(greatest(f.bound, d.position + 1)) into ahead
   from (select bound from status_count_folds order by bound desc limit 1) f
   left join lateral (
@@ -672,8 +757,8 @@ begin
   answer := 'not_stopped';
   select * into held from partitions where topic = in_topic and partition = in_partition
     order by incarnation desc limit 1 for no key update;
-  -- In a statement of its own, which sees what was decided while this one waited: the row that it waited for may not be the
-  -- highest any more, and is not stopped then.
+  -- A statement of its own, because it sees what was decided while the one above waited. The row may not be the highest
+  -- incarnation any more; then it is not stopped.
   select * into latest from partition_decisions where partition_id = held.partition_id order by decision desc limit 1;
   if latest.type is distinct from 'stopped' then
     return next;
@@ -713,28 +798,28 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.event_measure(type text, outcome text, begins boolean, succeeds boolean)
+CREATE OR REPLACE FUNCTION public.event_measure(in_type text, in_outcome text, in_begins boolean, in_succeeds boolean)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 AS $function$
-  select case type
+  select case in_type
     when 'received' then 'received'
     when 'attempt_started' then 'attempts'
     when 'succeeded' then 'succeeded'
-    when 'attempt_failed' then outcome
+    when 'attempt_failed' then in_outcome
     when 'attempt_abandoned' then 'abandoned'
     when 'dead_lettered' then 'dead_lettered'
     when 'replayed' then 'replayed'
     when 'duplicate_received' then 'duplicates'
-    when 'conflict_received' then case when begins then 'conflicts' end
+    when 'conflict_received' then case when in_begins then 'conflicts' end
     when 'rejected' then 'rejected'
-    when 'late_result_observed' then case when succeeds then 'succeeded' end
+    when 'late_result_observed' then case when in_succeeds then 'succeeded' end
   end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.expired(reconnected_at timestamp with time zone, grace_ms bigint, look_from timestamp with time zone, rows_max integer, spared text[] DEFAULT '{}'::text[])
+CREATE OR REPLACE FUNCTION public.expired(in_reconnected_at timestamp with time zone, in_grace_ms bigint, in_look_from timestamp with time zone, in_rows_max integer, in_spared text[] DEFAULT '{}'::text[])
  RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, in_a_row boolean, transaction_id text, lease_ends_at bigint, claimed_by text, is_listening boolean)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -748,7 +833,7 @@ declare
   looked_at timestamptz := clock_timestamp();
   listening text[];
 begin
-  if lease_ends_at('-infinity', reconnected_at, grace_ms) > looked_at then
+  if lease_ends_at('-infinity', in_reconnected_at, in_grace_ms) > looked_at then
     return;
   end if;
   listening := listening_instances();
@@ -756,29 +841,29 @@ begin
   select s.message_id, s.attempts, s.retry_count, abandoned_before(s.message_id, s.attempts), s.transaction_id::text,
     lease_micros(s.due_at), s.claimed_by, split_part(s.claimed_by, '/', 1) = any (listening)
   from message_states s
-  where s.status = 'processing' and s.due_at is not null and s.due_at <= looked_at and s.due_at >= look_from
-    and split_part(s.claimed_by, '/', 1) <> all (spared)
+  where s.status = 'processing' and s.due_at is not null and s.due_at <= looked_at and s.due_at >= in_look_from
+    and split_part(s.claimed_by, '/', 1) <> all (in_spared)
   order by s.due_at, s.message_id
-  limit rows_max;
+  limit in_rows_max;
 end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.failure_pattern(reason text)
+CREATE OR REPLACE FUNCTION public.failure_pattern(in_reason text)
  RETURNS text
  LANGUAGE plpgsql
  IMMUTABLE PARALLEL SAFE STRICT
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  -- An identity may be any text, so it is known by what ingest writes before it.
-  pattern text := regexp_replace(reason, '^(the same transaction id with other bytes: ).*', '\1<id>');
+  -- An identity may be any text. It is found by the words that ingest writes before it.
+  pattern text := regexp_replace(in_reason, '^(the same transaction id with other bytes: ).*', '\1<id>');
 begin
-  -- Most reasons hold no digit but a status, and are spared the rest.
+  -- Most reasons have no digit but a status. They need nothing of what follows.
   if replace(pattern, 'HTTP ', '') !~ '[0-9]' or pattern ~ '^HTTP [0-9]{3}[^0-9]*$' then
     return left(pattern, 500);
   end if;
-  -- Letters and digits in one word, UUIDs among them; then the numbers that are left.
+  -- First words that mix letters and digits, such as UUIDs; then the remaining numbers.
   pattern := regexp_replace(pattern, '(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[A-Za-z])'
     '(?![A-Z][A-Z0-9]*(_[A-Z][A-Z0-9]*)+(?![A-Za-z0-9_-]))[A-Za-z0-9_-]+', '<id>', 'g');
   return left(regexp_replace(pattern, '(?<![A-Za-z0-9_])(?<!HTTP )[0-9]+([.,:-][0-9]+)*', '<n>', 'g'), 500);
@@ -786,26 +871,26 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.fold_counts(rows_min integer DEFAULT 1)
+CREATE OR REPLACE FUNCTION public.fold_counts(in_rows_min integer DEFAULT 1)
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
-  perform fold_piece(rows_min);
+  perform fold_piece(in_rows_min);
 end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.fold_failures(old_bound bigint, new_bound bigint)
+CREATE OR REPLACE FUNCTION public.fold_failures(in_old_bound bigint, in_new_bound bigint)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   with gone as (
-    delete from failure_deltas where position >= old_bound and position < new_bound returning *
+    delete from failure_deltas where position >= in_old_bound and position < in_new_bound returning *
   )
   insert into failure_rollups as r (minute, pattern, n, last_at, examples)
     select g.minute, g.pattern, sum(g.n), max(g.last_at), example_ids(g.examples)
@@ -846,7 +931,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.fold_piece(rows_min integer DEFAULT 1, piece_rows integer DEFAULT 10000)
+CREATE OR REPLACE FUNCTION public.fold_piece(in_rows_min integer DEFAULT 1, in_piece_rows integer DEFAULT 10000)
  RETURNS boolean
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -862,30 +947,30 @@ declare
 begin
   select * into strict old_fold from status_count_folds order by bound desc limit 1;
   if (
-    select count(*) from (select from status_count_deltas where position >= old_fold.bound limit rows_min) d
-  ) < rows_min then
+    select count(*) from (select from status_count_deltas where position >= old_fold.bound limit in_rows_min) d
+  ) < in_rows_min then
     return false;
   end if;
   if not pg_try_advisory_xact_lock(hashtextextended('fold_counts', 0)) then
     return false;
   end if;
   perform fold_partitions();
-  -- Once more, for another fold may have ended before this one had the lock.
+  -- Read again: another fold may have ended before this one got the lock.
   select * into strict old_fold from status_count_folds order by bound desc limit 1;
   reached := watermark();
-  -- Up to the first delta that is too many, and never within a position.
+  -- Up to the first delta that is too many. A position is never divided.
   new_bound := least(
     reached,
     (
       select greatest(d.position, f.position + 1)
       from (
-        select position from status_count_deltas where position >= old_fold.bound order by position offset piece_rows limit 1
+        select position from status_count_deltas where position >= old_fold.bound order by position offset in_piece_rows limit 1
       ) d
       cross join (select position from status_count_deltas where position >= old_fold.bound order by position limit 1) f
     ),
     (
       select greatest(d.position, f.position + 1)
-      from (select position from failure_deltas where position >= old_fold.bound order by position offset piece_rows limit 1) d
+      from (select position from failure_deltas where position >= old_fold.bound order by position offset in_piece_rows limit 1) d
       cross join (select position from failure_deltas where position >= old_fold.bound order by position limit 1) f
     )
   );
@@ -917,21 +1002,21 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.grant_access(service name)
+CREATE OR REPLACE FUNCTION public.grant_access(in_service name)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
   owners oid[] := array(select relowner from pg_class where oid = 'message_events'::regclass) || current_user::regrole::oid;
-  is_other boolean := service is not null and service::regrole <> all (owners);
-  losers text := case when is_other then format('public, %I', service) else 'public' end;
+  is_other boolean := in_service is not null and in_service::regrole <> all (owners);
+  losers text := case when is_other then format('public, %I', in_service) else 'public' end;
   ours record;
 begin
-  -- Whoever could create a function in our schema could have it called as the owner.
+  -- A role that may create functions in our schema could have them called as the owner.
   execute format('revoke create on schema public from %s', losers);
   if is_other then
-    execute format('grant usage on schema public to %I', service);
+    execute format('grant usage on schema public to %I', in_service);
   end if;
   for ours in
     select case c.relkind when 'S' then 'sequence' else 'table' end as kind, c.oid::regclass::text as name,
@@ -948,14 +1033,14 @@ begin
   loop
     execute format('revoke all on %s %s from %s', ours.kind, ours.name, losers);
     if is_other and ours.needed is not null then
-      execute format('grant %s on %s %s to %I', ours.needed, ours.kind, ours.name, service);
+      execute format('grant %s on %s %s to %I', ours.needed, ours.kind, ours.name, in_service);
     end if;
   end loop;
 end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.ingest(in_topic text, in_partition integer, in_incarnation integer, in_first bigint, in_next bigint, in_actor text, in_room integer, in_lane text, in_lease_ms bigint, offsets bigint[], transaction_ids text[], rejections text[], payload_hashes bytea[], payloads bytea[], payload_states text[], payload_sizes integer[], are_json boolean[], keys bytea[], all_headers text[], traceparents text[], timestamps_ms bigint[], hole_firsts bigint[], hole_nexts bigint[])
+CREATE OR REPLACE FUNCTION public.ingest(in_topic text, in_partition integer, in_incarnation integer, in_first bigint, in_next bigint, in_actor text, in_room integer, in_lane text, in_lease_ms bigint, in_offsets bigint[], in_transaction_ids text[], in_rejections text[], in_payload_hashes bytea[], in_payloads bytea[], in_payload_states text[], in_payload_sizes integer[], in_are_json boolean[], in_keys bytea[], in_headers text[], in_traceparents text[], in_timestamps_ms bigint[], in_hole_firsts bigint[], in_hole_nexts bigint[])
  RETURNS TABLE(answer text, next_offset bigint, reason text, results text, message_ids bigint[], claimed integer, lease_ends_at bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -982,14 +1067,14 @@ begin
     select p.partition_id into held_partition from partitions p
       where p.topic = in_topic and p.partition = in_partition and p.incarnation = in_incarnation for no key update;
     exit when found;
-    -- A later incarnation begins by an operator's word only.
+    -- Only an operator begins a later incarnation.
     if in_incarnation <> 1 then
       raise exception 'partition %:% has no incarnation %', in_topic, in_partition, in_incarnation;
     end if;
     insert into partitions (topic, partition) values (in_topic, in_partition)
       on conflict (topic, partition, incarnation) do nothing;
   end loop;
-  -- In a statement of its own: one that locks and reads returns the value from before its wait (measured).
+  -- A statement of its own: a statement that locks and reads returns the value from before its wait (measured).
   select coalesce((
         select a.next_offset from partition_advances a
         where a.partition_id = p.partition_id order by a.next_offset desc limit 1
@@ -1017,19 +1102,19 @@ begin
   answer := 'stored';
   claimed := 0;
   if in_next <= stored then
-    results := repeat('s', cardinality(offsets));
+    results := repeat('s', cardinality(in_offsets));
     return next;
     return;
   end if;
 
   written_at := clock_timestamp();
   written_position := current_position();
-  minted := array(select nextval('message_ids') from generate_series(1, cardinality(offsets)));
-  -- A plain insert first, because nearly every slice is all new ids: cheaper by 7 µs a message than ON CONFLICT (measured).
+  minted := array(select nextval('message_ids') from generate_series(1, cardinality(in_offsets)));
+  -- First a plain insert, because nearly every slice has new ids only: 7 µs a message less than ON CONFLICT (measured).
   begin
     insert into inbox (transaction_id, message_id, payload_sha256)
       select r.transaction_id, r.message_id, r.hash
-      from unnest(transaction_ids, minted, payload_hashes, offsets) as r(transaction_id, message_id, hash, kafka_offset)
+      from unnest(in_transaction_ids, minted, in_payload_hashes, in_offsets) as r(transaction_id, message_id, hash, kafka_offset)
       where r.kafka_offset >= stored
       order by r.transaction_id collate "C";
   exception when unique_violation then
@@ -1042,12 +1127,12 @@ begin
   if known then
     insert into inbox (transaction_id, message_id, payload_sha256)
       select distinct on (r.transaction_id collate "C") r.transaction_id, r.message_id, r.hash
-      from unnest(transaction_ids, minted, payload_hashes, offsets) as r(transaction_id, message_id, hash, kafka_offset)
+      from unnest(in_transaction_ids, minted, in_payload_hashes, in_offsets) as r(transaction_id, message_id, hash, kafka_offset)
       where r.kafka_offset >= stored
       order by r.transaction_id collate "C", r.kafka_offset
       on conflict (transaction_id) do nothing;
   end if;
-  -- In a statement of its own, which sees who won an id that two partitions brought at once.
+  -- A statement of its own, because it sees who won an id that two partitions brought at the same time.
   if known then
     select coalesce(string_agg(
         case when r.kafka_offset < stored then 's'
@@ -1055,42 +1140,44 @@ begin
           when i.payload_sha256 = r.hash then 'd'
           else 'c' end, '' order by r.place), '')
       into results
-      from unnest(transaction_ids, minted, payload_hashes, offsets, rejections) with ordinality
+      from unnest(in_transaction_ids, minted, in_payload_hashes, in_offsets, in_rejections) with ordinality
         as r(transaction_id, message_id, hash, kafka_offset, rejection, place)
       left join lateral (
         select b.message_id, b.payload_sha256 from inbox b where b.transaction_id = r.transaction_id collate "C" limit 1
       ) i on true;
-    -- A conflicting record is a message of its own; its id is new by its coordinates, so nobody waits here.
+    -- A conflicting record is a message of its own. Its id is made from its coordinates, so nobody else inserts it.
     insert into inbox (transaction_id, message_id, payload_sha256)
       select record_id(in_topic, in_partition, in_incarnation, r.kafka_offset), r.message_id, r.hash
-      from unnest(minted, payload_hashes, offsets, string_to_array(results, null)) as r(message_id, hash, kafka_offset, result)
+      from unnest(minted, in_payload_hashes, in_offsets, string_to_array(results, null))
+        as r(message_id, hash, kafka_offset, result)
       where r.result = 'c';
   else
-    -- A slice that is one hole has no record.
+    -- A slice may be one hole and have no record.
     select coalesce(string_agg(case when r.kafka_offset < stored then 's' when r.rejection is null then 'r' else 'x' end, ''
         order by r.place), '')
       into results
-      from unnest(offsets, rejections) with ordinality as r(kafka_offset, rejection, place);
+      from unnest(in_offsets, in_rejections) with ordinality as r(kafka_offset, rejection, place);
   end if;
 
   insert into records (message_id, version, key, headers, traceparent, timestamp_ms, payload, payload_state, payload_bytes,
       is_json)
     select r.message_id, 1, r.key, r.headers::json, r.traceparent, r.timestamp_ms, r.payload, r.payload_state, r.payload_bytes,
       r.is_json
-    from unnest(minted, keys, all_headers, traceparents, timestamps_ms, payloads, payload_states, payload_sizes, are_json,
-        string_to_array(results, null))
+    from unnest(minted, in_keys, in_headers, in_traceparents, in_timestamps_ms, in_payloads, in_payload_states,
+        in_payload_sizes, in_are_json, string_to_array(results, null))
       as r(message_id, key, headers, traceparent, timestamp_ms, payload, payload_state, payload_bytes, is_json, result)
     where r.result in ('r', 'x', 'c');
 
-  -- Version 1 of every new message and, as far as there is room, version 2, in one statement: one fold, one row each.
+  -- Version 1 of every new message and, while there is room, version 2, in one statement. So the trigger runs once and writes
+  -- one row for each message.
   insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
       reason, topic, partition, kafka_offset, incarnation, payload_sha256, transaction_id, related_message_id)
     select r.message_id, e.version, written_position, written_at, e.type, e.actor, e.status, 0, e.due_at, e.attempt, e.reason,
       e.topic, e.partition, e.kafka_offset, e.incarnation, e.hash, e.transaction_id, e.related_message_id
     from (
       select u.*, count(*) filter (where u.result = 'r') over (order by u.place) as nth
-      from unnest(minted, transaction_ids, rejections, payload_hashes, offsets, string_to_array(results, null)) with ordinality
-        as u(message_id, transaction_id, rejection, hash, kafka_offset, result, place)
+      from unnest(minted, in_transaction_ids, in_rejections, in_payload_hashes, in_offsets, string_to_array(results, null))
+        with ordinality as u(message_id, transaction_id, rejection, hash, kafka_offset, result, place)
     ) r
     cross join lateral (
       select 1 as version,
@@ -1119,24 +1206,34 @@ begin
   if known then
     for place, original in
       select r.place, b.message_id
-      from unnest(transaction_ids, string_to_array(results, null)) with ordinality as r(transaction_id, result, place)
+      from unnest(in_transaction_ids, string_to_array(results, null)) with ordinality as r(transaction_id, result, place)
       cross join lateral (
         select i.message_id from inbox i where i.transaction_id = r.transaction_id collate "C" limit 1
       ) b
       where r.result in ('d', 'c')
       order by b.message_id, r.place
     loop
-      perform append_record_event(original, in_actor, in_topic, in_partition, in_incarnation, offsets[place],
-        payload_hashes[place],
-        case when substr(results, place, 1) = 'c' then minted[place] end,
-        keys[place], all_headers[place], traceparents[place], timestamps_ms[place], payload_sizes[place]);
+      perform append_record_event(
+        in_message_id => original,
+        in_actor => in_actor,
+        in_topic => in_topic,
+        in_partition => in_partition,
+        in_incarnation => in_incarnation,
+        in_offset => in_offsets[place],
+        in_hash => in_payload_hashes[place],
+        in_conflicting_id => case when substr(results, place, 1) = 'c' then minted[place] end,
+        in_key => in_keys[place],
+        in_headers => in_headers[place],
+        in_traceparent => in_traceparents[place],
+        in_timestamp_ms => in_timestamps_ms[place],
+        in_payload_bytes => in_payload_sizes[place]);
     end loop;
   end if;
 
-  if cardinality(hole_firsts) > 0 then
+  if cardinality(in_hole_firsts) > 0 then
     insert into partition_holes (partition_id, first_offset, next_offset, recorded_at, actor)
       select held_partition, greatest(h.first_offset, stored), h.next_offset, written_at, in_actor
-      from unnest(hole_firsts, hole_nexts) as h(first_offset, next_offset)
+      from unnest(in_hole_firsts, in_hole_nexts) as h(first_offset, next_offset)
       where h.next_offset > stored;
   end if;
   insert into partition_advances (partition_id, first_offset, next_offset, received, duplicates, conflicts, rejected, holes,
@@ -1145,25 +1242,23 @@ begin
       in_next - stored - c.received - c.duplicates - c.conflicts - c.rejected, minted[1], minted[cardinality(minted)],
       written_at, in_actor
     from (
-      select length(results) - length(replace(results, 'r', '')) as received,
-        length(results) - length(replace(results, 'd', '')) as duplicates,
-        length(results) - length(replace(results, 'c', '')) as conflicts,
-        length(results) - length(replace(results, 'x', '')) as rejected
+      select count_letter(results, 'r') as received, count_letter(results, 'd') as duplicates,
+        count_letter(results, 'c') as conflicts, count_letter(results, 'x') as rejected
     ) c;
   message_ids := minted;
-  claimed := least(in_room, length(results) - length(replace(results, 'r', '')));
+  claimed := least(in_room, count_letter(results, 'r'));
   lease_ends_at := lease_micros(written_at + in_lease_ms * interval '1 millisecond');
   return next;
 end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.is_maximum(measure text)
+CREATE OR REPLACE FUNCTION public.is_maximum(in_measure text)
  RETURNS boolean
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 AS $function$
-  select right(measure, 4) = '_max'
+  select right(in_measure, 4) = '_max'
 $function$
 ;
 
@@ -1242,12 +1337,12 @@ AS $function$
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.latency_bucket(micros double precision)
+CREATE OR REPLACE FUNCTION public.latency_bucket(in_micros double precision)
  RETURNS integer
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 AS $function$
-  select width_bucket(micros, array[
+  select width_bucket(in_micros, array[
     100, 119, 142, 169, 200, 238, 283, 337, 400, 476, 566, 673, 800, 952, 1132, 1346, 1600, 1903, 2263, 2691, 3200,
     3806, 4526, 5382, 6400, 7611, 9051, 10764, 12800, 15222, 18102, 21527, 25600, 30444, 36204, 43054, 51200, 60888,
     72408, 86108, 102400, 121775, 144816, 172216, 204800, 243550, 289631, 344432, 409600, 487100, 579262, 688863,
@@ -1265,23 +1360,23 @@ AS $function$
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.lease_ends_at(due_at timestamp with time zone, reconnected_at timestamp with time zone, grace_ms bigint)
+CREATE OR REPLACE FUNCTION public.lease_ends_at(in_due_at timestamp with time zone, in_reconnected_at timestamp with time zone, in_grace_ms bigint)
  RETURNS timestamp with time zone
  LANGUAGE sql
  STABLE STRICT
 AS $function$
-  select greatest(due_at, greatest(pg_postmaster_start_time(), reconnected_at, (
+  select greatest(in_due_at, greatest(pg_postmaster_start_time(), in_reconnected_at, (
       select c.recorded_at from server_changes c where c.from_timeline is not null order by c.epoch desc limit 1
-    )) + grace_ms * interval '1 millisecond')
+    )) + in_grace_ms * interval '1 millisecond')
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.lease_micros(lease_ends_at timestamp with time zone)
+CREATE OR REPLACE FUNCTION public.lease_micros(in_lease_ends_at timestamp with time zone)
  RETURNS bigint
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
 AS $function$
-  select (extract(epoch from lease_ends_at) * 1000000)::bigint
+  select (extract(epoch from in_lease_ends_at) * 1000000)::bigint
 $function$
 ;
 
@@ -1309,7 +1404,7 @@ declare
   last bigint;
 begin
   select e.position into last from message_events e where e.position < watermark() order by e.position desc limit 1;
-  -- Of a new epoch without events too, so that the end is never of an earlier one.
+  -- A new epoch may have no events yet. Its base keeps the end from being of an earlier epoch.
   return greatest(last, (select base from log_epochs order by epoch desc limit 1)) + 1;
 end
 $function$
@@ -1336,7 +1431,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.look(in_status text, in_actor text, room integer, bytes_max bigint, in_lease_ms bigint, statuses text[], look_from timestamp with time zone[], reconnected_at timestamp with time zone, grace_ms bigint, commit_ms_max bigint)
+CREATE OR REPLACE FUNCTION public.look(in_status text, in_actor text, in_room integer, in_bytes_max bigint, in_lease_ms bigint, in_statuses text[], in_look_from timestamp with time zone[], in_reconnected_at timestamp with time zone, in_grace_ms bigint, in_commit_ms_max bigint)
  RETURNS TABLE(kind text, message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint, status text, due_in_ms double precision, next_look_from text, last_position bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1354,18 +1449,18 @@ begin
   return query
     select 'claim', c.message_id, c.attempt, c.retry_count, c.transaction_id, c.payload, c.traceparent, c.age_ms,
       c.lease_ends_at, null::text, null::double precision, null::text, null::bigint
-    from claim(in_status, in_actor, room, bytes_max, in_lease_ms, look_from[1]) c;
-  for which in 1 .. cardinality(statuses) loop
+    from claim(in_status, in_actor, in_room, in_bytes_max, in_lease_ms, in_look_from[1]) c;
+  for which in 1 .. cardinality(in_statuses) loop
     select s.due_at into earliest from message_states s
-      where s.status = statuses[which] and s.due_at is not null and s.due_at >= look_from[which]
+      where s.status = in_statuses[which] and s.due_at is not null and s.due_at >= in_look_from[which]
       order by s.due_at limit 1;
     looked_at := clock_timestamp();
     return query select 'timer', null::bigint, null::int, null::int, null::text, null::bytea, null::text,
-      null::double precision, null::bigint, statuses[which],
-      extract(epoch from case statuses[which] when 'processing' then lease_ends_at(earliest, reconnected_at, grace_ms)
+      null::double precision, null::bigint, in_statuses[which],
+      extract(epoch from case in_statuses[which] when 'processing' then lease_ends_at(earliest, in_reconnected_at, in_grace_ms)
         else earliest end - looked_at)::double precision * 1000,
-      to_char(least(earliest, looked_at + (case statuses[which] when 'processing'
-        then coalesce((select min(lease_ms) from instances), 0) else 0 end - commit_ms_max) * interval '1 millisecond') at time zone 'UTC',
+      to_char(least(earliest, looked_at + (case in_statuses[which] when 'processing'
+        then coalesce((select min(lease_ms) from instances), 0) else 0 end - in_commit_ms_max) * interval '1 millisecond') at time zone 'UTC',
         'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
       last_position();
   end loop;
@@ -1404,8 +1499,15 @@ begin
   if found then
     return 'already';
   end if;
-  perform append_late(in_actor, in_message_id, in_attempt, format('attempt %s', in_attempt), in_outcome, in_status_code,
-    in_duration_ms, in_reason);
+  perform append_late(
+    in_actor => in_actor,
+    in_message_id => in_message_id,
+    in_attempt => in_attempt,
+    in_attempt_name => format('attempt %s', in_attempt),
+    in_outcome => in_outcome,
+    in_status_code => in_status_code,
+    in_duration_ms => in_duration_ms,
+    in_reason => in_reason);
   return 'late';
 end
 $function$
@@ -1454,7 +1556,7 @@ declare
   stray record;
   told text;
 begin
-  -- In the order of messages, as everywhere.
+  -- In the order of message ids, as everywhere, so that two sessions never wait for each other in a circle.
   for stray in
     select s.*, i.message_id
     from stray_outcomes s
@@ -1467,15 +1569,23 @@ begin
     delete from stray_outcomes s
       where s.transaction_id = stray.transaction_id and s.attempt = stray.attempt and s.lease_ends_at = stray.lease_ends_at
         and s.actor = stray.actor;
-    -- Somebody else was faster.
+    -- Another session has moved it.
     continue when not found;
     told := format('attempt %s of %s, which a failover took out of the log%s', stray.attempt, stray.actor, ': ' || stray.reason);
-    -- A COMMIT whose answer was lost had it kept, and placed, before.
+    -- It may be in the log already: it was kept and placed by a COMMIT whose answer was lost.
     perform from message_events e
       where e.message_id = stray.message_id and e.type = 'late_result_observed' and e.attempt is null and e.actor = stray.actor
         and e.reason = told;
     if not found then
-      perform append_late(stray.actor, stray.message_id, null, told, stray.outcome, stray.status_code, stray.duration_ms, told);
+      perform append_late(
+        in_actor => stray.actor,
+        in_message_id => stray.message_id,
+        in_attempt => null,
+        in_attempt_name => told,
+        in_outcome => stray.outcome,
+        in_status_code => stray.status_code,
+        in_duration_ms => stray.duration_ms,
+        in_reason => told);
     end if;
   end loop;
   return (select count(*) from stray_outcomes);
@@ -1495,19 +1605,20 @@ CREATE OR REPLACE FUNCTION public.project()
 AS $function$
 declare
   given record;
-  applied record;
+  steps record;
   events_left bigint;
 begin
-  -- For whoever appended, until the end of the transaction; see refuse_unprojected.
+  -- The function that appended reads this before the transaction ends; see refuse_unprojected.
   perform set_config('tqp.projected', 'yes', true);
   select count(*) as events,
     count(*) filter (where e.version = 1) as first_ones,
     count(*) filter (where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected')) as failures,
     coalesce(bool_or(e.due_at is not null), false) as leaves_open,
-    -- At least the transaction's own, and so behind the watermark no sooner than the transaction is.
+    -- At least the transaction's own position, so the watermark passes it only after the transaction has ended.
     max(e.position) as position
     into given from new_events e;
-  -- A statement that appended nothing wakes nobody: an empty claim that notifies wakes itself (11,476 looks in 3 s measured).
+  -- A statement that appended nothing notifies nobody. An empty claim that notifies would wake itself: 11,476 looks in 3 s,
+  -- measured.
   if given.events = 0 then
     return null;
   end if;
@@ -1544,7 +1655,7 @@ begin
         b.recorded_at
       from born b
     ),
-    -- A statement has many messages of few kinds: what is the same for all of a kind is done once.
+    -- A statement has many messages, but of few kinds. What all messages of a kind share is done once.
     kind as materialized (
       select b.first_type, b.first_status, b.is_started, b.status, b.retry_count,
         date_bin('1 minute', b.created_at, 'epoch') as created_minute,
@@ -1559,45 +1670,27 @@ begin
       union all
       select k.first_status, 'attempt_started', k.status, k.minute, k.example, k.messages from kind k where k.is_started
     ),
-    rollup as (
-      select s.minute, event_measure(s.type, null, s.from_status = 'none', false) as measure, 0 as bucket,
-        sum(s.messages)::bigint as n
-      from step s group by 1, 2
-      union all
-      select '-infinity', 'retries', k.retry_count, sum(k.messages)::bigint from kind k group by 3
-    ),
-    counted as (
-      insert into status_count_deltas (position, pending, processing, success, failed, dead_letter, minutes, measures, buckets,
-          counts)
-        select given.position, k.pending, k.processing, k.success, k.failed, k.dead_letter, r.minutes, r.measures, r.buckets,
-          r.counts
-        from (
-          select
-            coalesce(sum(messages) filter (where status = 'pending'), 0) as pending,
-            coalesce(sum(messages) filter (where status = 'processing'), 0) as processing,
-            coalesce(sum(messages) filter (where status = 'success'), 0) as success,
-            coalesce(sum(messages) filter (where status = 'failed'), 0) as failed,
-            coalesce(sum(messages) filter (where status = 'dead_letter'), 0) as dead_letter
-          from kind
-        ) k
-        cross join (
-          select array_agg(minute) as minutes, array_agg(measure) as measures, array_agg(bucket) as buckets,
-            array_agg(n) as counts
-          from rollup
-        ) r
+    retries as (
+      select k.retry_count, sum(k.messages)::bigint as n from kind k group by 1
     )
-    select sum(s.messages) as events, (
-        select format('message %s: from %s by %s to %s', i.example, i.from_status, i.type, i.status)
-        from step i
-        left join legal_transitions l on l.from_status = i.from_status and l.type = i.type and l.to_status = i.status
-        where l.type is null limit 1
-      ) as illegal
-      into applied
+    select array_agg(s.from_status) as from_statuses, array_agg(s.type) as types, array_agg(s.status) as to_statuses,
+      array_agg(s.minute) as minutes, array_agg(s.example) as examples, array_agg(s.messages) as events,
+      (select array_agg(r.retry_count) from retries r) as retry_counts, (select array_agg(r.n) from retries r) as retry_messages
+      into steps
       from step s;
-    if applied.illegal is not null then
-      raise exception 'illegal transition: %', applied.illegal using errcode = 'integrity_constraint_violation';
-    end if;
-    events_left := events_left - applied.events;
+    events_left := events_left - count_steps(
+      in_position => given.position,
+      in_from_statuses => steps.from_statuses,
+      in_types => steps.types,
+      in_to_statuses => steps.to_statuses,
+      in_outcomes => null,
+      in_minutes => steps.minutes,
+      in_examples => steps.examples,
+      in_events => steps.events,
+      in_rollup_minutes => array_fill('-infinity'::timestamptz, array[cardinality(steps.retry_counts)]),
+      in_rollup_measures => array_fill('retries'::text, array[cardinality(steps.retry_counts)]),
+      in_rollup_buckets => steps.retry_counts,
+      in_rollup_counts => steps.retry_messages);
   end if;
 
   while events_left > 0 loop
@@ -1653,14 +1746,6 @@ begin
       group by 1, 2, 3
     ),
     rollup as (
-      select k.minute, m.measure, 0 as bucket, sum(k.events)::bigint as n
-      from kind k
-      cross join lateral (
-        select event_measure(k.type, k.outcome, false, k.status = 'success' and k.prior_status <> 'success') as measure
-      ) m
-      where m.measure is not null
-      group by 1, 2
-      union all
       select d.minute, d.measure, d.bucket, d.n from duration d
       union all
       select d.minute, d.measure || '_max', 0, max(d.longest) from duration d group by 1, 2
@@ -1680,51 +1765,38 @@ begin
       ) u
       where f.outcome_unknown
       group by 2 having sum(u.n) <> 0
-    ),
-    counted as (
-      insert into status_count_deltas (position, pending, processing, success, failed, dead_letter, minutes, measures, buckets,
-          counts)
-        select given.position, k.pending, k.processing, k.success, k.failed, k.dead_letter, r.minutes, r.measures, r.buckets,
-          r.counts
-        from (
-          select
-            coalesce(sum(k.events) filter (where k.status = 'pending'), 0)
-              - coalesce(sum(k.events) filter (where k.prior_status = 'pending'), 0) as pending,
-            coalesce(sum(k.events) filter (where k.status = 'processing'), 0)
-              - coalesce(sum(k.events) filter (where k.prior_status = 'processing'), 0) as processing,
-            coalesce(sum(k.events) filter (where k.status = 'success'), 0)
-              - coalesce(sum(k.events) filter (where k.prior_status = 'success'), 0) as success,
-            coalesce(sum(k.events) filter (where k.status = 'failed'), 0)
-              - coalesce(sum(k.events) filter (where k.prior_status = 'failed'), 0) as failed,
-            coalesce(sum(k.events) filter (where k.status = 'dead_letter'), 0)
-              - coalesce(sum(k.events) filter (where k.prior_status = 'dead_letter'), 0) as dead_letter
-          from kind k
-        ) k
-        cross join (
-          select array_agg(minute) as minutes, array_agg(measure) as measures, array_agg(bucket) as buckets,
-            array_agg(n) as counts
-          from rollup
-        ) r
     )
-    select coalesce(sum(k.events), 0) as events, (
-        select format('message %s: from %s by %s to %s', i.example, i.prior_status, i.type, i.status)
-        from kind i
-        left join legal_transitions l on l.from_status = i.prior_status and l.type = i.type and l.to_status = i.status
-        where l.type is null limit 1
-      ) as illegal
-      into applied
-      from kind k;
-    if applied.illegal is not null then
-      raise exception 'illegal transition: %', applied.illegal using errcode = 'integrity_constraint_violation';
-    end if;
-    if applied.events = 0 then
+    select array_agg(k.prior_status) as from_statuses, array_agg(k.type) as types, array_agg(k.status) as to_statuses,
+      array_agg(k.outcome) as outcomes, array_agg(k.minute) as minutes, array_agg(k.example) as examples,
+      array_agg(k.events) as events, r.minutes as rollup_minutes, r.measures, r.buckets, r.counts
+      into steps
+      from kind k
+      cross join (
+        select array_agg(minute) as minutes, array_agg(measure) as measures, array_agg(bucket) as buckets,
+          array_agg(n) as counts
+        from rollup
+      ) r
+      group by r.minutes, r.measures, r.buckets, r.counts;
+    if steps.types is null then
       raise exception 'illegal transition: % event(s) of this statement follow no version that there is', events_left
         using errcode = 'integrity_constraint_violation';
     end if;
-    events_left := events_left - applied.events;
+    events_left := events_left - count_steps(
+      in_position => given.position,
+      in_from_statuses => steps.from_statuses,
+      in_types => steps.types,
+      in_to_statuses => steps.to_statuses,
+      in_outcomes => steps.outcomes,
+      in_minutes => steps.minutes,
+      in_examples => steps.examples,
+      in_events => steps.events,
+      in_rollup_minutes => steps.rollup_minutes,
+      in_rollup_measures => steps.measures,
+      in_rollup_buckets => steps.buckets,
+      in_rollup_counts => steps.counts);
   end loop;
 
-  -- Apart, so that only what failed pays for its pattern.
+  -- A call of its own, so that only failures pay for a pattern.
   if given.failures > 0 then
     perform count_failures(array_agg(e.message_id), array_agg(e.recorded_at), array_agg(e.reason))
       from new_events e where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null;
@@ -1738,19 +1810,19 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.read_failures(first timestamp with time zone, last timestamp with time zone)
+CREATE OR REPLACE FUNCTION public.read_failures(in_first timestamp with time zone, in_last timestamp with time zone)
  RETURNS TABLE(minute timestamp with time zone, pattern text, n bigint, last_at timestamp with time zone, examples bigint[])
  LANGUAGE sql
  STABLE
 AS $function$
-  select r.minute, r.pattern, r.n, r.last_at, r.examples from failure_rollups r where r.minute between first and last
+  select r.minute, r.pattern, r.n, r.last_at, r.examples from failure_rollups r where r.minute between in_first and in_last
   union all
   select d.minute, d.pattern, d.n, d.last_at, d.examples from failure_deltas d
-  where d.position >= (select max(bound) from status_count_folds) and d.minute between first and last
+  where d.position >= (select max(bound) from status_count_folds) and d.minute between in_first and in_last
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.read_log(after_position bigint, after_message_id bigint, after_version integer, before_position bigint, before_message_id bigint, before_version integer, backwards boolean, examined_max bigint, rows_max bigint, in_types text[], in_outcomes text[], in_actor text, recorded_from timestamp with time zone, recorded_to timestamp with time zone)
+CREATE OR REPLACE FUNCTION public.read_log(in_after_position bigint, in_after_message_id bigint, in_after_version integer, in_before_position bigint, in_before_message_id bigint, in_before_version integer, in_backwards boolean, in_examined_max bigint, in_rows_max bigint, in_types text[], in_outcomes text[], in_actor text, in_recorded_from timestamp with time zone, in_recorded_to timestamp with time zone)
  RETURNS TABLE(event message_events, matches boolean, place bigint)
  LANGUAGE plpgsql
  STABLE
@@ -1765,52 +1837,52 @@ AS $function$
 declare
   head bigint := watermark();
 begin
-  if backwards then
+  if in_backwards then
     return query
     select e.event, e.matches, e.place
     from (
       select e.event, e.position, e.message_id, e.version,
         (in_types is null or e.type = any (in_types)) and (in_outcomes is null or e.outcome = any (in_outcomes))
-          and (in_actor is null or e.actor = in_actor) and (recorded_from is null or e.recorded_at >= recorded_from)
-          and (recorded_to is null or e.recorded_at < recorded_to) as matches,
+          and (in_actor is null or e.actor = in_actor) and (in_recorded_from is null or e.recorded_at >= in_recorded_from)
+          and (in_recorded_to is null or e.recorded_at < in_recorded_to) as matches,
         row_number() over (order by e.position desc, e.message_id desc, e.version desc) as place
       from (
         select e as event, e.position, e.message_id, e.version, e.type, e.outcome, e.actor, e.recorded_at
         from message_events e
-        where e.position >= after_position and e.position <= least(before_position, head - 1)
-          and (e.position, e.message_id, e.version) > (after_position, after_message_id, after_version)
-          and (e.position, e.message_id, e.version) < (before_position, before_message_id, before_version)
-        order by e.position desc, e.message_id desc, e.version desc limit examined_max
+        where e.position >= in_after_position and e.position <= least(in_before_position, head - 1)
+          and (e.position, e.message_id, e.version) > (in_after_position, in_after_message_id, in_after_version)
+          and (e.position, e.message_id, e.version) < (in_before_position, in_before_message_id, in_before_version)
+        order by e.position desc, e.message_id desc, e.version desc limit in_examined_max
       ) e
     ) e
-    where e.matches or e.place = examined_max
-    order by e.position desc, e.message_id desc, e.version desc limit rows_max;
+    where e.matches or e.place = in_examined_max
+    order by e.position desc, e.message_id desc, e.version desc limit in_rows_max;
   else
     return query
     select e.event, e.matches, e.place
     from (
       select e.event, e.position, e.message_id, e.version,
         (in_types is null or e.type = any (in_types)) and (in_outcomes is null or e.outcome = any (in_outcomes))
-          and (in_actor is null or e.actor = in_actor) and (recorded_from is null or e.recorded_at >= recorded_from)
-          and (recorded_to is null or e.recorded_at < recorded_to) as matches,
+          and (in_actor is null or e.actor = in_actor) and (in_recorded_from is null or e.recorded_at >= in_recorded_from)
+          and (in_recorded_to is null or e.recorded_at < in_recorded_to) as matches,
         row_number() over (order by e.position asc, e.message_id asc, e.version asc) as place
       from (
         select e as event, e.position, e.message_id, e.version, e.type, e.outcome, e.actor, e.recorded_at
         from message_events e
-        where e.position >= after_position and e.position <= least(before_position, head - 1)
-          and (e.position, e.message_id, e.version) > (after_position, after_message_id, after_version)
-          and (e.position, e.message_id, e.version) < (before_position, before_message_id, before_version)
-        order by e.position asc, e.message_id asc, e.version asc limit examined_max
+        where e.position >= in_after_position and e.position <= least(in_before_position, head - 1)
+          and (e.position, e.message_id, e.version) > (in_after_position, in_after_message_id, in_after_version)
+          and (e.position, e.message_id, e.version) < (in_before_position, in_before_message_id, in_before_version)
+        order by e.position asc, e.message_id asc, e.version asc limit in_examined_max
       ) e
     ) e
-    where e.matches or e.place = examined_max
-    order by e.position asc, e.message_id asc, e.version asc limit rows_max;
+    where e.matches or e.place = in_examined_max
+    order by e.position asc, e.message_id asc, e.version asc limit in_rows_max;
   end if;
 end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.read_log_of(in_transaction_ids text[], after_position bigint, after_message_id bigint, after_version integer, before_position bigint, before_message_id bigint, before_version integer, backwards boolean, rows_max bigint, in_types text[], in_outcomes text[], in_actor text, recorded_from timestamp with time zone, recorded_to timestamp with time zone)
+CREATE OR REPLACE FUNCTION public.read_log_of(in_transaction_ids text[], in_after_position bigint, in_after_message_id bigint, in_after_version integer, in_before_position bigint, in_before_message_id bigint, in_before_version integer, in_backwards boolean, in_rows_max bigint, in_types text[], in_outcomes text[], in_actor text, in_recorded_from timestamp with time zone, in_recorded_to timestamp with time zone)
  RETURNS SETOF message_events
  LANGUAGE plpgsql
  STABLE
@@ -1825,22 +1897,22 @@ AS $function$
 declare
   head bigint := watermark();
 begin
-  if backwards then
+  if in_backwards then
     return query
     select (p.event).*
     from inbox i
     cross join lateral (
       select e as event from message_events e
       where e.message_id = i.message_id and e.position + 0 < head
-        and (e.position + 0, e.message_id, e.version) > (after_position, after_message_id, after_version)
-        and (e.position + 0, e.message_id, e.version) < (before_position, before_message_id, before_version)
+        and (e.position + 0, e.message_id, e.version) > (in_after_position, in_after_message_id, in_after_version)
+        and (e.position + 0, e.message_id, e.version) < (in_before_position, in_before_message_id, in_before_version)
         and (in_types is null or e.type = any (in_types)) and (in_outcomes is null or e.outcome = any (in_outcomes))
-        and (in_actor is null or e.actor = in_actor) and (recorded_from is null or e.recorded_at >= recorded_from)
-        and (recorded_to is null or e.recorded_at < recorded_to)
-      order by e.version desc limit rows_max
+        and (in_actor is null or e.actor = in_actor) and (in_recorded_from is null or e.recorded_at >= in_recorded_from)
+        and (in_recorded_to is null or e.recorded_at < in_recorded_to)
+      order by e.version desc limit in_rows_max
     ) p
     where i.transaction_id = any (in_transaction_ids collate "C")
-    order by (p.event).position desc, (p.event).message_id desc, (p.event).version desc limit rows_max;
+    order by (p.event).position desc, (p.event).message_id desc, (p.event).version desc limit in_rows_max;
   else
     return query
     select (p.event).*
@@ -1848,32 +1920,32 @@ begin
     cross join lateral (
       select e as event from message_events e
       where e.message_id = i.message_id and e.position + 0 < head
-        and (e.position + 0, e.message_id, e.version) > (after_position, after_message_id, after_version)
-        and (e.position + 0, e.message_id, e.version) < (before_position, before_message_id, before_version)
+        and (e.position + 0, e.message_id, e.version) > (in_after_position, in_after_message_id, in_after_version)
+        and (e.position + 0, e.message_id, e.version) < (in_before_position, in_before_message_id, in_before_version)
         and (in_types is null or e.type = any (in_types)) and (in_outcomes is null or e.outcome = any (in_outcomes))
-        and (in_actor is null or e.actor = in_actor) and (recorded_from is null or e.recorded_at >= recorded_from)
-        and (recorded_to is null or e.recorded_at < recorded_to)
-      order by e.version asc limit rows_max
+        and (in_actor is null or e.actor = in_actor) and (in_recorded_from is null or e.recorded_at >= in_recorded_from)
+        and (in_recorded_to is null or e.recorded_at < in_recorded_to)
+      order by e.version asc limit in_rows_max
     ) p
     where i.transaction_id = any (in_transaction_ids collate "C")
-    order by (p.event).position asc, (p.event).message_id asc, (p.event).version asc limit rows_max;
+    order by (p.event).position asc, (p.event).message_id asc, (p.event).version asc limit in_rows_max;
   end if;
 end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.read_rollups(first timestamp with time zone, last timestamp with time zone, in_measures text[])
+CREATE OR REPLACE FUNCTION public.read_rollups(in_first timestamp with time zone, in_last timestamp with time zone, in_measures text[])
  RETURNS TABLE(minute timestamp with time zone, measure text, bucket integer, n bigint)
  LANGUAGE sql
  STABLE
 AS $function$
   select r.minute, r.measure, r.bucket, r.n from rollups r
-  where r.minute between first and last and (in_measures is null or r.measure = any (in_measures))
+  where r.minute between in_first and in_last and (in_measures is null or r.measure = any (in_measures))
   union all
   select u.minute, u.measure, u.bucket, u.n from status_count_deltas d
   cross join lateral unnest(d.minutes, d.measures, d.buckets, d.counts) as u(minute, measure, bucket, n)
   where d.position >= (select max(bound) from status_count_folds)
-    and u.minute between first and last and (in_measures is null or u.measure = any (in_measures))
+    and u.minute between in_first and in_last and (in_measures is null or u.measure = any (in_measures))
 $function$
 ;
 
@@ -1889,7 +1961,7 @@ declare
   counted bigint[];
   scanned bigint[];
 begin
-  -- Two corrections of the same error would be an error again.
+  -- One session at a time: two corrections of the same error would be a new error.
   perform pg_advisory_xact_lock(hashtextextended('rebuild_counts', 0));
   insert into status_count_folds (bound, pending, processing, success, failed, dead_letter)
     select 0, 0, 0, 0, 0, 0 where not exists (select from status_count_folds);
@@ -1958,7 +2030,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.rebuild_fold(message_ids bigint[])
+CREATE OR REPLACE FUNCTION public.rebuild_fold(in_message_ids bigint[])
  RETURNS SETOF message_states
  LANGUAGE plpgsql
  STABLE
@@ -1978,7 +2050,7 @@ begin
         or (e.type = 'conflict_received' and e.version = 1)
         or (e.type = 'late_result_observed' and e.status = 'success') as sets_error
     from message_events e
-    where e.message_id = any (message_ids)
+    where e.message_id = any (in_message_ids)
     window events as (partition by e.message_id order by e.version)
   ),
   fold as (
@@ -2009,7 +2081,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.rebuild_inbox(above bigint, rows_max integer)
+CREATE OR REPLACE FUNCTION public.rebuild_inbox(in_above bigint, in_rows_max integer)
  RETURNS TABLE(message_id bigint, transaction_id text, was text, became text, reached bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2022,7 +2094,7 @@ begin
   return query
   with first as materialized (
     select e.message_id, e.transaction_id, e.payload_sha256
-    from message_events e where e.message_id > above and e.version = 1 order by e.message_id limit rows_max
+    from message_events e where e.message_id > in_above and e.version = 1 order by e.message_id limit in_rows_max
   ),
   different as materialized (
     select f.message_id, f.transaction_id, f.payload_sha256, i.message_id as known, i.payload_sha256 as known_sha256
@@ -2066,7 +2138,7 @@ begin
     ) a
   ),
   removed as (
-    -- The next fold sums it up from the start.
+    -- The next fold adds it up from the start.
     delete from partition_folds f using summed s
     where f.partition_id = (s.stored).partition_id and s.stored is distinct from s.counted
   )
@@ -2149,7 +2221,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.rebuild_states(above bigint, rows_max integer)
+CREATE OR REPLACE FUNCTION public.rebuild_states(in_above bigint, in_rows_max integer)
  RETURNS TABLE(message_id bigint, transaction_id text, field text, was text, became text, reached bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2164,11 +2236,11 @@ declare
 begin
   ids := array(
     select k.message_id from (
-      (select e.message_id from message_events e where e.message_id > above and e.version = 1 order by 1 limit rows_max)
+      (select e.message_id from message_events e where e.message_id > in_above and e.version = 1 order by 1 limit in_rows_max)
       union
-      (select s.message_id from message_states s where s.message_id > above order by 1 limit rows_max)
+      (select s.message_id from message_states s where s.message_id > in_above order by 1 limit in_rows_max)
     ) k
-    order by 1 limit rows_max
+    order by 1 limit in_rows_max
   );
   broken := array(
     select i.message_id
@@ -2212,7 +2284,7 @@ begin
       where (d.stored).message_id is null or (d.folded).message_id is null
     ) c
     order by d.message_id, c.field;
-    -- What was repaired may be due.
+    -- A repaired message may be due.
     perform pg_notify('message_due', ''), pg_notify('message_events', '');
   end if;
   return query select null::bigint, null, null, null, null, ids[cardinality(ids)];
@@ -2228,7 +2300,8 @@ CREATE OR REPLACE FUNCTION public.recognize_server(in_actor text, in_change text
 AS $function$
 #variable_conflict use_column
 declare
-  -- More than can be lost unseen: of positions, and of the ids that they may have given out (a slice has 500 at most).
+  -- More positions than can be lost unseen, and the most message ids that one position may have used (a slice has 500 records
+  -- at most).
   margin constant bigint := 1000000;
   ids_each constant bigint := 500;
   here_system text := (select system_identifier::text from pg_control_system());
@@ -2244,17 +2317,17 @@ begin
     lost := greatest(in_seen - here_position, 0);
     known := null;
     select c.* into known from server_changes c order by c.epoch desc limit 1;
-    -- What was seen before a change that the caller has not heard of says nothing about this log; unless it has heard of one that
-    -- this log does not know.
+    -- If this log has a change that the caller does not know, then what the caller saw before says nothing about this log. If the
+    -- caller knows a change that this log does not have, then this log was put back.
     is_rewound := lost > 0 and (in_change = server_change(known) or not exists (
       select from server_changes c where server_change(c) = in_change
     ));
     exit when known.system_identifier = here_system and known.timeline = here_timeline and is_rewound is not true;
-    -- A log from an older cluster is first given an epoch by an operator, because nothing can be appended before.
+    -- A log from an older cluster: an operator begins an epoch first, because nothing can be appended until then.
     exit when rewound_by(log_floor()) > 0;
     if attempt = 1 then
-      -- Whoever appends holds a lock on this table: nothing is under way while the change is recorded. Then look once more, since
-      -- another instance may have recorded it.
+      -- Every transaction that appends holds a lock on this table, so none is open while the change is recorded. Then look once
+      -- more, because another instance may have recorded the change.
       lock table log_epochs in access exclusive mode;
       continue;
     end if;
@@ -2285,12 +2358,12 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.record_id(topic text, partition integer, incarnation integer, kafka_offset bigint)
+CREATE OR REPLACE FUNCTION public.record_id(in_topic text, in_partition integer, in_incarnation integer, in_offset bigint)
  RETURNS text
  LANGUAGE sql
  STABLE
 AS $function$
-  select concat_ws(':', 'record', topic, partition, kafka_offset, nullif(incarnation, 1))
+  select concat_ws(':', 'record', in_topic, in_partition, in_offset, nullif(in_incarnation, 1))
 $function$
 ;
 
@@ -2356,9 +2429,9 @@ begin
     ) i on true
     order by u.place
   );
-  -- In the order of messages, as everywhere, so that two requests at once wait for each other and never in a circle.
+  -- In the order of message ids, as everywhere, so that two requests never wait for each other in a circle.
   perform from message_states s where s.message_id = any (ids) order by s.message_id for no key update;
-  -- In a following statement, which sees what the one it waited for has done.
+  -- A statement of its own, because it sees what the other request did that the one above waited for.
   return query
   with input as materialized (
     select u.place, u.message_id, m.version, m.status, m.position, m.recorded_at,
@@ -2423,16 +2496,16 @@ AS $function$
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.server_change(of server_changes)
+CREATE OR REPLACE FUNCTION public.server_change(in_change server_changes)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE
 AS $function$
-  select of.epoch || '@' || lease_micros(of.recorded_at)
+  select in_change.epoch || '@' || lease_micros(in_change.recorded_at)
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.settle(in_actor text, message_ids bigint[], transaction_ids text[], attempts integer[], leases timestamp with time zone[], outcomes text[], status_codes integer[], durations_ms integer[], reasons text[], delays_ms bigint[])
+CREATE OR REPLACE FUNCTION public.settle(in_actor text, in_message_ids bigint[], in_transaction_ids text[], in_attempts integer[], in_leases timestamp with time zone[], in_outcomes text[], in_status_codes integer[], in_durations_ms integer[], in_reasons text[], in_delays_ms bigint[])
  RETURNS text[]
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2453,9 +2526,10 @@ begin
       m.status = 'processing' and m.attempts = i.attempt and m.claimed_by = in_actor and m.due_at = i.lease_ends_at
         and m.transaction_id = i.transaction_id as is_open
     from (
-      select * from unnest(message_ids, transaction_ids, attempts, leases, outcomes, status_codes, durations_ms, reasons, delays_ms)
-        with ordinality as u(message_id, transaction_id, attempt, lease_ends_at, outcome, status_code, duration_ms, reason, delay_ms,
-          place)
+      select * from unnest(in_message_ids, in_transaction_ids, in_attempts, in_leases, in_outcomes, in_status_codes,
+          in_durations_ms, in_reasons, in_delays_ms)
+        with ordinality as u(message_id, transaction_id, attempt, lease_ends_at, outcome, status_code, duration_ms, reason,
+          delay_ms, place)
       order by u.message_id
     ) i
     left join lateral (
@@ -2467,8 +2541,9 @@ begin
   appended as (
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
       outcome, status_code, duration_ms, reason)
-    select i.message_id, i.version + e.step, greatest((select current_position()), i.position), greatest(settled_at, i.recorded_at),
-      e.type, in_actor, e.status, e.retry_count, e.due_at, i.attempt, e.outcome, e.status_code, e.duration_ms, e.reason
+    select i.message_id, i.version + e.step, greatest((select current_position()), i.position),
+      greatest(settled_at, i.recorded_at), e.type, in_actor, e.status, e.retry_count, e.due_at, i.attempt, e.outcome,
+      e.status_code, e.duration_ms, e.reason
     from input i
     cross join lateral (
       select 1 as step, 'succeeded' as type, 'success' as status, i.retry_count, null::timestamptz as due_at, i.outcome,
@@ -2491,10 +2566,18 @@ begin
   perform refuse_unprojected();
 
   for late in select place from unnest(answers) with ordinality as a(answer, place) where answer is null
-    order by message_ids[place]
+    order by in_message_ids[place]
   loop
-    answers[late] := observe_late(in_actor, message_ids[late], transaction_ids[late], attempts[late], leases[late],
-      outcomes[late], status_codes[late], durations_ms[late], reasons[late]);
+    answers[late] := observe_late(
+      in_actor => in_actor,
+      in_message_id => in_message_ids[late],
+      in_transaction_id => in_transaction_ids[late],
+      in_attempt => in_attempts[late],
+      in_lease_ends_at => in_leases[late],
+      in_outcome => in_outcomes[late],
+      in_status_code => in_status_codes[late],
+      in_duration_ms => in_durations_ms[late],
+      in_reason => in_reasons[late]);
   end loop;
   return answers;
 end
@@ -2554,27 +2637,31 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.sum_advances(in_partition_id integer, above bigint)
+CREATE OR REPLACE FUNCTION public.sum_advances(in_partition_id integer, in_above bigint)
  RETURNS TABLE(first_offset bigint, next_offset bigint, received bigint, duplicates bigint, conflicts bigint, rejected bigint, holes bigint, gaps bigint)
  LANGUAGE sql
  STABLE
 AS $function$
   select min(a.first_offset), max(a.next_offset), sum(a.received)::bigint, sum(a.duplicates)::bigint, sum(a.conflicts)::bigint,
     sum(a.rejected)::bigint, sum(a.holes)::bigint, sum(a.gaps)::bigint
-  from partition_advances a where a.partition_id = in_partition_id and a.next_offset > above
+  from partition_advances a where a.partition_id = in_partition_id and a.next_offset > in_above
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.unknown_measure(status text)
+CREATE OR REPLACE FUNCTION public.unknown_measure(in_status text)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 AS $function$
-  select case status when 'success' then 'unknown_success' when 'dead_letter' then 'unknown_dead_letter' else 'unknown_open' end
+  select case in_status
+    when 'success' then 'unknown_success'
+    when 'dead_letter' then 'unknown_dead_letter'
+    else 'unknown_open'
+  end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.unlocked_of(message_ids bigint[])
+CREATE OR REPLACE FUNCTION public.unlocked_of(in_message_ids bigint[])
  RETURNS bigint[]
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2586,7 +2673,7 @@ AS $function$
 begin
   return (
     with free as materialized (
-      select s.message_id from message_states s where s.message_id = any (message_ids)
+      select s.message_id from message_states s where s.message_id = any (in_message_ids)
       order by s.message_id for no key update skip locked
     )
     select coalesce(array_agg(f.message_id), '{}') from free f

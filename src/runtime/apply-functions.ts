@@ -26,8 +26,11 @@ export function checksumOf(sources: readonly Source[]): string {
 }
 
 /**
- * Applies each function whose text differs from the database's, but for those that a later edition has brought: an instance of the
- * release before that is started again works with them as they are. The caller has a transaction open.
+ * Applies each function whose text differs from the database's. Functions that a later edition has brought stay as they are: an
+ * instance of an earlier release that is started again works with them. The caller has a transaction open.
+ *
+ * An earlier release may run beside this one. It calls functions by the order of their parameters or by their names, so later
+ * editions keep both.
  *
  * @returns the names of what was applied, and of what was left as a later edition has it
  */

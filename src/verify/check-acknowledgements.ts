@@ -9,13 +9,15 @@ const file = 'The file of acknowledgements'
 
 type Line = { partition: string; offset: number; transactionId: string; sha256: string }
 
-/** What the log has of an acknowledged record. */
+/** What the log has about an acknowledged record. */
 const found = { nothing: 0, otherBytes: 1, itself: 2 } as const
 
 /**
- * S20: what the broker acknowledged, by the producer's file. Holds 25 bytes a record: its place, the first 64 bits of its
- * hash, where its line begins, what was found of it, and another record that was acknowledged under the same offset, as a topic
- * that was created anew makes them: a line does not say of which incarnation it tells.
+ * S20: checks what the broker acknowledged, according to the producer's file.
+ *
+ * It keeps 25 bytes a record: its place, the first 64 bits of its hash, where its line begins, what the log has about it, and
+ * another record that was acknowledged under the same offset. That happens when a topic is created anew: a line does not say
+ * which incarnation it is about.
  */
 export class Acknowledgements {
   readonly #path: string
@@ -48,7 +50,7 @@ export class Acknowledgements {
 
   /**
    * @param standing where each partition stands, and what operators gave up
-   * @returns how many acknowledged records are not yet consumed, and how many were given up
+   * @returns the numbers of acknowledged records that are not yet consumed, and that operators gave up
    */
   finish({ nextOffsets, givenUp }: Standing): { notYetConsumed: number; givenUp: number } {
     const counts = { notYetConsumed: 0, givenUp: 0 }
@@ -72,7 +74,7 @@ export class Acknowledgements {
     if (S20.named.length === namedMax) S20.differMore(1)
     else if (this.#found[entry] === found.otherBytes)
       S20.differ(this.#nameEntry(entry), null, `${record} was acknowledged with other bytes`)
-    else S20.differ(this.#nameEntry(entry), null, `${record} is acknowledged and not in the log`)
+    else S20.differ(this.#nameEntry(entry), null, `${record} is acknowledged, but not in the log`)
   }
 
   #add(line: Line, at: number): void {

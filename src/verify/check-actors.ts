@@ -4,7 +4,10 @@ import type { Invariants } from './invariants.ts'
 import { nameOf, type Message } from './message.ts'
 import type { FindActor } from './settings.ts'
 
-/** S14: who wrote the event; an operator also says why, and anybody else is an instance whose settings are known. */
+/**
+ * S14: checks who wrote the event. An operator must also say why. Every other actor must be an instance whose settings are
+ * known.
+ */
 export function checkActors(
   message: Message,
   event: LogEvent,
@@ -23,7 +26,7 @@ export function checkActors(
   }
 }
 
-/** S14: what operators decided about partitions. */
+/** S14: checks the decisions about partitions: each has an actor and a reason. */
 export async function checkDecisions(client: pg.Client, { S14 }: Invariants): Promise<void> {
   const { rows } = await client.query<{ name: string; type: string; actor: string; reason: string }>(`
     select p.topic || ':' || p.partition || case when p.incarnation > 1 then ' (incarnation ' || p.incarnation || ')' else '' end

@@ -10,7 +10,7 @@ const outcomesOf: Readonly<Record<string, readonly string[]>> = {
   late_result_observed: ['accepted', 'refused', 'unavailable', 'not_sent', 'unknown'],
 }
 
-/** S5 and S6: an event that starts, ends or reports on an attempt, before it is folded into its message. */
+/** S5 and S6: checks an event that starts, ends or reports on an attempt. Call it before the event is folded into its message. */
 export function checkAttempts(
   message: Message,
   event: LogEvent,
@@ -45,14 +45,14 @@ export function checkAttempts(
   }
 }
 
-/** S5, once the message's log is read to its end. */
+/** S5: checks the last attempt of a message. Call it when all events of the message were read. */
 export function checkLastAttempt(message: Message, { S5 }: Invariants): void {
   if (message.unretried === null) return
   const { version, attempt } = message.unretried.event
-  S5.differ(nameOf(message), version, `attempt ${attempt} has no retry, and no dead_lettered follows`)
+  S5.differ(nameOf(message), version, `attempt ${attempt} has no retry, but no dead_lettered follows`)
 }
 
-/** Whether an abandonment without a retry is that of the attempt that a late acceptance made superfluous. */
+/** Returns whether an attempt was abandoned because a late acceptance made it superfluous. Such an attempt needs no retry. */
 export function isSupersededBy(end: LogEvent, next: LogEvent): boolean {
   return (
     end.type === 'attempt_abandoned' &&
@@ -67,11 +67,15 @@ function checkWhatFollows(message: Message, event: LogEvent, { S5 }: Invariants)
   if (end === undefined || isSupersededBy(end, event)) return
   const name = nameOf(message)
   if (event.type !== 'dead_lettered')
-    S5.differ(name, end.version, `attempt ${end.attempt} has no retry, and ${event.type} follows`)
+    S5.differ(name, end.version, `attempt ${end.attempt} has no retry, but ${event.type} follows`)
   else if (event.position !== end.position)
     S5.differ(name, event.version, `dead_lettered in another transaction than the end of its attempt`)
   else if (event.attempt !== end.attempt)
-    S5.differ(name, event.version, `dead_lettered names attempt ${event.attempt}, and ${end.attempt} ended`)
+    S5.differ(
+      name,
+      event.version,
+      `dead_lettered names attempt ${event.attempt}, but attempt ${end.attempt} ended`,
+    )
 }
 
 function checkStart(message: Message, event: LogEvent, { S5 }: Invariants): void {
@@ -89,16 +93,20 @@ function checkEnd(message: Message, event: LogEvent, { S5, S6 }: Invariants): vo
   S5.checked++
   S6.checked++
   if (open === null) {
-    S5.differ(name, event.version, `${event.type} of attempt ${event.attempt}, and none is open`)
+    S5.differ(name, event.version, `${event.type} of attempt ${event.attempt}, but no attempt is open`)
     return
   }
   if (event.attempt !== open.attempt) {
-    S6.differ(name, event.version, `${event.type} of attempt ${event.attempt}, and ${open.attempt} is open`)
+    S6.differ(
+      name,
+      event.version,
+      `${event.type} of attempt ${event.attempt}, but attempt ${open.attempt} is open`,
+    )
     return
   }
-  // Abandoning is what another lane or instance does.
+  // Another lane or instance abandons an attempt.
   if (event.type !== 'attempt_abandoned' && event.actor !== open.actor)
-    S6.differ(name, event.version, `${event.type} by ${event.actor}, and ${open.actor} started it`)
+    S6.differ(name, event.version, `${event.type} by ${event.actor}, but ${open.actor} started it`)
 }
 
 function checkOutcome(message: Message, event: LogEvent, { S6 }: Invariants): void {
@@ -112,11 +120,14 @@ function checkDeadLetter(message: Message, event: LogEvent, { S5 }: Invariants):
     S5.differ(nameOf(message), event.version, 'dead_lettered does not directly follow the end of an attempt')
 }
 
-/** An answer to an attempt that the log has lost names none; before the server has ever changed there is no such answer. */
+/**
+ * An answer to an attempt that the log has lost names no attempt. Before the first change of the server there is no such
+ * answer.
+ */
 function checkStray(message: Message, event: LogEvent, windows: LostWindows, { S6 }: Invariants): void {
   S6.checked++
   if (!windows.hasChangedBy(event.recordedAt))
-    S6.differ(nameOf(message), event.version, 'late result of no attempt, and the server never changed')
+    S6.differ(nameOf(message), event.version, 'late result of no attempt, but the server never changed')
 }
 
 function checkLate(message: Message, attempt: number, event: LogEvent, { S6 }: Invariants): void {
@@ -131,7 +142,7 @@ function checkLate(message: Message, attempt: number, event: LogEvent, { S6 }: I
     S6.differ(
       name,
       event.version,
-      `late result by ${event.actor}, and ${startedBy} started attempt ${attempt}`,
+      `late result by ${event.actor}, but ${startedBy} started attempt ${attempt}`,
     )
   if (message.open?.attempt === attempt)
     S6.differ(name, event.version, `late result of attempt ${attempt}, which is open`)

@@ -9,9 +9,9 @@ import type { FindActor } from './settings.ts'
 type Excess = { actor: string; position: number; open: number; limit: number }
 
 /**
- * S17: how many attempts of an instance's lane are open at once, in the order of positions. An attempt that another instance
- * abandons is closed there. One that was open when the server changed is closed by that, because its end may have been lost. Holds
- * the position of each start and end: 16 bytes an attempt.
+ * S17: counts how many attempts of an instance's lane are open at the same time, in the order of positions. An attempt also
+ * ends when another instance abandons it, and when the server changes, because its end may have been lost. It keeps the
+ * position of each start and end: 16 bytes an attempt.
  */
 export class Concurrency {
   readonly #invariants: Invariants
@@ -48,12 +48,12 @@ export class Concurrency {
     }
   }
 
-  /** Call it for every message when its log is read to its end. */
+  /** Call it for every message when all its events were read. */
   leave(message: Message): void {
     this.#end(message, Infinity)
   }
 
-  /** Call it when the log is read to its end. */
+  /** Call it when the whole log was read. */
   async finish(client: pg.Client): Promise<void> {
     const found: Excess[] = []
     for (const [actor, moments] of this.#lanes) {
@@ -83,7 +83,7 @@ export class Concurrency {
     return moments
   }
 
-  /** The fresh lane starts what is pending, the retry lane what failed, so that neither can starve the other. */
+  /** The fresh lane starts pending messages and the retry lane failed ones, so that neither lane takes the other's room. */
   #checkLane(message: Message, event: LogEvent): void {
     const { S17 } = this.#invariants
     const { lane } = this.#findActor(event.actor)
@@ -108,7 +108,7 @@ export class Concurrency {
   }
 }
 
-/** The starts and ends of one lane, each as twice its position, plus one for a start: so ends sort before starts. */
+/** The starts and ends of one lane. Each is kept as twice its position, plus one for a start, so that ends sort before starts. */
 class Moments {
   #moments = new Float64Array(64)
   #count = 0
@@ -118,7 +118,7 @@ class Moments {
     this.#moments[this.#count++] = 2 * position + (isStart ? 1 : 0)
   }
 
-  /** The starts with which more than `limit` are open. */
+  /** Yields the starts after which more than `limit` attempts are open. */
   *above(limit: number): Generator<{ position: number; open: number }> {
     let open = 0
     for (const moment of this.#moments.subarray(0, this.#count).sort()) {

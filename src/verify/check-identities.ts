@@ -5,8 +5,8 @@ import { namedMax, type Invariants } from './invariants.ts'
 import type { Message } from './message.ts'
 
 /**
- * S8, and S2's one message for an identity, over all messages. Holds the first 64 bits of each identity's digest: 8 bytes a
- * message. Two that agree are looked up before anything is said about them.
+ * S8, and the part of S2 that an identity has one message. It keeps the first 64 bits of each identity's digest: 8 bytes a
+ * message. If two are the same, it looks both messages up before it reports a difference.
  */
 export class Identities {
   readonly #invariants: Invariants
@@ -17,7 +17,7 @@ export class Identities {
     this.#invariants = invariants
   }
 
-  /** Call it once a message. Returns the digest of its identity, or null if it has none. */
+  /** Call it once for each message. Returns the digest of its identity; null if it has none. */
   add(message: Message): Buffer | null {
     this.#invariants.S8.checked++
     if (message.transactionId === null) return null
@@ -27,7 +27,7 @@ export class Identities {
     return identity
   }
 
-  /** Call it when the log is read to its end. */
+  /** Call it when the whole log was read. */
   async finish(client: pg.Client): Promise<void> {
     this.#checkRecipe()
     const shared = this.#findShared()
@@ -71,12 +71,12 @@ export class Identities {
       const messages = `messages ${message_ids.join(', ')}`
       if (ids.length < message_ids.length) S2.differ(ids.join(', '), 1, `is the identity of ${messages}`)
       if (new Set(ids.map((id) => encodeKey(digest(id)))).size < ids.length)
-        S8.differ(ids.join(', '), null, `have one key; they are ${messages}`)
+        S8.differ(ids.join(', '), null, `have the same key; they are ${messages}`)
     }
     S2.differMore(shared.length - prefixes.length)
   }
 
-  /** S2: the inbox is what keeps an identity to one message; it and the versions 1 must say the same, row for row. */
+  /** S2: the inbox is what keeps an identity to one message. It and the events of version 1 must say the same, row by row. */
   async #checkInbox(client: pg.Client): Promise<void> {
     const { S2 } = this.#invariants
     const { rows } = await client.query<InboxDifference>(`

@@ -7,12 +7,12 @@ import { RequestTable, type Requests } from './request-table.ts'
 
 const file = 'The ledger'
 
-// The processor's clock is this machine's, but read elsewhere than the database's.
+// The processor's clock and the database's clock may differ a little.
 const clockToleranceMicros = 1_000_000
 
 type Line = { at: number; key: string | null; transactionId: string | null; sha256: string; effect: boolean }
 
-/** S21, and what the ledger shows of S8 and S13: each request as the processor saw it, against the attempts in the log. */
+/** S21, and what the ledger shows about S8 and S13: compares each request that the processor saw with the attempts in the log. */
 export class Ledger {
   readonly #path: string
   readonly #invariants: Invariants
@@ -27,12 +27,15 @@ export class Ledger {
     this.#invariants = invariants
   }
 
-  /** Reads what is there before the log's snapshot is taken: the attempt of each of these requests is in the log. */
+  /** Reads what is there before the snapshot of the log is taken: the attempt of each of these requests is in the snapshot. */
   read(): void {
     this.#end = readJsonLines(this.#path, file, 0, parseLine, (line, at) => this.#add(line, at))
   }
 
-  /** Reads what came until after the snapshot was taken: an effect is on disk before its answer, so that of each success is. */
+  /**
+   * Reads what came until after the snapshot was taken: the processor writes an effect before it answers, so the effect of each
+   * success is there.
+   */
   readOn(): void {
     readJsonLines(this.#path, file, this.#end, parseLine, (line) => {
       const identity = identityOf(line)
@@ -40,12 +43,12 @@ export class Ledger {
     })
   }
 
-  /** What the log has lost: call it before any message is checked. */
+  /** Takes in what the log has lost. Call it before any message is checked. */
   explainBy(windows: LostWindows): void {
     this.#windows = windows
   }
 
-  /** Call it for every message when its log is read to its end. */
+  /** Call it for every message when all its events were read. */
   check(message: Message, identity: Buffer): void {
     const entry = this.#table.find(identity)
     if (entry === null) {
@@ -61,14 +64,14 @@ export class Ledger {
     S13.checked++
     if (requests.hasOtherBytes) S13.differ(name, null, 'its requests did not all carry the same bytes')
     if (message.payloadSha256 === null || !this.#table.hasBytes(entry, message.payloadSha256))
-      S13.differ(name, null, 'the bytes sent hash to something else than the bytes received')
+      S13.differ(name, null, 'the bytes sent do not have the hash of the bytes received')
     this.#checkRequests(message, requests)
   }
 
   /**
-   * Call it when the log is read to its end.
+   * Call it when the whole log was read.
    *
-   * @returns how many effects are of attempts that are still open, and how many requests of attempts that the log has lost
+   * @returns the number of effects of attempts that are still open, and of requests of attempts that the log has lost
    */
   finish(): { openEffects: number; lostRequests: number } {
     const { S21 } = this.#invariants
@@ -81,7 +84,7 @@ export class Ledger {
         S21.differ(
           this.#nameLine(this.#table.read(entry).line),
           null,
-          'was requested, and the log has no such message',
+          'was requested, but the log has no such message',
         )
     }
     return { openEffects: this.#openEffects, lostRequests: this.#lostRequests }
@@ -96,7 +99,7 @@ export class Ledger {
     else if (line.transactionId !== null && identity !== null && line.key !== encodeKey(identity))
       S8.differ(name, null, `was sent under the key ${line.key}`)
     if (identity !== null) this.#table.add(identity, line.sha256, line.at, line.effect, at)
-    else S21.differ(name, null, `a request of no identity at byte ${at} of the ledger`)
+    else S21.differ(name, null, `a request without an identity at byte ${at} of the ledger`)
   }
 
   #checkEffect(message: Message, requests: Requests | null): void {
@@ -108,20 +111,20 @@ export class Ledger {
     if (requests?.hasEffects === true) S21.differ(name, null, 'has more than one effect')
     if (!hasEffect || message.status === 'success' || message.doubtful) return
     if (message.open !== null) this.#openEffects++
-    // The effect may be of an attempt that the log has lost. The payment is about to be sent again, under the same key.
+    // The effect may belong to an attempt that the log has lost. The payment will be sent again, under the same key.
     else if (message.status !== 'dead_letter' && requests.times.some((at) => this.#windows.contain(at)))
       return
     else
       S21.differ(
         name,
         null,
-        `has an effect, is ${message.status}, and no attempt was unknown, abandoned or late`,
+        `has an effect, but is ${message.status}, and no attempt was unknown, abandoned or late`,
       )
   }
 
   #checkRequests(message: Message, { times }: Requests): void {
     if (haveAttempts(times, message.startedAt)) return
-    // Some are of attempts that the log has lost; the others must have theirs all the same.
+    // Some requests belong to attempts that the log has lost. The others must have their attempts all the same.
     const kept = times.filter((at) => !this.#windows.contain(at))
     if (kept.length < times.length && haveAttempts(kept, message.startedAt))
       this.#lostRequests += times.length - kept.length
@@ -133,7 +136,7 @@ export class Ledger {
     const { startedAt } = message
     const name = nameOf(message)
     if (times.length > startedAt.length) {
-      S21.differ(name, null, `${times.length} requests, and ${startedAt.length} attempts were started`)
+      S21.differ(name, null, `${times.length} requests, but ${startedAt.length} attempts were started`)
       return
     }
     const early = findEarly(times, startedAt)
@@ -150,12 +153,15 @@ function haveAttempts(times: readonly number[], startedAt: readonly number[]): b
   return times.length <= startedAt.length && findEarly(times, startedAt) < 0
 }
 
-/** The first request that came before the attempt of its place was started; -1 if none did. */
+/** Returns the first request that came before the attempt with the same number was started; -1 if there is none. */
 function findEarly(times: readonly number[], startedAt: readonly number[]): number {
   return times.findIndex((at, nth) => at + clockToleranceMicros < (startedAt[nth] ?? Infinity))
 }
 
-/** By the body's own transaction id, so that a wrong key is told as that; else by the key. */
+/**
+ * Finds the identity by the transaction id in the body, so that a wrong key is reported as a wrong key; without one, by the
+ * key.
+ */
 function identityOf(line: Line): Buffer | null {
   if (line.transactionId !== null) return digest(line.transactionId)
   return line.key === null ? null : decodeKey(line.key)

@@ -11,28 +11,30 @@ type Advance = {
   name: string
   first: number
   next: number
-  /** By offsetKinds: what the row says that its offsets became. */
+  /** What the row says about its offsets, by the numbers of `offsetKinds`. */
   counts: readonly number[]
   holes: number
   gaps: number
   actor: string
 }
 
-/** A gap, in which partition, and how the checker names it. */
+/** A gap, its partition, and the checker's name for that. */
 export type GivenUp = Gap & { readonly topic: string; readonly number: number; readonly name: string }
 
-/** Where the partitions stand, by `topic:partition`, and what operators gave up of them. */
+/** Where each partition stands, by `topic:partition`, and what operators gave up. */
 export type Standing = {
   readonly nextOffsets: ReadonlyMap<string, number>
   readonly givenUp: readonly GivenUp[]
 }
 
 /**
- * S12 and the rest of S2: for each incarnation of a partition, that the advances are a chain without a gap, that every offset in it
- * is a record event, lies in exactly one recorded hole, or was given up by an operator's decision, and that no record event lies
- * outside of it.
+ * S12 and the rest of S2, for each incarnation of a partition:
  *
- * @param partitions what the log's events account for
+ * - The advances are a chain without a gap.
+ * - Every offset in the chain is a record event, lies in exactly one recorded hole, or was given up by an operator's decision.
+ * - No record event lies outside of the chain.
+ *
+ * @param partitions the offsets that the events of the log account for
  */
 export async function checkPartitions(
   client: pg.Client,
@@ -54,7 +56,7 @@ export async function checkPartitions(
   for (const [name, offsets] of partitions) checkOutside(name, offsets, chains.get(name), invariants)
   for (const [name, { holes, gaps }] of incarnations)
     if (holes.length + gaps.length > 0 && !chains.has(name))
-      invariants.S12.differ(name, null, 'has a hole, and never advanced')
+      invariants.S12.differ(name, null, 'has a hole, but never advanced')
   return stand(incarnations, chains)
 }
 
@@ -117,7 +119,7 @@ class Chain {
       invariants.S12.differ(
         this.#name,
         null,
-        `its first advance begins at ${start.first}, it was to begin at ${beginsAt}`,
+        `its first advance begins at ${start.first}, but should begin at ${beginsAt}`,
       )
   }
 
@@ -128,7 +130,7 @@ class Chain {
       S12.differ(
         this.#name,
         null,
-        `an advance begins at ${advance.first}, the one before ends at ${this.next}`,
+        `an advance begins at ${advance.first}, but the one before ends at ${this.next}`,
       )
     this.next = advance.next
     if (advance.actor.trim() === '')
@@ -137,13 +139,13 @@ class Chain {
     this.#offsets.count(advance.first, advance.next, counts)
     for (const [what, kind] of countedNames)
       if (counts[kind] !== advance.counts[kind])
-        this.#differ(advance, `says ${advance.counts[kind]} ${what}, the log has ${counts[kind]}`)
+        this.#differ(advance, `says ${advance.counts[kind]} ${what}, but the log has ${counts[kind]}`)
     const holes = this.#holes.count(advance.first, advance.next)
     if (holes !== advance.holes)
-      this.#differ(advance, `says ${advance.holes} in holes, ${holes} are recorded`)
+      this.#differ(advance, `says ${advance.holes} in holes, but ${holes} are recorded`)
     const gaps = this.#gaps.count(advance.first, advance.next)
     if (gaps !== advance.gaps)
-      this.#differ(advance, `says that ${advance.gaps} were given up, decisions say ${gaps}`)
+      this.#differ(advance, `says that ${advance.gaps} were given up, but the decisions say ${gaps}`)
     if (holes + gaps !== counts[offsetKinds.none])
       this.#differ(
         advance,
@@ -176,10 +178,10 @@ class Chain {
   }
 }
 
-/** S2: record events of offsets that were never consumed. */
+/** S2: finds record events of offsets that were never consumed. */
 function checkOutside(name: string, offsets: OffsetMap, chain: Chain | undefined, { S2 }: Invariants): void {
   const first = chain?.first ?? 0
   const next = chain?.next ?? 0
   for (const offset of offsets.outside(first, next))
-    S2.differ(`${name}:${offset}`, null, 'has a record event, and was never consumed')
+    S2.differ(`${name}:${offset}`, null, 'has a record event, but was never consumed')
 }

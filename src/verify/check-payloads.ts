@@ -3,10 +3,10 @@ import { isRecordEvent, type LogEvent, type StoredRecord } from './event.ts'
 import { namedMax, type Invariants } from './invariants.ts'
 import { nameOf, type Message } from './message.ts'
 
-/** What is kept of a value that is over the limit. */
+/** How many bytes are kept at most of a value that is over the limit. */
 const cutBytesMax = 64 * 1024
 
-/** S13: the bytes that are kept beside a record event. Call it after the event is folded into its message. */
+/** S13: checks the bytes that are kept for a record event. Call it after the event is folded into its message. */
 export function checkPayload(
   message: Message,
   event: LogEvent,
@@ -15,17 +15,17 @@ export function checkPayload(
 ): void {
   if (isRecordEvent(event)) {
     S13.checked++
-    const fault = record === null ? 'nothing is kept of its record' : findFault(message, event, record)
+    const fault = record === null ? 'nothing of its record is kept' : findFault(message, event, record)
     if (fault !== null) S13.differ(nameOf(message), event.version, fault)
     if (event.version === 1) message.payloadBytes = record?.bytes ?? null
   } else if (record !== null) {
-    S13.differ(nameOf(message), event.version, `a record is kept beside ${event.type}`)
+    S13.differ(nameOf(message), event.version, `a record is kept for ${event.type}`)
   } else if (event.type === 'conflict_received' && event.payloadSha256 === message.payloadSha256) {
-    S13.differ(nameOf(message), event.version, 'a conflicting record hashes to the same')
+    S13.differ(nameOf(message), event.version, 'a conflicting record has the same hash')
   }
 }
 
-/** S13: what is kept beside no event at all. */
+/** S13: finds kept records that belong to no event. */
 export async function checkStrayRecords(client: pg.Client, { S13 }: Invariants): Promise<void> {
   const { rows } = await client.query<{ message_id: string; version: number; strays: string }>(`
     select r.message_id, r.version, count(*) over () as strays
@@ -33,7 +33,7 @@ export async function checkStrayRecords(client: pg.Client, { S13 }: Invariants):
     where not exists (select from message_events e where e.message_id = r.message_id and e.version = r.version)
     limit ${namedMax}`)
   for (const row of rows)
-    S13.differ(`message ${row.message_id}`, row.version, 'bytes are kept beside no event')
+    S13.differ(`message ${row.message_id}`, row.version, 'bytes are kept, but there is no event for them')
   S13.differMore(Number(rows[0]?.strays ?? 0) - rows.length)
 }
 
@@ -41,10 +41,10 @@ function findFault(message: Message, event: LogEvent, record: StoredRecord): str
   if (event.payloadSha256 === null) return 'the event has no hash'
   switch (record.state) {
     case 'whole':
-      if (record.hashes !== true) return 'the bytes kept hash to something else'
+      if (record.hashes !== true) return 'the bytes kept do not have the hash in the event'
       return record.keptBytes === record.bytes
         ? null
-        : `${record.keptBytes} bytes are kept of ${record.bytes}`
+        : `${record.keptBytes} of ${record.bytes} bytes are kept`
     case 'cut':
       if (event.type !== 'rejected') return `cut, although it is ${event.type}`
       return record.keptBytes !== null && record.keptBytes <= cutBytesMax && record.keptBytes < record.bytes

@@ -3,7 +3,7 @@ import type { LogEvent, Status, StoredState } from './event.ts'
 import { namedMax, type Invariants } from './invariants.ts'
 import { nameOf, type Message } from './message.ts'
 
-/** S4: what an event says about its message, against the folding. Call it after the event is folded. */
+/** S4: compares what an event says about its message with the fold. Call it after the event is folded. */
 export function checkColumns(message: Message, event: LogEvent, { S4 }: Invariants): void {
   if (
     event.status === message.status &&
@@ -18,7 +18,7 @@ export function checkColumns(message: Message, event: LogEvent, { S4 }: Invarian
     S4.differ(name, event.version, `retry_count is ${event.retryCount}, folding gives ${message.retryCount}`)
   if (event.dueAt !== message.dueAt)
     S4.differ(name, event.version, `due_at is ${show(event.dueAt)}, folding gives ${show(message.dueAt)}`)
-  // Told once: later events and the projection are held against what this one says.
+  // Reported once: later events and the projection are compared with what this event says.
   message.status = event.status
   message.retryCount = event.retryCount
   message.dueAt = event.dueAt
@@ -45,7 +45,7 @@ const times = {
 const columnNames = Object.entries(columns) as [keyof typeof columns, string][]
 const timeNames = Object.entries(times) as [keyof typeof times, string][]
 
-/** S4: the message's row of `message_states`, once its log is read to its end. */
+/** S4: checks the message's row of `message_states`. Call it when all events of the message were read. */
 export function checkState(message: Message, state: StoredState | null, { S4 }: Invariants): void {
   const name = nameOf(message)
   S4.checked++
@@ -69,7 +69,7 @@ export function checkState(message: Message, state: StoredState | null, { S4 }: 
       )
 }
 
-/** S4: rows of `message_states` for messages that the log does not begin. */
+/** S4: finds rows of `message_states` for messages that have no version 1 in the log. */
 export async function checkStrayStates(client: pg.Client, { S4 }: Invariants): Promise<void> {
   const { rows } = await client.query<{ name: string; version: number; strays: string }>(`
     select s.transaction_id as name, s.version, count(*) over () as strays
@@ -77,11 +77,11 @@ export async function checkStrayStates(client: pg.Client, { S4 }: Invariants): P
     where not exists (select from message_events e where e.message_id = s.message_id and e.version = 1)
     limit ${namedMax}`)
   for (const { name, version } of rows)
-    S4.differ(name, version, 'is in message_states, and the log has no version 1')
+    S4.differ(name, version, 'is in message_states, but the log has no version 1')
   S4.differMore(Number(rows[0]?.strays ?? 0) - rows.length)
 }
 
-/** S4: the counts by status, as the latest fold and the deltas from its bound on add up. */
+/** S4: checks the counts by status: the latest fold plus the deltas from its bound on. */
 export async function checkCounts(
   client: pg.Client,
   folded: Readonly<Record<Status, number>>,
@@ -107,7 +107,7 @@ export async function checkCounts(
   }
 }
 
-/** A time in RFC 3339 with six digits, from microseconds since 1970. */
+/** Prints microseconds since 1970 as RFC 3339 with six digits. */
 function show(micros: number | null): string {
   if (micros === null) return 'null'
   const seconds = new Date(Math.floor(micros / 1_000_000) * 1_000).toISOString().slice(0, -5)

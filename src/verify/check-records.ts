@@ -4,7 +4,7 @@ import { nameOf, type Message } from './message.ts'
 import { namePartition } from './name-partition.ts'
 import { OffsetMap } from './offset-map.ts'
 
-/** What an offset became, as a number that fits OffsetMap; `none` is an offset that no event accounts for. */
+/** What became of an offset, as a number for OffsetMap. `none` is an offset that no event accounts for. */
 export const offsetKinds = { none: 0, received: 1, duplicates: 2, conflicts: 3, rejected: 4 } as const
 
 const kindOf: Partial<Record<EventType, number>> = {
@@ -17,8 +17,8 @@ const kindOf: Partial<Record<EventType, number>> = {
 type ConflictSide = { name: string; version: number; messageId: number; relatedId: number | null }
 
 /**
- * S2 as far as single events show it: which offsets the record events account for, each once, and that both sides of a
- * conflict are there. Holds a byte for each consumed offset, and each conflict between reading its two sides.
+ * S2, the part that single events show: each offset has at most one record event, and a conflict has both its sides. It keeps
+ * one byte for each consumed offset, and each conflict until its second side is read.
  */
 export class Records {
   readonly partitions = new Map<string, OffsetMap>()
@@ -52,13 +52,13 @@ export class Records {
     }
   }
 
-  /** S2: conflicts of which only one side was found. Call it when the log is read to its end. */
+  /** S2: reports conflicts of which only one side was found. Call it when the whole log was read. */
   finish(): void {
     for (const { name, version, messageId, relatedId } of this.#halves.values())
       this.#invariants.S2.differ(
         name,
         version,
-        `conflict of messages ${messageId} and ${relatedId} has no other side`,
+        `only one side of the conflict of messages ${messageId} and ${relatedId} was found`,
       )
   }
 
@@ -98,11 +98,11 @@ export class Records {
       this.#invariants.S2.differ(
         side.name,
         side.version,
-        `the two sides of the conflict at ${record} name others`,
+        `the two sides of the conflict at ${record} do not name each other`,
       )
   }
 
-  /** Most events are of the partition before, and a name costs a string. */
+  /** Most events have the same partition as the event before, and making a name costs a string. */
   #namePartition(topic: string, partition: number, incarnation: number): string {
     if (
       topic !== this.#lastTopic ||
@@ -118,7 +118,10 @@ export class Records {
   }
 }
 
-/** The id that a record's own message has: docs/decisions/0058-rejected-records.md. */
+/**
+ * The transaction id of a rejected or conflicting record's own message (docs/decisions/0058-rejected-records.md). The SQL function
+ * record_id has the same rule.
+ */
 function nameRecord(topic: string, partition: number, incarnation: number, offset: number): string {
   const id = `record:${topic}:${partition}:${offset}`
   return incarnation === 1 ? id : `${id}:${incarnation}`

@@ -2,8 +2,8 @@ import type pg from 'pg'
 import { namedMax, type Invariants } from './invariants.ts'
 
 /**
- * S4: why attempts failed, by minute and pattern, against the log. What a pattern is only the service says (its SQL function
- * failure_pattern); what is checked is how often each came, when last, and in which messages.
+ * S4: compares the failures by minute and pattern with the log. The patterns themselves are not checked: they come from the
+ * service's own SQL function failure_pattern. Checked is how often each pattern came, when last, and for which messages.
  */
 export async function checkFailures(client: pg.Client, { S4 }: Invariants): Promise<void> {
   const { rows } = await client.query<Row>(`
@@ -36,7 +36,7 @@ export async function checkFailures(client: pg.Client, { S4 }: Invariants): Prom
   note(rows, S4)
 }
 
-/** S4: what partitions' advances are folded to, against the advances. */
+/** S4: compares the folds of the partitions with their advances. */
 export async function checkPartitionFolds(client: pg.Client, { S4 }: Invariants): Promise<void> {
   const { rows } = await client.query<Row>(`
     with stored as (select * from partition_folds),
@@ -54,7 +54,7 @@ export async function checkPartitionFolds(client: pg.Client, { S4 }: Invariants)
 
 type Row = { name: string; stored: string | null; counted: string | null; checked: string; differ: string }
 
-/** Rows of two tables of the same columns, by key: those that differ, and how many were held against each other. */
+/** SQL that compares the rows of two tables with the same columns by key: the rows that differ, and how many were compared. */
 function compare(counted: string, stored: string, key: string, name: string): string {
   return `select * from (
       select ${name} as name, s::text as stored, c::text as counted, s is distinct from c as differs,

@@ -3,20 +3,20 @@ import type { LogEvent } from './event.ts'
 import type { Invariants } from './invariants.ts'
 import type { Message } from './message.ts'
 
-// What has no minute of its own but stands for now.
+// The minute of measures that stand for the present.
 const now = -1
 const minuteMicros = 60_000_000
 
-/** Where the buckets of durations begin, in microseconds: four in each doubling, from 100 µs on. */
+/** Where the buckets of durations begin, in microseconds: from 100 µs on, four buckets until the duration has doubled. */
 const bucketBounds = Array.from({ length: 140 }, (_, at) => boundAt(at))
 
 /**
- * S4: how much of each measure there was in each minute, counted by what events mean, against the rollups that the service
- * keeps. Holds a number for each measure of each minute.
+ * S4: counts each measure of each minute by what the events mean, and compares the counts with the service's rollups. It keeps
+ * one number for each measure of each minute.
  */
 export class Rollups {
   readonly #invariants: Invariants
-  /** By measure and bucket, then by minute since 1970. */
+  /** The counts, by measure and bucket, then by minute since 1970. */
   readonly #counts = new Map<string, Map<number, number>>()
 
   constructor(invariants: Invariants) {
@@ -34,7 +34,7 @@ export class Rollups {
       this.#addDuration('attempt', event.durationMs * 1_000, minute)
   }
 
-  /** Call it for every message, once its log is read to its end. */
+  /** Call it for every message when all its events were read. */
   addMessage(message: Message): void {
     this.#add('retries', message.retryCount, now)
     if (!message.outcomeUnknown) return
@@ -42,7 +42,7 @@ export class Rollups {
     this.#add(`unknown_${isEnded ? message.status : 'open'}`, 0, now)
   }
 
-  /** Call it when the log is read to its end. */
+  /** Call it when the whole log was read. */
   async finish(client: pg.Client): Promise<void> {
     const { rows } = await client.query<{ minute: string; measure: string; bucket: number; n: string }>(`
       select case when r.minute = '-infinity' then ${now} else extract(epoch from r.minute) / 60 end::bigint as minute,
@@ -84,7 +84,7 @@ export class Rollups {
     return minutes
   }
 
-  /** Holds one rollup against what was counted, and forgets that. */
+  /** Compares one rollup with what was counted, and forgets the count. */
   #check(measure: string, bucket: number, minute: number, stored: number): void {
     const { S4 } = this.#invariants
     const minutes = this.#minutes(measure, bucket)
@@ -101,7 +101,7 @@ export class Rollups {
   }
 }
 
-/** What an event is counted as; null for one that tells nothing new of any message. */
+/** The measure that counts an event; null for an event that tells nothing new about any message. */
 function measureOf(message: Message, event: LogEvent): string | null {
   switch (event.type) {
     case 'received':
@@ -125,7 +125,7 @@ function measureOf(message: Message, event: LogEvent): string | null {
   }
 }
 
-/** How many bounds lie at or below the duration. */
+/** The number of bounds at or below the duration. */
 function bucketOf(micros: number): number {
   let [low, high] = [0, bucketBounds.length]
   while (low < high) {
@@ -136,7 +136,7 @@ function bucketOf(micros: number): number {
   return low
 }
 
-/** A power of two is whole, and must not be rounded up for what floating point adds to it. */
+/** Rounds up, but leaves a power of two as it is: floating point may have added a little to it. */
 function boundAt(at: number): number {
   return at % 4 === 0 ? 100 * 2 ** (at / 4) : Math.ceil(100 * 2 ** (at / 4))
 }

@@ -9,7 +9,7 @@ const toleranceMs = 1
 const jitterShare = 0.2
 
 /**
- * S9: starts, leases, delays and retries, each against the settings of the instance that wrote the event. Call it before the
+ * S9: compares starts, leases, delays and retries with the settings of the instance that wrote the event. Call it before the
  * event is folded into its message.
  */
 export function checkSchedule(
@@ -29,7 +29,7 @@ export function checkSchedule(
       checkFailure(message, event, findActor, invariants)
       return
     case 'attempt_abandoned':
-      // Without a due time the next event tells whether it was superseded.
+      // Without a due time the next event shows whether the attempt was superseded.
       if (event.dueAt !== null) checkAbandonment(message, event, message.open, findActor, invariants)
       return
     case 'received':
@@ -48,14 +48,14 @@ function checkStart(message: Message, event: LogEvent, findActor: FindActor, { S
   const name = nameOf(message)
   const { dueAt } = message
   S9.checked++
-  // A start from a status that is never due is an illegal transition, and told as that.
+  // A start from a status that is never due is an illegal transition, and is reported as one.
   if (dueAt !== null && message.status !== 'processing' && event.recordedAt < dueAt)
     S9.differ(name, event.version, `starts ${dueAt - event.recordedAt} µs before it is due`)
   const { settings } = findActor(event.actor)
   if (settings === null) return
   const leaseMs = delayMs(event)
   if (leaseMs === null || Math.abs(leaseMs - settings.leaseMs) > toleranceMs)
-    S9.differ(name, event.version, `a lease of ${leaseMs} ms; the instance’s is ${settings.leaseMs} ms`)
+    S9.differ(name, event.version, `a lease of ${leaseMs} ms, but the instance has ${settings.leaseMs} ms`)
 }
 
 function checkFailure(message: Message, event: LogEvent, findActor: FindActor, invariants: Invariants): void {
@@ -95,18 +95,22 @@ function checkAbandonment(
   if (event.dueAt === null) return
   if (message.abandonedBefore) checkBackoff(message, event, settings, false, invariants)
   else if (delayMs(event) !== 0)
-    S9.differ(name, event.version, `due ${delayMs(event)} ms after a first abandonment, not at once`)
+    S9.differ(
+      name,
+      event.version,
+      `due ${delayMs(event)} ms after a first abandonment, but should be due at once`,
+    )
 }
 
-/** A retry is scheduled exactly while fewer than the most have been. */
+/** A retry must be scheduled while fewer than the largest number of retries were scheduled, and not after that. */
 function checkRetries(message: Message, event: LogEvent, settings: Settings, { S9 }: Invariants): void {
   const name = nameOf(message)
   const { retryCount } = message
   const { retriesMax } = settings
   if (event.dueAt !== null && retryCount >= retriesMax)
-    S9.differ(name, event.version, `retried after ${retryCount} retries of ${retriesMax}`)
+    S9.differ(name, event.version, `retried after ${retryCount} of at most ${retriesMax} retries`)
   if (event.dueAt === null && retryCount < retriesMax)
-    S9.differ(name, event.version, `given up after ${retryCount} retries of ${retriesMax}`)
+    S9.differ(name, event.version, `given up after ${retryCount} of at most ${retriesMax} retries`)
 }
 
 function checkBackoff(
@@ -118,7 +122,7 @@ function checkBackoff(
 ): void {
   const doubled = Math.min(maxDelayMs, baseDelayMs * 2 ** message.retryCount)
   const least = doubled * (1 - jitterShare)
-  // Retry-After raises a delay, at most to the maximum.
+  // Retry-After may raise a delay up to the maximum.
   const most = canBeRaised ? maxDelayMs : Math.min(maxDelayMs, doubled * (1 + jitterShare))
   const delay = delayMs(event) ?? 0
   if (delay < least - toleranceMs || delay > most + toleranceMs)

@@ -2,7 +2,7 @@ import type { EventType, LogEvent } from './event.ts'
 import type { Invariants } from './invariants.ts'
 import { nameOf, type Message } from './message.ts'
 
-/** What an operator does, what another record brings, and what an answer that came too late may say. */
+/** The events that may follow a terminal state: an operator's replay, another record, and an answer that came too late. */
 const allowedAfterTheEnd: ReadonlySet<EventType> = new Set([
   'replayed',
   'duplicate_received',
@@ -10,12 +10,12 @@ const allowedAfterTheEnd: ReadonlySet<EventType> = new Set([
   'late_result_observed',
 ])
 
-/** How `readTransitions` names a legal step. */
+/** Names a legal step, as `readTransitions` does. */
 export function nameTransition(from: string, type: string, to: string): string {
   return `${from} ${type} ${to}`
 }
 
-/** S1, S3, S7, S16: an event against the one before it. */
+/** S1, S3, S7, S16: compares an event with the one before it. */
 export function checkSequence(
   message: Message,
   event: LogEvent,

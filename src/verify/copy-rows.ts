@@ -2,12 +2,12 @@ import type pg from 'pg'
 import { RowReader } from './row-reader.ts'
 
 /**
- * Streams the rows of a select, each handed over as it comes in. Nothing is gathered: the next bytes are read from the socket
- * when the rows before are done with, so memory does not grow with the log. Binary COPY, because rows as pg parses them
- * took 2.9 µs of CPU and these 0.8 (measured, 18 columns).
+ * Streams the rows of a select, and hands over each row as it comes in. Nothing is gathered: the next bytes are read from the
+ * socket after the rows before them were handled, so memory does not grow with the log. It uses binary COPY: a row with 18
+ * columns takes 0.8 µs of CPU, and took 2.9 µs as pg parses it (measured).
  *
  * @param select a statement without parameters
- * @param onRow must read what it needs before it returns
+ * @param onRow reads what it needs before it returns: the row is not valid afterwards
  */
 export function copyRows(client: pg.Client, select: string, onRow: (row: RowReader) => void): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -15,7 +15,7 @@ export function copyRows(client: pg.Client, select: string, onRow: (row: RowRead
   })
 }
 
-/** What pg asks of a query that it runs: how it is sent, and who hears of each message that comes back. */
+/** What pg needs of a query that it runs: how to send it, and a handler for each message that comes back. */
 class Copy implements pg.Submittable {
   readonly #text: string
   readonly #onRow: (row: RowReader) => void
@@ -45,13 +45,13 @@ class Copy implements pg.Submittable {
     try {
       if (this.#row.begin(message.chunk)) this.#onRow(this.#row)
     } catch (error) {
-      // Thrown from here it would end the process; the rest of the rows is let pass.
+      // An error that is thrown here would end the process. So it is kept, and the remaining rows are skipped.
       this.#fault = { error }
     }
   }
 
   handleCommandComplete(): void {
-    // The end of the rows; the transaction goes on when the server is ready for the next statement.
+    // The rows have ended. The transaction goes on when the server is ready for the next statement.
   }
 
   handleReadyForQuery(): void {

@@ -14,9 +14,9 @@ export type EventType =
   | 'late_result_observed'
 
 /**
- * One row of the log, as the checker reads it. Times are microseconds since 1970, which a number holds exactly, as it does
- * ids, positions and offsets below 2⁵³. The types say what the columns should hold; a row that holds something else is a
- * difference, and is found as an illegal transition.
+ * One row of the log, as the checker reads it. Times are microseconds since 1970. A number holds them exactly, and also ids,
+ * positions and offsets below 2⁵³. The types say what the columns should have. A row with something else is a difference, which
+ * is found as an illegal transition.
  */
 export type LogEvent = {
   readonly messageId: number
@@ -35,7 +35,7 @@ export type LogEvent = {
   readonly topic: string | null
   readonly partition: number | null
   readonly offset: number | null
-  /** Which life of the topic the offset counts in. */
+  /** The incarnation of the topic that the offset belongs to. */
   readonly incarnation: number | null
   /** In hexadecimal digits. */
   readonly payloadSha256: string | null
@@ -43,12 +43,12 @@ export type LogEvent = {
   readonly relatedMessageId: number | null
 }
 
-/** What is kept of a Kafka record beside its event. */
+/** What is kept of a Kafka record besides its event. */
 export type StoredRecord = {
   readonly state: 'whole' | 'cut' | 'absent' | 'same'
   readonly bytes: number
   readonly keptBytes: number | null
-  /** Whether bytes kept whole hash to what the event says; null for others. */
+  /** The bytes, kept whole, have the hash in the event; null if they were not kept whole. */
   readonly hashes: boolean | null
 }
 
@@ -69,7 +69,10 @@ export type StoredState = {
   readonly recordedAt: number
 }
 
-/** Whether the event accounts for a Kafka record. The original's side of a conflict tells of one that its own message has. */
+/**
+ * Returns whether the event accounts for a Kafka record. The original's side of a conflict does not: the record has a message
+ * of its own.
+ */
 export function isRecordEvent(event: LogEvent): boolean {
   switch (event.type) {
     case 'received':

@@ -2,15 +2,16 @@ import type { LogEvent } from './event.ts'
 import type { Message } from './message.ts'
 
 /**
- * Takes one event into its message, by what its type means (docs/contract.md) and not by the columns that the event carries about
- * the message, except where only the event knows: when the retry is due, and when the lease ends.
+ * Folds one event into its message. It goes by what the event's type means (docs/contract.md), and not by the event's columns
+ * about the message. Two columns are an exception, because only the event knows them: when the retry is due, and when the lease
+ * ends.
  */
 export function fold(message: Message, event: LogEvent): void {
   const { status, retryCount, attempts } = message
   if (message.last === null) begin(message, event)
   message.unretried = null
   apply(message, event)
-  // True once any attempt was reported unknown, in time or late, for ever.
+  // Once any attempt was reported unknown, in time or late, this is true for ever.
   if (event.outcome === 'unknown') message.outcomeUnknown = true
   if (message.status !== status || message.retryCount !== retryCount || message.attempts !== attempts) {
     message.updatedAt = event.recordedAt
@@ -37,7 +38,7 @@ function apply(message: Message, event: LogEvent): void {
       refuseRecord(message, event)
       return
     case 'conflict_received':
-      // On the original's side it tells of another record and changes nothing.
+      // On the original's side it reports another record and changes nothing.
       if (event.version === 1) refuseRecord(message, event)
       return
     case 'duplicate_received':
@@ -108,7 +109,7 @@ function accept(message: Message): void {
   message.accepted = true
 }
 
-/** An end with a due time has scheduled a retry; one without has not, and what follows says why. */
+/** An end with a due time has scheduled a retry. An end without one has not, and the next event shows why. */
 function fail(message: Message, event: LogEvent): void {
   if (event.dueAt === null) message.unretried = { event, attempt: message.open }
   else message.retryCount += 1

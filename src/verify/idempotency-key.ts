@@ -3,15 +3,18 @@ import { hash } from 'node:crypto'
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
 const keyForm = /^[a-z2-7]{32}$/
 
-/** Of a key, 160 bits are base32 characters; they are the beginning of the identity's digest. */
+/** A key is the first 160 bits of the identity's digest, as base32 characters. */
 const keyBytes = 20
 
-/** SHA-256 of an identity's UTF-8. */
+/** Returns the SHA-256 of an identity's UTF-8 bytes. */
 export function digest(transactionId: string): Buffer {
   return hash('sha256', transactionId, 'buffer')
 }
 
-/** The first 32 characters of the lower-case base32 (RFC 4648 §6) of a digest: docs/decisions/0005-at-least-once.md. */
+/**
+ * Returns the key of a digest: the first 32 characters of its lower-case base32 (RFC 4648 §6). The rule is in
+ * docs/decisions/0005-at-least-once.md.
+ */
 export function encodeKey(digest: Buffer): string {
   let key = ''
   let bits = 0
@@ -27,7 +30,7 @@ export function encodeKey(digest: Buffer): string {
   return key
 }
 
-/** The 20 bytes that a key spells, or null if it is none. */
+/** Returns the 20 bytes that a key stands for; null if the text is no key. */
 export function decodeKey(key: string): Buffer | null {
   if (!keyForm.test(key)) return null
   const bytes = Buffer.alloc(keyBytes)
@@ -44,7 +47,7 @@ export function decodeKey(key: string): Buffer | null {
   return bytes
 }
 
-/** Keys that this code did not make: one that users are told, and two by openssl and base32. */
+/** Keys that this code did not make: one that users are told, and two made with openssl and base32. */
 export const knownKeys: readonly (readonly [transactionId: string, key: string])[] = [
   ['tx-1', 'arpplfgyduxscngwcfi624jgbwhxtzsx'],
   ['', '4oymiquy7qobjgx36tejs35zeqt24qpe'],

@@ -1,4 +1,4 @@
-/** The invariants of docs/invariants.md that the log and the two files can show, each as the rule that it states. */
+/** The invariants of docs/invariants.md that the log and the two files can show, each with its rule in words. */
 const rules = {
   S1: 'versions of a message are dense from 1',
   S2: 'one record event for every consumed record, one message for an identity',
@@ -22,18 +22,18 @@ export type InvariantId = keyof typeof rules
 
 export type Difference = { readonly name: string; readonly version: number | null; readonly what: string }
 
-/** More than this many differences of one invariant are counted and not named. */
+/** Of one invariant, this many differences are named. Further ones are only counted. */
 export const namedMax = 20
 
 export class Invariant {
   readonly id: InvariantId
   readonly rule: string
-  /** What was held against the rule, counted in `unit`. */
+  /** How many things were checked, counted in `unit`. */
   checked = 0
   unit = 'events'
   differences = 0
   readonly named: Difference[] = []
-  /** What the given evidence cannot show; null where all is shown. */
+  /** What could not be checked with the given files, or what part was; null if all was checked. */
   limit: string | null = null
 
   constructor(id: InvariantId) {
@@ -42,15 +42,15 @@ export class Invariant {
   }
 
   /**
-   * @param name the message by its transaction id, or the record or lane
-   * @param version of the event that is wrong; null where it is not one event
+   * @param name the transaction id of the message, or the name of the record, partition or lane
+   * @param version the version of the wrong event; null if it is not about one event
    */
   differ(name: string, version: number | null, what: string): void {
     this.differences += 1
     if (this.named.length < namedMax) this.named.push({ name, version, what })
   }
 
-  /** Differences that are known by number only. */
+  /** Counts differences that are not named. */
   differMore(count: number): void {
     this.differences += count
   }

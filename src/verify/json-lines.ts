@@ -3,17 +3,17 @@ import { closeSync, openSync, readSync } from 'node:fs'
 const blockBytes = 1 << 20
 const newline = 0x0a
 
-/** A file that the checker was given and cannot use; the message is a sentence. */
+/** A file that was given to the checker and cannot be used. The message is a sentence for the operator. */
 export class FileFault extends Error {}
 
 /**
- * Reads a file of JSON lines from a place in it. A line that cannot be read is let pass where it is the last one: its writer may
- * be in the middle of it, or was killed there.
+ * Reads a file of JSON lines, from a place in it. If the last line cannot be parsed, it is skipped: its writer may be writing
+ * it, or was killed while it did.
  *
- * @param what the file, as the sentence of a fault names it
- * @param parse takes a line's value, or answers null if it is none of its kind
- * @param onLine gets what parse made of a line, and where in the file that line begins
- * @returns where the last whole line ends
+ * @param what the name of the file in the sentence of a fault
+ * @param parse makes an entry of a line's value; null if the line is not of this kind
+ * @param onLine gets the entry, and the byte at which its line begins
+ * @returns the byte at which the last whole line ends
  */
 export function readJsonLines<Entry>(
   path: string,
@@ -39,7 +39,7 @@ export function readJsonLines<Entry>(
   return end
 }
 
-/** The line that begins at this place, as text. */
+/** Reads the line that begins at this byte, as text. */
 export function readLineAt(path: string, what: string, at: number): string {
   const block = Buffer.alloc(1 << 16)
   const bytes = withFile(path, what, (file) => readSync(file, block, 0, block.length, at))

@@ -1,6 +1,9 @@
 import type pg from 'pg'
 
-/** A change of the server below the log, as the first instance that noticed it wrote it down. Positions are null where unknown. */
+/**
+ * A change of the server that the log is on, as recorded by the first instance that noticed it. A position that is not known is
+ * null.
+ */
 export type ServerChange = {
   readonly epoch: number
   /** When it was noticed, by the database's clock, in RFC 3339. */
@@ -8,27 +11,27 @@ export type ServerChange = {
   readonly actor: string
   readonly fromTimeline: number
   readonly timeline: number
-  /** What was committed after this, in RFC 3339, may be missing. */
+  /** Commits after this time, in RFC 3339, may be missing. */
   readonly lostAfter: string
-  /** The highest position that was seen before, and the last one that is there. */
+  /** The highest position that was seen before the change; `position` is the last one that is still there. */
   readonly fromPosition: number | null
   readonly position: number
 }
 
 type Window = ServerChange & {
-  /** Positions of the log after the change lie above it. */
+  /** Positions after the change lie above this one. */
   readonly base: number
   readonly first: number
   readonly last: number
 }
 
-// The processor's clock is another than the database's.
+// The processor's clock and the database's clock may differ.
 const toleranceMicros = 1_000_000
 
 /**
- * The times in which the log has lost what was committed: from the last transaction that the server of today has of the former one
- * to when no attempt that was started on the former one can send any more. Requests of such attempts are in the processor's
- * ledger and not in the log; whatever Kafka hands over again is sent again under the same key.
+ * The times in which commits of the log were lost. Each begins with the last transaction of the former server that the new one
+ * has. It ends when no attempt that was started on the former server can send any more. The processor's ledger has requests of
+ * such attempts, and the log does not. Kafka hands their records over again, and they are sent again under the same key.
  */
 export class LostWindows {
   readonly changes: readonly ServerChange[]
@@ -44,12 +47,16 @@ export class LostWindows {
     return this.#windows.some(({ first, last }) => at >= first && at <= last)
   }
 
-  /** Whether the server had changed by then. */
+  /**
+   * Returns whether the server had changed by then.
+   *
+   * @param at in microseconds since 1970
+   */
   hasChangedBy(at: number): boolean {
     return this.#windows.some(({ first }) => at >= first)
   }
 
-  /** The first change between two places of the log, as the position that its epoch begins at; null if there is none. */
+  /** Returns the position at which the epoch of the first change between two positions begins; null if there is no change. */
   findBetween(from: number, to: number): number | null {
     return this.#windows.find(({ base }) => base >= from && base < to)?.base ?? null
   }
@@ -81,7 +88,7 @@ export async function readLostWindows(client: pg.Client): Promise<LostWindows> {
   )
 }
 
-/** Outcomes of attempts that were lost, of payments that the log does not have. */
+/** Counts the outcomes of lost attempts whose payments the log does not have. */
 export async function countStrays(client: pg.Client): Promise<number> {
   const { rows } = await client.query<{ strays: string }>('select count(*) as strays from stray_outcomes')
   return Number(rows[0]?.strays ?? 0)

@@ -1,10 +1,10 @@
 import type { EventType, LogEvent, Status } from './event.ts'
 
-/** One message in the middle of its log: what the events so far make of it, and what later ones are held against. */
+/** One message while its events are read: its state so far, and what later events are compared with. */
 export type Message = {
   readonly messageId: number
 
-  // What `message_states` must show.
+  // What the row of `message_states` must be.
   readonly transactionId: string | null
   version: number
   status: Status | 'none'
@@ -19,23 +19,23 @@ export type Message = {
   updatedAt: number
   recordedAt: number
 
-  // What only the checker needs.
+  // Needed by the checker only.
   firstType: EventType | null
   last: LogEvent | null
   payloadSha256: string | null
   payloadBytes: number | null
   open: OpenAttempt | null
-  /** The end of an attempt without a retry, which is right only by what directly follows it. */
+  /** The end of an attempt without a retry. The next event must say why there is none. */
   unretried: UnretriedEnd | null
-  /** Whether the attempt before ended abandoned, with no replay since. */
+  /** The last attempt was abandoned, and there was no replay since. */
   abandonedBefore: boolean
   /** Who started each attempt, by its number. */
   readonly startedBy: Map<number, string>
-  /** When attempts were started, in their order. */
+  /** When the attempts were started, in order. */
   readonly startedAt: number[]
-  /** Whether the processor's acceptance stands in the log. */
+  /** The log says that the processor accepted. */
   accepted: boolean
-  /** Whether an attempt ended unknown, was abandoned, or had an answer come late: its effect may differ from its status. */
+  /** An attempt ended unknown, was abandoned, or got its answer late: the processor's effect may differ from the status. */
   doubtful: boolean
 }
 
@@ -43,13 +43,13 @@ export type OpenAttempt = {
   readonly attempt: number
   readonly actor: string
   readonly leaseEndsAt: number
-  /** Of the event that started it. */
+  /** The position of the event that started it. */
   readonly position: number
 }
 
 type UnretriedEnd = { readonly event: LogEvent; readonly attempt: OpenAttempt | null }
 
-/** A message of which nothing is folded yet but whose identity the first event names. */
+/** Makes a message before any event is folded. The first event names its identity. */
 export function newMessage(first: LogEvent): Message {
   return {
     messageId: first.messageId,
@@ -80,7 +80,7 @@ export function newMessage(first: LogEvent): Message {
   }
 }
 
-/** How differences name a message. */
+/** The name of a message in a difference. */
 export function nameOf(message: { messageId: number; transactionId: string | null }): string {
   return message.transactionId ?? `message ${message.messageId}`
 }

@@ -2,8 +2,8 @@ const chunkBits = 12
 const chunkSize = 1 << chunkBits
 
 /**
- * A number for each offset of one partition, 0 until it is set, in pieces of 4,096 offsets that are made when one is used.
- * What it holds it holds in `bytes` bytes: 5 MB for five million records at one byte each.
+ * Keeps a number for each offset of one partition; a number that was not set is 0. It has pieces of 4,096 offsets, which are
+ * made when they are first used. Each number takes `bytes` bytes: five million records at one byte take 5 MB.
  */
 export class OffsetMap {
   readonly #bytes: 1 | 4
@@ -30,7 +30,10 @@ export class OffsetMap {
     chunk[offset % chunkSize] = value
   }
 
-  /** How many offsets of [from, next) have each value: `counts[value]` is added to, for values that it has a place for. */
+  /**
+   * Counts the offsets from `from` to before `next` by value: adds to `counts[value]`. Values beyond the end of `counts` are
+   * left out.
+   */
   count(from: number, next: number, counts: number[]): void {
     for (let at = from; at < next;) {
       const index = Math.floor(at / chunkSize)
@@ -46,7 +49,7 @@ export class OffsetMap {
     }
   }
 
-  /** The offsets that are set, but for those of [from, next). */
+  /** Yields the offsets that are set and lie outside of `from` to before `next`. */
   *outside(from: number, next: number): Generator<number> {
     for (const [index, chunk] of this.#chunks) {
       const first = index * chunkSize

@@ -1,12 +1,12 @@
 import type { Invariant } from './invariants.ts'
 import type { Report } from './verify.ts'
 
-/** Whether nothing differs. */
+/** Returns whether there is no difference. */
 export function isClean(report: Report): boolean {
   return report.invariants.every((invariant) => invariant.differences === 0)
 }
 
-/** The report as lines for a terminal: one an invariant, and what differs below it. */
+/** Prints the report for a terminal: one line for each invariant, followed by its differences. */
 export function printText(report: Report): string {
   const lines = report.invariants.flatMap(printInvariant)
   const differences = report.invariants.reduce((sum, invariant) => sum + invariant.differences, 0)
@@ -33,7 +33,10 @@ export function printText(report: Report): string {
   return `${lines.join('\n')}\n`
 }
 
-/** The same as one JSON object. `checked` is null where an invariant could not be checked; `limit` says why, or what part. */
+/**
+ * Prints the report as one JSON object. `checked` is null if an invariant could not be checked. `limit` says why, or which part
+ * was.
+ */
 export function printJson(report: Report): string {
   return `${JSON.stringify({
     clean: isClean(report),
@@ -75,7 +78,7 @@ export function printJson(report: Report): string {
   })}\n`
 }
 
-/** What a failover or a restore explains. */
+/** Prints what a failover or a restore explains. */
 function printChanges({ serverChanges, lostRequests, strayOutcomes }: Report): string[] {
   const lines = serverChanges.map(({ noticedAt, actor, fromTimeline, timeline, lostAfter }) =>
     printable(
@@ -117,7 +120,7 @@ function group(count: number): string {
   return count.toLocaleString('en-US')
 }
 
-/** Names come from outside, and a terminal obeys control characters. */
+/** Replaces control characters: names come from outside, and a terminal would obey them. */
 function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Bidi_Control}]/gu, '\ufffd')
 }

@@ -3,8 +3,8 @@ import { copyRows } from './copy-rows.ts'
 import type { EventType, LogEvent, Status, StoredRecord, StoredState } from './event.ts'
 import type { RowReader } from './row-reader.ts'
 
-// One pass over three primary keys in the same order. PostgreSQL computes the hashes of payloads, which spares sending them.
-// The projection's row comes with version 1, and once is enough.
+// One pass over three primary keys in the same order. PostgreSQL computes the hashes of the payloads, so they need not be sent.
+// The row of the projection comes once for each message, with version 1.
 const select = `
   select e.message_id, e.version, e.position, e.recorded_at, e.type, e.actor, e.status, e.retry_count, e.due_at, e.attempt,
     e.outcome, e.duration_ms, e.reason, e.topic, e.partition, e.kafka_offset, e.incarnation,
@@ -18,7 +18,7 @@ const select = `
   left join message_states s on s.message_id = e.message_id and e.version = 1
   order by e.message_id, e.version`
 
-/** Reads the whole log, message by message in version order, each event with its record and, at version 1, its projection. */
+/** Reads the whole log, message by message and version by version: each event with its record and, at version 1, the projection. */
 export async function readLog(
   client: pg.Client,
   onEvent: (event: LogEvent, record: StoredRecord | null, state: StoredState | null) => void,

@@ -3,20 +3,20 @@ import { copyRows } from './copy-rows.ts'
 import { namePartition } from './name-partition.ts'
 import type { Span } from './spans.ts'
 
-/** One incarnation of a partition, as the log's tables tell of it. */
+/** One incarnation of a partition, according to the tables of the log. */
 export type Incarnation = {
   readonly topic: string
   readonly partition: number
-  /** Where it was said to begin; null where its first advance says so. */
+  /** Where an operator let it begin; null if its first advance says where. */
   readonly beginsAt: number | null
   readonly holes: Span[]
   readonly gaps: Gap[]
 }
 
-/** What an operator gave up. */
+/** Offsets that an operator gave up. */
 export type Gap = Span & { readonly actor: string; readonly reason: string }
 
-/** Every incarnation by its name, a partition's in their order, each with its holes and gaps in the order of their offsets. */
+/** Reads every incarnation, by its name. Those of a partition are in order, and so are the holes and gaps of each. */
 export async function readIncarnations(client: pg.Client): Promise<Map<string, Incarnation>> {
   const found = new Map<string, Incarnation>()
   const partitions = `select topic, partition, incarnation, begins_at from partitions order by topic, partition, incarnation`

@@ -2,22 +2,23 @@ import { doubled } from './doubled.ts'
 
 const flags = { effect: 1, effects: 2, otherBytes: 4, laterEffect: 8, found: 16 } as const
 
-/** What the ledger says of one identity. */
+/** What the ledger has about one identity. */
 export type Requests = {
-  /** When each came in, in microseconds since 1970, earliest first. */
+  /** When each request came in, in microseconds since 1970, the earliest first. */
   readonly times: readonly number[]
   readonly hasEffect: boolean
   readonly hasEffects: boolean
-  /** An effect that was read after the log's snapshot was taken. */
+  /** An effect was read after the snapshot of the log was taken. */
   readonly hasLaterEffect: boolean
   readonly hasOtherBytes: boolean
-  /** Where the line of its first request begins. */
+  /** The byte of the ledger at which the line of its first request begins. */
   readonly line: number
 }
 
 /**
- * The requests of a ledger by identity, in typed arrays: 37 bytes an identity and 12 a request, up to twice that by growth.
- * An identity is known by 96 bits of its digest and its bytes by 64 of their hash. Entries count from 1.
+ * The requests of a ledger by identity, in typed arrays: 37 bytes an identity and 12 bytes a request, up to twice that because
+ * arrays double when they grow. It tells identities apart by 96 bits of their digest, and bodies by 64 bits of their hash.
+ * Entries count from 1.
  */
 export class RequestTable {
   identities = 0
@@ -58,7 +59,7 @@ export class RequestTable {
     this.#flag(this.find(digest) ?? this.#insert(digest), flags.laterEffect)
   }
 
-  /** The entry of an identity, or null if the ledger does not know it. */
+  /** Returns what the ledger has about an identity; null if it has nothing. */
   find(digest: Buffer): number | null {
     const entry =
       this.#slots[this.#slotOf(digest.readUInt32BE(0), digest.readUInt32BE(4), digest.readUInt32BE(8))]
@@ -90,7 +91,7 @@ export class RequestTable {
     }
   }
 
-  /** The entries that have requests and were not marked as found. */
+  /** Yields the entries that have requests and were not marked as found. */
   *strays(): Generator<number> {
     for (let entry = 1; entry <= this.identities; entry++)
       if (this.#latest[entry] !== 0 && !this.#has(entry, flags.found)) yield entry
@@ -127,7 +128,7 @@ export class RequestTable {
     }
   }
 
-  /** The slot that holds the digest, or the empty one that would. */
+  /** Returns the slot of the digest, or the empty slot where it belongs. */
   #slotOf(a: number, b: number, c: number): number {
     const mask = this.#slots.length - 1
     for (let slot = a & mask; ; slot = (slot + 1) & mask) {

@@ -4,7 +4,7 @@ const signature = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1')
 const headerBytes = signature.length + 8
 
 /**
- * Reads the columns of one row after the other, in the binary form of COPY.
+ * Reads the columns of a row, one after the other, in the binary form of COPY.
  *
  * Source: "Binary Format" in PostgreSQL's manual page of COPY.
  */
@@ -12,10 +12,10 @@ export class RowReader {
   #buffer: Buffer = Buffer.alloc(0)
   #at = 0
 
-  /** Takes a piece of what COPY sent, which is one row; false where it holds none, as at the end. */
+  /** Takes a piece that COPY sent, which is one row. Returns false if it has no row, as at the end. */
   begin(chunk: Buffer): boolean {
     this.#buffer = chunk
-    // The header travels with the first row.
+    // The header comes with the first row.
     this.#at =
       chunk.length >= headerBytes && chunk.subarray(0, signature.length).equals(signature) ? headerBytes : 0
     if (chunk.length - this.#at < 2) return false
@@ -23,7 +23,7 @@ export class RowReader {
     return chunk.readInt16BE(this.#at - 2) !== -1
   }
 
-  /** An int4 or int8; exact below 2⁵³. */
+  /** Reads an int4 or int8; exact below 2⁵³. */
   integer(): number {
     return this.integerOrNull() ?? missing()
   }
@@ -37,7 +37,7 @@ export class RowReader {
     return this.#buffer.readInt32BE(at) * 0x1_0000_0000 + this.#buffer.readUInt32BE(at + 4)
   }
 
-  /** A timestamptz, as microseconds since 1970. */
+  /** Reads a timestamptz, as microseconds since 1970. */
   micros(): number {
     return this.microsOrNull() ?? missing()
   }
@@ -65,7 +65,7 @@ export class RowReader {
     return this.#buffer[this.#at - 1] === 1
   }
 
-  /** A bytea, in hexadecimal digits. */
+  /** Reads a bytea, as hexadecimal digits. */
   hexOrNull(): string | null {
     const length = this.#length()
     if (length < 0) return null

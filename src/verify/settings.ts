@@ -10,10 +10,10 @@ export type Settings = {
   readonly maxDelayMs: number
 }
 
-/** Who an actor of the form instance/lane is; settings are null where no such instance is registered. */
+/** An actor of the form `instance/lane`. `settings` is null if no such instance is registered. */
 type Actor = { readonly lane: string; readonly settings: Settings | null }
 
-/** Finds who an actor is; the same few actors stand in millions of events. */
+/** Finds out who an actor is. Results are kept, because millions of events have the same few actors. */
 export type FindActor = (actor: string) => Actor
 
 export async function readActors(client: pg.Client): Promise<FindActor> {

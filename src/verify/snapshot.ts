@@ -2,8 +2,8 @@ import { setDefaultAutoSelectFamilyAttemptTimeout } from 'node:net'
 import pg from 'pg'
 
 const connectMaxMs = 5_000
-// What the checker's statements rest on, whatever the database or the role has for a default. Names that a server does not know are
-// passed over.
+// Settings that the checker's statements need, whatever the defaults of the database or the role are. Names that a server does
+// not know are skipped.
 const settings = {
   statement_timeout: '0',
   lock_timeout: '0',
@@ -20,14 +20,14 @@ const settings = {
 }
 
 /**
- * Opens one snapshot of the database, reads in it, and leaves no trace. Read-only is what the transaction is declared as, so
- * that no mistake here can change what is checked.
+ * Opens one snapshot of the database, reads in it, and changes nothing. The transaction is declared read-only, so that no
+ * mistake here can change what is checked.
  */
 export async function inSnapshot<Result>(
   connection: { connectionString: string; ssl?: pg.ClientConfig['ssl'] },
   act: (client: pg.Client) => Promise<Result>,
 ): Promise<Result> {
-  // Node's 250 ms for each address of a name are less than some connects take.
+  // Node gives each address of a name 250 ms. Some connects take longer.
   setDefaultAutoSelectFamilyAttemptTimeout(connectMaxMs / 2)
   const client = new pg.Client({
     ...connection,
@@ -35,19 +35,19 @@ export async function inSnapshot<Result>(
     connectionTimeoutMillis: connectMaxMs,
     keepAlive: true,
   })
-  // An idle client that loses its connection emits an error; the query in hand rejects with it anyway.
+  // An idle client that loses its connection emits an error. The query that runs rejects with it anyway.
   client.on('error', () => undefined)
   await client.connect()
   try {
     await client.query('begin isolation level repeatable read, read only')
-    // By itself: where the compiler is quick to start, the next statement would be the first that it compiles.
+    // A statement of its own, before the others: with a low threshold PostgreSQL would already compile the next statement.
     await client.query('set local jit = off')
     await client.query(
       `select set_config(s.name, w.value, true)
         from jsonb_each_text($1) w (name, value) join pg_settings s on lower(s.name) = w.name`,
       [settings],
     )
-    // A snapshot is taken by the first statement that reads.
+    // The first statement that reads takes the snapshot.
     await client.query('select from legal_transitions limit 1')
     const result = await act(client)
     await client.query('commit')
@@ -57,7 +57,7 @@ export async function inSnapshot<Result>(
   }
 }
 
-/** Runs statements that walk tables in the order of their keys, and must not gather or sort them. */
+/** Runs statements that must walk tables in the order of their keys, without gathering or sorting rows. */
 export async function inKeyOrder<Result>(client: pg.Client, act: () => Promise<Result>): Promise<Result> {
   const switches = ['enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', 'enable_sort']
   for (const each of switches) await client.query(`set local ${each} = off`)

@@ -1,7 +1,7 @@
-/** Offsets of one partition, [first, next). */
+/** Offsets of one partition, from `first` to before `next`. */
 export type Span = { readonly first: number; readonly next: number }
 
-/** Spans in the order of their offsets, asked in that order too. */
+/** Spans in the order of their offsets. Questions come in the same order. */
 export class Spans {
   readonly all: readonly Span[]
   #at = 0
@@ -10,7 +10,10 @@ export class Spans {
     this.all = all
   }
 
-  /** How many offsets of [first, next) lie in them. Each call must begin where the one before did, or later. */
+  /**
+   * Counts the offsets from `first` to before `next` that lie in the spans. Each call must begin where the call before began,
+   * or later.
+   */
   count(first: number, next: number): number {
     let count = 0
     while ((this.all[this.#at]?.next ?? Infinity) <= first) this.#at++

@@ -19,7 +19,7 @@ import { walkLog } from './walk-log.ts'
 
 export type Evidence = {
   readonly databaseUrl: string
-  /** No TLS if it is left out. */
+  /** Without it, no TLS. */
   readonly databaseSsl?: pg.ClientConfig['ssl']
   /** The mock processor's ledger; null if there is none. */
   readonly ledgerPath: string | null
@@ -28,7 +28,7 @@ export type Evidence = {
 }
 
 export type Report = {
-  /** When the database was looked at, by its clock, in RFC 3339. */
+  /** When the snapshot was taken, by the database's clock, in RFC 3339. */
   readonly snapshotAt: string
   readonly events: number
   readonly messages: number
@@ -37,28 +37,28 @@ export type Report = {
   readonly notYetConsumed: number | null
   /** Acknowledged records that operators gave up; null without acknowledgements. */
   readonly acknowledgedGivenUp: number | null
-  /** What operators gave up, of which partition. */
+  /** The offsets that operators gave up. */
   readonly givenUp: readonly GivenUp[]
   /** Effects of attempts that are still open; null without a ledger. */
   readonly openEffects: number | null
-  /** Changes of the server below the log, of which each may have cost it its end. */
+  /** Changes of the server that the log is on. At each of them the log may have lost its end. */
   readonly serverChanges: readonly ServerChange[]
-  /** Requests of attempts that are not in the log because of that; null without a ledger. */
+  /** Requests of attempts that the log lost at such a change; null without a ledger. */
   readonly lostRequests: number | null
-  /** Outcomes of such attempts that wait for their payment to be handed over again. */
+  /** Outcomes of such attempts that wait until Kafka hands their payments over again. */
   readonly strayOutcomes: number
 }
 
 /**
- * Holds the log against every invariant that the evidence allows. Reads only: first the files, so that whatever they tell of is
- * in the snapshot of the database that is taken after.
+ * Checks the log against every invariant that the given evidence can show. It only reads. The files come first, so that all
+ * they tell about is in the snapshot of the database, which is taken after them.
  *
- * The log is streamed. What is held all through is in typed arrays, which growth makes up to twice as large: 8 bytes a message,
- * 16 an attempt, 1 a consumed offset, and some 50 for each measure of a minute; with a ledger 45 an identity and 12 a request; with acknowledgements 29 a record.
- * Measured with two million messages and six million events, on two cores shared with PostgreSQL and others: 170,000 events
- * a second and 180 MB, or 380 MB with both files.
+ * The log is streamed. What must be kept is in typed arrays, which are up to twice as large because they double when they grow:
+ * 8 bytes a message, 16 an attempt, 1 a consumed offset, and some 50 for each measure of a minute; with a ledger 45 an identity
+ * and 12 a request; with acknowledgements 29 a record. Measured with two million messages and six million events, on two cores
+ * shared with PostgreSQL and others: 170,000 events a second and 180 MB, or 380 MB with both files.
  *
- * @throws FileFault for a file that cannot be used, and what pg throws
+ * @throws FileFault if a file cannot be used; what pg throws if the database fails
  */
 export async function verify(evidence: Evidence): Promise<Report> {
   const invariants = createInvariants()
@@ -120,7 +120,7 @@ export async function verify(evidence: Evidence): Promise<Report> {
   })
 }
 
-/** What counts as checked is not events everywhere, and what is not given cannot be checked. */
+/** Names the unit in which each invariant is counted, and what cannot be checked without the files. */
 function nameLimits(invariants: Invariants, hasLedger: boolean, hasAcknowledgements: boolean): void {
   const { S2, S4, S5, S6, S8, S9, S12, S13, S17, S20, S21 } = invariants
   S2.unit = 'record events'
@@ -135,8 +135,9 @@ function nameLimits(invariants: Invariants, hasLedger: boolean, hasAcknowledgeme
   S20.unit = 'acknowledgements'
   S21.unit = 'requests'
   if (!hasLedger) {
-    S8.limit = 'the recipe and that no two identities share a key; without --ledger, not what was sent'
-    S13.limit = 'the bytes kept; without --ledger, not the bytes sent'
+    S8.limit =
+      'checked: how keys are made, and that no two identities have the same key; without --ledger, not what was sent'
+    S13.limit = 'checked: the bytes that were kept; without --ledger, not the bytes that were sent'
     S21.limit = 'not checked without --ledger'
   }
   if (!hasAcknowledgements) S20.limit = 'not checked without --acks'

@@ -20,7 +20,7 @@ import { readLog } from './read-log.ts'
 import type { FindActor } from './settings.ts'
 import { inKeyOrder } from './snapshot.ts'
 
-/** What the walk tells of each event or message, beside what it checks by itself. */
+/** What each event or message is handed to, besides the checks of the walk itself. */
 export type Checks = {
   readonly invariants: Invariants
   readonly findActor: FindActor
@@ -36,7 +36,7 @@ export type Checks = {
 
 export type Walked = { events: number; messages: number; counts: Record<Status, number> }
 
-/** Reads the whole log once, message by message, and holds each event against what came before it. */
+/** Reads the whole log once, message by message, and checks each event against the events before it. */
 export async function walkLog(client: pg.Client, checks: Checks): Promise<Walked> {
   const walked: Walked = {
     events: 0,

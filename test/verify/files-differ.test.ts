@@ -30,7 +30,7 @@ const cases: Case[] = [
   {
     broken: 'other bytes sent than received',
     ledger: (lines) => (requestOf(lines, 'refused').sha256 = 'ab'.repeat(32)),
-    found: { S13: /^refused: the bytes sent hash to something else than the bytes received$/ },
+    found: { S13: /^refused: the bytes sent do not have the hash of the bytes received$/ },
   },
   {
     broken: 'other bytes sent the second time',
@@ -40,7 +40,7 @@ const cases: Case[] = [
   {
     broken: 'an acknowledged record that the log lacks',
     acks: (lines) => lines.push({ ...lines[0], offset: 4, transaction_id: 'lost' }),
-    found: { S20: /^lost: transactions\.incoming:0:4 is acknowledged and not in the log$/ },
+    found: { S20: /^lost: transactions\.incoming:0:4 is acknowledged, but not in the log$/ },
   },
   {
     broken: 'an acknowledged record with other bytes in the log',
@@ -55,7 +55,7 @@ const cases: Case[] = [
   {
     broken: 'more requests than attempts',
     ledger: (lines) => lines.push({ ...requestOf(lines, 'refused') }),
-    found: { S21: /^refused: 2 requests, and 1 attempts were started$/ },
+    found: { S21: /^refused: 2 requests, but 1 attempts were started$/ },
   },
   {
     broken: 'a request before its attempt',
@@ -73,13 +73,13 @@ const cases: Case[] = [
         transaction_id: 'tx-1',
         key: 'arpplfgyduxscngwcfi624jgbwhxtzsx',
       }),
-    found: { S21: /^tx-1: was requested, and the log has no such message$/ },
+    found: { S21: /^tx-1: was requested, but the log has no such message$/ },
   },
   {
     broken: 'a request of nobody knows what',
     ledger: (lines) =>
       lines.push({ ...lines[0], transaction_id: null, key: 'arpplfgyduxscngwcfi624jgbwhxtzsx' }),
-    found: { S21: /^key arpplfgyduxscngwcfi624jgbwhxtzsx: was requested, and the log has no such message$/ },
+    found: { S21: /^key arpplfgyduxscngwcfi624jgbwhxtzsx: was requested, but the log has no such message$/ },
   },
   {
     broken: 'a second effect',
@@ -99,7 +99,9 @@ const cases: Case[] = [
   {
     broken: 'an effect of a refused message',
     ledger: (lines) => (requestOf(lines, 'refused').effect = true),
-    found: { S21: /^refused: has an effect, is dead_letter, and no attempt was unknown, abandoned or late$/ },
+    found: {
+      S21: /^refused: has an effect, but is dead_letter, and no attempt was unknown, abandoned or late$/,
+    },
   },
   {
     broken: 'nothing: an effect of a message whose attempt was abandoned',

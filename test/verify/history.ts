@@ -17,9 +17,15 @@ import type { Outcome } from '../../src/message/outcome.ts'
 export const topic = 'transactions.incoming'
 const policy = { retriesMax: 2, baseDelayMs: 20, maxDelayMs: 60 }
 
-/** An instance whose leases are over by the time that anybody asks, and one whose leases outlive the test. */
-const leases = { hasty: 1, steady: 600_000 } as const
+const hourMs = 3_600_000
+
+/** An instance whose leases are over by the time that anybody asks, one whose leases outlive the test, and one whose retries do too. */
+const leases = { hasty: 1, steady: 600_000, patient: 600_000 } as const
 export type Instance = keyof typeof leases
+
+function policyOf(instance: Instance): typeof policy {
+  return instance === 'patient' ? { ...policy, baseDelayMs: hourMs, maxDelayMs: hourMs } : policy
+}
 
 export const accepted: Outcome = { kind: 'accepted', statusCode: 200 }
 export const refused: Outcome = { kind: 'refused', statusCode: 422, reason: 'HTTP 422' }
@@ -54,7 +60,7 @@ export class History {
         retryMax: 2,
         leaseMs: leases[instance],
         timeoutMs: 1,
-        retry: policy,
+        retry: policyOf(instance),
       })
     }
     return new History(pool)
@@ -138,7 +144,7 @@ export class History {
     lane: Lane,
     instance: Instance = 'steady',
   ): Promise<SettleAnswer | undefined> {
-    const decision = decide(outcome, claim.retries, policy)
+    const decision = decide(outcome, claim.retries, policyOf(instance))
     const settlement = {
       ...claim,
       outcome,

@@ -46,8 +46,8 @@ t.test(
     const ledger = [...history.ledger, again, stray]
     t.match(differing(await check(ledger)), {
       S21: [
-        /^kept: 2 requests, and 1 attempts were started$/,
-        /^tx-1: was requested, and the log has no such message$/,
+        /^kept: 2 requests, but 1 attempts were started$/,
+        /^tx-1: was requested, but the log has no such message$/,
       ],
     })
     await promote(pool)
@@ -100,7 +100,7 @@ t.test(
       S21: [/^waits: has an effect/, /^dead: has an effect/],
     })
     await promote(pool)
-    t.match(differing(await check(history.ledger)), { S21: [/^dead: has an effect, is dead_letter/] })
+    t.match(differing(await check(history.ledger)), { S21: [/^dead: has an effect, but is dead_letter/] })
   },
 )
 

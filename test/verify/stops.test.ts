@@ -107,29 +107,29 @@ t.test('what is wrong with a gap or an incarnation is told', async (t) => {
       'a gap that no decision names',
       `delete from partition_decisions where type = 'gap_accepted'`,
       {
-        S12: /says that 5 were given up, decisions say 0/,
-        S20: /^given up: .*:0:4 is acknowledged and not in the log$/,
+        S12: /says that 5 were given up, but the decisions say 0/,
+        S20: /^given up: .*:0:4 is acknowledged, but not in the log$/,
       },
     ],
     [
       'a decision that gives up more than was passed over',
       `update partition_decisions set resume_offset = 9 where type = 'gap_accepted'`,
-      { S12: /says that 0 were given up, decisions say 2/ },
+      { S12: /says that 0 were given up, but the decisions say 2/ },
     ],
     [
       'an advance that passes over offsets as given up',
       `update partition_advances set gaps = gaps + 1, holes = holes - 1 where holes = 1`,
-      { S12: /says that 1 were given up, decisions say 0/ },
+      { S12: /says that 1 were given up, but the decisions say 0/ },
     ],
     [
       'an incarnation that begins elsewhere',
       `update partitions set begins_at = 0 where incarnation = 2`,
-      { S12: /:1 \(incarnation 2\): its first advance begins at 1, it was to begin at 0$/ },
+      { S12: /:1 \(incarnation 2\): its first advance begins at 1, but should begin at 0$/ },
     ],
     [
       'a record event of an incarnation that there is not',
       `update message_events set incarnation = 3 where transaction_id = 'second'`,
-      { S2: /:1 \(incarnation 3\):4: has a record event, and was never consumed$/, S12: /\(incarnation 2\)/ },
+      { S2: /:1 \(incarnation 3\):4: has a record event, but was never consumed$/, S12: /\(incarnation 2\)/ },
     ],
     [
       'a record that two incarnations have, counted in one of them twice',

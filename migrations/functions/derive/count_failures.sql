@@ -1,6 +1,9 @@
--- Counts what failed in one statement, by minute and pattern. A pattern costs regular expressions, so it is made once for each
--- reason: when everything fails, it mostly fails for the same one.
-create or replace function count_failures(message_ids bigint[], times timestamptz[], reasons text[]) returns void
+-- Counts the failures of one statement by minute and pattern (`failure_pattern`), into `failure_deltas`. Making a pattern costs
+-- regular expressions, so each reason gets its pattern once: when everything fails, most messages fail for the same reason.
+--
+-- Called by: project, only when something failed.
+-- Returns: nothing. The three arrays lie side by side, one element for each failure.
+create or replace function count_failures(in_message_ids bigint[], in_times timestamptz[], in_reasons text[]) returns void
 language plpgsql volatile
 set search_path = public, pg_temp
 set jit = off
@@ -9,9 +12,9 @@ begin
   insert into failure_deltas (position, minute, pattern, n, last_at, examples)
     select current_position(), date_bin('1 minute', f.recorded_at, 'epoch'), p.pattern, count(*), max(f.recorded_at),
       (array_agg(distinct f.message_id order by f.message_id desc))[1:3]
-    from unnest(message_ids, times, reasons) as f(message_id, recorded_at, reason)
+    from unnest(in_message_ids, in_times, in_reasons) as f(message_id, recorded_at, reason)
     join (
-      select r.reason, failure_pattern(r.reason) as pattern from (select distinct unnest(reasons)) r(reason)
+      select r.reason, failure_pattern(r.reason) as pattern from (select distinct unnest(in_reasons)) r(reason)
     ) p on p.reason = f.reason
     group by 2, 3;
 end

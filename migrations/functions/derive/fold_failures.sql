@@ -1,11 +1,14 @@
--- The failures' part of fold_piece, under its lock: sums the deltas from the old bound to the new one.
-create or replace function fold_failures(old_bound bigint, new_bound bigint) returns void
+-- Adds the failures from the old bound up to the new one to `failure_rollups`, and deletes their deltas.
+--
+-- Called by: fold_piece, which holds the lock.
+-- Returns: nothing. `in_old_bound` is inclusive, `in_new_bound` is not.
+create or replace function fold_failures(in_old_bound bigint, in_new_bound bigint) returns void
 language plpgsql volatile
 set search_path = public, pg_temp
 as $$
 begin
   with gone as (
-    delete from failure_deltas where position >= old_bound and position < new_bound returning *
+    delete from failure_deltas where position >= in_old_bound and position < in_new_bound returning *
   )
   insert into failure_rollups as r (minute, pattern, n, last_at, examples)
     select g.minute, g.pattern, sum(g.n), max(g.last_at), example_ids(g.examples)

@@ -1,5 +1,8 @@
--- The partitions' part of fold_piece, under its lock: adds the advances above what is folded. They need no watermark: who
--- advances a partition holds its row until the commit, so an advance that is seen has all earlier ones before it.
+-- Adds the advances that are not folded yet to `partition_folds`. It needs no watermark: whoever advances a partition holds the
+-- partition's row until the commit, so an advance that can be seen has all earlier ones before it.
+--
+-- Called by: fold_piece, which holds the lock.
+-- Returns: nothing.
 create or replace function fold_partitions() returns void
 language plpgsql volatile
 set search_path = public, pg_temp

@@ -1,11 +1,15 @@
--- Sums the oldest deltas below the watermark into the rollups and the counts by status, records as the new bound how far it came,
--- and folds the partitions' advances. Answers whether more of them wait. Does nothing while fewer than `rows_min` deltas wait. Alone
--- under an advisory lock; readers see either side of it whole.
+-- Adds the oldest deltas below the watermark to the rollups and to the counts by status. It records as the new bound how far it
+-- came, and folds the partitions' advances too. One session at a time does this, under an advisory lock. A reader sees the
+-- state before it or the state after it, never something between.
 --
--- A piece has at most `piece_rows` deltas of each kind, unless one position has more: what piled up while the watermark was held
--- must not take longer than a statement may. Every scan begins at the bound, for the index keeps what was folded until the next
--- vacuum.
-create or replace function fold_piece(rows_min int default 1, piece_rows int default 10000) returns boolean
+-- A piece has at most `in_piece_rows` deltas of each kind, unless one position alone has more. So a fold stays shorter than
+-- statement_timeout however much piled up while the watermark was held back. Every scan begins at the bound, because the index
+-- keeps entries of deleted deltas until the next vacuum.
+--
+-- Called by: src/log/write/fold-counts.ts (the sweep, and whoever reads metrics), fold_counts.
+-- Returns: true if more deltas wait below the watermark. False if none do, if fewer than `in_rows_min` wait, or if another
+-- session is folding.
+create or replace function fold_piece(in_rows_min int default 1, in_piece_rows int default 10000) returns boolean
 language plpgsql volatile security definer
 set search_path = public, pg_temp
 set jit = off
@@ -19,30 +23,30 @@ declare
 begin
   select * into strict old_fold from status_count_folds order by bound desc limit 1;
   if (
-    select count(*) from (select from status_count_deltas where position >= old_fold.bound limit rows_min) d
-  ) < rows_min then
+    select count(*) from (select from status_count_deltas where position >= old_fold.bound limit in_rows_min) d
+  ) < in_rows_min then
     return false;
   end if;
   if not pg_try_advisory_xact_lock(hashtextextended('fold_counts', 0)) then
     return false;
   end if;
   perform fold_partitions();
-  -- Once more, for another fold may have ended before this one had the lock.
+  -- Read again: another fold may have ended before this one got the lock.
   select * into strict old_fold from status_count_folds order by bound desc limit 1;
   reached := watermark();
-  -- Up to the first delta that is too many, and never within a position.
+  -- Up to the first delta that is too many. A position is never divided.
   new_bound := least(
     reached,
     (
       select greatest(d.position, f.position + 1)
       from (
-        select position from status_count_deltas where position >= old_fold.bound order by position offset piece_rows limit 1
+        select position from status_count_deltas where position >= old_fold.bound order by position offset in_piece_rows limit 1
       ) d
       cross join (select position from status_count_deltas where position >= old_fold.bound order by position limit 1) f
     ),
     (
       select greatest(d.position, f.position + 1)
-      from (select position from failure_deltas where position >= old_fold.bound order by position offset piece_rows limit 1) d
+      from (select position from failure_deltas where position >= old_fold.bound order by position offset in_piece_rows limit 1) d
       cross join (select position from failure_deltas where position >= old_fold.bound order by position limit 1) f
     )
   );

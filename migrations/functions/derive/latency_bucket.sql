@@ -1,10 +1,15 @@
--- The bucket of a duration in microseconds. Bucket n begins at 100 µs · 2^((n - 1) / 4), rounded up; bucket 0 is all that is
--- shorter, the last all that is longer (34 days). Whoever takes a bucket's harmonic middle is wrong by at most
--- (2^¼ - 1) / (2^¼ + 1) = 8.7 %. Whole bounds and not a logarithm: so the checker, which counts by itself, rounds alike.
-create or replace function latency_bucket(micros double precision) returns int
+-- Finds the bucket of a duration.
+--
+-- Bucket n begins at 100 µs · 2^((n - 1) / 4), rounded up. Bucket 0 has all that is shorter, the last bucket all that is longer
+-- (34 days). A reader who takes the harmonic middle of a bucket is wrong by at most (2^¼ - 1) / (2^¼ + 1) = 8.7 %. The bounds
+-- are whole numbers and not a logarithm, so that the checker, which counts by itself, rounds alike.
+--
+-- Called by: project, rebuild_rollups.
+-- Returns: the number of the bucket. `in_micros` is in microseconds.
+create or replace function latency_bucket(in_micros double precision) returns int
 language sql immutable parallel safe
 as $$
-  select width_bucket(micros, array[
+  select width_bucket(in_micros, array[
     100, 119, 142, 169, 200, 238, 283, 337, 400, 476, 566, 673, 800, 952, 1132, 1346, 1600, 1903, 2263, 2691, 3200,
     3806, 4526, 5382, 6400, 7611, 9051, 10764, 12800, 15222, 18102, 21527, 25600, 30444, 36204, 43054, 51200, 60888,
     72408, 86108, 102400, 121775, 144816, 172216, 204800, 243550, 289631, 344432, 409600, 487100, 579262, 688863,

@@ -1,7 +1,13 @@
--- Brings the events of one statement into `message_states`, counts what moved and what the minute's rollups get of it, and wakes
--- who waits. New messages come first, with the attempt that was started in the same statement; then each round applies to every
--- message its next event, until none is left. Nearly every statement is one of the two, once. A plain `update … from new_events`
--- applied one of two events of a message (measured). An illegal transition or a gap in the versions refuses the whole statement.
+-- Brings the events of one statement into `message_states`, counts them, and notifies whoever waits.
+--
+-- Called by: the trigger `project`, once for each statement that appends to `message_events`.
+-- Returns: null, as a statement trigger does.
+-- Refuses the whole statement, with the SQLSTATE 23000: a transition that `legal_transitions` does not list, and an event that
+-- does not follow the last version of its message.
+--
+-- New messages come first, each with the attempt that was started in the same statement. Then come rounds: each round applies
+-- the next event of every message, until no event is left. Nearly every statement has either new messages or one round. Rounds
+-- are needed: a plain `update … from new_events` applied only one of two events of a message (measured).
 create or replace function project() returns trigger
 language plpgsql
 set search_path = public, pg_temp
@@ -13,19 +19,20 @@ set enable_mergejoin = off
 as $$
 declare
   given record;
-  applied record;
+  steps record;
   events_left bigint;
 begin
-  -- For whoever appended, until the end of the transaction; see refuse_unprojected.
+  -- The function that appended reads this before the transaction ends; see refuse_unprojected.
   perform set_config('tqp.projected', 'yes', true);
   select count(*) as events,
     count(*) filter (where e.version = 1) as first_ones,
     count(*) filter (where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected')) as failures,
     coalesce(bool_or(e.due_at is not null), false) as leaves_open,
-    -- At least the transaction's own, and so behind the watermark no sooner than the transaction is.
+    -- At least the transaction's own position, so the watermark passes it only after the transaction has ended.
     max(e.position) as position
     into given from new_events e;
-  -- A statement that appended nothing wakes nobody: an empty claim that notifies wakes itself (11,476 looks in 3 s measured).
+  -- A statement that appended nothing notifies nobody. An empty claim that notifies would wake itself: 11,476 looks in 3 s,
+  -- measured.
   if given.events = 0 then
     return null;
   end if;
@@ -62,7 +69,7 @@ begin
         b.recorded_at
       from born b
     ),
-    -- A statement has many messages of few kinds: what is the same for all of a kind is done once.
+    -- A statement has many messages, but of few kinds. What all messages of a kind share is done once.
     kind as materialized (
       select b.first_type, b.first_status, b.is_started, b.status, b.retry_count,
         date_bin('1 minute', b.created_at, 'epoch') as created_minute,
@@ -77,45 +84,27 @@ begin
       union all
       select k.first_status, 'attempt_started', k.status, k.minute, k.example, k.messages from kind k where k.is_started
     ),
-    rollup as (
-      select s.minute, event_measure(s.type, null, s.from_status = 'none', false) as measure, 0 as bucket,
-        sum(s.messages)::bigint as n
-      from step s group by 1, 2
-      union all
-      select '-infinity', 'retries', k.retry_count, sum(k.messages)::bigint from kind k group by 3
-    ),
-    counted as (
-      insert into status_count_deltas (position, pending, processing, success, failed, dead_letter, minutes, measures, buckets,
-          counts)
-        select given.position, k.pending, k.processing, k.success, k.failed, k.dead_letter, r.minutes, r.measures, r.buckets,
-          r.counts
-        from (
-          select
-            coalesce(sum(messages) filter (where status = 'pending'), 0) as pending,
-            coalesce(sum(messages) filter (where status = 'processing'), 0) as processing,
-            coalesce(sum(messages) filter (where status = 'success'), 0) as success,
-            coalesce(sum(messages) filter (where status = 'failed'), 0) as failed,
-            coalesce(sum(messages) filter (where status = 'dead_letter'), 0) as dead_letter
-          from kind
-        ) k
-        cross join (
-          select array_agg(minute) as minutes, array_agg(measure) as measures, array_agg(bucket) as buckets,
-            array_agg(n) as counts
-          from rollup
-        ) r
+    retries as (
+      select k.retry_count, sum(k.messages)::bigint as n from kind k group by 1
     )
-    select sum(s.messages) as events, (
-        select format('message %s: from %s by %s to %s', i.example, i.from_status, i.type, i.status)
-        from step i
-        left join legal_transitions l on l.from_status = i.from_status and l.type = i.type and l.to_status = i.status
-        where l.type is null limit 1
-      ) as illegal
-      into applied
+    select array_agg(s.from_status) as from_statuses, array_agg(s.type) as types, array_agg(s.status) as to_statuses,
+      array_agg(s.minute) as minutes, array_agg(s.example) as examples, array_agg(s.messages) as events,
+      (select array_agg(r.retry_count) from retries r) as retry_counts, (select array_agg(r.n) from retries r) as retry_messages
+      into steps
       from step s;
-    if applied.illegal is not null then
-      raise exception 'illegal transition: %', applied.illegal using errcode = 'integrity_constraint_violation';
-    end if;
-    events_left := events_left - applied.events;
+    events_left := events_left - count_steps(
+      in_position => given.position,
+      in_from_statuses => steps.from_statuses,
+      in_types => steps.types,
+      in_to_statuses => steps.to_statuses,
+      in_outcomes => null,
+      in_minutes => steps.minutes,
+      in_examples => steps.examples,
+      in_events => steps.events,
+      in_rollup_minutes => array_fill('-infinity'::timestamptz, array[cardinality(steps.retry_counts)]),
+      in_rollup_measures => array_fill('retries'::text, array[cardinality(steps.retry_counts)]),
+      in_rollup_buckets => steps.retry_counts,
+      in_rollup_counts => steps.retry_messages);
   end if;
 
   while events_left > 0 loop
@@ -171,14 +160,6 @@ begin
       group by 1, 2, 3
     ),
     rollup as (
-      select k.minute, m.measure, 0 as bucket, sum(k.events)::bigint as n
-      from kind k
-      cross join lateral (
-        select event_measure(k.type, k.outcome, false, k.status = 'success' and k.prior_status <> 'success') as measure
-      ) m
-      where m.measure is not null
-      group by 1, 2
-      union all
       select d.minute, d.measure, d.bucket, d.n from duration d
       union all
       select d.minute, d.measure || '_max', 0, max(d.longest) from duration d group by 1, 2
@@ -198,51 +179,38 @@ begin
       ) u
       where f.outcome_unknown
       group by 2 having sum(u.n) <> 0
-    ),
-    counted as (
-      insert into status_count_deltas (position, pending, processing, success, failed, dead_letter, minutes, measures, buckets,
-          counts)
-        select given.position, k.pending, k.processing, k.success, k.failed, k.dead_letter, r.minutes, r.measures, r.buckets,
-          r.counts
-        from (
-          select
-            coalesce(sum(k.events) filter (where k.status = 'pending'), 0)
-              - coalesce(sum(k.events) filter (where k.prior_status = 'pending'), 0) as pending,
-            coalesce(sum(k.events) filter (where k.status = 'processing'), 0)
-              - coalesce(sum(k.events) filter (where k.prior_status = 'processing'), 0) as processing,
-            coalesce(sum(k.events) filter (where k.status = 'success'), 0)
-              - coalesce(sum(k.events) filter (where k.prior_status = 'success'), 0) as success,
-            coalesce(sum(k.events) filter (where k.status = 'failed'), 0)
-              - coalesce(sum(k.events) filter (where k.prior_status = 'failed'), 0) as failed,
-            coalesce(sum(k.events) filter (where k.status = 'dead_letter'), 0)
-              - coalesce(sum(k.events) filter (where k.prior_status = 'dead_letter'), 0) as dead_letter
-          from kind k
-        ) k
-        cross join (
-          select array_agg(minute) as minutes, array_agg(measure) as measures, array_agg(bucket) as buckets,
-            array_agg(n) as counts
-          from rollup
-        ) r
     )
-    select coalesce(sum(k.events), 0) as events, (
-        select format('message %s: from %s by %s to %s', i.example, i.prior_status, i.type, i.status)
-        from kind i
-        left join legal_transitions l on l.from_status = i.prior_status and l.type = i.type and l.to_status = i.status
-        where l.type is null limit 1
-      ) as illegal
-      into applied
-      from kind k;
-    if applied.illegal is not null then
-      raise exception 'illegal transition: %', applied.illegal using errcode = 'integrity_constraint_violation';
-    end if;
-    if applied.events = 0 then
+    select array_agg(k.prior_status) as from_statuses, array_agg(k.type) as types, array_agg(k.status) as to_statuses,
+      array_agg(k.outcome) as outcomes, array_agg(k.minute) as minutes, array_agg(k.example) as examples,
+      array_agg(k.events) as events, r.minutes as rollup_minutes, r.measures, r.buckets, r.counts
+      into steps
+      from kind k
+      cross join (
+        select array_agg(minute) as minutes, array_agg(measure) as measures, array_agg(bucket) as buckets,
+          array_agg(n) as counts
+        from rollup
+      ) r
+      group by r.minutes, r.measures, r.buckets, r.counts;
+    if steps.types is null then
       raise exception 'illegal transition: % event(s) of this statement follow no version that there is', events_left
         using errcode = 'integrity_constraint_violation';
     end if;
-    events_left := events_left - applied.events;
+    events_left := events_left - count_steps(
+      in_position => given.position,
+      in_from_statuses => steps.from_statuses,
+      in_types => steps.types,
+      in_to_statuses => steps.to_statuses,
+      in_outcomes => steps.outcomes,
+      in_minutes => steps.minutes,
+      in_examples => steps.examples,
+      in_events => steps.events,
+      in_rollup_minutes => steps.rollup_minutes,
+      in_rollup_measures => steps.measures,
+      in_rollup_buckets => steps.buckets,
+      in_rollup_counts => steps.counts);
   end loop;
 
-  -- Apart, so that only what failed pays for its pattern.
+  -- A call of its own, so that only failures pay for a pattern.
   if given.failures > 0 then
     perform count_failures(array_agg(e.message_id), array_agg(e.recorded_at), array_agg(e.reason))
       from new_events e where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null;

@@ -1,5 +1,11 @@
--- The ground state is appended to and never changed, not even by its owner. Statement triggers, because a row trigger does
--- not stop TRUNCATE, and `enable always`, because session_replication_role must not switch them off.
+-- Refuses every UPDATE, DELETE and TRUNCATE of the tables that are appended to and never changed. It stops the owner of the log
+-- too.
+--
+-- Called by: the trigger `append_only` of each of these tables, which this file makes.
+-- Refuses: always, with the SQLSTATE 42501 (insufficient_privilege).
+--
+-- The triggers are statement triggers, because a row trigger does not stop TRUNCATE. They are `enable always`, because
+-- session_replication_role must not switch them off.
 create or replace function refuse_change() returns trigger
 language plpgsql as $$
 begin

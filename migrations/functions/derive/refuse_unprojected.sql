@@ -1,6 +1,10 @@
--- Refuses to commit what was appended if the log's trigger has not run in this transaction: it is off, or gone, as after a restore that
--- failed half-way. Otherwise outcomes would stand in the log without an effect, and what was paid would be sent again. To be called
--- after an append, once in a call: nobody can switch the trigger off while this transaction holds its lock on the table.
+-- Refuses to commit events that the trigger `project` has not seen. The trigger may be off or gone, for example after a restore
+-- that failed half-way. Without this check outcomes would stand in the log without an effect, and payments would be sent again.
+--
+-- Called by: abandon, claim, ingest, replay and settle, once after they have appended. Nobody can switch the trigger off
+-- afterwards: the transaction holds a lock on the table until it ends.
+-- Returns: nothing.
+-- Refuses: a transaction in which the trigger has not run, with the SQLSTATE 55000 (object_not_in_prerequisite_state).
 create or replace function refuse_unprojected() returns void
 language plpgsql volatile as $$
 begin

@@ -1,5 +1,10 @@
--- The position of the last event that can be seen; 0 in an empty log. Unlike the watermark it never falls by itself, not by a crash
--- either: an event that can be seen is durable. So a log that ends below what somebody has seen in it has lost something.
+-- Reads the position of the last event that can be seen.
+--
+-- This position never falls by itself, not even by a crash: an event that can be seen is durable. (The watermark may fall.) So
+-- a log that ends below a position that somebody has seen in it has lost something.
+--
+-- Called by: look, recognize_server.
+-- Returns: the position; 0 for an empty log.
 create or replace function last_position() returns bigint
 language plpgsql volatile
 set search_path = public, pg_temp

@@ -1,5 +1,9 @@
--- The record with the highest offset that a partition's events account for, and the hash of its value: what the broker must still
--- have there, unless it was deleted. Walks back over slices that have none, as the end of a transaction or a gap makes them.
+-- Finds the record with the highest offset that a partition has in the log, and the hash of its value. The broker must still
+-- have this record, unless it was deleted there. The search goes back over slices without records, such as the end of a Kafka
+-- transaction or a gap.
+--
+-- Called by: src/log/write/next-offsets.ts.
+-- Returns: one row; none if the partition has no record.
 create or replace function last_record(in_partition_id int) returns table (kafka_offset bigint, payload_sha256 bytea)
 language sql stable
 set search_path = public, pg_temp

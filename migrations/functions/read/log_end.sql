@@ -1,6 +1,11 @@
--- Where the readable log ends: right behind the last event below the watermark, and before every event to come. Not the watermark
--- itself, which may name transactions that were rolled back and that a crash of the server takes back: their xids are given out
--- again, and a reader who resumed from there would miss what they write. An event that can be seen outlives a crash.
+-- Finds where the readable log ends: directly after the last event below the watermark, and before every later event.
+--
+-- The watermark itself would be wrong. It may count transactions that were rolled back, and after a crash of the server
+-- PostgreSQL gives their ids out again. A reader who goes on from the watermark would then miss what they write. An event that
+-- can be seen survives a crash.
+--
+-- Called by: src/log/read (read-events, read-head, read-log-end).
+-- Returns: the position from which a reader goes on. It is never of an earlier epoch, also if the present one has no events.
 create or replace function log_end() returns bigint
 language plpgsql stable
 set search_path = public, pg_temp
@@ -12,7 +17,7 @@ declare
   last bigint;
 begin
   select e.position into last from message_events e where e.position < watermark() order by e.position desc limit 1;
-  -- Of a new epoch without events too, so that the end is never of an earlier one.
+  -- A new epoch may have no events yet. Its base keeps the end from being of an earlier epoch.
   return greatest(last, (select base from log_epochs order by epoch desc limit 1)) + 1;
 end
 $$;

@@ -1,22 +1,30 @@
--- The log between two places, in its order (position, message_id, version) or backwards, below the watermark. Stops at the first
--- `rows_max` events that match, or where `examined_max` were looked at: that one is answered too, with `matches` false, so that
--- the caller knows where to go on. Planner methods are switched off because the plan that any values get must walk the index on
--- position and sort only what shares one, also on a table that nobody has analysed yet.
+-- Reads the log between two places, both excluded, below the watermark. The order is (position, message_id, version), or the
+-- reverse of it.
+--
+-- It stops at the first `in_rows_max` events that match, or after `in_examined_max` events were looked at. The last event that
+-- was looked at is returned too, with `matches` false if it does not match, so that the caller knows where to go on.
+--
+-- Some planner methods are off. The plan must walk the index on position whatever the values are, and sort only events that
+-- share a position, also on a table that was never analysed.
+--
+-- Called by: src/log/read/read-events.ts.
+-- Returns: the events in order. `place` counts the events that were looked at, from 1. A parameter that is null filters
+-- nothing.
 create or replace function read_log(
-  after_position bigint,
-  after_message_id bigint,
-  after_version int,
-  before_position bigint,
-  before_message_id bigint,
-  before_version int,
-  backwards boolean,
-  examined_max bigint,
-  rows_max bigint,
+  in_after_position bigint,
+  in_after_message_id bigint,
+  in_after_version int,
+  in_before_position bigint,
+  in_before_message_id bigint,
+  in_before_version int,
+  in_backwards boolean,
+  in_examined_max bigint,
+  in_rows_max bigint,
   in_types text[],
   in_outcomes text[],
   in_actor text,
-  recorded_from timestamptz,
-  recorded_to timestamptz
+  in_recorded_from timestamptz,
+  in_recorded_to timestamptz
 ) returns table (event message_events, matches boolean, place bigint)
 language plpgsql stable
 set search_path = public, pg_temp
@@ -30,46 +38,46 @@ as $$
 declare
   head bigint := watermark();
 begin
-  if backwards then
+  if in_backwards then
     return query
     select e.event, e.matches, e.place
     from (
       select e.event, e.position, e.message_id, e.version,
         (in_types is null or e.type = any (in_types)) and (in_outcomes is null or e.outcome = any (in_outcomes))
-          and (in_actor is null or e.actor = in_actor) and (recorded_from is null or e.recorded_at >= recorded_from)
-          and (recorded_to is null or e.recorded_at < recorded_to) as matches,
+          and (in_actor is null or e.actor = in_actor) and (in_recorded_from is null or e.recorded_at >= in_recorded_from)
+          and (in_recorded_to is null or e.recorded_at < in_recorded_to) as matches,
         row_number() over (order by e.position desc, e.message_id desc, e.version desc) as place
       from (
         select e as event, e.position, e.message_id, e.version, e.type, e.outcome, e.actor, e.recorded_at
         from message_events e
-        where e.position >= after_position and e.position <= least(before_position, head - 1)
-          and (e.position, e.message_id, e.version) > (after_position, after_message_id, after_version)
-          and (e.position, e.message_id, e.version) < (before_position, before_message_id, before_version)
-        order by e.position desc, e.message_id desc, e.version desc limit examined_max
+        where e.position >= in_after_position and e.position <= least(in_before_position, head - 1)
+          and (e.position, e.message_id, e.version) > (in_after_position, in_after_message_id, in_after_version)
+          and (e.position, e.message_id, e.version) < (in_before_position, in_before_message_id, in_before_version)
+        order by e.position desc, e.message_id desc, e.version desc limit in_examined_max
       ) e
     ) e
-    where e.matches or e.place = examined_max
-    order by e.position desc, e.message_id desc, e.version desc limit rows_max;
+    where e.matches or e.place = in_examined_max
+    order by e.position desc, e.message_id desc, e.version desc limit in_rows_max;
   else
     return query
     select e.event, e.matches, e.place
     from (
       select e.event, e.position, e.message_id, e.version,
         (in_types is null or e.type = any (in_types)) and (in_outcomes is null or e.outcome = any (in_outcomes))
-          and (in_actor is null or e.actor = in_actor) and (recorded_from is null or e.recorded_at >= recorded_from)
-          and (recorded_to is null or e.recorded_at < recorded_to) as matches,
+          and (in_actor is null or e.actor = in_actor) and (in_recorded_from is null or e.recorded_at >= in_recorded_from)
+          and (in_recorded_to is null or e.recorded_at < in_recorded_to) as matches,
         row_number() over (order by e.position asc, e.message_id asc, e.version asc) as place
       from (
         select e as event, e.position, e.message_id, e.version, e.type, e.outcome, e.actor, e.recorded_at
         from message_events e
-        where e.position >= after_position and e.position <= least(before_position, head - 1)
-          and (e.position, e.message_id, e.version) > (after_position, after_message_id, after_version)
-          and (e.position, e.message_id, e.version) < (before_position, before_message_id, before_version)
-        order by e.position asc, e.message_id asc, e.version asc limit examined_max
+        where e.position >= in_after_position and e.position <= least(in_before_position, head - 1)
+          and (e.position, e.message_id, e.version) > (in_after_position, in_after_message_id, in_after_version)
+          and (e.position, e.message_id, e.version) < (in_before_position, in_before_message_id, in_before_version)
+        order by e.position asc, e.message_id asc, e.version asc limit in_examined_max
       ) e
     ) e
-    where e.matches or e.place = examined_max
-    order by e.position asc, e.message_id asc, e.version asc limit rows_max;
+    where e.matches or e.place = in_examined_max
+    order by e.position asc, e.message_id asc, e.version asc limit in_rows_max;
   end if;
 end
 $$;

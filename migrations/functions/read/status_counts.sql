@@ -1,4 +1,7 @@
--- Messages by status, from the last fold and the deltas above it: never a scan of the messages.
+-- Counts the messages by status, exactly: the last fold plus the deltas above it. It never scans the messages.
+--
+-- Called by: rebuild_counts, src/log/read (count-by-status, count-due).
+-- Returns: one row.
 create or replace function status_counts()
 returns table (pending bigint, processing bigint, success bigint, failed bigint, dead_letter bigint)
 language plpgsql stable security definer

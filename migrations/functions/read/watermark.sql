@@ -1,4 +1,8 @@
--- Every event below this position is committed and visible to the calling statement, and none will be added below it.
+-- Finds the position below which the log is complete: every event below it is committed and visible to the calling statement,
+-- and none will be added below it.
+--
+-- Called by: fold_piece, log_end, read_log, read_log_of.
+-- Returns: the position.
 create or replace function watermark() returns bigint
 language plpgsql stable
 set search_path = public, pg_temp

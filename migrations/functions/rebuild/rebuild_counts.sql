@@ -1,5 +1,8 @@
--- Counts the messages by status anew and corrects what the counts were wrong by, as one more delta: the scan and the counts are
--- read in one snapshot, so what is counted meanwhile is in neither. Answers each status that differed.
+-- Counts the messages by status again, and corrects wrong counts by one more delta. The messages and the counts are read in one
+-- snapshot, so a message that changes meanwhile is in neither.
+--
+-- Called by: src/log/write/rebuild.ts (`npm run rebuild`). It waits for another session that does the same.
+-- Returns: one row for each status whose count was wrong.
 create or replace function rebuild_counts() returns table (status text, was bigint, became bigint)
 language plpgsql volatile security definer
 set search_path = public, pg_temp
@@ -10,7 +13,7 @@ declare
   counted bigint[];
   scanned bigint[];
 begin
-  -- Two corrections of the same error would be an error again.
+  -- One session at a time: two corrections of the same error would be a new error.
   perform pg_advisory_xact_lock(hashtextextended('rebuild_counts', 0));
   insert into status_count_folds (bound, pending, processing, success, failed, dead_letter)
     select 0, 0, 0, 0, 0, 0 where not exists (select from status_count_folds);

@@ -1,4 +1,7 @@
--- Counts the failures anew and corrects what differs, as rebuild_rollups does, under the same lock. Answers each that differed.
+-- Counts the failures again, and corrects what differs. It works as `rebuild_rollups` does, under the same lock.
+--
+-- Called by: src/log/write/rebuild.ts (`npm run rebuild`).
+-- Returns: one row for each minute and pattern that differed.
 create or replace function rebuild_failures() returns table (minute timestamptz, pattern text, was text, became text)
 language plpgsql volatile security definer
 set search_path = public, pg_temp

@@ -1,6 +1,9 @@
--- What the log says that the state of these messages is: all events of each, folded at once. The trigger `project` comes to the
--- same by folding each statement onto what was stored. A message without its version 1 has no state.
-create or replace function rebuild_fold(message_ids bigint[]) returns setof message_states
+-- Computes from the log what the states of these messages must be: all events of a message, folded at once. The trigger
+-- `project` comes to the same result by folding each statement onto the stored state.
+--
+-- Called by: rebuild_states.
+-- Returns: one state for each message; none for a message without a version 1.
+create or replace function rebuild_fold(in_message_ids bigint[]) returns setof message_states
 language plpgsql stable
 set search_path = public, pg_temp
 set jit = off
@@ -18,7 +21,7 @@ begin
         or (e.type = 'conflict_received' and e.version = 1)
         or (e.type = 'late_result_observed' and e.status = 'success') as sets_error
     from message_events e
-    where e.message_id = any (message_ids)
+    where e.message_id = any (in_message_ids)
     window events as (partition by e.message_id order by e.version)
   ),
   fold as (

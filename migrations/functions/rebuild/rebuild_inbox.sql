@@ -1,7 +1,13 @@
--- Puts back what the inbox lacks of the next `rows_max` messages above `above`, from their version 1, and names what it says
--- otherwise than the log: an identity with two messages cannot be repaired. Answers like rebuild_states. In a transaction of
--- its own and in byte order, because here and in ingest an identity is inserted before any message is locked.
-create or replace function rebuild_inbox(above bigint, rows_max int)
+-- Adds to the inbox what is missing there of the next `in_rows_max` messages above `in_above`, from their version 1. It names
+-- what the inbox says differently from the log. That cannot be repaired: an identity would have two messages.
+--
+-- It runs in a transaction of its own and inserts in byte order, because here and in `ingest` an identity is inserted before
+-- any message is locked.
+--
+-- Called by: src/log/write/rebuild.ts (`npm run rebuild`).
+-- Returns: one row for each difference, `was` null for an entry that was missing. Then one row with a null message_id:
+-- `reached` is the last message that was looked at, null at the end.
+create or replace function rebuild_inbox(in_above bigint, in_rows_max int)
 returns table (message_id bigint, transaction_id text, was text, became text, reached bigint)
 language plpgsql volatile security definer
 set search_path = public, pg_temp
@@ -13,7 +19,7 @@ begin
   return query
   with first as materialized (
     select e.message_id, e.transaction_id, e.payload_sha256
-    from message_events e where e.message_id > above and e.version = 1 order by e.message_id limit rows_max
+    from message_events e where e.message_id > in_above and e.version = 1 order by e.message_id limit in_rows_max
   ),
   different as materialized (
     select f.message_id, f.transaction_id, f.payload_sha256, i.message_id as known, i.payload_sha256 as known_sha256

@@ -1,4 +1,7 @@
--- Sums the advances of every partition anew and corrects what is folded wrongly. Answers each partition that differed.
+-- Adds up the advances of every partition again, and removes a wrong row of `partition_folds`. The next fold makes it anew.
+--
+-- Called by: src/log/write/rebuild.ts (`npm run rebuild`). It waits for a fold that is under way.
+-- Returns: one row for each partition that differed.
 create or replace function rebuild_partitions() returns table (topic text, partition int, was text, became text)
 language plpgsql volatile security definer
 set search_path = public, pg_temp
@@ -18,7 +21,7 @@ begin
     ) a
   ),
   removed as (
-    -- The next fold sums it up from the start.
+    -- The next fold adds it up from the start.
     delete from partition_folds f using summed s
     where f.partition_id = (s.stored).partition_id and s.stored is distinct from s.counted
   )

@@ -1,9 +1,12 @@
--- Counts the rollups anew and corrects what they were wrong by, while the service runs; what stands for now is counted from the
--- states. Answers each one that differed. All is read in one snapshot, and nobody folds meanwhile, so what is counted later is
--- in neither side. The log is read before anything is written, so that the watermark does not wait for it.
+-- Counts the rollups again and corrects what differs, while the service runs. The log is the source; measures of the present
+-- (retries, unknown outcomes) are counted from the states. All is read in one snapshot and nobody folds meanwhile, so an event
+-- that comes later is on neither side. The log is read before anything is written, so that the watermark does not wait for it.
 --
--- A sum is corrected by what it lacks. A maximum is set: one that is too high among the deltas is left until it is folded, so
+-- A sum is corrected by what is missing. A maximum is set, and one that is too high in a delta stays wrong until it is folded:
 -- fold first.
+--
+-- Called by: src/log/write/rebuild.ts (`npm run rebuild`). It waits for a fold that is under way.
+-- Returns: one row for each minute, measure and bucket that differed.
 create or replace function rebuild_rollups()
 returns table (minute timestamptz, measure text, bucket int, was bigint, became bigint)
 language plpgsql volatile security definer

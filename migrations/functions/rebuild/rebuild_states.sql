@@ -1,10 +1,14 @@
--- Recomputes the projection of the next `rows_max` messages above `above` from the log, and repairs what differs, while the
--- service runs. Answers a row for each column that differed, or with `field` null for a state that was missing (`was` null)
--- or had no event (`became` null); then a row with a null message_id that says how far it came, null at the end.
+-- Computes the states of the next `in_rows_max` messages above `in_above` from the log, and repairs what differs, while the
+-- service runs.
 --
--- An event and what the trigger projects from it are committed together, so in one snapshot nothing differs that is not
--- broken. Only what is broken is locked, and looked at again in a following statement: locking every row would write it.
-create or replace function rebuild_states(above bigint, rows_max int)
+-- An event and its projection are committed together. So in one snapshot only what is broken differs. Only broken states are
+-- locked, and then looked at again in a following statement: locking every row would write every row.
+--
+-- Called by: src/log/write/rebuild.ts (`npm run rebuild`).
+-- Returns: one row for each column that differed. `field` is null for a whole state: one that was missing (`was` null), or one
+-- without an event (`became` null). Then one row with a null message_id: `reached` is the last message that was looked at, null
+-- at the end.
+create or replace function rebuild_states(in_above bigint, in_rows_max int)
 returns table (message_id bigint, transaction_id text, field text, was text, became text, reached bigint)
 language plpgsql volatile security definer
 set search_path = public, pg_temp
@@ -18,11 +22,11 @@ declare
 begin
   ids := array(
     select k.message_id from (
-      (select e.message_id from message_events e where e.message_id > above and e.version = 1 order by 1 limit rows_max)
+      (select e.message_id from message_events e where e.message_id > in_above and e.version = 1 order by 1 limit in_rows_max)
       union
-      (select s.message_id from message_states s where s.message_id > above order by 1 limit rows_max)
+      (select s.message_id from message_states s where s.message_id > in_above order by 1 limit in_rows_max)
     ) k
-    order by 1 limit rows_max
+    order by 1 limit in_rows_max
   );
   broken := array(
     select i.message_id
@@ -66,7 +70,7 @@ begin
       where (d.stored).message_id is null or (d.folded).message_id is null
     ) c
     order by d.message_id, c.field;
-    -- What was repaired may be due.
+    -- A repaired message may be due.
     perform pg_notify('message_due', ''), pg_notify('message_events', '');
   end if;
   return query select null::bigint, null, null, null, null, ids[cardinality(ids)];

@@ -1,4 +1,7 @@
--- The lowest position that nothing in the log, and nothing that is derived from it, has reached.
+-- Finds the lowest position that nothing in the log, and nothing derived from it, has reached.
+--
+-- Called by: begin_epoch, recognize_server, src/log/server/inspect-log.ts.
+-- Returns: the position.
 create or replace function log_floor() returns bigint
 language plpgsql stable
 set search_path = public, pg_temp

@@ -1,10 +1,14 @@
--- Which server the log is on, for an instance that may have come to another one: a promoted standby, a restored copy. Answers the
--- latest change, which names it; a caller who knows another one has come to another server, and has to judge anew whatever it
--- remembers. Records a change that nobody has recorded yet, and sees to it that no position and no message id of the part that may
--- be lost is given out again.
+-- Finds out which server the log is on, for an instance that may have come to another one: a promoted standby, a restored copy.
+-- Records a change that nobody has recorded yet. It then begins an epoch and moves the message ids on, so that no position and
+-- no message id of the part that may be lost is given out again.
 --
--- `in_change` is the change that the caller knows, and `in_seen` the highest position that it has seen since (both null: none). A
--- log that ends below it was put back to an older copy, though the server calls itself the same.
+-- `in_change` is the change that the caller knows, `in_seen` the highest position that it has seen since; both are null at its
+-- first call. A log that ends below `in_seen` was put back to an older copy, even if the server names itself the same.
+--
+-- Called by: src/log/server/recognize-server.ts.
+-- Returns: the latest change, which names the server. A caller that knew another one must check again whatever it remembers of
+-- the log. No row if no change is recorded and none can be: the log came from an older cluster, and an operator must begin an
+-- epoch first (`npm run epoch`).
 create or replace function recognize_server(in_actor text, in_change text, in_seen bigint)
 returns table (change text, epoch int, timeline int, from_timeline int, lost_positions bigint)
 language plpgsql volatile security definer
@@ -12,7 +16,8 @@ set search_path = public, pg_temp
 as $$
 #variable_conflict use_column
 declare
-  -- More than can be lost unseen: of positions, and of the ids that they may have given out (a slice has 500 at most).
+  -- More positions than can be lost unseen, and the most message ids that one position may have used (a slice has 500 records
+  -- at most).
   margin constant bigint := 1000000;
   ids_each constant bigint := 500;
   here_system text := (select system_identifier::text from pg_control_system());
@@ -28,17 +33,17 @@ begin
     lost := greatest(in_seen - here_position, 0);
     known := null;
     select c.* into known from server_changes c order by c.epoch desc limit 1;
-    -- What was seen before a change that the caller has not heard of says nothing about this log; unless it has heard of one that
-    -- this log does not know.
+    -- If this log has a change that the caller does not know, then what the caller saw before says nothing about this log. If the
+    -- caller knows a change that this log does not have, then this log was put back.
     is_rewound := lost > 0 and (in_change = server_change(known) or not exists (
       select from server_changes c where server_change(c) = in_change
     ));
     exit when known.system_identifier = here_system and known.timeline = here_timeline and is_rewound is not true;
-    -- A log from an older cluster is first given an epoch by an operator, because nothing can be appended before.
+    -- A log from an older cluster: an operator begins an epoch first, because nothing can be appended until then.
     exit when rewound_by(log_floor()) > 0;
     if attempt = 1 then
-      -- Whoever appends holds a lock on this table: nothing is under way while the change is recorded. Then look once more, since
-      -- another instance may have recorded it.
+      -- Every transaction that appends holds a lock on this table, so none is open while the change is recorded. Then look once
+      -- more, because another instance may have recorded the change.
       lock table log_epochs in access exclusive mode;
       continue;
     end if;

@@ -1,6 +1,9 @@
--- Names a change of the server. Its epoch alone would not do: a copy that is restored has epochs given out again.
-create or replace function server_change(of server_changes) returns text
+-- Gives a change of the server a name. Its epoch alone is not enough: a restored copy gives epochs out again.
+--
+-- Called by: recognize_server.
+-- Returns: the epoch and the time at which the change was recorded, as `epoch@microseconds`.
+create or replace function server_change(in_change server_changes) returns text
 language sql immutable
 as $$
-  select of.epoch || '@' || lease_micros(of.recorded_at)
+  select in_change.epoch || '@' || lease_micros(in_change.recorded_at)
 $$;

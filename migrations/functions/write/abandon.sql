@@ -1,13 +1,17 @@
--- Ends attempts whose lease has ended with no outcome. The same fence as settle, seen from the other side: the attempt must
--- still be the open one, and its lease claimable by lease_ends_at. Answers how each ended: `appended` or `stale`.
+-- Ends attempts whose lease has ended without an outcome. It checks the same as `settle` from the other side: the attempt must
+-- still be the open one, and `lease_ends_at` must allow a takeover of its lease.
+--
+-- Called by: src/log/write/abandon.ts. The arrays lie side by side, one element for each attempt. `in_delays_ms` is the delay
+-- before the retry; null makes the message a dead letter.
+-- Returns: one answer for each attempt, in order: `appended`, or `stale` if it was not ended.
 create or replace function abandon(
   in_actor text,
-  message_ids bigint[],
-  attempts int[],
-  leases timestamptz[],
-  delays_ms bigint[],
-  reconnected_at timestamptz,
-  grace_ms bigint
+  in_message_ids bigint[],
+  in_attempts int[],
+  in_leases timestamptz[],
+  in_delays_ms bigint[],
+  in_reconnected_at timestamptz,
+  in_grace_ms bigint
 ) returns text[]
 language plpgsql volatile security definer
 set search_path = public, pg_temp
@@ -24,9 +28,9 @@ begin
   with input as materialized (
     select i.*, m.version, m.retry_count, m.position, m.recorded_at,
       coalesce(m.status = 'processing' and m.attempts = i.attempt and m.due_at = i.lease_ends_at
-        and lease_ends_at(m.due_at, reconnected_at, grace_ms) <= abandoned_at, false) as is_expired
+        and lease_ends_at(m.due_at, in_reconnected_at, in_grace_ms) <= abandoned_at, false) as is_expired
     from (
-      select * from unnest(message_ids, attempts, leases, delays_ms) with ordinality
+      select * from unnest(in_message_ids, in_attempts, in_leases, in_delays_ms) with ordinality
         as u(message_id, attempt, lease_ends_at, delay_ms, place)
       order by u.message_id
     ) i
@@ -38,8 +42,8 @@ begin
   appended as (
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
       outcome, reason)
-    select i.message_id, i.version + e.step, greatest((select current_position()), i.position), greatest(abandoned_at, i.recorded_at),
-      e.type, in_actor, e.status, e.retry_count, e.due_at, i.attempt, e.outcome, e.reason
+    select i.message_id, i.version + e.step, greatest((select current_position()), i.position),
+      greatest(abandoned_at, i.recorded_at), e.type, in_actor, e.status, e.retry_count, e.due_at, i.attempt, e.outcome, e.reason
     from input i
     cross join lateral (
       select 1 as step, 'attempt_abandoned' as type, 'failed' as status,

@@ -1,4 +1,7 @@
--- Whether the attempt before this one was abandoned, with no replay between them.
+-- Says whether the attempt before this one was abandoned, with no replay between the two.
+--
+-- Called by: expired.
+-- Returns: false also if there was no attempt before.
 create or replace function abandoned_before(in_message_id bigint, in_attempt int) returns boolean
 language plpgsql stable
 set search_path = public, pg_temp

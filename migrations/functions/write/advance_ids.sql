@@ -1,5 +1,8 @@
--- Moves the sequences that ids come from up to the highest id that there is, and never back: a logical upgrade or a restore may leave
--- them below, and ids would be given out that others have. Answers a row for each that it moved.
+-- Moves each sequence of ids up to the highest id in use, never back. A logical upgrade or a restore may leave a sequence too
+-- low, and ids that are in use would be given out again.
+--
+-- Called by: src/log/write/advance-ids.ts (at the start, and when ingest met an id in use).
+-- Returns: one row for each sequence that was moved.
 create or replace function advance_ids() returns table (ids text, was bigint, became bigint)
 language plpgsql volatile security definer
 set search_path = public, pg_temp
@@ -20,7 +23,8 @@ begin
     last_id := format('select last_value - case when is_called then 0 else 1 end from %s', ids);
     execute last_id into was;
     continue when was >= coalesce(became, 0);
-    -- Changes nothing, and from here on nobody takes an id before this transaction ends: whoever took one is waited for.
+    -- This changes nothing but takes a lock: it waits for transactions that took an id, and nobody takes one until this
+    -- transaction ends.
     execute format('alter sequence %s no cycle', ids);
     execute last_id into was;
     continue when was >= became;

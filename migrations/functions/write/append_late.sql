@@ -1,11 +1,14 @@
--- Records an answer that came after its attempt had ended, or that is of none in this log (null). An accepted one is the truth: the
--- message becomes `success` from any state, and an attempt open meanwhile is abandoned as superseded in the same transaction.
--- A failure is recorded and changes nothing. The caller holds the message's row.
+-- Records an answer that came after its attempt had ended, or an answer of an attempt that is not in this log (`in_attempt`
+-- null). An accepted answer is the truth: the message becomes `success` from any state, and an attempt that is open meanwhile
+-- is abandoned as superseded in the same transaction. A failure is recorded and changes nothing.
+--
+-- Called by: observe_late, place_strays. The caller holds the lock on the message's row.
+-- Returns: nothing.
 create or replace function append_late(
   in_actor text,
   in_message_id bigint,
   in_attempt int,
-  attempt_name text,
+  in_attempt_name text,
   in_outcome text,
   in_status_code int,
   in_duration_ms int,
@@ -24,7 +27,8 @@ begin
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, attempt, outcome,
         reason)
       values (in_message_id, held.version + 1, greatest(current_position(), held.position), written_at, 'attempt_abandoned',
-        in_actor, 'failed', held.retry_count, held.attempts, 'unknown', format('superseded: %s was accepted late', attempt_name));
+        in_actor, 'failed', held.retry_count, held.attempts, 'unknown',
+        format('superseded: %s was accepted late', in_attempt_name));
     held.version := held.version + 1;
     held.status := 'failed';
     held.due_at := null;

@@ -1,5 +1,8 @@
--- Has positions go on rising in a cluster whose transaction ids lie below those the log was written with, and answers the new
--- epoch; null if they do not. For the owner: it does not run as anybody else.
+-- Begins a new epoch in a cluster whose transaction ids lie below those that the log was written with, so that positions go on
+-- rising. It does not run as its owner: only the owner of the log can call it.
+--
+-- Called by: src/log/write/begin-epoch.ts (`npm run epoch`).
+-- Returns: the new epoch; null, and nothing is changed, if the cluster's transaction ids are high enough.
 create or replace function begin_epoch(in_actor text, in_reason text) returns int
 language plpgsql volatile
 set search_path = public, pg_temp
@@ -7,8 +10,8 @@ as $$
 declare
   begun int;
 begin
-  -- Whoever has read the base holds a lock on this table until its transaction ends. So nothing of the old epoch is appended, nor
-  -- read below its watermark, after this: the services of the old epoch may keep running, and go on in the new one.
+  -- A transaction that has read the base holds a lock on this table until it ends. So from here on nothing is appended in the old
+  -- epoch, and nothing is read below its watermark. Services may keep running: they go on in the new epoch.
   lock table log_epochs in access exclusive mode;
   insert into log_epochs (epoch, base, actor, reason)
     select max(epoch) + 1, log_floor(), in_actor, in_reason from log_epochs

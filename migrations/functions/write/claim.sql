@@ -1,13 +1,20 @@
--- Starts an attempt for each message of one status that is due, oldest first: at most `room`, and at most about `bytes_max`
--- of payload (always one). `pending` is the fresh lane's, `failed` the retry lane's. `look_from` is a lower bound of due_at
--- that the caller knows nothing waits below: it spares re-reading dead index entries (184 ms for 400,000 measured).
+-- Starts an attempt for messages of one status that are due, oldest first. It takes at most `in_room` messages and about
+-- `in_bytes_max` bytes of payload; one message is always taken. `pending` is the status of the fresh lane, `failed` of the
+-- retry lane.
+--
+-- `in_look_from` is a lower bound of due_at: the caller knows that nothing waits below it. It saves reading dead index entries
+-- (184 ms for 400,000, measured).
+--
+-- Called by: look.
+-- Returns: one row for each attempt that was started. `age_ms` counts from when the message was received, `lease_ends_at` is in
+-- microseconds since 1970.
 create or replace function claim(
   in_status text,
   in_actor text,
-  room int,
-  bytes_max bigint,
+  in_room int,
+  in_bytes_max bigint,
   in_lease_ms bigint,
-  look_from timestamptz
+  in_look_from timestamptz
 ) returns table (message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea, traceparent text,
   age_ms double precision, lease_ends_at bigint)
 language plpgsql volatile security definer
@@ -22,10 +29,10 @@ as $$
 declare
   looked_at timestamptz := clock_timestamp();
 begin
-  -- Most looks find nothing: they are spared the statement below and the log's trigger, which fires for no rows too.
+  -- Most looks find nothing. They skip the statement below and the trigger of the log, which fires for no rows too.
   if not exists (
     select 1 from message_states s
-    where s.status = in_status and s.due_at is not null and s.due_at <= looked_at and s.due_at >= look_from
+    where s.status = in_status and s.due_at is not null and s.due_at <= looked_at and s.due_at >= in_look_from
   ) then
     return;
   end if;
@@ -34,9 +41,9 @@ begin
     select s.message_id, s.transaction_id, s.version, s.attempts, s.retry_count, s.due_at, s.position, s.recorded_at,
       s.created_at
     from message_states s
-    where s.status = in_status and s.due_at is not null and s.due_at <= looked_at and s.due_at >= look_from
+    where s.status = in_status and s.due_at is not null and s.due_at <= looked_at and s.due_at >= in_look_from
     order by s.due_at, s.message_id
-    limit room
+    limit in_room
     for no key update skip locked
   ),
   measured as (
@@ -50,7 +57,7 @@ begin
   ),
   chosen as materialized (
     select m.*, greatest(looked_at, m.recorded_at) + in_lease_ms * interval '1 millisecond' as lease_end
-    from measured m where m.bytes_before < bytes_max
+    from measured m where m.bytes_before < in_bytes_max
   ),
   started as (
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt)

@@ -1,6 +1,9 @@
--- The smoke alarm: how many messages of a status have been due for over ten seconds, counted up to a thousand; of attempts whose
--- lease has ended, those whose instance is gone.
-create or replace function count_missed(in_status text, reconnected_at timestamptz, grace_ms bigint) returns int
+-- Counts the messages of a status that have been due for over ten seconds, up to a thousand. It is an alarm: nothing should be
+-- due for so long. Of attempts whose lease has ended (`processing`), only those of instances that are gone count.
+--
+-- Called by: src/log/write/count-missed.ts (the sweep).
+-- Returns: the number.
+create or replace function count_missed(in_status text, in_reconnected_at timestamptz, in_grace_ms bigint) returns int
 language plpgsql volatile security definer
 set search_path = public, pg_temp
 set jit = off
@@ -11,7 +14,7 @@ declare
   long_ago timestamptz := clock_timestamp() - interval '10 seconds';
   listening text[];
 begin
-  if in_status = 'processing' and lease_ends_at('-infinity', reconnected_at, grace_ms) > long_ago then
+  if in_status = 'processing' and lease_ends_at('-infinity', in_reconnected_at, in_grace_ms) > long_ago then
     return 0;
   end if;
   if in_status = 'processing' then

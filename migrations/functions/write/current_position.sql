@@ -1,5 +1,9 @@
--- The position of what the calling transaction writes. Assigns it a transaction id if it has none yet. Refuses while positions
--- that were given out before a restore lie above it: what is appended then would be read, folded and counted out of order.
+-- Gives the calling transaction its position in the log, and a transaction id if it has none yet.
+--
+-- Called by: the functions that append events, count_failures, rebuild_counts.
+-- Returns: the transaction id plus the base of the present epoch.
+-- Refuses, with the SQLSTATE 55000: while positions from before a restore lie above it. Events that are appended then would be
+-- read, folded and counted out of order.
 create or replace function current_position() returns bigint
 language plpgsql volatile
 set search_path = public, pg_temp
@@ -10,8 +14,8 @@ as $$
 declare
   ahead bigint;
 begin
-  -- A delta stands for each statement that appended, and the fold's bound for those that are folded: far fewer rows lie above
-  -- the last one that can be seen than in the log itself.
+  -- Every statement that appended has left a delta, and folded deltas lie below the bound of the fold. Both tables are small, and
+  -- so this finds the highest position sooner than the log itself would.
   select rewound_by(greatest(f.bound, d.position + 1)) into ahead
   from (select bound from status_count_folds order by bound desc limit 1) f
   left join lateral (

@@ -1,9 +1,12 @@
--- An operator's word on a stopped partition; whoever reads it is told. `in_low` and `in_high` are what the broker has of it now.
---   resumed            go on where it stands
---   gap_accepted       go on at the first offset that can be read; what lies before it is given up, and recorded as such
---   incarnation_begun  the topic was created anew: go on at the broker's first offset as the partition's next incarnation
--- Answers one row: `decided`, with where the partition stood and where it goes on; or what stands against it: `not_stopped`,
--- `no_gap` (the broker has what comes next), `beyond` (the broker ends before).
+-- Records an operator's decision on a stopped partition, and notifies whoever reads it. `in_low` and `in_high` are the first
+-- offset that the broker has now, and the offset after its last one.
+--   resumed            go on where the partition stands
+--   gap_accepted       go on at the first offset that can be read; what lies before it is given up, and recorded as given up
+--   incarnation_begun  the topic was created anew: go on at the broker's first offset, as the partition's next incarnation
+--
+-- Called by: src/log/write/decide-partition.ts (`npm run partition`).
+-- Returns: one row. `decided` says where the partition stood and where it goes on. Otherwise nothing was recorded:
+-- `not_stopped`, `no_gap` (the broker has the next offset), or `beyond` (the broker's records end before that offset).
 create or replace function decide_partition(
   in_topic text,
   in_partition int,
@@ -23,8 +26,8 @@ begin
   answer := 'not_stopped';
   select * into held from partitions where topic = in_topic and partition = in_partition
     order by incarnation desc limit 1 for no key update;
-  -- In a statement of its own, which sees what was decided while this one waited: the row that it waited for may not be the
-  -- highest any more, and is not stopped then.
+  -- A statement of its own, because it sees what was decided while the one above waited. The row may not be the highest
+  -- incarnation any more; then it is not stopped.
   select * into latest from partition_decisions where partition_id = held.partition_id order by decision desc limit 1;
   if latest.type is distinct from 'stopped' then
     return next;

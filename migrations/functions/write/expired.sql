@@ -1,13 +1,15 @@
--- Attempts whose lease has ended with no outcome, oldest first. `in_a_row`: the attempt before was abandoned too. `is_listening`: the
--- instance that holds it has a LISTEN session here; a clock that steps ends leases that are alive. Without those of the instances that
--- are `spared`: however many these are, they hide no other's.
+-- Finds attempts whose lease has ended without an outcome, oldest first. It finds none before `lease_ends_at` allows a
+-- takeover, and none of the instances in `in_spared`: however many attempts these hold, they hide no attempt of others.
+--
+-- Called by: src/log/write/abandon.ts. An earlier release calls it without `in_spared`.
+-- Returns: at most `in_rows_max` rows. `in_a_row`: the attempt before was abandoned too. `is_listening`: the instance that
+-- holds the attempt has a LISTEN session on this server, so its lease may only seem to have ended, because a clock was changed.
 create or replace function expired(
-  reconnected_at timestamptz,
-  grace_ms bigint,
-  look_from timestamptz,
-  rows_max int,
-  -- The release before calls it without.
-  spared text[] default '{}'
+  in_reconnected_at timestamptz,
+  in_grace_ms bigint,
+  in_look_from timestamptz,
+  in_rows_max int,
+  in_spared text[] default '{}'
 ) returns table (message_id bigint, attempt int, retry_count int, in_a_row boolean, transaction_id text, lease_ends_at bigint,
   claimed_by text, is_listening boolean)
 language plpgsql volatile security definer
@@ -21,7 +23,7 @@ declare
   looked_at timestamptz := clock_timestamp();
   listening text[];
 begin
-  if lease_ends_at('-infinity', reconnected_at, grace_ms) > looked_at then
+  if lease_ends_at('-infinity', in_reconnected_at, in_grace_ms) > looked_at then
     return;
   end if;
   listening := listening_instances();
@@ -29,9 +31,9 @@ begin
   select s.message_id, s.attempts, s.retry_count, abandoned_before(s.message_id, s.attempts), s.transaction_id::text,
     lease_micros(s.due_at), s.claimed_by, split_part(s.claimed_by, '/', 1) = any (listening)
   from message_states s
-  where s.status = 'processing' and s.due_at is not null and s.due_at <= looked_at and s.due_at >= look_from
-    and split_part(s.claimed_by, '/', 1) <> all (spared)
+  where s.status = 'processing' and s.due_at is not null and s.due_at <= looked_at and s.due_at >= in_look_from
+    and split_part(s.claimed_by, '/', 1) <> all (in_spared)
   order by s.due_at, s.message_id
-  limit rows_max;
+  limit in_rows_max;
 end
 $$;

@@ -1,12 +1,21 @@
--- Stores one slice of a partition: every record at or above the stored next offset becomes `received`, `rejected`,
--- `duplicate_received` or `conflict_received`, the offset advances, and the first `room` received messages have their first
--- attempt started, all in one transaction and, for a normal slice, in one round trip.
+-- Stores one slice of a partition, in one transaction and, for a normal slice, in one round trip. Every record at or above the
+-- stored next offset becomes an event: `received`, `rejected`, `duplicate_received` or `conflict_received`. The offset
+-- advances, and the first `in_room` received messages have their first attempt started.
 --
--- Lock order, here and everywhere: partition, new ids in byte order, existing messages by id, counters last.
+-- Locks are taken in one order here and everywhere: the partition, new ids in byte order, existing messages by id, counters
+-- last.
 --
--- Answers one row: `stored`; `ahead` (the slice begins above the stored offset; nothing was stored); `stopped` (by decision);
--- `ended` (the slice is of an incarnation before the present one; nothing was stored).
--- `results` has a letter a record: r received, x rejected, d duplicate, c conflict, s skipped (below the stored offset).
+-- Called by: src/log/write/ingest.ts. The slice is the offsets from `in_first` to before `in_next`. The arrays from
+-- `in_offsets` to `in_timestamps_ms` lie side by side, one element for each record; `in_hole_firsts` and `in_hole_nexts` have
+-- one for each hole.
+-- Returns: one row. `answer` is one of
+--   stored   `results` has a letter for each record: r received, x rejected, d duplicate, c conflict, s skipped (below the stored
+--            offset). The first `claimed` received messages have an attempt, whose lease ends at `lease_ends_at` (microseconds since
+--            1970).
+--   ahead    the slice begins above the stored next offset; nothing was stored
+--   stopped  the partition is stopped, for `reason`; nothing was stored
+--   ended    a later incarnation of the partition has begun; nothing was stored
+-- Refuses: an incarnation after the first that no operator has begun.
 create or replace function ingest(
   in_topic text,
   in_partition int,
@@ -17,20 +26,20 @@ create or replace function ingest(
   in_room int,
   in_lane text,
   in_lease_ms bigint,
-  offsets bigint[],
-  transaction_ids text[],
-  rejections text[],
-  payload_hashes bytea[],
-  payloads bytea[],
-  payload_states text[],
-  payload_sizes int[],
-  are_json boolean[],
-  keys bytea[],
-  all_headers text[],
-  traceparents text[],
-  timestamps_ms bigint[],
-  hole_firsts bigint[],
-  hole_nexts bigint[]
+  in_offsets bigint[],
+  in_transaction_ids text[],
+  in_rejections text[],
+  in_payload_hashes bytea[],
+  in_payloads bytea[],
+  in_payload_states text[],
+  in_payload_sizes int[],
+  in_are_json boolean[],
+  in_keys bytea[],
+  in_headers text[],
+  in_traceparents text[],
+  in_timestamps_ms bigint[],
+  in_hole_firsts bigint[],
+  in_hole_nexts bigint[]
 ) returns table (answer text, next_offset bigint, reason text, results text, message_ids bigint[], claimed int,
   lease_ends_at bigint)
 language plpgsql volatile security definer
@@ -57,14 +66,14 @@ begin
     select p.partition_id into held_partition from partitions p
       where p.topic = in_topic and p.partition = in_partition and p.incarnation = in_incarnation for no key update;
     exit when found;
-    -- A later incarnation begins by an operator's word only.
+    -- Only an operator begins a later incarnation.
     if in_incarnation <> 1 then
       raise exception 'partition %:% has no incarnation %', in_topic, in_partition, in_incarnation;
     end if;
     insert into partitions (topic, partition) values (in_topic, in_partition)
       on conflict (topic, partition, incarnation) do nothing;
   end loop;
-  -- In a statement of its own: one that locks and reads returns the value from before its wait (measured).
+  -- A statement of its own: a statement that locks and reads returns the value from before its wait (measured).
   select coalesce((
         select a.next_offset from partition_advances a
         where a.partition_id = p.partition_id order by a.next_offset desc limit 1
@@ -92,19 +101,19 @@ begin
   answer := 'stored';
   claimed := 0;
   if in_next <= stored then
-    results := repeat('s', cardinality(offsets));
+    results := repeat('s', cardinality(in_offsets));
     return next;
     return;
   end if;
 
   written_at := clock_timestamp();
   written_position := current_position();
-  minted := array(select nextval('message_ids') from generate_series(1, cardinality(offsets)));
-  -- A plain insert first, because nearly every slice is all new ids: cheaper by 7 µs a message than ON CONFLICT (measured).
+  minted := array(select nextval('message_ids') from generate_series(1, cardinality(in_offsets)));
+  -- First a plain insert, because nearly every slice has new ids only: 7 µs a message less than ON CONFLICT (measured).
   begin
     insert into inbox (transaction_id, message_id, payload_sha256)
       select r.transaction_id, r.message_id, r.hash
-      from unnest(transaction_ids, minted, payload_hashes, offsets) as r(transaction_id, message_id, hash, kafka_offset)
+      from unnest(in_transaction_ids, minted, in_payload_hashes, in_offsets) as r(transaction_id, message_id, hash, kafka_offset)
       where r.kafka_offset >= stored
       order by r.transaction_id collate "C";
   exception when unique_violation then
@@ -117,12 +126,12 @@ begin
   if known then
     insert into inbox (transaction_id, message_id, payload_sha256)
       select distinct on (r.transaction_id collate "C") r.transaction_id, r.message_id, r.hash
-      from unnest(transaction_ids, minted, payload_hashes, offsets) as r(transaction_id, message_id, hash, kafka_offset)
+      from unnest(in_transaction_ids, minted, in_payload_hashes, in_offsets) as r(transaction_id, message_id, hash, kafka_offset)
       where r.kafka_offset >= stored
       order by r.transaction_id collate "C", r.kafka_offset
       on conflict (transaction_id) do nothing;
   end if;
-  -- In a statement of its own, which sees who won an id that two partitions brought at once.
+  -- A statement of its own, because it sees who won an id that two partitions brought at the same time.
   if known then
     select coalesce(string_agg(
         case when r.kafka_offset < stored then 's'
@@ -130,42 +139,44 @@ begin
           when i.payload_sha256 = r.hash then 'd'
           else 'c' end, '' order by r.place), '')
       into results
-      from unnest(transaction_ids, minted, payload_hashes, offsets, rejections) with ordinality
+      from unnest(in_transaction_ids, minted, in_payload_hashes, in_offsets, in_rejections) with ordinality
         as r(transaction_id, message_id, hash, kafka_offset, rejection, place)
       left join lateral (
         select b.message_id, b.payload_sha256 from inbox b where b.transaction_id = r.transaction_id collate "C" limit 1
       ) i on true;
-    -- A conflicting record is a message of its own; its id is new by its coordinates, so nobody waits here.
+    -- A conflicting record is a message of its own. Its id is made from its coordinates, so nobody else inserts it.
     insert into inbox (transaction_id, message_id, payload_sha256)
       select record_id(in_topic, in_partition, in_incarnation, r.kafka_offset), r.message_id, r.hash
-      from unnest(minted, payload_hashes, offsets, string_to_array(results, null)) as r(message_id, hash, kafka_offset, result)
+      from unnest(minted, in_payload_hashes, in_offsets, string_to_array(results, null))
+        as r(message_id, hash, kafka_offset, result)
       where r.result = 'c';
   else
-    -- A slice that is one hole has no record.
+    -- A slice may be one hole and have no record.
     select coalesce(string_agg(case when r.kafka_offset < stored then 's' when r.rejection is null then 'r' else 'x' end, ''
         order by r.place), '')
       into results
-      from unnest(offsets, rejections) with ordinality as r(kafka_offset, rejection, place);
+      from unnest(in_offsets, in_rejections) with ordinality as r(kafka_offset, rejection, place);
   end if;
 
   insert into records (message_id, version, key, headers, traceparent, timestamp_ms, payload, payload_state, payload_bytes,
       is_json)
     select r.message_id, 1, r.key, r.headers::json, r.traceparent, r.timestamp_ms, r.payload, r.payload_state, r.payload_bytes,
       r.is_json
-    from unnest(minted, keys, all_headers, traceparents, timestamps_ms, payloads, payload_states, payload_sizes, are_json,
-        string_to_array(results, null))
+    from unnest(minted, in_keys, in_headers, in_traceparents, in_timestamps_ms, in_payloads, in_payload_states,
+        in_payload_sizes, in_are_json, string_to_array(results, null))
       as r(message_id, key, headers, traceparent, timestamp_ms, payload, payload_state, payload_bytes, is_json, result)
     where r.result in ('r', 'x', 'c');
 
-  -- Version 1 of every new message and, as far as there is room, version 2, in one statement: one fold, one row each.
+  -- Version 1 of every new message and, while there is room, version 2, in one statement. So the trigger runs once and writes
+  -- one row for each message.
   insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
       reason, topic, partition, kafka_offset, incarnation, payload_sha256, transaction_id, related_message_id)
     select r.message_id, e.version, written_position, written_at, e.type, e.actor, e.status, 0, e.due_at, e.attempt, e.reason,
       e.topic, e.partition, e.kafka_offset, e.incarnation, e.hash, e.transaction_id, e.related_message_id
     from (
       select u.*, count(*) filter (where u.result = 'r') over (order by u.place) as nth
-      from unnest(minted, transaction_ids, rejections, payload_hashes, offsets, string_to_array(results, null)) with ordinality
-        as u(message_id, transaction_id, rejection, hash, kafka_offset, result, place)
+      from unnest(minted, in_transaction_ids, in_rejections, in_payload_hashes, in_offsets, string_to_array(results, null))
+        with ordinality as u(message_id, transaction_id, rejection, hash, kafka_offset, result, place)
     ) r
     cross join lateral (
       select 1 as version,
@@ -194,24 +205,34 @@ begin
   if known then
     for place, original in
       select r.place, b.message_id
-      from unnest(transaction_ids, string_to_array(results, null)) with ordinality as r(transaction_id, result, place)
+      from unnest(in_transaction_ids, string_to_array(results, null)) with ordinality as r(transaction_id, result, place)
       cross join lateral (
         select i.message_id from inbox i where i.transaction_id = r.transaction_id collate "C" limit 1
       ) b
       where r.result in ('d', 'c')
       order by b.message_id, r.place
     loop
-      perform append_record_event(original, in_actor, in_topic, in_partition, in_incarnation, offsets[place],
-        payload_hashes[place],
-        case when substr(results, place, 1) = 'c' then minted[place] end,
-        keys[place], all_headers[place], traceparents[place], timestamps_ms[place], payload_sizes[place]);
+      perform append_record_event(
+        in_message_id => original,
+        in_actor => in_actor,
+        in_topic => in_topic,
+        in_partition => in_partition,
+        in_incarnation => in_incarnation,
+        in_offset => in_offsets[place],
+        in_hash => in_payload_hashes[place],
+        in_conflicting_id => case when substr(results, place, 1) = 'c' then minted[place] end,
+        in_key => in_keys[place],
+        in_headers => in_headers[place],
+        in_traceparent => in_traceparents[place],
+        in_timestamp_ms => in_timestamps_ms[place],
+        in_payload_bytes => in_payload_sizes[place]);
     end loop;
   end if;
 
-  if cardinality(hole_firsts) > 0 then
+  if cardinality(in_hole_firsts) > 0 then
     insert into partition_holes (partition_id, first_offset, next_offset, recorded_at, actor)
       select held_partition, greatest(h.first_offset, stored), h.next_offset, written_at, in_actor
-      from unnest(hole_firsts, hole_nexts) as h(first_offset, next_offset)
+      from unnest(in_hole_firsts, in_hole_nexts) as h(first_offset, next_offset)
       where h.next_offset > stored;
   end if;
   insert into partition_advances (partition_id, first_offset, next_offset, received, duplicates, conflicts, rejected, holes,
@@ -220,13 +241,11 @@ begin
       in_next - stored - c.received - c.duplicates - c.conflicts - c.rejected, minted[1], minted[cardinality(minted)],
       written_at, in_actor
     from (
-      select length(results) - length(replace(results, 'r', '')) as received,
-        length(results) - length(replace(results, 'd', '')) as duplicates,
-        length(results) - length(replace(results, 'c', '')) as conflicts,
-        length(results) - length(replace(results, 'x', '')) as rejected
+      select count_letter(results, 'r') as received, count_letter(results, 'd') as duplicates,
+        count_letter(results, 'c') as conflicts, count_letter(results, 'x') as rejected
     ) c;
   message_ids := minted;
-  claimed := least(in_room, length(results) - length(replace(results, 'r', '')));
+  claimed := least(in_room, count_letter(results, 'r'));
   lease_ends_at := lease_micros(written_at + in_lease_ms * interval '1 millisecond');
   return next;
 end

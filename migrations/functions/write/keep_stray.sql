@@ -1,6 +1,9 @@
--- Keeps the outcome of an attempt that the log does not know: a failover took it out. It is evidence of what became of its payment,
--- and moves into the payment's log at once if that is there, or as soon as Kafka has handed the payment over again. Answers whether
--- it has. The same outcome again is the same.
+-- Keeps the outcome of an attempt that the log does not know, because a failover took the attempt out of it. The outcome is
+-- evidence of what became of its payment. It moves into the payment's log at once if the payment is there, otherwise as soon as
+-- Kafka has handed the payment over again. Keeping the same outcome again changes nothing.
+--
+-- Called by: src/log/write/keep-stray.ts.
+-- Returns: true if the outcome is in the payment's log now.
 create or replace function keep_stray(
   in_actor text,
   in_transaction_id text,

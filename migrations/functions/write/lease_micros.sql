@@ -1,7 +1,11 @@
--- A lease's end in whole microseconds since 1970: what names an attempt beside its payment and its number. Two attempts of one
--- number have two leases, also where a failover took the first of them out of the log.
-create or replace function lease_micros(lease_ends_at timestamptz) returns bigint
+-- Gives the end of a lease in whole microseconds since 1970. This number names an attempt, together with its payment and its
+-- attempt number. Two attempts of the same number have different leases, also if a failover took the first of them out of the
+-- log.
+--
+-- Called by: claim, expired, ingest, open_attempts, server_change.
+-- Returns: the microseconds; null for null.
+create or replace function lease_micros(in_lease_ends_at timestamptz) returns bigint
 language sql immutable strict parallel safe
 as $$
-  select (extract(epoch from lease_ends_at) * 1000000)::bigint
+  select (extract(epoch from in_lease_ends_at) * 1000000)::bigint
 $$;

@@ -1,5 +1,8 @@
--- The instances whose LISTEN session is on this server now: they run, unless they are frozen. One that has crashed has none. A
--- session's name may be read by everybody.
+-- Lists the instances that have a LISTEN session on this server now. They run, unless they are frozen. An instance that has
+-- crashed is not listed. Every role may read the names of all sessions.
+--
+-- Called by: count_missed, expired.
+-- Returns: the names of the instances; an empty array if there are none.
 create or replace function listening_instances() returns text[]
 language sql volatile
 set search_path = public, pg_temp

@@ -1,5 +1,9 @@
--- An outcome whose attempt is not open for the caller, but was: the log knows that this caller started it, on this payment and with
--- this lease. The same outcome again is `already`; otherwise it is recorded, `late`. `stray` if the log knows no such attempt.
+-- Records an outcome whose attempt is not open any more. The log must know the attempt: this caller started it, for this
+-- payment and with this lease.
+--
+-- Called by: settle.
+-- Returns: `late` if the outcome was recorded, `already` if the same outcome is in the log, `stray` if the log does not know
+-- the attempt. Nothing is recorded for the last two.
 create or replace function observe_late(
   in_actor text,
   in_message_id bigint,
@@ -31,8 +35,15 @@ begin
   if found then
     return 'already';
   end if;
-  perform append_late(in_actor, in_message_id, in_attempt, format('attempt %s', in_attempt), in_outcome, in_status_code,
-    in_duration_ms, in_reason);
+  perform append_late(
+    in_actor => in_actor,
+    in_message_id => in_message_id,
+    in_attempt => in_attempt,
+    in_attempt_name => format('attempt %s', in_attempt),
+    in_outcome => in_outcome,
+    in_status_code => in_status_code,
+    in_duration_ms => in_duration_ms,
+    in_reason => in_reason);
   return 'late';
 end
 $$;

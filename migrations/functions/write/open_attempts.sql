@@ -1,6 +1,12 @@
--- The attempts that a lane holds according to the log, with what is needed to send them: what a lost COMMIT answer leaves
--- behind. Reads the open attempts of all instances, which their concurrency bounds. Those from before the last change of the server
--- are left to their leases: the lane may have sent them and stored an outcome that was lost.
+-- Lists the attempts that a lane holds according to the log, with all that is needed to send them. A lane asks after a COMMIT
+-- whose answer was lost. The function reads the open attempts of all instances; their number is limited by their concurrency.
+--
+-- Attempts from before the last change of the server are left out, and end with their leases: the lane may have sent them and
+-- stored an outcome that the change has lost.
+--
+-- Called by: src/log/write/find-open-attempts.ts.
+-- Returns: one row for each attempt. `age_ms` counts from when the message was received, `started_ms_ago` from the attempt's
+-- start.
 create or replace function open_attempts(in_actor text)
 returns table (message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea, traceparent text,
   age_ms double precision, lease_ends_at bigint, started_ms_ago double precision)

@@ -1,5 +1,9 @@
--- Moves stray outcomes, of all payments or of one, into the logs of the payments that they belong to, and answers how many are left.
--- A payment is the same if its id and its bytes are. The event names no attempt, because the log has none; its reason does.
+-- Moves stray outcomes into the logs of the payments that they belong to, at most a thousand in one call: those of one payment,
+-- or with null those of all. A payment is the same if its id and its bytes are the same. The event names no attempt, because
+-- the log does not have it; the event's reason names it.
+--
+-- Called by: keep_stray, src/log/write/place-strays.ts.
+-- Returns: how many stray outcomes are left.
 create or replace function place_strays(in_transaction_id text default null) returns bigint
 language plpgsql volatile security definer
 set search_path = public, pg_temp
@@ -9,7 +13,7 @@ declare
   stray record;
   told text;
 begin
-  -- In the order of messages, as everywhere.
+  -- In the order of message ids, as everywhere, so that two sessions never wait for each other in a circle.
   for stray in
     select s.*, i.message_id
     from stray_outcomes s
@@ -22,15 +26,23 @@ begin
     delete from stray_outcomes s
       where s.transaction_id = stray.transaction_id and s.attempt = stray.attempt and s.lease_ends_at = stray.lease_ends_at
         and s.actor = stray.actor;
-    -- Somebody else was faster.
+    -- Another session has moved it.
     continue when not found;
     told := format('attempt %s of %s, which a failover took out of the log%s', stray.attempt, stray.actor, ': ' || stray.reason);
-    -- A COMMIT whose answer was lost had it kept, and placed, before.
+    -- It may be in the log already: it was kept and placed by a COMMIT whose answer was lost.
     perform from message_events e
       where e.message_id = stray.message_id and e.type = 'late_result_observed' and e.attempt is null and e.actor = stray.actor
         and e.reason = told;
     if not found then
-      perform append_late(stray.actor, stray.message_id, null, told, stray.outcome, stray.status_code, stray.duration_ms, told);
+      perform append_late(
+        in_actor => stray.actor,
+        in_message_id => stray.message_id,
+        in_attempt => null,
+        in_attempt_name => told,
+        in_outcome => stray.outcome,
+        in_status_code => stray.status_code,
+        in_duration_ms => stray.duration_ms,
+        in_reason => told);
     end if;
   end loop;
   return (select count(*) from stray_outcomes);

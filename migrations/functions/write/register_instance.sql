@@ -1,4 +1,8 @@
--- Says who is about to write the log, and under which settings. The same instance again is no news (a lost COMMIT answer).
+-- Records which instance is about to write the log, and under which settings. Recording the same instance again changes nothing
+-- (its COMMIT's answer may have been lost).
+--
+-- Called by: src/log/write/register-instance.ts.
+-- Returns: the database's clock.
 create or replace function register_instance(
   in_instance text, in_release text, in_fresh_max int, in_retry_max int, in_lease_ms bigint, in_timeout_ms bigint,
   in_retries_max int, in_base_delay_ms bigint, in_max_delay_ms bigint

@@ -1,7 +1,13 @@
--- Opens dead letters again, on an operator's word. Each id has an answer of its own at its place: `replayed` (version: of its
--- event), `repeated` (this actor's request of this key was accepted before), `key_reused` (with another reason), `unknown`, or
--- `not_replayable` (with its status). An id that is named twice is replayed once, and the second is answered as if it had come
--- after the first.
+-- Opens dead letters again, on an operator's request. Rejected and conflicting records cannot be opened.
+--
+-- Called by: src/log/write/replay.ts.
+-- Returns: one row for each id, at its `place`:
+--   replayed        the message is pending again; `version` is of this event
+--   repeated        this actor's request with this key was accepted before; `version` is of that event
+--   key_reused      this actor's request with this key was accepted with another reason
+--   not_replayable  the message has another status, or can never be sent
+--   unknown         there is no such message
+-- An id that is named twice is replayed once. The second one is answered as if it had been asked for after the first.
 create or replace function replay(in_transaction_ids text[], in_actor text, in_reason text, in_request_key text)
 returns table (place bigint, answer text, version int, status text)
 language plpgsql volatile security definer
@@ -23,9 +29,9 @@ begin
     ) i on true
     order by u.place
   );
-  -- In the order of messages, as everywhere, so that two requests at once wait for each other and never in a circle.
+  -- In the order of message ids, as everywhere, so that two requests never wait for each other in a circle.
   perform from message_states s where s.message_id = any (ids) order by s.message_id for no key update;
-  -- In a following statement, which sees what the one it waited for has done.
+  -- A statement of its own, because it sees what the other request did that the one above waited for.
   return query
   with input as materialized (
     select u.place, u.message_id, m.version, m.status, m.position, m.recorded_at,

@@ -1,6 +1,9 @@
--- Stops a partition until an operator decides, if it still stands where whoever stops it saw it stand: otherwise a frozen
--- instance would stop again what was decided while it slept. Stopping a stopped one is no news. Says whether it is stopped.
--- `in_resume` is where it would go on if what stops it were given up, as far as that is known.
+-- Stops a partition until an operator decides. It does so only if the partition still stands where the caller saw it stand:
+-- otherwise a frozen instance would stop again what was decided while it slept. Stopping a stopped partition changes nothing.
+--
+-- Called by: src/log/write/stop-partition.ts. `in_resume` is the offset at which the partition would go on if an operator gives
+-- up what stops it; null if it is not known.
+-- Returns: true if the partition is stopped now.
 create or replace function stop_partition(
   in_topic text,
   in_partition int,

@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import type { Status } from '../../message/message.ts'
 
-/** How many messages there are of each status, exactly, as of one snapshot. */
+/** Counts the messages of each status, exactly, in one snapshot. */
 export async function countByStatus(database: Pick<Pool, 'query'>): Promise<Record<Status, number>> {
   const { rows } = await database.query<Record<Status, string>>({
     name: 'count_by_status',

@@ -3,7 +3,7 @@ import type { Lane } from '../../message/message.ts'
 
 const countedMax = 10_000
 
-// Walks the index of what is due; its rows are not visited while they have not changed lately.
+// Walks the index on due times. The rows themselves are read only if they have changed lately.
 const statement = {
   name: 'count_due',
   text: `select count(*)::int as due from (
@@ -12,7 +12,10 @@ const statement = {
     ) d`,
 }
 
-/** How many messages wait for room in a lane. Beyond ten thousand, all that the lane will ever have to do: an estimate. */
+/**
+ * Counts the messages that wait for room in a lane. Above ten thousand it returns an estimate instead (`exact` is false): all
+ * messages of the lane's status, also those that are not due yet.
+ */
 export async function countDue(
   database: Pick<Pool, 'query'>,
   lane: Lane,

@@ -14,7 +14,7 @@ const statement = {
     order by i.message_id, c.version`,
 }
 
-/** The records that conflict with each of these messages, in the order they came, at most `rowsMax` of each. */
+/** Finds the records that conflict with each of these messages, in the order in which they came, at most `rowsMax` for each. */
 export async function findConflicts(
   database: Pick<Pool, 'query'>,
   messageIds: readonly MessageId[],

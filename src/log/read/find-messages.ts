@@ -19,7 +19,7 @@ const byTransactionId = {
     cross join lateral (select m.* from message_states m where m.message_id = k.message_id limit 1) s`,
 }
 
-/** The messages of these ids as they stand, in any order; an id that is unknown has none. */
+/** Finds messages by their ids, as they are now, in any order. An unknown id has no row. */
 export async function findMessages(
   database: Pick<Pool, 'query'>,
   messageIds: readonly MessageId[],
@@ -28,7 +28,11 @@ export async function findMessages(
   return rows.map(readMessageRow)
 }
 
-/** The messages of these identities as they stand, in any order. PostgreSQL's text holds no NUL: such an id fails. */
+/**
+ * Finds messages by their transaction ids, as they are now, in any order. An unknown id has no row.
+ *
+ * @throws what pg throws, also for an id with NUL, which PostgreSQL's text cannot hold
+ */
 export async function findMessagesByTransactionId(
   database: Pick<Pool, 'query'>,
   transactionIds: readonly string[],

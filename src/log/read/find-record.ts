@@ -1,9 +1,9 @@
 import type { Pool } from 'pg'
 import { epochOf, eventColumns, readLogEvent, type EventRow, type LogEvent } from './log-event.ts'
 
-// An event of a message's version 1 has no index by its record: the slice that stored it says between which message ids it is.
-// The ids of two slices at once are minted in turn, so a few of another partition's may lie between. Duplicates are few and
-// have an index. The conflict that the original was told of is not the record's own event.
+// Events of version 1 have no index by record: the slice that stored the record says between which message ids the event is. Two
+// slices that are stored at the same time take ids in turn, so a few ids of another partition may lie between. Duplicates are
+// few and have an index. A conflict has an event on the original message too; that one is not the record's own event.
 const statement = {
   name: 'find_record',
   text: `with found as (
@@ -39,8 +39,10 @@ const statement = {
 }
 
 /**
- * The one event that accounts for a Kafka record; null if the record was not consumed, or is a hole. Without an incarnation, that of
- * the latest one in which such an offset was consumed.
+ * Finds the one event that accounts for a Kafka record. Without an incarnation it is the latest one in which this offset was
+ * consumed.
+ *
+ * @returns null if the record was not consumed, or if the offset is a hole
  */
 export async function findRecord(
   database: Pick<Pool, 'query'>,

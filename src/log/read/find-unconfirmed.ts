@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 
-// A standby that keeps up answers within milliseconds, and the statement before its commit takes no longer.
+// A standby that keeps up confirms within milliseconds, and the statement before the commit takes no longer. So 5 s is long.
 const statement = {
   name: 'find_unconfirmed',
   text: `select extract(epoch from clock_timestamp() - min(query_start))::float8 as seconds
@@ -9,8 +9,11 @@ const statement = {
 }
 
 /**
- * For how many seconds a commit has waited for a synchronous standby to confirm it; null if none has for long. A role that may not
- * read the statistics of others (`pg_read_all_stats`) sees only its own. Rejects if the database does not answer.
+ * Finds the commit that has waited longest for a synchronous standby to confirm it. A role without `pg_read_all_stats` sees
+ * only its own commits.
+ *
+ * @returns the seconds it has waited; null if no commit has waited for more than 5 s
+ * @throws what pg throws if the database does not answer
  */
 export async function findUnconfirmed(database: Pick<Pool, 'query'>): Promise<number | null> {
   const { rows } = await database.query<{ seconds: number | null }>(statement)

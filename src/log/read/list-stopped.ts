@@ -1,9 +1,10 @@
 import type { Pool } from 'pg'
 import { rfc3339 } from './rfc3339.ts'
 
-/** A partition that waits for an operator's word. `since` is RFC 3339 in UTC with six digits. */
+/** A partition that waits for an operator's decision. `since` is RFC 3339 in UTC with six digits. */
 export type StoppedPartition = { topic: string; partition: number; reason: string; since: string }
 
+/** Lists the stopped partitions, by topic and partition. */
 export async function listStopped(database: Pick<Pool, 'query'>): Promise<StoppedPartition[]> {
   const { rows } = await database.query<StoppedPartition>({
     name: 'list_stopped',

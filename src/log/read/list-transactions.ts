@@ -2,7 +2,7 @@ import type { Pool } from 'pg'
 import type { Status, TransactionId } from '../../message/message.ts'
 import { rfc3339 } from './rfc3339.ts'
 
-/** A message as the founding REST API shows it. Times are RFC 3339 in UTC with six digits. */
+/** A message as `GET /transactions` shows it. Times are RFC 3339 in UTC with six digits. */
 export type TransactionRow = {
   transaction_id: TransactionId
   status: Status
@@ -12,7 +12,7 @@ export type TransactionRow = {
   updated_at: string
 }
 
-// The view's payload is not asked for, so the planner leaves out its join and walks the index on created_at backwards.
+// The payload is not asked for. So the planner leaves out the view's join, and walks the index on created_at backwards.
 export const statement = {
   name: 'list_transactions',
   text: `select transaction_id, status, retry_count, error_message,
@@ -22,7 +22,7 @@ export const statement = {
     limit $1`,
 }
 
-/** The messages that were received last, newest first. */
+/** Lists the messages that were received last, the newest first. */
 export async function listTransactions(
   database: Pick<Pool, 'query'>,
   limit: number,

@@ -1,19 +1,19 @@
 /**
- * A place in the order of the whole log: everything up to and including (position, message id, version) was read. The epoch
- * is the one the position belongs to, so that a log that was restored to an older state is told from the one it replaced.
+ * A place in the order of the whole log: everything up to and including (position, message id, version) was read. The epoch is
+ * the one that the position belongs to. By it a log that was restored to an older state differs from the one that it replaced.
  */
 export type LogCursor = {
   readonly epoch: number
-  /** A bigint as text, as is the message id: a JavaScript number would lose digits. */
+  /** A bigint as text, like the message id: a JavaScript number would lose digits. */
   readonly position: string
   readonly messageId: string
   readonly version: number
 }
 
-/** Where the log is read from when there is no cursor. Every event lies above it. */
+/** Where reading begins without a cursor. Every event lies after it. */
 export const logStart: LogCursor = { epoch: 0, position: '0', messageId: '0', version: 0 }
 
-/** Below 0, 0, or above 0, as `left` comes before, with or after `right` in the log. */
+/** Returns a number below 0, 0, or above 0: `left` comes before `right` in the log, is the same place, or comes after it. */
 export function compareCursors(left: LogCursor, right: LogCursor): number {
   return (
     compareIntegers(left.position, right.position) ||

@@ -3,7 +3,7 @@ import type { OutcomeKind } from '../../message/outcome.ts'
 import type { LogCursor } from './log-cursor.ts'
 import { rfc3339 } from './rfc3339.ts'
 
-/** An event of the log as the API shows it. Times are RFC 3339 in UTC with six digits; bigints are decimal text. */
+/** An event of the log as the API shows it. Times are RFC 3339 in UTC with six digits. Bigints are decimal text. */
 export type LogEvent = {
   readonly cursor: LogCursor
   readonly messageId: MessageId
@@ -11,23 +11,23 @@ export type LogEvent = {
   readonly transactionId: TransactionId
   readonly type: EventType
   readonly recordedAt: string
-  /** `instance/lane`, an instance, or the operator's name. */
+  /** `instance/lane`, an instance, or an operator's name. */
   readonly actor: string
-  /** The lane that wrote it, if one did. */
+  /** The lane that wrote the event; null if no lane did. */
   readonly lane: Lane | null
   readonly attempt: number | null
   readonly outcome: OutcomeKind | null
   readonly statusCode: number | null
   readonly durationMs: number | null
   readonly reason: string | null
-  /** When the next attempt may start; null while processing, because a lease's end is nobody's business. */
+  /** When the next attempt may start; null while processing, because the end of a lease is not shown. */
   readonly nextDueAt: string | null
-  /** Of the message after this event. */
+  /** The status of the message after this event. */
   readonly status: Status
   readonly retryCount: number
-  /** The Kafka record that this event accounts for; its key and headers stand in `records`. */
+  /** The Kafka record that this event accounts for. Its key and headers are in the table `records`. */
   readonly source: RecordSource | null
-  /** On both sides of a conflict: the other message. */
+  /** The other message of a conflict, on both sides of it. */
   readonly relatedMessageId: MessageId | null
 }
 
@@ -35,12 +35,12 @@ export type LogEvent = {
 export type RecordSource = {
   readonly topic: string
   readonly partition: number
-  /** Counts from 1; the next one begins when an operator says that the topic was created anew. */
+  /** Counts from 1. The next one begins when an operator says that the topic was created anew. */
   readonly incarnation: number
   readonly offset: string
 }
 
-/** What `readLogEvent` needs of an event `e`, whose epoch is `epoch` and whose message's identity is `transaction_id`. */
+/** SQL for the columns of an event `e` that `readLogEvent` needs. The statement adds `epoch` and the message's `transaction_id`. */
 export function eventColumns(e: string): string {
   return `${e}.position, ${e}.message_id, ${e}.version, ${rfc3339(`${e}.recorded_at`)} as recorded_at, ${e}.type, ${e}.actor,
     ${e}.status, ${e}.retry_count, ${e}.attempt, ${e}.outcome, ${e}.status_code, ${e}.duration_ms, ${e}.reason, ${e}.topic,
@@ -48,7 +48,7 @@ export function eventColumns(e: string): string {
     case when ${e}.status <> 'processing' then ${rfc3339(`${e}.due_at`)} end as next_due_at`
 }
 
-/** The epoch that a position belongs to. A base is at least the last position before it, and no xid is 0. */
+/** SQL for the epoch that a position belongs to. An epoch's base is at least the last position before it, and no xid is 0. */
 export function epochOf(position: string): string {
   return `(select max(l.epoch) from log_epochs l where l.base < ${position})`
 }
@@ -110,7 +110,7 @@ export function readSource(
     : { topic, partition, incarnation, offset }
 }
 
-/** An operator's name may end like a lane's: a replay is nobody's but an operator's. */
+/** An operator's name may end like the name of a lane, but only operators replay. */
 function laneOf({ actor, type }: EventRow): Lane | null {
   if (type === 'replayed') return null
   if (actor.endsWith('/fresh')) return 'fresh'

@@ -10,18 +10,18 @@ export type MessageRow = {
   readonly attempts: number
   readonly version: number
   readonly errorMessage: string | null
-  /** The error with ids and numbers taken out. */
+  /** The error without ids and numbers; see the SQL function failure_pattern. */
   readonly failurePattern: string | null
-  /** When the next attempt may start; null while processing and when terminal. */
+  /** When the next attempt may start; null while processing, and when no attempt follows. */
   readonly nextDueAt: string | null
   readonly createdAt: string
   readonly updatedAt: string
   readonly outcomeUnknown: boolean
-  /** Of the last event: a bigint as text. */
+  /** The position of the last event: a bigint as text. */
   readonly position: string
 }
 
-/** What `readMessageRow` needs of a row `s` of message_states. */
+/** SQL for the columns of a row `s` of message_states that `readMessageRow` needs. */
 export function messageColumns(s: string): string {
   return `${s}.message_id, ${s}.transaction_id, ${s}.status, ${s}.retry_count, ${s}.attempts, ${s}.version, ${s}.error_message,
     failure_pattern(${s}.error_message) as failure_pattern,

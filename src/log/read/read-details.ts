@@ -18,26 +18,26 @@ export type MessageDetails = {
   readonly firstType: EventType
   /** The Kafka record that version 1 accounts for. */
   readonly source: RecordSource | null
-  /** Hexadecimal. */
+  /** SHA-256 of the value, in hexadecimal digits. */
   readonly payloadSha256: string | null
   /** The message that a conflicting record conflicts with. */
   readonly conflictsWith: MessageId | null
-  /** Records with this identity and other bytes. */
+  /** How many records had this identity and other bytes. */
   readonly conflictCount: number
   readonly lastOutcome: OutcomeKind | null
   readonly lastStatusCode: number | null
-  /** Of the last time it became a dead letter, whatever became of it since. */
+  /** When it last became a dead letter, whatever it is now. */
   readonly deadLetteredAt: string | null
   readonly deadLetterCause: DeadLetterCause | null
 }
 
-/** SQL for the cause of a dead letter by the event `e` that made it one. */
+/** SQL for the cause of a dead letter. `e` is the event that made the message one. */
 export function causeOf(e: string): string {
   return `case ${e}.type when 'rejected' then 'rejected_record' when 'conflict_received' then 'conflicting_record'
     else case ${e}.reason when 'refused' then 'refused' else 'retries_exhausted' end end`
 }
 
-/** SQL that keeps the events `e` that make a dead letter. */
+/** SQL for the condition that the event `e` makes a message a dead letter. */
 export function deadLetters(e: string): string {
   return `${e}.status = 'dead_letter' and (${e}.type = 'dead_lettered' or ${e}.version = 1)`
 }
@@ -83,7 +83,7 @@ type Row = {
   dead_letter_cause: DeadLetterCause | null
 }
 
-/** One statement for all of them, in any order. */
+/** Reads the details of these messages in one statement, in any order. An unknown id has no row. */
 export async function readDetails(
   database: Pick<Pool, 'query'>,
   messageIds: readonly MessageId[],

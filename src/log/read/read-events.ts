@@ -4,7 +4,7 @@ import type { OutcomeKind } from '../../message/outcome.ts'
 import { compareCursors, logStart, type LogCursor } from './log-cursor.ts'
 import { epochOf, eventColumns, readLogEvent, type EventRow, type LogEvent } from './log-event.ts'
 
-/** All given conditions hold together; a list that is given is not empty. */
+/** An event must meet all conditions that are given. A list that is given is not empty. */
 export type EventFilter = {
   readonly types?: readonly EventType[] | undefined
   readonly outcomes?: readonly OutcomeKind[] | undefined
@@ -17,16 +17,16 @@ export type EventFilter = {
 }
 
 export type EventsRequest = {
-  /** Only events after it; from the start of the log without one. */
+  /** Reads only events after this place; without it, from the start of the log. */
   readonly after?: LogCursor | null
-  /** Only events before it. */
+  /** Reads only events before this place. */
   readonly before?: LogCursor | null
   readonly filter?: EventFilter
-  /** At most as many events are answered. */
+  /** The largest number of events to return. */
   readonly rowsMax: number
-  /** At most as many events are looked at, so that a sparse filter never scans the log in one statement. */
+  /** The largest number of events to look at, so that a filter that few events meet never scans the log in one statement. */
   readonly examinedMax: number
-  /** From the end of the range towards its start; the events are answered newest first. */
+  /** Reads from the end of the range to its start, and returns the newest event first. */
   readonly backwards?: boolean
 }
 
@@ -34,17 +34,17 @@ export type EventsAnswer =
   | {
       readonly kind: 'read'
       readonly events: LogEvent[]
-      /** Everything from `after` to here was looked at (backwards: from `before`). Where the next read goes on. */
+      /** Everything from `after` to here was looked at (backwards: from `before`). The next read goes on here. */
       readonly stoppedAt: LogCursor
-      /** The range was read to its end, which without `before` is the head. */
+      /** The range was read to its end. Without `before`, its end is the end of the readable log. */
       readonly caughtUp: boolean
     }
-  /** `epoch`: the cursor is of a log that a restored copy has replaced. `above`: no log of ours has handed it out. */
+  /** `epoch`: the cursor belongs to a log that a restored copy has replaced. `above`: the cursor lies after the end of the log. */
   | { readonly kind: 'refused'; readonly reason: 'epoch' | 'above' }
 
 /**
- * Events in the order of the whole log, versions of a message ascending, all of them below the watermark: whatever comes
- * later lies after `stoppedAt`, so that a reader that goes on from there misses nothing and sees nothing twice.
+ * Reads events in the order of the whole log, each message's versions ascending. All of them lie below the watermark, so
+ * whatever is appended later lies after `stoppedAt`. A reader that goes on from there misses nothing and sees nothing twice.
  */
 export async function readEvents(
   database: Pick<Pool, 'query'>,
@@ -120,7 +120,10 @@ function earlier(left: LogCursor, right: LogCursor): LogCursor {
   return compareCursors(left, right) < 0 ? left : right
 }
 
-/** The bounds are a row also where nothing is found, and of the same snapshot. */
+/**
+ * SQL that adds the bounds of the log to the events that were found, in one snapshot. There is a row for them also without
+ * events.
+ */
 function found(events: string): string {
   const event = eventColumns('(e.event)')
   return `with bounds as materialized (
@@ -136,16 +139,17 @@ function found(events: string): string {
     ) s on true`
 }
 
+const range = `in_after_position => $1, in_after_message_id => $2, in_after_version => $3,
+      in_before_position => $4, in_before_message_id => $5, in_before_version => $6, in_backwards => $7, in_rows_max => $8,
+      in_types => $9, in_outcomes => $10, in_actor => $11, in_recorded_from => $12, in_recorded_to => $13`
+
 const walk = {
   name: 'read_events',
-  text: found(
-    'select event, matches, place from read_log($1, $2, $3, $4, $5, $6, $7, $14, $8, $9, $10, $11, $12, $13)',
-  ),
+  text: found(`select event, matches, place from read_log(${range}, in_examined_max => $14)`),
 }
 const ofMessages = {
   name: 'read_events_of_messages',
   text: found(
-    `select event, true as matches, 0::bigint as place
-     from read_log_of($14, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) event`,
+    `select event, true as matches, 0::bigint as place from read_log_of(${range}, in_transaction_ids => $14) event`,
   ),
 }

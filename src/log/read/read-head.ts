@@ -3,19 +3,18 @@ import type { LogCursor } from './log-cursor.ts'
 import { rfc3339 } from './rfc3339.ts'
 
 export type LogHead = {
-  /** Every event that can be read lies before it, and every later one after it. */
+  /** Every event that can be read lies before this place, and every later event after it. */
   readonly cursor: LogCursor
-  /** What was recorded before this instant is final: whoever still writes began later. RFC 3339. */
+  /** What was recorded before this instant is complete: transactions that still write began later. RFC 3339. */
   readonly at: string
-  /** For how long the oldest open writing transaction has held the head back; 0 if none does. */
+  /** For how many seconds the oldest open writing transaction has held the head back; 0 if none does. */
   readonly ageSeconds: number
-  /** The server process that runs this transaction, if it is known and not a prepared one. */
+  /** The server process of this transaction; null if it is not known, or if the transaction is a prepared one. */
   readonly heldByPid: number | null
 }
 
-// `at` looks at every open transaction of this database: one that is about to write may have read the clock already and has
-// no xid yet. Only those with an xid hold the head back. A role that may not read the statistics of others
-// (`pg_read_all_stats`) sees only its own.
+// `at` takes every open transaction of this database into account: one that is about to write may have read the clock and have no
+// xid yet. Only transactions with an xid hold the head back. A role without `pg_read_all_stats` sees only its own transactions.
 const statement = {
   name: 'read_head',
   text: `with open as materialized (
@@ -33,7 +32,7 @@ const statement = {
       (select pid from holder) as held_by_pid`,
 }
 
-/** Where the readable log ends now, and what holds it there. */
+/** Reads where the readable log ends now, and what holds it back. */
 export async function readHead(database: Pick<Pool, 'query'>): Promise<LogHead> {
   const { rows } = await database.query<{
     position: string

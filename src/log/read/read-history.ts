@@ -17,8 +17,8 @@ const statement = {
 }
 
 /**
- * The events of each of these messages by version: those after `afterVersion`, at most `rowsMax` of each, and at most
- * `totalMax` in all, message by message in the order given.
+ * Reads the events of each of these messages by version: those after `afterVersion`, at most `rowsMax` for each message and at most
+ * `totalMax` in all. They come message by message, in the order given.
  */
 export async function readHistory(
   database: Pick<Pool, 'query'>,

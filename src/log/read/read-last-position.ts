@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 
 /**
- * The highest position of the log, that of events above the watermark included; 0 of an empty log. One step at the end of an
+ * Reads the highest position of the log, also of events above the watermark; 0 for an empty log. It costs one step at the end of an
  * index.
  */
 export async function readLastPosition(database: Pick<Pool, 'query'>): Promise<bigint> {

@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import type { LogCursor } from './log-cursor.ts'
 
-/** Where the readable log ends now, without what `readHead` finds out about why. */
+/** Reads where the readable log ends now. `readHead` also finds out what holds it back. */
 export async function readLogEnd(database: Pick<Pool, 'query'>): Promise<LogCursor> {
   const { rows } = await database.query<{ position: string; epoch: number }>({
     name: 'read_log_end',

@@ -1,10 +1,10 @@
 import type { Pool } from 'pg'
 
-/** Where a partition stands and what its offsets became; offsets and counts are decimal digits. */
+/** Where a partition stands, and what became of its offsets. Offsets and counts are decimal digits. */
 export type PartitionState = {
   readonly topic: string
   readonly partition: number
-  /** The present one; the offset is its own, the counts are of all of them. */
+  /** The present incarnation. `nextOffset` is of this one, the counts are of all incarnations. */
   readonly incarnation: number
   readonly nextOffset: string
   /** Why it is stopped; null if it is not. */
@@ -14,13 +14,13 @@ export type PartitionState = {
   readonly conflicts: string
   readonly rejected: string
   readonly holes: string
-  /** What operators gave up. */
+  /** Offsets that operators gave up. */
   readonly gaps: string
-  /** Whether these six add up to what was consumed. */
+  /** These six counts add up to the offsets that were consumed. */
   readonly conserved: boolean
 }
 
-// What is folded, and the few advances above it, of each incarnation.
+// For each incarnation: what is folded, and the few advances above it.
 const statement = {
   name: 'read_partitions',
   text: `with partition_sums as (
@@ -50,7 +50,7 @@ const statement = {
     order by s.topic, s.partition`,
 }
 
-/** Every partition that was ever read from. */
+/** Reads every partition that the service has ever read from. */
 export async function readPartitions(database: Pick<Pool, 'query'>): Promise<PartitionState[]> {
   const { rows } = await database.query<PartitionState>(statement)
   return rows

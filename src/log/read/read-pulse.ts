@@ -2,20 +2,20 @@ import type { Pool } from 'pg'
 import { rfc3339 } from './rfc3339.ts'
 
 export type Pulse = {
-  /** How long the message that is longest overdue has waited for a lane, or its ended lease for a sweep; 0 if none waits. */
+  /** For how many seconds the longest overdue message or lease has waited; 0 if none waits. */
   oldestDueAgeSeconds: number
-  /** Since when that message is due; null if none waits. RFC 3339. */
+  /** Since when it is due; null if none waits. RFC 3339. */
   oldestDueAt: string | null
-  /** Since when the message has waited that is pending longest; null if none is. RFC 3339. */
+  /** Since when the message waits that has been pending longest; null if none is pending. RFC 3339. */
   oldestPendingAt: string | null
   /**
-   * How long the oldest open writing transaction of the cluster has held back the watermark; 0 if none does. A role that may
-   * not read the statistics of others (`pg_read_all_stats`) sees only its own.
+   * For how many seconds the oldest open writing transaction of the cluster has held the watermark back; 0 if none does. A role
+   * without `pg_read_all_stats` sees only its own transactions.
    */
   watermarkAgeSeconds: number
 }
 
-// One index descent for each status, instead of a minimum over all three, which would read every entry.
+// One step into the index for each status. A minimum over all three would read every entry.
 const statement = {
   name: 'read_pulse',
   text: `with earliest as (
@@ -45,7 +45,7 @@ const statement = {
       ), 0) as watermark_age_seconds`,
 }
 
-/** How far the service is behind: what alarms are built on. */
+/** Reads how far the service is behind. Alarms are built on this. */
 export async function readPulse(database: Pick<Pool, 'query'>): Promise<Pulse> {
   const { rows } = await database.query<{
     oldest_due_age_seconds: number
@@ -55,7 +55,7 @@ export async function readPulse(database: Pick<Pool, 'query'>): Promise<Pulse> {
   }>(statement)
   const row = rows[0]
   if (row === undefined) throw new Error('the pulse is one row')
-  // clock_timestamp() runs on between the two comparisons of a statement, never back; a clock set back would show here.
+  // A clock that was set back would make these negative.
   return {
     oldestDueAgeSeconds: Math.max(0, row.oldest_due_age_seconds),
     oldestDueAt: row.oldest_due_at,

@@ -1,25 +1,25 @@
 import type { Pool } from 'pg'
 import type { MessageId } from '../../message/message.ts'
 
-/** A record is kept beside the event that accounts for it. */
+/** Names a record: it is kept under the message and version of the event that accounts for it. */
 export type RecordKey = { readonly messageId: MessageId; readonly version: number }
 
-/** What is known of a record's value without reading it. */
+/** What is known about a record's value without reading the value. */
 export type PayloadFacts = RecordKey & {
   readonly state: 'whole' | 'cut' | 'expunged' | 'absent'
-  /** As it was received, also where it was cut. */
+  /** The size of the value as it was received, also if it was cut. */
   readonly bytes: number
 }
 
-/** What a record carried beside its value. */
+/** What a record had besides its value. */
 export type RecordEnvelope = RecordKey & {
   readonly key: Buffer | null
-  /** Values are base64. */
+  /** The values are base64. */
   readonly headers: readonly (readonly [name: string, value: string | null])[]
   readonly timestampMs: string | null
 }
 
-/** `kind: 'over'`: it did not fit into what the answer may still hold, and was not read. */
+/** `over`: the value did not fit into the bytes that are left, and was not read. */
 export type Read<Value> = (RecordKey & { kind: 'over' }) | { kind: 'read'; bytes: number; value: Value }
 
 const keys = `unnest($1::bigint[], $2::int[]) with ordinality as i (message_id, version, place)`
@@ -34,7 +34,7 @@ const facts = {
     ) r`,
 }
 
-// The sizes are known without reading the bytes, which stand apart (TOAST).
+// PostgreSQL knows the sizes without reading the bytes, which it stores apart (TOAST).
 function bounded(size: string): string {
   return `(
       select i.place, r.*, ${size} as size, sum(${size}) over (order by i.place) <= $3 as fits
@@ -66,6 +66,10 @@ function valuesOf(records: readonly RecordKey[]) {
   return [records.map((each) => each.messageId), records.map((each) => each.version)]
 }
 
+/**
+ * Reads what is known about the values of these records, in any order. A duplicate has no row: its bytes are kept with the
+ * original.
+ */
 export async function readPayloadFacts(
   database: Pick<Pool, 'query'>,
   records: readonly RecordKey[],
@@ -80,9 +84,9 @@ export async function readPayloadFacts(
 }
 
 /**
- * The values of records, in the order asked, as long as their bytes fit into `bytesMax`.
+ * Reads the values of records, in the order given, while their bytes fit into `bytesMax`.
  *
- * @param firstAlways the first is read whatever its size, so that a record of any size can be seen
+ * @param firstAlways reads the first value whatever its size, so that a record of any size can be shown
  */
 export async function readPayloads(
   database: Pick<Pool, 'query'>,
@@ -101,7 +105,7 @@ export async function readPayloads(
   })
 }
 
-/** Keys and headers of records, bounded like `readPayloads`. */
+/** Reads the keys and headers of records, within the same limits as `readPayloads`. */
 export async function readEnvelopes(
   database: Pick<Pool, 'query'>,
   records: readonly RecordKey[],

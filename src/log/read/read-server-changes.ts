@@ -1,17 +1,17 @@
 import type { Pool } from 'pg'
 import { rfc3339 } from './rfc3339.ts'
 
-/** What happened to the server below the log: failovers, restores. */
+/** What happened to the server that the log is on: failovers and restores. */
 export type ServerChanges = {
   readonly changes: number
-  /** Changes after which the log ended below what somebody had seen in it. */
+  /** Changes after which the log ended before something that had been seen in it. */
   readonly losses: number
-  /** Outcomes of attempts that such a change took out of the log, whose payment Kafka has not handed over again yet. */
+  /** Outcomes of attempts that such a change took out of the log. They wait until Kafka hands their payments over again. */
   readonly strays: number
   readonly last: LastChange | null
 }
 
-/** Times are RFC 3339 in UTC with six digits; positions are bigints as text, null where nobody knows. */
+/** Times are RFC 3339 in UTC with six digits. Positions are bigints as text, null if they are not known. */
 type LastChange = {
   readonly noticed_at: string
   readonly actor: string
@@ -21,7 +21,7 @@ type LastChange = {
   readonly system_identifier: string
   readonly timeline: number
   readonly position: string
-  /** What was committed after this may be missing. */
+  /** Commits after this instant may be missing. */
   readonly lost_after: string | null
 }
 
@@ -38,6 +38,7 @@ const statement = {
         ) l) as last`,
 }
 
+/** Counts the changes of the server, and reads the last one. */
 export async function readServerChanges(database: Pick<Pool, 'query'>): Promise<ServerChanges> {
   const { rows } = await database.query<ServerChanges>(statement)
   const [row] = rows

@@ -2,7 +2,7 @@ import type { Pool } from 'pg'
 import type { MessageId, Status } from '../../message/message.ts'
 import { rfc3339 } from './rfc3339.ts'
 
-/** What a message was at an instant, by the log. */
+/** What a message was at an instant, according to the log. */
 export type StateAsOf = {
   readonly messageId: MessageId
   readonly status: Status
@@ -13,8 +13,8 @@ export type StateAsOf = {
   readonly nextDueAt: string | null
 }
 
-// Recorded times never decrease in a message, so what lies up to an instant is a prefix of its versions. Which events set the
-// error is the trigger's rule (SQL function project).
+// The recorded times of a message never decrease, so the events up to an instant are its first versions. Which events set the error
+// is the rule of the SQL function project.
 const statement = {
   name: 'read_states_as_of',
   text: `select i.message_id, l.version, l.status, l.retry_count, f.attempts, f.error_message,
@@ -34,7 +34,12 @@ const statement = {
     ) f`,
 }
 
-/** What these messages were at an instant, itself included; a message that was not received by then has no row. */
+/**
+ * Reads what these messages were at an instant; events recorded at the instant itself count. A message that had not been
+ * received by then has no row.
+ *
+ * @param at RFC 3339
+ */
 export async function readStatesAsOf(
   database: Pick<Pool, 'query'>,
   messageIds: readonly MessageId[],

@@ -5,23 +5,24 @@ const askMsMax = 5_000
 const keyMax = 2 ** 31
 
 /**
- * Whether a connection leads to the database of the pool: a lock that is taken on the one is seen on the other. Names, addresses
- * and even a server's identifier are alike where the databases are not (a copy, another port behind one name), and the
- * right to ask for them may be missing; locks everybody sees.
+ * Finds out whether a connection leads to the same database as the pool: a lock that is taken through the one must be seen
+ * through the other. Names, addresses and even the server's identifier may be the same for two databases (a copy, another port
+ * behind one name), and the role may lack the right to read them. Every role sees locks.
  *
- * @returns the name of the database that it leads to instead; null if it is the same one
+ * @returns the name of the other database; null if it is the same one
+ * @throws what pg throws if the connection fails, or does not answer within 5 s
  */
 export async function findOtherDatabase(
   connection: pg.ClientConfig,
   database: Pick<pg.Pool, 'query'>,
 ): Promise<string | null> {
   const client = new pg.Client({ ...connection, connectionTimeoutMillis: askMsMax, query_timeout: askMsMax })
-  // A connection that breaks emits an error; the query in hand rejects with it anyway.
+  // A connection that breaks emits an error. The query that runs rejects with it anyway.
   client.on('error', () => undefined)
   await client.connect()
   try {
     const keys = [randomInt(keyMax), randomInt(keyMax)]
-    // Of the transaction and not of the session, which a pooler would keep with the lock.
+    // A lock of the transaction: a pooler would keep the session, and with it a lock of the session.
     await client.query('begin')
     const { rows } = await client.query<{ name: string }>(
       'select current_database() as name, pg_advisory_xact_lock($1, $2)',

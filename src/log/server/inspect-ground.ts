@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import { functionNames } from '../../runtime/migrate.ts'
 
-// What refuse_change() guards: appended to, and changed by nobody.
+// The tables that refuse_change() guards: they are appended to, and nobody changes them.
 const guarded = [
   'message_events',
   'inbox',
@@ -27,7 +27,7 @@ const keyed = [
 const read = [...keyed, 'status_count_deltas', 'failure_deltas', 'messages', 'stopped_partitions']
 
 type GroundFacts = {
-  /** As pg_trigger has it: O and A are on; null if there is none. */
+  /** `tgenabled` of the trigger project in pg_trigger: O and A mean on; null if the trigger does not exist. */
   projection: string | null
   replication_role: string
   unguarded: string[]
@@ -70,10 +70,10 @@ const text = `
       order by 1) as denied`
 
 /**
- * Looks at what the log rests on: its trigger, the guards of what is never changed, the keys that refuse a second one of the same
- * name, its functions, and the role's right to them. A restore that failed half-way lacks some of it.
+ * Looks at what the log needs: its trigger, the guards of the tables that are never changed, the primary keys, the functions,
+ * and the role's rights. After a restore that failed half-way some of it is missing.
  *
- * @returns a sentence for each fault, for an operator; none if all is there
+ * @returns one sentence for an operator for each fault; none if nothing is missing
  */
 export async function inspectGround(database: Pick<Pool, 'query'>): Promise<string[]> {
   const { rows } = await database.query<GroundFacts>({
@@ -95,12 +95,12 @@ function judgeGround(facts: GroundFacts): string[] {
   if (projection === null) faults.push('The trigger project of message_events is gone.')
   else if (projection === 'O' && role === 'replica')
     faults.push(
-      'session_replication_role is replica (a default of the server, the database or the role), and the trigger project of ' +
-        'message_events is off by that: set it to origin.',
+      'The trigger project of message_events is off, because session_replication_role is replica (a default of the server, the ' +
+        'database or the role): set session_replication_role to origin.',
     )
   else if (projection !== 'A' && projection !== 'O')
     faults.push('The trigger project of message_events is off.')
-  tell(unguarded, 'The trigger append_only is not on always, so that the log can be changed')
+  tell(unguarded, 'The trigger append_only is not on always, and the log can be changed')
   tell(missing, 'Missing')
   tell(unkeyed, 'Without primary key')
   tell(denied, 'Not granted to this role')

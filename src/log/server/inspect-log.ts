@@ -1,13 +1,13 @@
 import type { Pool } from 'pg'
 
 export type LogStanding = {
-  /** By how many positions the log is ahead of the cluster's transaction ids; null if it is not. */
+  /** By how many positions the log is ahead of the cluster's transaction ids; null if it is not ahead. */
   readonly rewoundBy: string | null
-  /** Whether the role can change the log by other ways than the functions that append to it. */
+  /** The role can change the log in other ways than through the functions that append to it. */
   readonly mayForge: boolean
 }
 
-/** How the log stands to the cluster it is in, and to the role that asks. */
+/** Checks whether the log fits the cluster that it is in, and whether this role could change it. */
 export async function inspectLog(database: Pick<Pool, 'query'>): Promise<LogStanding> {
   const { rows } = await database.query<{ rewound_by: string; may_forge: boolean }>(
     `select rewound_by(log_floor()) as rewound_by,

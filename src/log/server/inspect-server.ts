@@ -1,11 +1,11 @@
 import type { Pool } from 'pg'
 
 export type Server = {
-  /** The role that the service works as. */
+  /** The role that the service uses. */
   readonly role: string
-  /** A sentence for each thing for which the log cannot be entrusted to it; an operator has to mend them. */
+  /** One sentence for each reason why this server cannot keep the log. An operator has to repair them. */
   readonly faults: readonly string[]
-  /** What an operator should know and may want. */
+  /** What an operator should know, and may accept. */
   readonly warnings: readonly string[]
 }
 
@@ -21,7 +21,7 @@ export type ServerFacts = {
 
 const oldest = 15
 
-/** Asks the server what the service's promises rest on. Needs no schema of ours. */
+/** Asks the server for the settings that the service's promises depend on. It needs no schema of ours. */
 export async function inspectServer(database: Pick<Pool, 'query'>): Promise<Server> {
   const { rows } = await database.query<ServerFacts>(
     `select current_user as role, current_setting('server_version') as version,
@@ -35,6 +35,7 @@ export async function inspectServer(database: Pick<Pool, 'query'>): Promise<Serv
   return judgeServer(row)
 }
 
+/** Finds the faults and warnings in what the server said. */
 export function judgeServer(facts: ServerFacts): Server {
   return { role: facts.role, faults: findFaults(facts), warnings: findWarnings(facts) }
 }
@@ -51,19 +52,22 @@ function findFaults({
   if (version_number < oldest * 10_000)
     faults.push(`PostgreSQL is ${version}: upgrade it to ${oldest} or newer.`)
   if (encoding !== 'UTF8')
-    faults.push(`The database's encoding is ${encoding}: create it anew with encoding UTF8.`)
+    faults.push(`The database's encoding is ${encoding}: create the database anew with encoding UTF8.`)
   if (fsync === 'off')
-    faults.push(`PostgreSQL runs with fsync off and may lose what it has acknowledged: set fsync to on.`)
-  // An attempt would be sent whose start a crash takes back, and an outcome be forgotten, so that it is sent once more.
+    faults.push(`PostgreSQL runs with fsync off and may lose commits in a crash: set fsync to on.`)
+  // A crash would take back the start of an attempt that was sent, or its outcome, and the payment would be sent once more.
   if (synchronous_commit === 'off') {
     faults.push(
-      `synchronous_commit is off for the role ${role}, and a crash would take back what was committed: set it to on.`,
+      `synchronous_commit is off for the role ${role}, and a crash may lose the last commits: set it to on.`,
     )
   }
   return faults
 }
 
-/** A file system that never tears a page, such as ZFS, may do without full_page_writes, and nobody can tell from here. */
+/**
+ * A warning only: a file system that never writes half a page, such as ZFS, does not need full_page_writes. We cannot ask which
+ * one it is.
+ */
 function findWarnings({ full_page_writes }: ServerFacts): string[] {
   if (full_page_writes !== 'off') return []
   return [

@@ -3,23 +3,24 @@ import type { ClientBase, Pool } from 'pg'
 /** Any connection, or any one of a pool's. */
 export type Asked = Pick<Pool, 'query'> | Pick<ClientBase, 'query'>
 
-/** The latest change of the server below the log. */
+/** The latest change of the server that the log is on. */
 export type ServerChange = {
-  /** Names it, and so the server that the log is on now. */
+  /** The name of this change. It also stands for the server that the log is on now. */
   readonly change: string
   readonly epoch: number
   readonly timeline: number
   /** Null if the log began on this server. */
   readonly fromTimeline: number | null
-  /** By how much the log ended below what was seen in it; 0 also if nobody could tell. */
+  /** By how many positions the log ended before what had been seen in it; 0 also if this is not known. */
   readonly lostPositions: bigint
 }
 
 /**
- * Asks which server the log is on, and has a change recorded that nobody has recorded yet.
+ * Asks which server the log is on. It records a change of the server that nobody has recorded yet.
  *
- * @param change the change that the caller knows, and `seen` the highest position that it has seen since; null for none
- * @returns null for a log from an older cluster, of which an operator must decide first (`npm run epoch`)
+ * @param change the change that the caller knows; null if it knows none
+ * @param seen the highest position that the caller has seen since this change; null if it has seen none
+ * @returns null if the log came from an older cluster and has no change: an operator must begin an epoch first (`npm run epoch`)
  */
 export async function recognizeServer(
   database: Asked,

@@ -1,22 +1,22 @@
 import type { Pool } from 'pg'
 
-/** PostgreSQL's queue of notifications, which all databases of a cluster share. */
+/** PostgreSQL's queue of notifications. All databases of a cluster share it. */
 export type NotifyQueue = {
-  /** The part of it that is in use, from 0 to 1. At 1 every commit that notifies is refused, and with it every event of ours. */
+  /** The part that is in use, from 0 to 1. At 1 PostgreSQL refuses every commit that notifies, and so every event of ours. */
   usage: number
   /**
-   * The session with the oldest open transaction: a listener among such sessions keeps what was notified since. Null if none is
-   * seen; a role that may not read the statistics of others (`pg_read_all_stats`) sees only its own.
+   * The session with the oldest open transaction. If such a session listens, the queue keeps all that was notified since. Null
+   * if none is seen. A role without `pg_read_all_stats` sees only its own sessions.
    */
   holder: { pid: number; application: string; state: string; openSeconds: number } | null
 }
 
-/** From here on PostgreSQL warns too, in its own log. */
+/** From this part on the queue counts as filling up. PostgreSQL warns in its own log from here on, too. */
 export const usageHigh = 0.5
 
 /**
- * Says how full the queue is, and has PostgreSQL give back what no listener needs any more: only a notification that finds room
- * does so otherwise, so that a full queue stays full when its holder is long gone.
+ * Reads how full the queue is. The same call makes PostgreSQL free the part that no listener needs any more. Otherwise only a
+ * notification that finds room does so, and a full queue would stay full after the session that held it has ended.
  */
 export async function relieveQueue(database: Pick<Pool, 'query'>): Promise<NotifyQueue> {
   const { rows } = await database.query<QueueRow>({
@@ -46,10 +46,10 @@ type QueueRow = {
   open_seconds: number
 }
 
-/** A sentence for an operator. */
+/** Says in one sentence, for an operator, how full the queue is and which session holds it. */
 export function explainQueue({ usage, holder }: NotifyQueue): string {
-  const full = `PostgreSQL's queue of notifications is ${Math.round(usage * 100)} % full: a session that listens stays in its transaction`
+  const full = `PostgreSQL's queue of notifications is ${Math.round(usage * 100)} % full, because a session that listens keeps its transaction open`
   if (holder === null) return `${full}.`
   const { pid, application, state, openSeconds } = holder
-  return `${full}; the oldest is session ${pid} (${application}, ${state} for ${openSeconds} s). End it.`
+  return `${full}. The oldest transaction is that of session ${pid} (${application}, ${state} for ${openSeconds} s): end this session.`
 }

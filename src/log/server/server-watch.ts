@@ -3,14 +3,14 @@ import type { Logger } from '../../runtime/logger.ts'
 import { recognizeServer, type Asked, type ServerChange } from './recognize-server.ts'
 import { refuseStandby } from './refuse-standby.ts'
 
-/** A client's socket, which pg's types leave out. */
+/** A client with its socket, which pg's types leave out. */
 type Connected = ClientBase & { readonly connection: { readonly stream: { destroy(): void } } }
 
 /**
- * Notices when the server below the log is another one than before, as after a failover, or the log itself is an older copy. Each
- * new connection is asked before its first use, because every change of the server breaks the old ones; behind a pooler none may
- * break, so whoever comes back from an outage asks too. Connections that lead to the former server are dropped: it may
- * still answer, and what it is told is lost.
+ * Notices when the log is on another server than before, as after a failover, or when the log itself is an older copy. Each new
+ * connection is asked before its first use, because a change of the server breaks the old connections. Behind a pooler they may
+ * not break, so whoever reaches the database again after an outage asks too. Connections to the former server are closed: it
+ * may still answer, and what it is told is lost.
  */
 export class ServerWatch {
   readonly #actor: string
@@ -20,19 +20,19 @@ export class ServerWatch {
   #change: string | null = null
   #seen: bigint | null = null
 
-  /** @param onChange called once for each change; whatever is remembered of the log has to be judged anew */
+  /** @param onChange is called once for each change: what was remembered about the log must be checked again */
   constructor(actor: string, logger: Logger, onChange: () => void) {
     this.#actor = actor
     this.#logger = logger
     this.#onChange = onChange
   }
 
-  /** The change that is known now, to be given to `see`. */
+  /** The change that is known now; hand it to `see`. */
   get change(): string | null {
     return this.#change
   }
 
-  /** Learns which server the log is on. Call it once the schema is there; until then no connection is asked. */
+  /** Finds out which server the log is on. Call it when the schema is there; until then no connection is asked. */
   async begin(database: Pool): Promise<void> {
     const found = await recognizeServer(database, this.#actor, null, null)
     this.#change = found?.change ?? null
@@ -40,12 +40,12 @@ export class ServerWatch {
     this.#logger.info({ epoch: found?.epoch, timeline: found?.timeline }, 'log recognized')
   }
 
-  /** Notes how far the log was seen to reach, by a statement that was begun while `change` was known. */
+  /** Notes how far the log was seen to reach, by a statement that began while `change` was the known one. */
   see(position: bigint, change: string | null): void {
     if (change === this.#change && position > (this.#seen ?? -1n)) this.#seen = position
   }
 
-  /** Asks again, because connections may have been broken. */
+  /** Asks again which server it is. Call it after an outage. */
   async recognize(database: Asked): Promise<void> {
     if (this.#change === null) return
     const found = await recognizeServer(database, this.#actor, this.#change, this.#seen)
@@ -57,7 +57,7 @@ export class ServerWatch {
     this.#onChange()
   }
 
-  /** Shows a new connection to a standby the door, and asks any other which server it leads to; for the pool. */
+  /** Checks a new connection of the pool: refuses it if it leads to a standby, and asks it which server it leads to. */
   readonly verify = async (client: ClientBase): Promise<void> => {
     await refuseStandby(client)
     await this.recognize(client)

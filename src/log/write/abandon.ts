@@ -4,20 +4,26 @@ import type { MessageId, TransactionId } from '../../message/message.ts'
 import { int4Array, int8Array, timestamptzArray } from './binary-array.ts'
 import type { AttemptName } from './claim.ts'
 import type { Lease } from './lease.ts'
+import { namedCall } from './named-call.ts'
 import { delayOf } from './settle.ts'
 
-/** An attempt whose lease has ended with no outcome. */
+/** An attempt whose lease has ended without an outcome. */
 export type Expired = AttemptName & {
-  /** The instance and lane that hold it. */
+  /** The instance and lane that hold it, as `instance/lane`. */
   holder: string
-  /** Whether that instance has a LISTEN session on the server: it runs, or is frozen. */
+  /** That instance has a LISTEN session on the server: it runs, or it is frozen. */
   isListening: boolean
   retries: number
-  /** Whether the attempt before it was abandoned too. */
+  /** The attempt before it was abandoned too. */
   inARow: boolean
 }
 
-/** Finds attempts whose lease may be taken over, oldest first, without those of the instances that are spared. */
+/**
+ * Finds attempts whose lease may be taken over, oldest first.
+ *
+ * @param lookFrom a lower bound of the ends of their leases, in RFC 3339; no attempt with an earlier end is found
+ * @param spared instances whose attempts are left out
+ */
 export async function findExpired(
   database: Pool,
   lease: Lease,
@@ -25,6 +31,13 @@ export async function findExpired(
   rowsMax: number,
   spared: readonly string[] = [],
 ): Promise<Expired[]> {
+  const call = namedCall('expired', {
+    in_reconnected_at: lease.reconnectedAt,
+    in_grace_ms: lease.graceMs,
+    in_look_from: lookFrom,
+    in_rows_max: rowsMax,
+    in_spared: spared,
+  })
   const { rows } = await database.query<{
     message_id: string
     transaction_id: string
@@ -37,8 +50,8 @@ export async function findExpired(
   }>({
     name: 'expired',
     text: `select message_id, transaction_id, attempt, retry_count, in_a_row, lease_ends_at, claimed_by, is_listening
-      from expired($1, $2, $3, $4, $5)`,
-    values: [lease.reconnectedAt, lease.graceMs, lookFrom, rowsMax, spared],
+      from ${call.text}`,
+    values: call.values,
   })
   return rows.map((row) => ({
     messageId: row.message_id as MessageId,
@@ -52,25 +65,30 @@ export async function findExpired(
   }))
 }
 
-/** Ends each of these attempts as abandoned if it is still open and its lease still ended; says which were. */
+/**
+ * Ends each of these attempts as abandoned, if it is still open and its lease may still be taken over.
+ *
+ * @returns for each attempt, in order, whether it was ended
+ */
 export async function abandon(
   database: Pool,
   actor: string,
   abandonments: readonly { expired: Expired; decision: Decision }[],
   lease: Lease,
 ): Promise<boolean[]> {
+  const call = namedCall('abandon', {
+    in_actor: actor,
+    in_message_ids: int8Array(abandonments.map((each) => BigInt(each.expired.messageId))),
+    in_attempts: int4Array(abandonments.map((each) => each.expired.attempt)),
+    in_leases: timestamptzArray(abandonments.map((each) => each.expired.leaseEndsAt)),
+    in_delays_ms: int8Array(abandonments.map((each) => delayOf(each.decision))),
+    in_reconnected_at: lease.reconnectedAt,
+    in_grace_ms: lease.graceMs,
+  })
   const { rows } = await database.query<{ answers: string[] }>({
     name: 'abandon',
-    text: 'select abandon($1, $2, $3, $4, $5, $6, $7) as answers',
-    values: [
-      actor,
-      int8Array(abandonments.map((each) => BigInt(each.expired.messageId))),
-      int4Array(abandonments.map((each) => each.expired.attempt)),
-      timestamptzArray(abandonments.map((each) => each.expired.leaseEndsAt)),
-      int8Array(abandonments.map((each) => delayOf(each.decision))),
-      lease.reconnectedAt,
-      lease.graceMs,
-    ],
+    text: `select ${call.text} as answers`,
+    values: call.values,
   })
   return (rows[0]?.answers ?? []).map((answer) => answer === 'appended')
 }

@@ -1,11 +1,11 @@
 import type { ClientBase } from 'pg'
 
 /**
- * Has positions go on rising in a cluster that is younger than the log it was given. Services may be running: they go on in
- * the new epoch with their next transaction.
+ * Begins a new epoch, so that positions go on rising in a cluster that is younger than the log it was given. Services may keep
+ * running: they go on in the new epoch with their next transaction.
  *
- * @param client of the log's owner
- * @returns the number of the new epoch; null if the cluster is not younger, where nothing is changed
+ * @param client a connection as the owner of the log
+ * @returns the number of the new epoch; null, and nothing is changed, if the cluster is not younger
  */
 export async function beginEpoch(
   client: Pick<ClientBase, 'query'>,

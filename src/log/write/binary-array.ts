@@ -1,11 +1,11 @@
 /**
- * PostgreSQL's binary form of one-dimensional arrays. pg sends a Buffer as a binary parameter, so these go over the wire as
- * they are: 4 µs less of PostgreSQL and 1 to 7 µs less of Node a message than text or jsonb
- * (docs/decisions/0011-batches-everywhere.md).
+ * Writes one-dimensional arrays in PostgreSQL's binary form. pg sends a Buffer as a binary parameter, so these arrays go over
+ * the wire as they are. Measured against text and jsonb, this saves 4 µs of PostgreSQL's CPU and 1 to 7 µs of Node's CPU a
+ * message (docs/decisions/0011-batches-everywhere.md).
  *
- * Format: int32 dimensions, int32 has-null flag, int32 element type's oid, then int32 length and int32 lower bound of the
- * dimension, then for each element an int32 byte length (-1 for null) and its bytes; all big-endian.
- * Source: `array_recv` in PostgreSQL's src/backend/utils/adt/arrayfuncs.c.
+ * Format: int32 number of dimensions, int32 flag for nulls, int32 oid of the element type; then int32 length and int32 lower
+ * bound of the dimension; then for each element its length in bytes as int32 (-1 for null) and its bytes. All numbers are
+ * big-endian. Source: `array_recv` in PostgreSQL's src/backend/utils/adt/arrayfuncs.c.
  */
 const oids = { boolean: 16, bytea: 17, int8: 20, int4: 23, text: 25, timestamptz: 1184 } as const
 
@@ -18,7 +18,7 @@ export function int8Array(values: readonly (bigint | null)[]): Buffer {
 // PostgreSQL counts microseconds from the year 2000.
 const epochMicros = 946_684_800_000_000n
 
-/** Of times in microseconds since 1970. */
+/** @param micros times in microseconds since 1970 */
 export function timestamptzArray(micros: readonly bigint[]): Buffer {
   return fixed(oids.timestamptz, micros, 8, (buffer, value, at) =>
     buffer.writeBigInt64BE(value - epochMicros, at),
@@ -45,7 +45,7 @@ export function byteaArray(values: readonly (Buffer | null)[]): Buffer {
   return buffer
 }
 
-/** The texts must be free of NUL: PostgreSQL refuses it in text. */
+/** The texts must not contain NUL: PostgreSQL refuses it in text. */
 export function textArray(values: readonly (string | null)[]): Buffer {
   let bytes = headerBytes + 4 * values.length
   for (const value of values) if (value !== null) bytes += Buffer.byteLength(value)
@@ -85,7 +85,7 @@ function fixed<T>(
 
 function writeHeader(buffer: Buffer, oid: number, length: number): number {
   buffer.writeInt32BE(1, 0)
-  // The flag may say that there are nulls although there are none; the server looks at the elements.
+  // The flag may say that there are nulls when there are none: the server looks at the elements.
   buffer.writeInt32BE(1, 4)
   buffer.writeInt32BE(oid, 8)
   buffer.writeInt32BE(length, 12)

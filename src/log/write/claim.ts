@@ -1,25 +1,25 @@
 import type { MessageId, TransactionId } from '../../message/message.ts'
 
 /**
- * Names one attempt for ever. Message id and number alone do not: a failover that lost the end of the log has them given out
- * again, to other payments too; the lease is another one then.
+ * Names one attempt for ever. The message id and the number alone are not enough: after a failover that lost the end of the log,
+ * both are given out again, also to other payments. The lease is then a different one.
  */
 export type AttemptName = {
   messageId: MessageId
   transactionId: TransactionId
-  /** From 1, and never restarted. */
+  /** Counts from 1, and never starts again. */
   attempt: number
   /** When its lease ends, in microseconds since 1970 by the database's clock. */
   leaseEndsAt: bigint
 }
 
-/** One attempt that is open in the log and held by the lane that claimed it. */
+/** One attempt that is open in the log. The lane that claimed it holds it. */
 export type Claim = AttemptName & {
   /** Retries scheduled since `received` or the last `replayed`, before this attempt. */
   retries: number
   payload: Buffer
   traceparent: string | null
-  /** Milliseconds from when the message was received to its claim, by the database's clock. */
+  /** Milliseconds from receiving the message to claiming it, by the database's clock. */
   ageMs: number
 }
 

@@ -2,7 +2,7 @@ import type { Pool } from 'pg'
 import type { Lane } from '../../message/message.ts'
 import type { Lease } from './lease.ts'
 
-/** How many messages a lane should have taken over ten seconds ago, up to a thousand of each status it waits on. */
+/** Counts the messages that a lane should have taken more than ten seconds ago, up to a thousand of each status it waits for. */
 export async function countMissed(database: Pool, lane: Lane, lease: Lease): Promise<number> {
   const { rows } = await database.query<{ missed: number }>({
     name: 'count_missed',

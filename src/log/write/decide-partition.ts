@@ -1,11 +1,12 @@
 import type { Pool } from 'pg'
+import { namedCall } from './named-call.ts'
 
-/** An operator's word on a stopped partition; migrations/functions/write/decide_partition.sql says what each means. */
+/** An operator's decision on a stopped partition. migrations/functions/write/decide_partition.sql says what each type means. */
 export type PartitionDecision = {
   topic: string
   partition: number
   type: 'resumed' | 'gap_accepted' | 'incarnation_begun'
-  /** What the broker has of the partition now; null where it was not asked. */
+  /** The broker's first offset and the one after its last, now; null if the broker was not asked. */
   range: { low: bigint; high: bigint } | null
   actor: string
   reason: string
@@ -14,19 +15,28 @@ export type PartitionDecision = {
 export type DecisionAnswer =
   | { kind: 'decided'; stoodAt: bigint; goesOnAt: bigint }
   | { kind: 'not_stopped' }
-  /** Nothing is missing: the broker has what comes next. */
+  /** Nothing is missing: the broker has the next offset. */
   | { kind: 'no_gap'; stoodAt: bigint; stoppedBy: string }
-  /** The broker ends before the partition stands, or before it would go on. */
+  /** The broker's records end before the offset where the partition stands, or where it would go on. */
   | { kind: 'beyond'; stoodAt: bigint; goesOnAt: bigint }
 
-/** Records the decision, and wakes whoever reads the partition. */
+/** Records the decision, and notifies the instance that reads the partition. */
 export async function decidePartition(
   database: Pick<Pool, 'query'>,
   { topic, partition, type, range, actor, reason }: PartitionDecision,
 ): Promise<DecisionAnswer> {
+  const call = namedCall('decide_partition', {
+    in_topic: topic,
+    in_partition: partition,
+    in_type: type,
+    in_low: range?.low ?? null,
+    in_high: range?.high ?? null,
+    in_actor: actor,
+    in_reason: reason,
+  })
   const { rows } = await database.query<Row>(
-    `select answer, stood_at, goes_on_at, stopped_by from decide_partition($1, $2, $3, $4, $5, $6, $7)`,
-    [topic, partition, type, range?.low ?? null, range?.high ?? null, actor, reason],
+    `select answer, stood_at, goes_on_at, stopped_by from ${call.text}`,
+    call.values,
   )
   const row = rows[0]
   if (row === undefined) throw new Error('decide_partition() answered no row')

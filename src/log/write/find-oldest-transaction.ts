@@ -1,8 +1,8 @@
 import type { Pool } from 'pg'
 
 /**
- * The age in milliseconds of the oldest transaction that an instance runs on this database now; 0 if there is none. What was
- * begun earlier and does not run any more has been committed or rolled back, and whoever reads the log next sees which.
+ * Returns the age in milliseconds of the oldest transaction that any instance runs on this database now; 0 if there is none. A
+ * transaction that began earlier has been committed or rolled back, and the next read of the log shows which.
  */
 export async function findOldestTransaction(database: Pool): Promise<number> {
   const { rows } = await database.query<{ oldest_ms: number }>({

@@ -1,7 +1,11 @@
 import type { Pool } from 'pg'
 import { toClaim, type Claim, type ClaimRow } from './claim.ts'
 
-/** The attempts a lane holds according to the log, and how long ago each was started, by the database's clock. */
+/**
+ * Lists the attempts that a lane holds according to the log.
+ *
+ * @returns `startedMsAgo`: milliseconds since the attempt was started, by the database's clock
+ */
 export async function findOpenAttempts(
   database: Pool,
   actor: string,

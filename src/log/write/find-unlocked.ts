@@ -2,7 +2,7 @@ import type { Pool } from 'pg'
 import type { MessageId } from '../../message/message.ts'
 import { int8Array } from './binary-array.ts'
 
-/** Which of these messages no other session holds at this moment. */
+/** Finds which of these messages no other session has locked at this moment. */
 export async function findUnlocked(
   database: Pool,
   messageIds: readonly MessageId[],

@@ -1,15 +1,15 @@
 import type { Pool } from 'pg'
 
-/** Sums up the counts and rollups below the watermark, so that reading them stays cheap, piece by piece to the end. */
+/** Folds the counts and rollups below the watermark, piece by piece until none is left, so that reading them stays cheap. */
 export async function foldCounts(database: Pick<Pool, 'query'>, rowsMin = 1): Promise<void> {
   while (await foldPiece(database, rowsMin));
 }
 
 /**
- * Sums up a piece of them, in a transaction that is short whatever waits. One at a time does it, for all instances; nothing
- * happens while fewer than `rowsMin` statements wait for it.
+ * Folds one piece of them, in a transaction that is short however many wait. Of all instances one folds at a time. Nothing happens
+ * while the counts of fewer than `rowsMin` statements wait.
  *
- * @returns whether more of them wait
+ * @returns whether more pieces wait
  */
 export async function foldPiece(database: Pick<Pool, 'query'>, rowsMin = 1): Promise<boolean> {
   const { rows } = await database.query<{ more: boolean }>({

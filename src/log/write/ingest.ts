@@ -2,32 +2,33 @@ import type { Pool } from 'pg'
 import type { MessageId, TransactionId } from '../../message/message.ts'
 import { booleanArray, byteaArray, int4Array, int8Array, textArray } from './binary-array.ts'
 import type { Claim } from './claim.ts'
+import { namedCall } from './named-call.ts'
 
-/** One Kafka record, read as far as it can be. */
+/** One Kafka record, decoded as far as possible. */
 export type DecodedRecord = {
   offset: bigint
-  /** The record's own timestamp, or null where the producer gave none. */
+  /** The record's own timestamp; null if the producer gave none. */
   timestampMs: bigint | null
   key: Buffer | null
-  /** JSON text of [[name, base64 | null], …]; null if there are none. */
+  /** JSON text of [[name, base64 | null], …]; null if the record has no headers. */
   headers: string | null
   traceparent: string | null
-  /** The value's bytes, the first 64 KiB where it was cut, null where it was null. */
+  /** The bytes of the value: all of them, the first 64 KiB if it was cut, or null if the value was null. */
   payload: Buffer | null
   payloadState: 'whole' | 'cut' | 'absent'
-  /** The size of the value as received. */
+  /** The size of the value as it was received. */
   payloadBytes: number
-  /** SHA-256 of the whole value as received; of no bytes for null. */
+  /** SHA-256 of the whole value as it was received; of zero bytes if the value was null. */
   sha256: Buffer
-  /** Whether PostgreSQL's json type can show the value: UTF-8 JSON no deeper than 1,000. */
+  /** PostgreSQL's json type can show the value: UTF-8 JSON, at most 1,000 levels deep. */
   isJson: boolean
-  /** The identity, or the record's own id for a rejected one. */
+  /** The identity; for a rejected record, the id that is made of its coordinates. */
   transactionId: string
-  /** Why the record is rejected; null for a message. */
+  /** Why the record is rejected; null if it is not. */
   rejection: string | null
 }
 
-/** A part of a partition, [from, next): every offset in it is a record or lies in a hole. */
+/** A part of a partition, from `from` to before `next`. Every offset in it is a record or lies in a hole. */
 export type Slice = {
   topic: string
   partition: number
@@ -38,23 +39,17 @@ export type Slice = {
   holes: readonly { from: bigint; next: bigint }[]
 }
 
-/** What a record became; `skipped` lies below the stored next offset and was accounted for before. */
+/** What became of a record. `skipped`: its offset lies below the stored next offset, so it was stored before. */
 export type RecordResult = 'received' | 'duplicate' | 'conflict' | 'rejected' | 'skipped'
 
 export type IngestAnswer =
-  /** `claims`: messages whose first attempt was started in the same transaction. */
+  /** `claims`: the messages whose first attempt was started in the same transaction. */
   | { kind: 'stored'; nextOffset: bigint; results: RecordResult[]; claims: Claim[] }
-  /** The slice starts above the stored next offset; nothing was stored. */
+  /** The slice begins above the stored next offset; nothing was stored. */
   | { kind: 'ahead'; nextOffset: bigint }
   | { kind: 'stopped'; reason: string; nextOffset: bigint }
   /** A later incarnation of the partition has begun; nothing was stored. */
   | { kind: 'ended'; nextOffset: bigint }
-
-const statement = {
-  name: 'ingest',
-  text: `select answer, next_offset, reason, results, message_ids, claimed, lease_ends_at
-    from ingest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)`,
-}
 
 const resultsByLetter: Record<string, RecordResult> = {
   r: 'received',
@@ -67,9 +62,9 @@ const resultsByLetter: Record<string, RecordResult> = {
 /**
  * Stores one slice in one transaction and one round trip, and starts the first attempt of up to `room` of its messages.
  *
- * @param actor who the record events name
- * @param lane who the started attempts name
- * @throws what pg throws when the database failed: the transaction may have been committed all the same, if it was lost
+ * @param actor the name in the events of the records
+ * @param lane the name in the events of the attempts that are started
+ * @throws what pg throws; if the connection was lost, the transaction may have been committed all the same
  */
 export async function ingest(
   database: Pool,
@@ -79,22 +74,24 @@ export async function ingest(
   room: number,
   leaseMs: number,
 ): Promise<IngestAnswer> {
+  const call = namedCall('ingest', {
+    in_topic: slice.topic,
+    in_partition: slice.partition,
+    in_incarnation: slice.incarnation,
+    in_first: slice.from,
+    in_next: slice.next,
+    in_actor: actor,
+    in_room: room,
+    in_lane: lane,
+    in_lease_ms: leaseMs,
+    ...encodeRecords(slice.records),
+    in_hole_firsts: int8Array(slice.holes.map((hole) => hole.from)),
+    in_hole_nexts: int8Array(slice.holes.map((hole) => hole.next)),
+  })
   const { rows } = await database.query<IngestRow>({
-    ...statement,
-    values: [
-      slice.topic,
-      slice.partition,
-      slice.incarnation,
-      slice.from,
-      slice.next,
-      actor,
-      room,
-      lane,
-      leaseMs,
-      ...encodeRecords(slice.records),
-      int8Array(slice.holes.map((hole) => hole.from)),
-      int8Array(slice.holes.map((hole) => hole.next)),
-    ],
+    name: 'ingest',
+    text: `select answer, next_offset, reason, results, message_ids, claimed, lease_ends_at from ${call.text}`,
+    values: call.values,
   })
   const row = rows[0]
   if (row === undefined) throw new Error('ingest() answered no row')
@@ -121,21 +118,21 @@ type IngestRow = {
   lease_ends_at: string | null
 }
 
-function encodeRecords(records: readonly DecodedRecord[]): Buffer[] {
-  return [
-    int8Array(records.map((record) => record.offset)),
-    textArray(records.map((record) => record.transactionId)),
-    textArray(records.map((record) => record.rejection)),
-    byteaArray(records.map((record) => record.sha256)),
-    byteaArray(records.map((record) => record.payload)),
-    textArray(records.map((record) => record.payloadState)),
-    int4Array(records.map((record) => record.payloadBytes)),
-    booleanArray(records.map((record) => record.isJson)),
-    byteaArray(records.map((record) => record.key)),
-    textArray(records.map((record) => record.headers)),
-    textArray(records.map((record) => record.traceparent)),
-    int8Array(records.map((record) => record.timestampMs)),
-  ]
+function encodeRecords(records: readonly DecodedRecord[]): Record<string, Buffer> {
+  return {
+    in_offsets: int8Array(records.map((record) => record.offset)),
+    in_transaction_ids: textArray(records.map((record) => record.transactionId)),
+    in_rejections: textArray(records.map((record) => record.rejection)),
+    in_payload_hashes: byteaArray(records.map((record) => record.sha256)),
+    in_payloads: byteaArray(records.map((record) => record.payload)),
+    in_payload_states: textArray(records.map((record) => record.payloadState)),
+    in_payload_sizes: int4Array(records.map((record) => record.payloadBytes)),
+    in_are_json: booleanArray(records.map((record) => record.isJson)),
+    in_keys: byteaArray(records.map((record) => record.key)),
+    in_headers: textArray(records.map((record) => record.headers)),
+    in_traceparents: textArray(records.map((record) => record.traceparent)),
+    in_timestamps_ms: int8Array(records.map((record) => record.timestampMs)),
+  }
 }
 
 function readResults(

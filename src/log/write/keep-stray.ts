@@ -5,10 +5,10 @@ import { cleanText } from './clean-text.ts'
 import type { Settlement } from './settle.ts'
 
 /**
- * Keeps the outcome of an attempt that the log does not know, as evidence for the payment with this id and these bytes. May be
- * called again with the same.
+ * Keeps the outcome of an attempt that the log does not know, as evidence for the payment with this id and these bytes. It may be
+ * called again with the same outcome.
  *
- * @returns whether it stands in that payment's log now; if not, it waits until Kafka has handed the payment over again
+ * @returns true if the outcome is in that payment's log now; false if it waits until Kafka has handed the payment over again
  */
 export async function keepStray(
   database: Pool,
@@ -18,7 +18,9 @@ export async function keepStray(
 ): Promise<boolean> {
   const { outcome } = settlement
   const { rows } = await database.query<{ placed: boolean }>(
-    'select keep_stray($1, $2, $3, $4, ($5::timestamptz[])[1], $6, $7, $8, $9) as placed',
+    `select keep_stray(in_actor => $1, in_transaction_id => $2, in_payload_sha256 => $3, in_attempt => $4,
+      in_lease_ends_at => ($5::timestamptz[])[1], in_outcome => $6, in_status_code => $7, in_duration_ms => $8,
+      in_reason => $9) as placed`,
     [
       actor,
       settlement.transactionId,

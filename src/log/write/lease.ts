@@ -1,8 +1,8 @@
-/** What decides when another's lease may be taken over; see the SQL function lease_ends_at. */
+/** What decides when the lease of another instance may be taken over; see the SQL function lease_ends_at. */
 export type Lease = {
   readonly leaseMs: number
-  /** How long after an outage of the database leases are left to those who hold outcomes in memory. */
+  /** For how long after an outage of the database no lease is taken over: other instances may hold outcomes in memory. */
   readonly graceMs: number
-  /** When this instance came back to the database after an outage, by the database's clock; `-infinity` if there was none. */
+  /** When this instance reached the database again after an outage, by the database's clock; `-infinity` if there was none. */
   readonly reconnectedAt: string
 }

@@ -29,7 +29,8 @@ const statement = {
   name: 'look',
   text: `select kind, message_id, attempt, retry_count, transaction_id, payload, traceparent, age_ms, lease_ends_at, status,
       due_in_ms, next_look_from, last_position
-    from look($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+    from look(in_status => $1, in_actor => $2, in_room => $3, in_bytes_max => $4, in_lease_ms => $5, in_statuses => $6,
+      in_look_from => $7, in_reconnected_at => $8, in_grace_ms => $9, in_commit_ms_max => $10)`,
 }
 
 /**

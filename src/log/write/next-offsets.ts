@@ -1,21 +1,21 @@
 import type { Pool } from 'pg'
 
-/** Where a partition stands, as the log says. */
+/** Where a partition stands, according to the log. */
 export type PartitionPlace = {
-  /** Which life of the topic its offsets count in; 1 until an operator says that the topic was created anew. */
+  /** Counts how often the topic was created: 1 until an operator says that it was created anew. Offsets begin again in each. */
   incarnation: number
-  /** Null: nothing is stored yet. */
+  /** Null if nothing is stored yet. */
   nextOffset: bigint | null
-  /** Why it is stopped; null if it is not. */
+  /** Why the partition is stopped; null if it is not. */
   stopped: string | null
-  /** What the broker must have below the next offset, unless it was deleted; null where no record is stored. */
+  /** The last stored record, which the broker must still have unless it was deleted there; null if no record is stored. */
   lastRecord: LastRecord | null
 }
 
-/** The SHA-256 is of the value; of no bytes for null. */
+/** `sha256` is of the value; of zero bytes if the value was null. */
 export type LastRecord = { offset: bigint; sha256: Buffer }
 
-/** Where each known partition of a topic stands, in its present incarnation. */
+/** Reads where each known partition of a topic stands, in its present incarnation. */
 export async function readNextOffsets(database: Pool, topic: string): Promise<Map<number, PartitionPlace>> {
   const { rows } = await database.query<Row>({
     name: 'next_offsets',

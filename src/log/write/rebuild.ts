@@ -2,26 +2,26 @@ import type { Pool } from 'pg'
 import { rfc3339 } from '../read/rfc3339.ts'
 import { foldCounts } from './fold-counts.ts'
 
-/** Where the projection said otherwise than the log. */
+/** A place where the projection differed from the log. `was` is what the projection said, `is` what the log says. */
 export type Difference =
   | { kind: 'column'; messageId: string; transactionId: string; column: string; was: string; is: string }
-  /** The message had no state, or a state without an event in the log; `status` is the one it has or had. */
+  /** `missing`: the message had no state. `surplus`: a state had no event in the log. `status` is the one it has now, or had. */
   | { kind: 'missing' | 'surplus'; messageId: string; transactionId: string; status: string }
   | { kind: 'inbox'; messageId: string; transactionId: string }
-  /** The inbox names another message or other bytes for the identity: what the log contradicts cannot be repaired. */
+  /** The inbox names another message or other bytes for this identity than the log does. This cannot be repaired. */
   | { kind: 'contradiction'; messageId: string; transactionId: string; was: string; is: string }
   | { kind: 'count'; status: string; was: string; is: string }
-  /** `minute` in RFC 3339; null for a measure that stands for now. */
+  /** `minute` is in RFC 3339; null for a measure of the present. */
   | { kind: 'rollup'; minute: string | null; measure: string; bucket: number; was: string; is: string }
   | { kind: 'failures'; minute: string; pattern: string; was: string; is: string }
   | { kind: 'partition'; topic: string; partition: number; was: string; is: string }
 
-// A chunk is a transaction: small enough that nobody waits long for the rows that it repairs.
+// Each chunk is a transaction. It is small, so that nobody waits long for the rows that it repairs.
 const messagesMax = 1_000
 
 /**
- * Recomputes the projection from the log and repairs it, in chunks, while the service runs: states, inbox, counts by
- * status, rollups. Yields what differed, each difference after its repair is committed.
+ * Computes the projection again from the log and repairs it while the service runs: states and inbox in chunks, then the counts by
+ * status and the rollups. Yields each difference after its repair is committed.
  */
 export async function* rebuild(database: Pick<Pool, 'query'>): AsyncGenerator<Difference> {
   yield* rebuildStates(database)
@@ -85,7 +85,7 @@ async function* rebuildCounts(database: Pick<Pool, 'query'>): AsyncGenerator<Dif
 }
 
 async function* rebuildRollups(database: Pick<Pool, 'query'>): AsyncGenerator<Difference> {
-  // By itself, so that its transaction is over before the long ones that read the log.
+  // Folded first, so that this transaction has ended before the long ones begin that read the log.
   await foldCounts(database)
   const minute = rfc3339('minute')
   const rollups = await database.query<Rollup>(

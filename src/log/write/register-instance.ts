@@ -1,7 +1,8 @@
 import type { Pool } from 'pg'
 import type { RetryPolicy } from '../../message/decide.ts'
+import { namedCall } from './named-call.ts'
 
-/** Under which settings an instance writes the log; the checker holds it to them. */
+/** The settings under which an instance writes the log. The checker compares what the instance did with them. */
 export type InstanceSettings = {
   instance: string
   release: string
@@ -12,16 +13,18 @@ export type InstanceSettings = {
   retry: RetryPolicy
 }
 
+/** Records in the log that this instance is about to write it. Recording it again changes nothing. */
 export async function registerInstance(database: Pool, settings: InstanceSettings): Promise<void> {
-  await database.query('select register_instance($1, $2, $3, $4, $5, $6, $7, $8, $9)', [
-    settings.instance,
-    settings.release,
-    settings.freshMax,
-    settings.retryMax,
-    settings.leaseMs,
-    settings.timeoutMs,
-    settings.retry.retriesMax,
-    Math.round(settings.retry.baseDelayMs),
-    Math.round(settings.retry.maxDelayMs),
-  ])
+  const call = namedCall('register_instance', {
+    in_instance: settings.instance,
+    in_release: settings.release,
+    in_fresh_max: settings.freshMax,
+    in_retry_max: settings.retryMax,
+    in_lease_ms: settings.leaseMs,
+    in_timeout_ms: settings.timeoutMs,
+    in_retries_max: settings.retry.retriesMax,
+    in_base_delay_ms: Math.round(settings.retry.baseDelayMs),
+    in_max_delay_ms: Math.round(settings.retry.maxDelayMs),
+  })
+  await database.query(`select ${call.text}`, call.values)
 }

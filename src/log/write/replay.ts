@@ -1,39 +1,47 @@
 import type { Pool } from 'pg'
 import type { Status } from '../../message/message.ts'
+import { namedCall } from './named-call.ts'
 
 export type ReplayRequest = {
-  /** The operator who asks, and why; both stand in the log for ever. */
+  /** Who asks, and why. Both stay in the log for ever. */
   actor: string
   reason: string
-  /** What the caller calls this request, so that a second one of the same name is answered and not done again. */
+  /** The caller's name for this request: a second request with this name gets the first one's answer, and does nothing. */
   requestKey: string | null
 }
 
 export type ReplayAnswer =
-  /** `repeated`: the same request was accepted before. `version`: of the replayed event. */
+  /** `repeated`: the same request was accepted before. `version` is of the `replayed` event. */
   | { kind: 'replayed' | 'repeated'; version: number; status: Status }
-  /** This operator's request of this name was accepted with another reason. */
+  /** A request of this operator with this name was accepted with another reason. */
   | { kind: 'key_reused' }
   | { kind: 'not_replayable'; status: Status }
   | { kind: 'unknown' }
 
 /**
- * Opens dead letters again: each is pending, due now, with no retries counted. One answer for each id, in order; of several
- * requests for one message at once one is accepted. All in one transaction, and each for itself.
+ * Opens dead letters again: each becomes pending and is due now, with no retries counted. All of it is one transaction, but
+ * each id is decided for itself. Of several requests for one message at the same time, one is accepted.
  *
- * @throws what pg throws when the database failed: the replays may have been committed all the same
+ * @returns one answer for each id, in order
+ * @throws what pg throws; if the connection was lost, the replays may have been committed all the same
  */
 export async function replayMany(
   database: Pick<Pool, 'query'>,
   transactionIds: readonly string[],
   request: ReplayRequest,
 ): Promise<ReplayAnswer[]> {
-  // PostgreSQL's text holds no NUL and no half of a surrogate pair, and so no such id.
+  // PostgreSQL's text has no NUL and no half of a surrogate pair, so no message has such an id.
   const known = transactionIds.map((id) => !/[\0\p{Cs}]/u.test(id))
+  const call = namedCall('replay', {
+    in_transaction_ids: transactionIds.filter((_, at) => known[at]),
+    in_actor: request.actor,
+    in_reason: request.reason,
+    in_request_key: request.requestKey,
+  })
   const { rows } = await database.query<ReplayRow>({
     name: 'replay',
-    text: 'select answer, version, status from replay($1, $2, $3, $4) order by place',
-    values: [transactionIds.filter((_, at) => known[at]), request.actor, request.reason, request.requestKey],
+    text: `select answer, version, status from ${call.text} order by place`,
+    values: call.values,
   })
   const answers = rows.map(readAnswer).values()
   return known.map((isKnown) => {

@@ -4,8 +4,9 @@ import type { Outcome } from '../../message/outcome.ts'
 import { int4Array, int8Array, textArray, timestamptzArray } from './binary-array.ts'
 import type { AttemptName } from './claim.ts'
 import { cleanText } from './clean-text.ts'
+import { namedCall } from './named-call.ts'
 
-/** The end of one attempt: what came back, and what is to follow. */
+/** The end of one attempt: what came back, and what follows. */
 export type Settlement = AttemptName & {
   outcome: Outcome
   durationMs: number
@@ -13,49 +14,50 @@ export type Settlement = AttemptName & {
 }
 
 /**
- * What the log made of a settlement. `already`: the same outcome stood there, as after a COMMIT whose answer was lost.
- * `late`: the attempt had ended otherwise; recorded as observed. `stray`: the log knows no such attempt, and nothing was recorded.
+ * What became of a settlement. `already`: the log had the same outcome, as after a COMMIT whose answer was lost. `late`: the
+ * attempt had ended otherwise, and the outcome was recorded as observed. `stray`: the log does not know the attempt, and
+ * nothing was recorded.
  */
 export type SettleAnswer = 'appended' | 'already' | 'late' | 'stray'
 
-const statement = {
-  name: 'settle',
-  text: 'select settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) as answers',
-}
-
 /**
- * Appends the outcomes of attempts held by `actor`, each with its own answer, in one transaction.
+ * Appends the outcomes of attempts that `actor` holds, in one transaction.
  *
- * @throws what pg throws; the batch may have been committed all the same if the connection was lost, and may be sent again
+ * @returns one answer for each settlement, in order
+ * @throws what pg throws; if the connection was lost, the batch may have been committed all the same. It may be sent again
  */
 export async function settle(
   database: Pool,
   actor: string,
   settlements: readonly Settlement[],
 ): Promise<SettleAnswer[]> {
+  const call = namedCall('settle', {
+    in_actor: actor,
+    in_message_ids: int8Array(settlements.map((each) => BigInt(each.messageId))),
+    in_transaction_ids: textArray(settlements.map((each) => each.transactionId)),
+    in_attempts: int4Array(settlements.map((each) => each.attempt)),
+    in_leases: timestamptzArray(settlements.map((each) => each.leaseEndsAt)),
+    in_outcomes: textArray(settlements.map((each) => each.outcome.kind)),
+    in_status_codes: int4Array(
+      settlements.map((each) => ('statusCode' in each.outcome ? each.outcome.statusCode : null)),
+    ),
+    in_durations_ms: int4Array(settlements.map((each) => Math.round(each.durationMs))),
+    in_reasons: textArray(
+      settlements.map((each) => ('reason' in each.outcome ? cleanText(each.outcome.reason) : null)),
+    ),
+    in_delays_ms: int8Array(settlements.map((each) => delayOf(each.decision))),
+  })
   const { rows } = await database.query<{ answers: SettleAnswer[] }>({
-    ...statement,
-    values: [
-      actor,
-      int8Array(settlements.map((each) => BigInt(each.messageId))),
-      textArray(settlements.map((each) => each.transactionId)),
-      int4Array(settlements.map((each) => each.attempt)),
-      timestamptzArray(settlements.map((each) => each.leaseEndsAt)),
-      textArray(settlements.map((each) => each.outcome.kind)),
-      int4Array(settlements.map((each) => ('statusCode' in each.outcome ? each.outcome.statusCode : null))),
-      int4Array(settlements.map((each) => Math.round(each.durationMs))),
-      textArray(
-        settlements.map((each) => ('reason' in each.outcome ? cleanText(each.outcome.reason) : null)),
-      ),
-      int8Array(settlements.map((each) => delayOf(each.decision))),
-    ],
+    name: 'settle',
+    text: `select ${call.text} as answers`,
+    values: call.values,
   })
   const answers = rows[0]?.answers
   if (answers?.length !== settlements.length) throw new Error('settle() did not answer each settlement')
   return answers
 }
 
-/** Milliseconds to the retry; null means that no attempt follows. */
+/** Returns the milliseconds until the retry; null if no attempt follows. */
 export function delayOf(decision: Decision): bigint | null {
   return decision.then === 'retry' ? BigInt(decision.delayMs) : null
 }

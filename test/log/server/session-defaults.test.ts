@@ -187,7 +187,9 @@ t.test(
   async (t) => {
     const { url, pool } = await databaseWith(t, [['session_replication_role', 'replica']])
     const own = poolOn(t, url)
-    t.match(await inspectGround(own), [/^session_replication_role is replica .*: set it to origin\.$/])
+    t.match(await inspectGround(own), [
+      /^The trigger project .* session_replication_role is replica .*: set session_replication_role to origin\.$/,
+    ])
     const history = await History.begin(own)
     await t.rejects(history.receive(['refused']), { message: /^what is appended to the log has no effect/ })
     await pool.query(`alter database ${nameOf(url)} reset session_replication_role`)

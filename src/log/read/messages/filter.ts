@@ -4,17 +4,17 @@ import { causeOf, deadLetters, type DeadLetterCause } from '../read-details.ts'
 import type { MessageOrder } from './order.ts'
 import type { Parameters } from './parameters.ts'
 
-/** From inclusive, to exclusive. RFC 3339. */
+/** `from` is inclusive, `to` exclusive. RFC 3339. */
 export type Range = { readonly from?: string | undefined; readonly to?: string | undefined }
 
-/** All given conditions hold together; a list that is given is not empty, and no text holds NUL. */
+/** A message must meet all conditions that are given. A list that is given is not empty, and no text has NUL. */
 export type MessageFilter = {
   readonly statuses?: readonly Status[] | undefined
   readonly transactionIds?: readonly string[] | undefined
   readonly transactionIdPrefix?: string | undefined
   readonly topic?: string | undefined
   readonly partition?: number | undefined
-  /** Whatever the case of its letters. */
+  /** Upper and lower case are the same. */
   readonly errorContains?: string | undefined
   readonly failurePattern?: string | undefined
   readonly lastStatusCodes?: readonly number[] | undefined
@@ -28,7 +28,7 @@ export type MessageFilter = {
   readonly retryCountMax?: number | undefined
 }
 
-/** The statuses that a message of this list can have, by all conditions and by the order; null if any. */
+/** Returns the statuses that a message can have under these conditions and in this order; null if it can have any. */
 export function possibleStatuses(filter: MessageFilter, order: MessageOrder): Status[] | null {
   const waiting = order === 'DUE_ASC' || filter.dueAt !== undefined
   const dead = filter.deadLetterCauses !== undefined || filter.deadLetteredAt !== undefined
@@ -39,12 +39,12 @@ export function possibleStatuses(filter: MessageFilter, order: MessageOrder): St
   )
 }
 
-/** What a filter asks beyond the statuses. */
+/** Returns whether a filter has a condition besides the statuses. */
 export function hasMoreThanStatuses(filter: MessageFilter): boolean {
   return Object.entries(filter).some(([name, value]) => name !== 'statuses' && value !== undefined)
 }
 
-/** SQL that holds for the messages of the list; `s` has the columns of message_states. */
+/** SQL for the conditions of a filter. `s` is a table or subquery with the columns of message_states. */
 export function conditionsOf(
   filter: MessageFilter,
   order: MessageOrder,
@@ -76,6 +76,7 @@ export function conditionsOf(
   return given.length === 0 ? 'true' : given.join('\n and ')
 }
 
+/** SQL for the conditions that a column lies in a range; none if there is no range. */
 export function within(column: string, range: Range | undefined, parameters: Parameters): string[] {
   const conditions: string[] = []
   if (range?.from !== undefined) conditions.push(`${column} >= ${parameters.add(range.from, 'timestamptz')}`)
@@ -83,20 +84,20 @@ export function within(column: string, range: Range | undefined, parameters: Par
   return conditions
 }
 
-/** In byte order, which is code point order: every text that begins with the prefix, and no other. */
+/** SQL for the condition that a text begins with the prefix. It compares in byte order, which is the order of code points. */
 export function startsWith(column: string, prefix: string, parameters: Parameters): string {
   const above = firstAbove(prefix)
   const from = `${column} >= ${parameters.add(prefix, 'text')} collate "C"`
   return above === null ? from : `${from} and ${column} < ${parameters.add(above, 'text')} collate "C"`
 }
 
-/** The least text above all that begin with the prefix: its last code point that can be raised is. */
+/** Returns the smallest text above all that begin with the prefix: the last code point that can be raised is raised by one. */
 function firstAbove(prefix: string): string | null {
   const points = Array.from(prefix, (character) => character.codePointAt(0) ?? 0)
   while (points.at(-1) === 0x10ffff) points.pop()
   const last = points.pop()
   if (last === undefined) return null
-  // Surrogates are no characters, and stand in no text of PostgreSQL.
+  // Surrogates are no characters, and no text of PostgreSQL has them.
   return String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1)
 }
 

@@ -12,12 +12,12 @@ export type MessagesRequest = {
   readonly order: MessageOrder
   readonly after: PageKey | null
   readonly before: PageKey | null
-  /** From the end of the range towards its start; the messages are answered in that direction. */
+  /** Reads from the end of the range to its start, and returns the messages in that direction. */
   readonly backwards: boolean
   readonly rowsMax: number
-  /** Rows that are looked at where only a walk can find the messages. */
+  /** The largest number of rows that a walk along an index looks at. */
   readonly examinedMax: number
-  /** A set of up to as many is read whole, filtered and sorted. */
+  /** A set of at most this many messages is read whole, filtered and sorted. */
   readonly smallMax: number
 }
 
@@ -25,13 +25,14 @@ export type MessagePlace = { readonly message: MessageRow; readonly place: PageK
 
 export type MessagesAnswer = {
   readonly found: MessagePlace[]
-  /** Where the search stopped for having looked at enough; null if it did not. */
+  /** Where the walk stopped because it had looked at enough rows; null if it did not stop. */
   readonly stoppedAt: PageKey | null
 }
 
 /**
- * A page of the messages that a filter keeps, in an order. A set that is small is read whole and sorted; otherwise the order's
- * index is walked, and the walk stops after `examinedMax` rows however few it found. Nothing here scans the table.
+ * Reads a page of the messages that meet a filter, in an order. If a small set holds them all, it is read whole and sorted.
+ * Otherwise the index of the order is walked, and the walk stops after `examinedMax` rows, however few messages it found.
+ * Nothing scans the table.
  */
 export async function listMessages(
   database: Pick<Pool, 'query'>,
@@ -59,7 +60,7 @@ function placeOf({ order_key: key, order_id: messageId }: Row): PageKey {
 
 type Statement = { text: string; values: unknown[] }
 
-/** Not prepared by a name: the parts make too many, and the planner should see the values. */
+/** Has no name, so it is not prepared: its parts make too many statements, and the planner should see the values. */
 function walkStatement(request: MessagesRequest): Statement {
   const { filter, order, backwards, examinedMax, rowsMax } = request
   const parameters = new Parameters()

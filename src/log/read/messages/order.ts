@@ -10,17 +10,17 @@ export const messageOrders = [
 ] as const
 export type MessageOrder = (typeof messageOrders)[number]
 
-/** A place in an order: a time (RFC 3339), or for UPDATED_* a position; then the message. */
+/** A place in an order: a time (RFC 3339), or a position for UPDATED_*; then the message. */
 export type PageKey = { readonly key: string; readonly messageId: string }
 
 type Direction = 'asc' | 'desc'
 
-/** Which way a list is read: in its order, or against it. */
+/** Returns the direction in which the index is read for a list, in its order or backwards. */
 export function directionOf(order: MessageOrder, backwards: boolean): Direction {
   return order.endsWith('_DESC') === backwards ? 'asc' : 'desc'
 }
 
-/** What an order goes by, in message_states. */
+/** Returns the column of message_states that an order sorts by. */
 export function columnOf(order: MessageOrder): 'created_at' | 'due_at' | 'position' {
   switch (order) {
     case 'CREATED_DESC':
@@ -34,12 +34,12 @@ export function columnOf(order: MessageOrder): 'created_at' | 'due_at' | 'positi
   }
 }
 
-/** SQL that prints a key as `PageKey` has it. */
+/** SQL that prints a key in the form of `PageKey`. */
 export function printKey(order: MessageOrder, column: string): string {
   return columnOf(order) === 'position' ? `${column}::text` : rfc3339(column)
 }
 
-/** SQL that keeps what lies between two places of the list, both exclusive. */
+/** SQL for the conditions that a message lies between two places of the list, both excluded. */
 export function between(
   order: MessageOrder,
   bounds: { readonly after: PageKey | null; readonly before: PageKey | null },

@@ -1,7 +1,8 @@
-/** The values of a statement that is put together from parts; each part names its values as it adds them. */
+/** Collects the values of a statement that is put together from parts. Each part adds its values and gets their names. */
 export class Parameters {
   readonly values: unknown[] = []
 
+  /** Adds a value and returns its name in the statement, with its SQL type. */
   add(value: unknown, type: string): string {
     this.values.push(value)
     return `$${this.values.length}::${type}`

@@ -4,12 +4,14 @@ import { possibleStatuses, startsWith, within, type MessageFilter } from './filt
 import type { MessageOrder } from './order.ts'
 import { Parameters } from './parameters.ts'
 
-/** SQL of rows of message_states, which holds every message of the list and few others. */
+/** Writes SQL for rows of message_states: every message of the list, and few others. */
 export type Source = (parameters: Parameters) => string
 
 /**
- * The smallest set with an index of its own that holds every message of the list, if one has at most `smallMax`. Looks at no
- * more rows of each than that.
+ * Finds the smallest set that has an index and holds every message of the list. It looks at `smallMax` + 1 rows of each set at
+ * most.
+ *
+ * @returns null if every such set has more than `smallMax` messages
  */
 export async function findSmallSource(
   database: Pick<Pool, 'query'>,
@@ -63,7 +65,7 @@ function ofStates(conditions: string[]): string {
   return `select m.* from message_states m where ${conditions.join(' and ')}`
 }
 
-/** Each open status is in the index of what is due, with a time of its own. */
+/** Messages of an open status are found by the index on due times: each of them has a due time. */
 function ofStatuses(statuses: readonly Status[], smallMax: number): string {
   const each = statuses.map((status) =>
     status === 'dead_letter'
@@ -74,8 +76,8 @@ function ofStatuses(statuses: readonly Status[], smallMax: number): string {
 }
 
 /**
- * The order and the limit, which is never met, make the planner walk the index that has the condition and this order: without
- * statistics it takes every second row for one that fits, and scans.
+ * The order and the limit make the planner walk the index that has this condition and this order. The limit is never reached.
+ * Without statistics the planner expects that every second row meets the condition, and would scan the table.
  */
 function alongIndex(condition: string, column: 'created_at' | 'due_at', smallMax: number): string {
   return `(select m.* from message_states m where ${condition} order by m.${column}, m.message_id limit ${2 * smallMax + 1})`

@@ -13,8 +13,8 @@ export type Walk = {
 }
 
 /**
- * SQL of the next `examinedMax` rows in the list's order, along an index: the columns of message_states, `order_key` and
- * `order_id`. It keeps only those conditions that the index serves.
+ * SQL for the next `examinedMax` rows in the order of the list, along an index: the columns of message_states, `order_key` and
+ * `order_id`. It has only those conditions that the index serves; the caller adds the others.
  */
 export function walk(request: Walk, parameters: Parameters): string {
   return columnOf(request.order) === 'position'
@@ -22,9 +22,7 @@ export function walk(request: Walk, parameters: Parameters): string {
     : walkStates(request, parameters)
 }
 
-/**
- * Whether the walk meets hardly anything but messages of the list, so that there is no better way to read it.
- */
+/** Returns whether nearly every row of the walk is a message of the list. Then there is no better way to read the list. */
 export function isDense(filter: MessageFilter, order: MessageOrder): boolean {
   const given = new Set(
     Object.entries(filter).flatMap(([name, value]) => (value === undefined ? [] : [name])),
@@ -39,7 +37,7 @@ export function isDense(filter: MessageFilter, order: MessageOrder): boolean {
 
 type Branches = { kind: 'all' } | { kind: 'unknown' } | { kind: 'statuses'; statuses: Status[] }
 
-/** Which partial indexes hold all messages of the list in its order. */
+/** Returns which partial indexes have all messages of the list, in its order. */
 function branchesOf(filter: MessageFilter, order: MessageOrder): Branches {
   const statuses = possibleStatuses(filter, order)
   const indexed: readonly Status[] = order === 'DUE_ASC' ? ['pending', 'failed'] : ['failed', 'dead_letter']
@@ -76,8 +74,8 @@ function walkStates(request: Walk, parameters: Parameters): string {
 }
 
 /**
- * The log by position. Each message counts where its last event is; of its events at one position that is the one of the
- * highest version, which is therefore looked at first whatever the direction.
+ * Walks the log by position. A message counts where its last event is. If it has several events at one position, the last is
+ * the one with the highest version, so that one is looked at first in both directions.
  */
 function walkLog(request: Walk, parameters: Parameters): string {
   const { order, direction, examinedMax } = request

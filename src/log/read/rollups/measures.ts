@@ -1,4 +1,4 @@
-/** What events of a minute are counted as; see the table `rollups`. */
+/** The measures that count the events of a minute; see the table `rollups` in migrations/0001_log.sql. */
 export const countMeasures = [
   'received',
   'attempts',
@@ -17,5 +17,5 @@ export const countMeasures = [
 
 export type CountMeasure = (typeof countMeasures)[number]
 
-/** Whole minutes in RFC 3339, from the first one to the last, both included, and how many they are. */
+/** Whole minutes in RFC 3339, from the first to the last, both included, and their number. */
 export type Minutes = { readonly first: string; readonly last: string; readonly count: number }

@@ -3,7 +3,7 @@ import type { MessageId } from '../../../message/message.ts'
 import { rfc3339 } from '../rfc3339.ts'
 import type { Minutes } from './measures.ts'
 
-/** `count` is decimal digits, `lastAt` RFC 3339. */
+/** A pattern of failures, how often it came, and messages that it hit. `count` is decimal digits, `lastAt` RFC 3339. */
 export type FailureReason = {
   readonly pattern: string
   readonly count: string
@@ -11,7 +11,7 @@ export type FailureReason = {
   readonly examples: readonly MessageId[]
 }
 
-// Examples are looked for only once it is known which reasons are told: they are those of the last three minutes it came in.
+// Examples are looked for only after the patterns are chosen. They come from the last three minutes in which the pattern came.
 const statement = {
   name: 'read_failures',
   text: `with piece as materialized (
@@ -34,7 +34,7 @@ const statement = {
     order by t.n desc, pattern`,
 }
 
-/** Why attempts failed and records were rejected in these minutes, the most frequent first. */
+/** Reads why attempts failed and records were rejected in these minutes, the most frequent pattern first. */
 export async function readFailures(
   database: Pick<Pool, 'query'>,
   { first, last }: Minutes,

@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import type { Minutes } from './measures.ts'
 
-/** How many durations there were, the longest, and percentiles of them, in milliseconds; null where there were none. */
+/** The number of durations, their percentiles and the longest, in milliseconds; null if there were none. */
 export type Percentiles = {
   readonly count: string
   readonly p50Ms: number | null
@@ -12,7 +12,7 @@ export type Percentiles = {
 
 const growth = 2 ** (1 / 4)
 
-/** The largest relative error of a percentile between 0.1 ms and 34 days: see the SQL function latency_bucket. */
+/** The largest relative error of a percentile between 0.1 ms and 34 days; see the SQL function latency_bucket. */
 export const errorBound = Math.ceil(((growth - 1) / (growth + 1)) * 1_000) / 1_000
 
 const statement = {
@@ -26,7 +26,7 @@ const statement = {
 
 type Row = { measure: string; bucket: number; n: string }
 
-/** How long messages took from received to success, and answered attempts, that ended in these minutes. */
+/** Reads two durations that ended in these minutes: of messages from `received` to success, and of attempts that were answered. */
 export async function readLatency(
   database: Pick<Pool, 'query'>,
   { first, last }: Minutes,
@@ -57,7 +57,7 @@ function describe(rows: readonly Row[], measure: string): Percentiles {
   }
 }
 
-/** The value that is off by the same share from both ends of a bucket, in milliseconds. The first one begins at 0. */
+/** Returns the harmonic middle of a bucket in milliseconds: its relative error is the same at both ends. Bucket 0 begins at 0. */
 function middleOf(bucket: number): number {
   if (bucket === 0) return 0
   const begin = 0.1 * growth ** (bucket - 1)

@@ -18,8 +18,8 @@ const statement = {
 }
 
 /**
- * The minutes that an instant from `from` to before `to` lies in, by the database's clock. An end that is not given is now; a
- * start that is not given lies `lastSeconds` before the end. `count` is not positive where `to` is not after `from`.
+ * Returns the whole minutes that the time from `from` to before `to` touches. Without `to` the end is now, by the database's
+ * clock. Without `from` the start lies `lastSeconds` before the end. `count` is 0 or below if `to` is not after `from`.
  */
 export async function readMinutes(
   database: Pick<Pool, 'query'>,

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 
-/** Messages with an unknown outcome, by where they are now, as decimal digits. */
+/** The messages with an unknown outcome, by what they are now. The counts are decimal digits. */
 export type UnknownCounts = { readonly open: string; readonly success: string; readonly deadLetter: string }
 export type RetryCount = { readonly retryCount: number; readonly messages: string }
 
@@ -12,7 +12,7 @@ const statement = {
 
 type Row = { measure: string; bucket: number; n: string }
 
-/** How many messages have an unknown outcome. */
+/** Counts the messages that have an unknown outcome. */
 export async function countUnknown(database: Pick<Pool, 'query'>): Promise<UnknownCounts> {
   const measures = ['unknown_open', 'unknown_success', 'unknown_dead_letter']
   const { rows } = await database.query<Row>({ ...statement, values: [measures] })
@@ -22,7 +22,7 @@ export async function countUnknown(database: Pick<Pool, 'query'>): Promise<Unkno
   return { open, success, deadLetter }
 }
 
-/** How many messages there are of each retry count, fewest retries first; one that no message has is left out. */
+/** Counts the messages by their number of retries, the lowest first. A number that no message has is left out. */
 export async function countByRetries(database: Pick<Pool, 'query'>): Promise<RetryCount[]> {
   const { rows } = await database.query<Row>({ ...statement, values: [['retries']] })
   return rows.map(({ bucket, n }) => ({ retryCount: bucket, messages: n }))

@@ -2,7 +2,7 @@ import type { Pool } from 'pg'
 import { rfc3339 } from '../rfc3339.ts'
 import { countMeasures, type CountMeasure, type Minutes } from './measures.ts'
 
-/** `at` is where the bucket begins, in RFC 3339. Counts are decimal digits; what is not there is 0. */
+/** The counts of one bucket, which begins at `at` (RFC 3339). They are decimal digits; a measure that is missing is 0. */
 export type Bucket = { readonly at: string; readonly counts: Readonly<Partial<Record<CountMeasure, string>>> }
 
 const statement = {
@@ -19,7 +19,11 @@ const statement = {
     order by b.at`,
 }
 
-/** What happened in each bucket of these minutes; buckets begin with the first minute, and the last one may be shorter. */
+/**
+ * Reads what happened in each bucket of these minutes. The first bucket begins with the first minute; the last one may be shorter.
+ *
+ * @param bucketSeconds the length of a bucket, a whole number of minutes
+ */
 export async function readThroughput(
   database: Pick<Pool, 'query'>,
   { first, last }: Minutes,
