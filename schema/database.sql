@@ -1443,24 +1443,24 @@ AS $function$
 #variable_conflict use_column
 declare
   looked_at timestamptz;
-  which int;
   earliest timestamptz;
 begin
   return query
     select 'claim', c.message_id, c.attempt, c.retry_count, c.transaction_id, c.payload, c.traceparent, c.age_ms,
       c.lease_ends_at, null::text, null::double precision, null::text, null::bigint
     from claim(in_status, in_actor, in_room, in_bytes_max, in_lease_ms, in_look_from[1]) c;
-  for which in 1 .. cardinality(in_statuses) loop
+  for nth in 1 .. cardinality(in_statuses) loop
     select s.due_at into earliest from message_states s
-      where s.status = in_statuses[which] and s.due_at is not null and s.due_at >= in_look_from[which]
+      where s.status = in_statuses[nth] and s.due_at is not null and s.due_at >= in_look_from[nth]
       order by s.due_at limit 1;
     looked_at := clock_timestamp();
     return query select 'timer', null::bigint, null::int, null::int, null::text, null::bytea, null::text,
-      null::double precision, null::bigint, in_statuses[which],
-      extract(epoch from case in_statuses[which] when 'processing' then lease_ends_at(earliest, in_reconnected_at, in_grace_ms)
+      null::double precision, null::bigint, in_statuses[nth],
+      extract(epoch from case in_statuses[nth] when 'processing' then lease_ends_at(earliest, in_reconnected_at, in_grace_ms)
         else earliest end - looked_at)::double precision * 1000,
-      to_char(least(earliest, looked_at + (case in_statuses[which] when 'processing'
-        then coalesce((select min(lease_ms) from instances), 0) else 0 end - 35000) * interval '1 millisecond') at time zone 'UTC',
+      to_char(least(earliest, looked_at + (case in_statuses[nth] when 'processing'
+        then coalesce((select min(lease_ms) from instances), 0) else 0 end - 35000) * interval '1 millisecond')
+        at time zone 'UTC',
         'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
       last_position();
   end loop;

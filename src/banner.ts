@@ -1,7 +1,7 @@
 import type { Config } from './config.ts'
 import type { Embedded } from './embedded/start-embedded.ts'
 
-/** What a person at the terminal reads first: where everything is, what is embedded, and what to try next. */
+/** The first text on a terminal: where everything is, what is embedded, and what to try next. */
 export function banner(config: Config, port: number, embedded: Embedded): string {
   const service = `http://${config.api.host}:${port}`
   const { publicUrl } = config.api

@@ -19,12 +19,15 @@ import { defaults, quote, Settings, type Environment } from './config/settings.t
 import type { RetryPolicy } from './message/decide.ts'
 import { tlsOptions } from './runtime/tls.ts'
 
-/** Everything the process was told, checked; a part that is null is embedded. Times are in milliseconds. */
+/** All settings, checked. A part that is null is embedded. Times are in milliseconds. */
 export type Config = {
   readonly database: DatabaseConfig
   readonly kafka: KafkaConfig
   readonly downstream: DownstreamConfig
-  /** Variables of the environment that name a proxy, where one might be expected between the processor and us. */
+  /**
+   * Proxy variables in the environment that one might expect to be used between this service and the
+   * processor.
+   */
   readonly unusedProxies: readonly string[]
   readonly retry: RetryPolicy
   readonly lanes: { readonly fresh: number; readonly retry: number; readonly leaseMs: number }
@@ -37,21 +40,26 @@ export type Config = {
 }
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
-// An answer that arrives at the timeout still has to be written before the lease ends.
+// An answer that arrives at the timeout must still be written before the lease ends.
 const leaseMarginMs = 1_000
-// Where bytes travel as hexadecimal digits, twice this must stay well below V8's longest string of 2^29 − 24 characters.
+// Bytes sometimes travel as hexadecimal digits: twice this number must stay well below V8's longest string of
+// 2^29 − 24 characters.
 const recordBytesMax = 128 * 1024 * 1024
 
-/** The variables of the process, over those of a `.env` file in the current folder. Throws if that cannot be read. */
+/**
+ * The variables of the process. They take precedence over those of a `.env` file in the current folder.
+ *
+ * @throws if the file exists but cannot be read
+ */
 export function readEnvironment(): Record<string, string> {
   const variables = Object.entries({ ...readEnvFile(), ...process.env })
   return Object.fromEntries(variables.filter((each): each is [string, string] => each[1] !== undefined))
 }
 
 /**
- * Turns variables into a configuration, or into one sentence for every fault in them.
+ * Turns variables into a configuration, or into one sentence for each fault in them.
  *
- * @param readFile reads the PEM files that the settings name; all else follows from `environment` alone
+ * @param readFile reads the PEM files that the settings name; everything else depends on `environment` alone
  */
 export function configure(
   environment: Environment,
@@ -87,19 +95,25 @@ export function configure(
   return faults.length === 0 ? { config } : { faults }
 }
 
-/** What NODE_ENV says, for the embedded parts, which refuse to be production. */
+/** NODE_ENV, for the embedded parts, which refuse to run in production. */
 export function nodeEnvironment(): string {
   return new Settings(readEnvironment()).text('NODE_ENV')
 }
 
-/** Kafka, for the tools that ask it from outside: the named one, else the embedded one. Throws a sentence. */
+/**
+ * The Kafka that command-line tools use: the configured one, else the embedded one.
+ *
+ * @throws an Error with one sentence
+ */
 export function kafkaForTools(): KafkaConfig & { readonly brokers: string[] } {
   return readOrThrow((settings) => ({ ...readKafka(settings, readText), brokers: readBrokers(settings) }))
 }
 
 /**
- * The database of the tools that look at it from outside: the named one, else the embedded one. As the service's role, or
- * as the owner where one is named. Throws a sentence.
+ * The database that command-line tools use: the configured one, else the embedded one. They connect as the
+ * service's role, or as the owner if one is configured and `as` asks for it.
+ *
+ * @throws an Error with one sentence
  */
 export function databaseForTools(as: 'service' | 'owner' = 'service'): {
   connectionString: string
@@ -122,11 +136,11 @@ function readEnvFile(): NodeJS.Dict<string> {
     return parseEnv(readFileSync('.env', 'utf8'))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
-    throw new Error('.env is there but cannot be read.', { cause: error })
+    throw new Error('.env exists but cannot be read.', { cause: error })
   }
 }
 
-/** Almost production is the one answer that must not pass: it would start on embedded parts. */
+/** A misspelt "production" must not pass: the service would start on embedded parts. */
 function readProduction(settings: Settings): boolean {
   const stage = settings.text('NODE_ENV')
   if (stage !== 'production' && /^prod/i.test(stage))
@@ -134,7 +148,7 @@ function readProduction(settings: Settings): boolean {
   return stage === 'production'
 }
 
-/** Settings that are each in order and cannot stand together. */
+/** Settings that are valid by themselves but not together. */
 function findContradictions({ database, kafka, downstream, lanes, production, failpoint }: Config): string[] {
   const faults: string[] = []
   if (lanes.leaseMs < downstream.timeoutMs + leaseMarginMs) {
@@ -145,7 +159,7 @@ function findContradictions({ database, kafka, downstream, lanes, production, fa
   if (!production) return faults
   if (database.url === null) {
     faults.push(
-      'DATABASE_URL (or POSTGRES_HOST and the like) must be set in production: nothing is embedded there.',
+      'DATABASE_URL (or the POSTGRES_ settings) must be set in production: nothing is embedded there.',
     )
   }
   if (kafka.brokers === null)

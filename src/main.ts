@@ -29,36 +29,39 @@ import { startService, type Service, type ServiceOptions } from './service.ts'
 
 const usage = `Usage: npm start
 
-Runs the service until SIGTERM, SIGINT or SIGHUP, with PostgreSQL, a development broker and a mock processor where no setting names
-others. It has no flags: settings come from the environment, or from .env; .env.example lists them with their defaults.
+Runs the service until SIGTERM, SIGINT or SIGHUP. It also starts an embedded PostgreSQL, development broker and mock processor, each
+unless a setting names another one. Settings come from the environment or from .env; .env.example lists them with their defaults.
 
   --help  this text
 
-Ends with 0 if it has drained, 1 if its start was refused, 2 if it could not run.
+Ends with 0 after a drain, 1 if the start was refused, 2 if it could not run.
 `
 
-// Open requests are left this long on SIGTERM; all else has to fit in the two seconds that remain of ten.
+// On SIGTERM open requests get this much time. Everything else must fit into the two seconds that remain of
+// ten.
 const drainGraceMs = 8_000
 const stopAfterMs = 9_000
 const retryStartMs = 1_000
-// A try that hangs says so this often: a lock is given up sooner, a long migration or a frozen server is not.
+// A try that hangs is reported this often. A wait for a lock is given up sooner; a long migration or a frozen
+// server is not.
 const tellEveryMs = 10_000
-// Ingest, the looks and the settlements of two lanes, each with a connection of its own, and some to spare.
+// For ingest and for the looks and settlements of two lanes, each on a connection of its own, with some to
+// spare.
 const poolMax = 10
 const apiPoolMax = 4
-// The database's and the brokers' connections, the API's callers and what Node itself has open.
+// For the connections to the database and the brokers, the API's callers and what Node itself has open.
 const descriptorsBeside = 150
 
-/** One run of the process, from its first line to its last. */
+/** One run of the process, from start to end. */
 type Run = {
   options: ServiceOptions
   service: Service | null
-  /** What start-up waits for; null once the service is at work. */
+  /** What the start waits for; null once the service runs. */
   startingUp: string | null
 }
 
 async function run(): Promise<number> {
-  // Where nobody can be told, the work goes on all the same.
+  // If nobody reads stderr, the service still runs.
   process.stderr.on('error', () => undefined)
   const read = configure(readEnvironment())
   if ('faults' in read) {
@@ -68,8 +71,9 @@ async function run(): Promise<number> {
   connectPatiently()
   const { config } = read
   const stopping = new AbortController()
-  // Heard for as long as it runs: npm sends Ctrl-C on to a process that the terminal has told already, and a shell may do so with
-  // the end of its terminal. A second one must not end what the first one has begun to drain.
+  // The handlers stay for the whole run: npm passes Ctrl-C on to a process that already got it from the
+  // terminal, and a shell may do the same when its terminal closes. A second signal must not kill a process
+  // that is draining.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => stopping.abort())
   const metrics = createMetrics(readRelease())
   const { logger, exit } = createLogger(config.logLevel, () => metrics.logLinesDropped.inc())
@@ -78,12 +82,13 @@ async function run(): Promise<number> {
     try {
       await live(prepare(config, embedded, metrics, logger), embedded, stopping.signal)
     } finally {
-      // Also when the start fails: a port that is taken must not leave a database behind.
+      // Also if the start fails: a taken port must not leave a database behind.
       await embedded.stop()
     }
     logger.info('stopped')
   } catch (error) {
-    tell([reasonOf(error)])
+    // A refusal has one sentence a line.
+    tell(error instanceof StartRefused ? error.message.split('\n') : [reasonOf(error)])
     return exit(exitCodes.differs)
   }
   return exit(exitCodes.done)
@@ -105,7 +110,7 @@ async function live(run: Run, embedded: Embedded, signal: AbortSignal): Promise<
       onEvents: (wake) => run.options.events.on(wake),
     },
   )
-  // In production nobody stands before it, and whatever reads its log reads JSON.
+  // In production nobody watches the terminal, and programs that read the log expect JSON.
   if (config.production) logger.info({ host: config.api.host, port: api.port }, 'serving')
   else process.stderr.write(banner(config, api.port, embedded))
 
@@ -167,7 +172,7 @@ function prepare(config: Config, embedded: Embedded, metrics: Metrics, logger: L
   }
 }
 
-/** Node has raised the limit as far as it may. */
+/** Warns if the limit of file descriptors is too low. Node has already raised it as far as it may. */
 function tellOfDescriptors({ lanes }: Config, logger: Logger): void {
   const limit = readDescriptorLimit()
   const wanted = lanes.fresh + lanes.retry + descriptorsBeside
@@ -179,7 +184,7 @@ function tellOfDescriptors({ lanes }: Config, logger: Logger): void {
   )
 }
 
-/** A line when replaced files are in use, and one when they cannot be. */
+/** Logs when replaced TLS files are in use, and when they cannot be used. */
 function tellOfTls({ database, kafka, downstream }: Config, logger: Logger): void {
   for (const [side, tls] of Object.entries({
     database: database.ssl,
@@ -195,9 +200,9 @@ function tellOfTls({ database, kafka, downstream }: Config, logger: Logger): voi
 }
 
 /**
- * Waits for PostgreSQL for ever, one line a try, and has it ready for the service.
+ * Waits for PostgreSQL without limit, with one log line a try, and prepares it for the service.
  *
- * @returns whether it had to wait; null if it never came to that
+ * @returns whether it had to wait; null if the signal aborted first
  */
 async function bringUp(run: Run, signal: AbortSignal): Promise<{ afterOutage: boolean } | null> {
   const tell = (reason: string) => run.options.logger.warn({ reason }, 'waiting for PostgreSQL')
@@ -210,7 +215,7 @@ async function bringUp(run: Run, signal: AbortSignal): Promise<{ afterOutage: bo
       run.startingUp = null
       return { afterOutage }
     } catch (error) {
-      // A migration that what is in the log contradicts will be refused again.
+      // A migration that contradicts the log's content will be refused again.
       if (error instanceof StartRefused || ['data', 'broken'].includes(classifyFault(error))) throw error
       afterOutage = true
       if (error instanceof StartWaits) run.startingUp = `PostgreSQL: ${error.message}`
@@ -222,7 +227,7 @@ async function bringUp(run: Run, signal: AbortSignal): Promise<{ afterOutage: bo
 }
 
 async function stop({ service, options }: Run): Promise<void> {
-  // A start that was broken off may wait for an answer for as long as it likes: it has begun nothing that must be ended.
+  // An interrupted start may wait for an answer for ever. It has begun nothing that must be ended.
   if (service === null) return
   await service.drain(drainGraceMs)
   await options.database.end()
@@ -252,11 +257,11 @@ function health({ service, startingUp }: Run, draining: boolean): Health {
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {
-  // It may have come while the schema was brought up.
+  // The signal may have aborted while the schema was being migrated.
   if (!signal.aborted) await once(signal, 'abort')
 }
 
-/** One sentence a fault, and nothing else: no stack for what an operator can mend. */
+/** Prints one sentence for each fault, without a stack: an operator can fix them. */
 function tell(faults: readonly string[]): void {
   for (const fault of faults) process.stderr.write(`${fault}\n`)
 }

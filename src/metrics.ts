@@ -3,12 +3,13 @@ import { lanes } from './message/message.ts'
 import type { OutcomeKind } from './message/outcome.ts'
 
 /**
- * What this process counts as it runs, in one place so that names and labels are read together. What the database knows
- * (counts by status, oldest due, watermark) is asked at scrape time by the API and is not held here.
+ * What this process counts as it runs, in one place so that names and labels are read together. What the
+ * database knows (counts by status, oldest due, watermark) is not kept here: the API asks for it at scrape
+ * time.
  */
 export type Metrics = ReturnType<typeof createMetrics>
 
-// Attempts run from under a millisecond (a local processor) to the longest sensible timeout.
+// Attempts take from under a millisecond (a local processor) to the longest sensible timeout.
 const attemptBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 // End to end includes waiting for retries: up to half a day.
 const endToEndBuckets = [...attemptBuckets, 120, 300, 600, 1_800, 3_600, 14_400, 43_200]
@@ -19,7 +20,7 @@ export function createMetrics(release: string) {
   collectDefaultMetrics({ register: registry })
   new Gauge({
     name: 'tqp_build_info',
-    help: 'Always 1; the labels say which release runs on which Node.',
+    help: 'Always 1. The labels name the release and the version of Node.',
     labelNames: ['release', 'node'],
     registers,
   }).set({ release, node: process.version }, 1)
@@ -27,20 +28,20 @@ export function createMetrics(release: string) {
     registry,
     attempts: new Counter({
       name: 'tqp_attempts_total',
-      help: 'Attempts that ended, by lane and outcome (accepted, refused, unavailable, not_sent, unknown, abandoned).',
+      help: 'Attempts that have ended, by lane and outcome (accepted, refused, unavailable, not_sent, unknown, abandoned).',
       labelNames: ['lane', 'outcome'],
       registers,
     }),
     attemptSeconds: new Histogram({
       name: 'tqp_attempt_duration_seconds',
-      help: 'One HTTP attempt, from its start to its outcome.',
+      help: 'Duration of one HTTP attempt, from its start to its outcome.',
       labelNames: ['lane'],
       buckets: attemptBuckets,
       registers,
     }),
     endToEndSeconds: new Histogram({
       name: 'tqp_end_to_end_seconds',
-      help: 'From stored (received) to success, for messages whose success this instance recorded.',
+      help: 'Time from received (stored) to success, for messages whose success this instance recorded.',
       buckets: endToEndBuckets,
       registers,
     }),
@@ -52,13 +53,13 @@ export function createMetrics(release: string) {
     }),
     wakeups: new Counter({
       name: 'tqp_wakeups_total',
-      help: 'Looks for due work, by what caused them (start, notify, timer, slot, sweep, reconnect).',
+      help: 'Looks for due work, by their cause (start, notify, timer, slot, sweep, reconnect).',
       labelNames: ['lane', 'cause'],
       registers,
     }),
     missedWakeups: new Counter({
       name: 'tqp_missed_wakeups_total',
-      help: 'Messages the sweep found due for over 10 s although the lane had room and the listener was up. Stays 0.',
+      help: 'Messages that the sweep found due for over 10 s although the lane had room and the listener was up. Normally 0.',
       registers,
     }),
     records: new Counter({
@@ -69,28 +70,28 @@ export function createMetrics(release: string) {
     }),
     logLinesDropped: new Counter({
       name: 'tqp_log_lines_dropped_total',
-      help: "Lines of the service's log that were dropped because standard output takes none: a full disk, or nobody who reads.",
+      help: "Lines of the service's log that were dropped because standard output accepted none: the disk is full, or nobody reads.",
       registers,
     }),
     unreadPartitions: new Gauge({
       name: 'tqp_unread_partitions',
-      help: 'Partitions of the topic that no member of the consumer group reads, as this instance last heard. Stays 0.',
+      help: 'Partitions of the topic that no member of the consumer group reads, as this instance last knew. Normally 0.',
       labelNames: ['topic'],
       registers,
     }),
     httpConnections: new Gauge({
       name: 'tqp_http_connections',
-      help: 'Connections to the HTTP API that are open.',
+      help: 'Open connections to the HTTP API.',
       registers,
     }),
     httpConnectionsOverLimit: new Counter({
       name: 'tqp_http_connections_over_limit_total',
-      help: 'Connections that came when all were in use: only health and metrics are answered to them. Stays 0.',
+      help: 'Connections beyond the limit. They only get answers about health and metrics. Normally 0.',
       registers,
     }),
     consumerLag: new Gauge({
       name: 'tqp_consumer_lag',
-      help: 'Records of a partition that are in Kafka and not yet stored; not told of one that cannot be read.',
+      help: 'Records of a partition that are in Kafka and not yet stored. Absent for a partition that cannot be read.',
       labelNames: ['topic', 'partition'],
       registers,
     }),
@@ -107,12 +108,13 @@ const outcomes = {
   unknown: 0,
   abandoned: 0,
 } satisfies Record<OutcomeKind | 'abandoned', number>
-// As wake/waker.ts names them, of which nothing here may know.
+// The causes of wake/waker.ts, which this file must not import.
 const causes = ['start', 'notify', 'timer', 'slot', 'sweep', 'reconnect']
 
 /**
- * Every series whose labels are known is there from the first scrape on, as Prometheus' own advice is: one that appears with its first
- * burst has no increase, and an alarm on it stays silent. Those of partitions begin when they are assigned.
+ * Starts every series with known labels at 0, so that it exists from the first scrape on, as Prometheus
+ * recommends. A series that first appears with a value shows no increase, and an alarm on it stays silent.
+ * The series of a partition begin when it is assigned.
  */
 function beginCounts({
   attempts,

@@ -7,15 +7,17 @@ import { migrate, StartRefused } from './runtime/migrate.ts'
 import { leadsToPooler } from './runtime/pooler.ts'
 import { register, type ServiceOptions } from './service.ts'
 
-/** PostgreSQL answers, and the log is not as it must be, but may become so; the message is for the operator. */
+/**
+ * PostgreSQL answers. The log is not as it must be yet, but may become so. The message is for the operator.
+ */
 export class StartWaits extends Error {}
 
 /**
- * Brings the schema and the rights of the service's role up to date, and says in the log who is about to write it.
+ * Brings the schema and the rights of the service's role up to date, and registers this instance in the log.
  *
- * @param onStep is told what is waited for from now on
- * @throws StartRefused with a sentence a fault, if the server, the way to it or the log cannot be worked with; StartWaits if the
- * log may become fit for work while one waits
+ * @param onStep gets the name of each step that the start now waits for
+ * @throws StartRefused with one sentence for each fault, if the server, the connection or the log cannot be
+ *   used; StartWaits if the log may become usable while the start waits
  */
 export async function prepareDatabase(
   options: ServiceOptions,
@@ -44,19 +46,23 @@ export async function prepareDatabase(
   await register(options)
 }
 
-/** A transaction pooler takes LISTEN and then keeps the session's notifications, or gives them to another. */
+/**
+ * A transaction pooler accepts LISTEN and then keeps the session's notifications, or gives them to another
+ * session.
+ */
 async function refusePooler({ config, connection }: ServiceOptions): Promise<void> {
   const { listenUrl } = config.database
   const connectionString = listenUrl ?? connection.connectionString
   if (!(await leadsToPooler({ ...connection, connectionString }))) return
   throw new StartRefused(
     `${listenUrl === null ? 'DATABASE_URL' : 'LISTEN_DATABASE_URL'} leads to a connection pooler, which drops LISTEN: ` +
-      'name a direct connection in LISTEN_DATABASE_URL.',
+      'set LISTEN_DATABASE_URL to a direct connection.',
   )
 }
 
 /**
- * Before anything is migrated. Waited for and not refused: during a failover one name may lead to the new server before another does.
+ * Runs before any migration. The start waits and is not refused: during a failover one name may lead to the
+ * new server before another does.
  */
 async function awaitSameDatabase({ config, connection, database }: ServiceOptions): Promise<void> {
   const { listenUrl, migrateUrl } = config.database
@@ -69,12 +75,15 @@ async function awaitSameDatabase({ config, connection, database }: ServiceOption
     if (other !== null)
       throw new StartWaits(
         `${name} leads to another database than DATABASE_URL, or to one of the same name (${other}) on another server: ` +
-          'name the same one.',
+          'set both to the same database.',
       )
   }
 }
 
-/** The owner's; else, where there is a direct connection of the same role beside a pooler, that one. */
+/**
+ * The owner's connection. Else, if LISTEN_DATABASE_URL is a direct connection of the same role beside a
+ * pooler, that one.
+ */
 function chooseMigrateUrl({ config, connection: { connectionString } }: ServiceOptions): string {
   const { migrateUrl, listenUrl } = config.database
   if (migrateUrl !== null) return migrateUrl
@@ -82,7 +91,7 @@ function chooseMigrateUrl({ config, connection: { connectionString } }: ServiceO
   return isSameRole ? listenUrl : connectionString
 }
 
-/** Waited for and not refused: a restore may be under way. */
+/** The start waits and is not refused: a restore may still be running. */
 async function awaitGround({ database }: ServiceOptions): Promise<void> {
   const faults = await inspectGround(database)
   if (faults.length > 0) throw new StartWaits(`the log lacks what it rests on. ${faults.join(' ')}`)

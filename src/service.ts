@@ -23,20 +23,24 @@ export type ServiceOptions = {
   downstreamUrl: URL
   database: pg.Pool
   server: ServerWatch
-  /** Given when the log is on another server than before, or is an older copy: what is known of it is to be judged anew. */
+  /**
+   * Fires when the log is on another server than before, or is an older copy: everything known about the log
+   * must be checked again.
+   */
   serverChanges: Hint
   instance: InstanceId
   release: string
   metrics: Metrics
   logger: Logger
   failpoint: Failpoint
-  /** Given whenever events may have been appended, by whichever instance. */
+  /** Fires when any instance may have appended events. */
   events: Hint
 }
 
 /**
- * Starts the work on a migrated database: the LISTEN session, the two lanes, and last the consumer. They meet in the log;
- * the one shortcut is the room of the fresh lane, handed to the consumer here.
+ * Starts the service's parts on a migrated database: the LISTEN session, the two lanes, and last the
+ * consumer. They meet in the log. The only shortcut is the fresh lane's room, which is handed to the consumer
+ * here.
  */
 export function startService(options: ServiceOptions & { afterOutage: boolean }) {
   const { config, database, server, instance, metrics, logger, failpoint, events } = options
@@ -69,7 +73,8 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
     onAlive: (other) => presence.hear(other),
     onUp: (reconnect) => {
       presence.begin()
-      // Whatever became of the server broke this session. If nothing answers now, whoever needs an answer asks again.
+      // Whatever happened to the server also broke this session. If nothing answers now, the next caller that
+      // needs the answer asks again.
       if (reconnect) void server.recognize(database).catch(() => undefined)
       dispatcher.wake(reconnect ? 'reconnect' : 'start')
       decisions.give()
@@ -111,7 +116,9 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
     listener,
     consumer,
     lanes: () => dispatcher.lanes(),
-    /** Takes no more, and ends what is open within `graceMs`; then within two seconds all else. */
+    /**
+     * Accepts no more work, ends open attempts within `graceMs`, and everything else within two more seconds.
+     */
     async drain(graceMs: number): Promise<void> {
       await Promise.all([consumer.stop(), dispatcher.drain(graceMs)])
       await Promise.all([listener.stop(), deliverer.close()])
@@ -120,7 +127,7 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
   }
 }
 
-/** Says in the log under which settings this instance is about to write it. */
+/** Records in the log the settings under which this instance is about to write. */
 export async function register({ config, database, instance, release }: ServiceOptions): Promise<void> {
   await registerInstance(database, {
     instance,

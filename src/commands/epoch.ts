@@ -9,18 +9,18 @@ import { exitCodes, runCommand } from './run-command.ts'
 
 const usage = `Usage: npm run epoch -- --reason R [--operator O]
 
-After the database was restored from a dump into a younger cluster, whose transaction ids lie below those in the log: begins a new
-epoch, so that the log's positions go on rising. Until then nothing can be appended. Services may be running; readers resume by
-the cursors they have. Works as the owner (MIGRATE_DATABASE_URL, where that is set).
+Begins a new epoch of the log, so that its positions go on rising. Run it once after a dump was restored into a younger cluster, whose
+transaction ids are below those in the log. Until then nothing can be appended. Services may be running; readers keep their cursors.
+It connects as the owner (MIGRATE_DATABASE_URL, if that is set).
 
   --reason R    why, for the log
   --operator O  who decides (default: the user of this shell)
   --help        this text
 
-Ends with 0 if an epoch has begun, 1 if there is no need for one, 2 if it could not run.
+Ends with 0 if an epoch has begun, 1 if none is needed, 2 if it could not run.
 `
 
-// Whoever reads the log holds it for a statement, and a dump or the checker until they have finished.
+// A reader of the log locks it for one statement, but a dump or the checker until it has finished.
 const lockTimeoutMs = 10_000
 const lockNotAvailable = '55P03'
 
@@ -30,7 +30,7 @@ async function run(flags: { reason?: string | undefined; operator?: string | und
   const epoch = await begin(operator, reason)
   process.stdout.write(
     epoch === null
-      ? "The log's positions lie below the transaction ids of this cluster: no new epoch is needed, and none has begun.\n"
+      ? "The log's positions are below the transaction ids of this cluster: no new epoch is needed, and none has begun.\n"
       : `Epoch ${epoch} has begun. Recorded as decided by ${operator}: ${reason}\n`,
   )
   return epoch === null ? exitCodes.differs : exitCodes.done
@@ -43,7 +43,7 @@ async function begin(operator: string, reason: string): Promise<number | null> {
     lock_timeout: lockTimeoutMs,
     application_name: 'transaction-queue-proxy epoch',
   })
-  // An idle client that loses its connection emits an error; the query in hand rejects with it anyway.
+  // An idle client that loses its connection emits an error. A running query rejects with it anyway.
   client.on('error', () => undefined)
   try {
     await client.connect()
@@ -58,8 +58,8 @@ async function begin(operator: string, reason: string): Promise<number | null> {
 
 function explain(fault: unknown): string {
   if (fault instanceof pg.DatabaseError && fault.code === lockNotAvailable)
-    return 'Somebody has been reading the log for long, perhaps a dump: try again when that is over.'
-  return `The database did not begin an epoch: ${explainConnection(fault)}.`
+    return 'Another session has been reading the log for a long time, perhaps a dump: try again when it has finished.'
+  return `The new epoch could not begin: ${explainConnection(fault)}.`
 }
 
 process.exitCode = await runCommand({

@@ -16,20 +16,20 @@ import { exitCodes, runCommand } from './run-command.ts'
 
 const usage = `Usage: npm run partition -- --partition P --accept-gap|--new-incarnation|--retry --reason R [--topic T] [--operator O]
 
-An operator's word on a stopped partition (/status lists them under "stopped", each with what happened). It is recorded with who said
-it and why, and the service, if it runs, goes on at once.
+Decides how a stopped partition continues. /status lists the stopped partitions under "stopped", each with the reason. The decision is
+recorded with its operator and reason. A running service continues the partition at once.
 
-  --partition P      which one
-  --topic T          of which topic (default: KAFKA_TOPIC)
-  --accept-gap       gives up what Kafka deleted or what cannot be decoded, and goes on behind it
-  --new-incarnation  the topic was created anew: reads it from its first offset. What was stored stays; what is known already is
-                     recorded as a duplicate and not sent again
-  --retry            gives up nothing and tries again where it stands: the cause is mended
+  --partition P      the partition's number
+  --topic T          its topic (default: KAFKA_TOPIC)
+  --accept-gap       gives up records that Kafka deleted or that cannot be decoded, and continues after them
+  --new-incarnation  the topic was created again: reads it from its first offset. What was stored stays. A transaction that is already
+                     known is recorded as a duplicate and not sent again
+  --retry            gives up nothing and tries again at the same offset, once the cause is repaired
   --reason R         why, for the log
   --operator O       who decides (default: the user of this shell)
   --help             this text
 
-Ends with 0 if it is decided, 1 if there is nothing to decide, 2 if it could not run.
+Ends with 0 if the decision is recorded, 1 if there is nothing to decide, 2 if it could not run.
 `
 
 const types = {
@@ -62,7 +62,7 @@ async function run(flags: Flags): Promise<number> {
   connectPatiently()
   const kafka = kafkaForTools()
   const wanted = readDecision(flags, kafka.topic)
-  // Whoever only tries again needs no broker's word.
+  // A retry does not depend on the broker's range.
   const range = wanted.type === 'resumed' ? null : await askBroker(kafka, wanted)
   const database = new pg.Pool({
     ...databaseForTools(),
@@ -87,7 +87,7 @@ function readDecision(flags: Flags, topicByDefault: string): Omit<PartitionDecis
   const [type, ...more] = (['accept-gap', 'new-incarnation', 'retry'] as const).filter((each) => flags[each])
   if (!/^\d{1,9}$/.test(partition)) throw new Error('--partition must be the number of the partition.')
   if (type === undefined || more.length > 0)
-    throw new Error('Exactly one of --accept-gap, --new-incarnation and --retry says what to do.')
+    throw new Error('Give exactly one of --accept-gap, --new-incarnation and --retry.')
   const { operator, reason } = readAuthor(flags)
   return { topic, partition: Number(partition), type: types[type], actor: operator, reason }
 }
@@ -100,7 +100,7 @@ async function askBroker(
     return await readRange(createKafka(kafka, 'partition', pino({ level: 'silent' })), topic, partition)
   } catch (cause) {
     const reason = reasonOf(cause)
-    throw new Error(`Kafka at ${kafka.brokers.join(',')} does not say what it has of ${topic}: ${reason}.`, {
+    throw new Error(`Kafka at ${kafka.brokers.join(',')} does not tell the offsets of ${topic}: ${reason}.`, {
       cause,
     })
   }
@@ -113,14 +113,14 @@ function explain(decision: PartitionDecision, answer: DecisionAnswer): string {
     case 'not_stopped':
       return `${name} is not stopped: there is nothing to decide.`
     case 'no_gap':
-      return `${name} has no gap: the broker has offset ${answer.stoodAt}, and what follows. It was stopped because: ${answer.stoppedBy}`
+      return `${name} has no gap: the broker has offset ${answer.stoodAt} and the records after it. It was stopped because: ${answer.stoppedBy}`
     case 'beyond':
       return (
-        `${name} cannot go on at ${answer.goesOnAt}: it stands at ${answer.stoodAt}, and the broker ends at ` +
-        `${decision.range?.high ?? 'no offset'}. If the topic was created anew, use --new-incarnation.`
+        `${name} cannot continue at ${answer.goesOnAt}: its next offset is ${answer.stoodAt}, and the broker ends at ` +
+        `${decision.range?.high ?? 'no offset'}. If the topic was created again, use --new-incarnation.`
       )
     case 'decided':
-      return `${name} goes on at offset ${answer.goesOnAt}${consequence(type, answer)}. Recorded as decided by ${actor}: ${reason}`
+      return `${name} continues at offset ${answer.goesOnAt}${consequence(type, answer)}. Recorded as decided by ${actor}: ${reason}`
   }
 }
 
@@ -130,7 +130,7 @@ function consequence(
 ): string {
   switch (type) {
     case 'resumed':
-      return ', where it stood'
+      return ', where it stopped'
     case 'gap_accepted':
       return `; ${goesOnAt - stoodAt} offsets are given up, ${stoodAt} to ${goesOnAt - 1n}`
     case 'incarnation_begun':

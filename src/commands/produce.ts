@@ -4,18 +4,18 @@ import { exitCodes, runCommand } from './run-command.ts'
 
 const usage = `Usage: npm run produce -- [--count N] [--rate R] [--brokers B] [--topic T] [--prefix P] [--acks F]
 
-Sends test transactions to a Kafka topic, making the topic if it is missing.
+Sends test transactions to a Kafka topic, and creates the topic if it is missing.
 
-  --count N    how many (default 100); with 0 it only makes the topic
-  --rate R     how many a second (default: as fast as they go)
-  --brokers B  host:port, or a comma list of them (default: KAFKA_BROKER, else the embedded broker)
+  --count N    how many (default 100); 0 only creates the topic
+  --rate R     how many a second (default: as fast as possible)
+  --brokers B  host:port, or a comma-separated list of them (default: KAFKA_BROKER, else the embedded broker)
   --topic T    the topic (default: KAFKA_TOPIC)
-  --prefix P   ids P-1 to P-N, whose bytes depend on the id alone, so that a second run makes duplicates
+  --prefix P   uses the ids P-1 to P-N; a record's bytes depend on its id alone, so a second run makes duplicates
                (default: ids that no other run has)
   --acks F     adds a JSON line to F for each record that the broker acknowledged
   --help       this text
 
-Ends with 0 if all is acknowledged, 1 if any record is not, 2 if it could not run.
+Ends with 0 if all records are acknowledged, 1 if any is not, 2 if it could not run.
 `
 
 interface Flags {
@@ -62,7 +62,7 @@ function readOptions(values: Flags): ProduceOptions {
   }
 }
 
-/** A bar that is drawn over itself on a terminal, else a line a second at most. */
+/** On a terminal a bar that is drawn again in the same line; otherwise at most one line a second. */
 function showProgress(count: number): (acknowledged: number) => void {
   const terminal = process.stderr.isTTY
   const everyMs = terminal ? 100 : 1000

@@ -8,11 +8,11 @@ import { exitCodes, FlagFault, runCommand } from './run-command.ts'
 
 const usage = `Usage: npm run rebuild
 
-Recomputes the projection, the inbox, the counts and the rollups from the log, while services may run, and names what differed.
+Recomputes the projection, the inbox, the counts and the rollups from the log, and names what differed. Services may be running.
 
   --help  this text
 
-Ends with 0 if nothing differed, 1 if something did and is repaired, 2 if it could not run.
+Ends with 0 if nothing differed, 1 if something differed and was repaired, 2 if it could not run.
 `
 
 async function run(): Promise<number> {
@@ -24,7 +24,7 @@ async function run(): Promise<number> {
     application_name: 'transaction-queue-proxy rebuild',
     onConnect: (client) => prepareSession(client, null) as unknown as undefined,
   })
-  // An idle connection that breaks is replaced at the next use.
+  // An idle connection that breaks is replaced at its next use.
   database.on('error', () => undefined)
   try {
     let differences = 0
@@ -55,7 +55,7 @@ function name(difference: Difference): string {
     }
     case 'partition': {
       const { topic, partition, was, is } = difference
-      return `fold of ${topic}:${partition}: was ${was}, is ${is}; removed, the next fold sums it anew`
+      return `fold of ${topic}:${partition}: was ${was}, is ${is}; removed, the next fold sums it again`
     }
     case 'column':
     case 'missing':
@@ -72,11 +72,11 @@ function nameOfMessage(difference: Extract<Difference, { messageId: string }>): 
     case 'column':
       return `${message}: ${difference.column} was ${difference.was}, is ${difference.is}; repaired`
     case 'missing':
-      return `${message}: it had no state, is ${difference.status}; repaired`
+      return `${message}: had no state, is ${difference.status}; repaired`
     case 'surplus':
-      return `${message}: it was ${difference.status} without an event in the log; removed`
+      return `${message}: was ${difference.status} without an event in the log; removed`
     case 'inbox':
-      return `${message}: the inbox did not know it; repaired`
+      return `${message}: was missing from the inbox; repaired`
     case 'contradiction':
       return `${message}: the inbox says ${difference.was}, the log ${difference.is}; this cannot be repaired`
   }

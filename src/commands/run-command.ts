@@ -2,8 +2,9 @@ import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { reasonOf } from '../runtime/reason-of.ts'
 
 /**
- * What every command ends with. `differs`: it ran, and found differences, or was refused, or did not do all that it was told.
- * `couldNotRun`: a flag that makes no sense, a setting, a server that is out of reach; stderr has one sentence.
+ * The exit code of every command. `differs`: it ran, and found differences, was refused, or did not do
+ * everything. `couldNotRun`: a wrong flag or setting, or a server that is out of reach; stderr has one
+ * sentence.
  */
 export const exitCodes = { done: 0, differs: 1, couldNotRun: 2 } as const
 
@@ -13,23 +14,26 @@ type Values<Options extends Flags> = ReturnType<
 >['values']
 
 export interface Command<Options extends Flags> {
-  /** Names every flag, --help too, and the exit codes. */
+  /** Lists every flag, including --help, and the exit codes. */
   usage: string
-  /** All but --help, as `parseArgs` takes them. */
+  /** All flags except --help, in the form of `parseArgs`. */
   options: Options
-  /** Whether words without a flag are taken. */
+  /** Whether words without a flag are accepted. */
   allowPositionals?: boolean
-  /** Returns the exit code. What it throws is told by its message alone, and the code is that of a command that could not run. */
+  /**
+   * Returns the exit code. If it throws, the error's message is printed and the command ends with
+   * `couldNotRun`.
+   */
   run: (flags: Values<Options>, words: string[]) => number | Promise<number>
-  /** Turns what `run` threw into one sentence, where its message is none. */
+  /** Turns an error of `run` into one sentence, if its message is not one. */
   explain?: (fault: unknown) => string
 }
 
 /**
- * Runs a command by its command line: --help (or -h) prints the usage, and a flag that does not exist is refused; both change
- * nothing. The one place where a command ends; it never rejects.
+ * Runs a command with its command line. --help (or -h) prints the usage, and an unknown flag is refused; both
+ * change nothing. Every command ends here, and this function never rejects.
  *
- * @returns the exit code: `process.exitCode = await runCommand(…)` lets what was printed drain
+ * @returns the exit code: `process.exitCode = await runCommand(…)` lets the printed output drain
  */
 export async function runCommand<const Options extends Flags>(command: Command<Options>): Promise<number> {
   const args = process.argv.slice(2)
@@ -47,7 +51,7 @@ export async function runCommand<const Options extends Flags>(command: Command<O
   }
 }
 
-/** Throws a sentence about a flag that does not exist, has no value, or is a word without a flag. */
+/** @throws FlagFault about an unknown flag, a flag without its value, or a word without a flag */
 function readFlags<const Options extends Flags>(
   { options, allowPositionals = false }: Command<Options>,
   args: string[],
@@ -55,16 +59,20 @@ function readFlags<const Options extends Flags>(
   try {
     return parseArgs({ args, options, strict: true, allowPositionals })
   } catch (cause) {
-    // Node explains further how to pass such a word as a positional, which few commands have.
+    // Node then explains how to pass such a word as a positional, which few commands accept.
     const [what] = (cause as Error).message.split(/\. |\n/)
-    throw new FlagFault(`${(what ?? '').replace(/\.$/, '')}; --help lists what there is.`, { cause })
+    throw new FlagFault(`${(what ?? '').replace(/\.$/, '')}; --help lists the flags.`, { cause })
   }
 }
 
-/** A command line that makes no sense; its message is one sentence, so that `explain` leaves it as it is. */
+/** A wrong command line. Its message is one sentence, so that `explain` leaves it unchanged. */
 export class FlagFault extends Error {}
 
-/** A whole number from `from` on, of a flag. Throws a sentence. */
+/**
+ * Reads a flag's value as a whole number of at least `from`.
+ *
+ * @throws FlagFault
+ */
 export function readCount(name: string, text: string, from = 1): number {
   const value = Number(text)
   if (text.trim() !== '' && Number.isSafeInteger(value) && value >= from) return value

@@ -4,16 +4,17 @@ import { exitCodes, runCommand } from './run-command.ts'
 
 const usage = `Usage: npm run token -- --name alice --role operator
 
-Makes a token for the API and prints it once, with the entry to configure. Nothing is stored: the service knows the token's hash only.
+Creates a token for the API and prints it once, together with its entry for API_TOKENS. Nothing is stored: the service only knows the
+token's hash.
 
-  --name N  who holds it; the log names this one as the actor of what the holder does
-  --role R  viewer looks at everything, operator also replays
+  --name N  the holder's name; the log names the holder as the actor
+  --role R  viewer may read everything, operator may also replay
   --help    this text
 
-Ends with 0 if there is a token, 2 if it could not run.
+Ends with 0 if a token was printed, 2 if it could not run.
 `
 
-// As much as a key of AES-256, so that its hash needs no salt and no slow function.
+// As long as a key of AES-256, so the hash needs no salt and no slow hash function.
 const tokenBytes = 32
 
 function makeToken(name: string | undefined, role: string | undefined): string {
@@ -22,10 +23,10 @@ function makeToken(name: string | undefined, role: string | undefined): string {
   if (!apiRoles.some((each) => each === role)) throw new Error(`--role must be ${apiRoles.join(' or ')}.`)
   const token = randomBytes(tokenBytes).toString('base64url')
   const hash = createHash('sha256').update(token).digest('hex')
-  return `The token, which is not shown again. ${name} sends it as the header
+  return `The token (it is not shown again). ${name} sends it in this header:
   Authorization: Bearer ${token}
 
-The entry for API_TOKENS; entries are separated by commas:
+The entry for API_TOKENS (commas separate entries):
   ${name}:${role}:${hash}
 `
 }

@@ -8,15 +8,15 @@ import { exitCodes, runCommand } from './run-command.ts'
 
 const usage = `Usage: npm run verify -- [--ledger F] [--acks F] [--json]
 
-Holds the log against every invariant that the given files allow, one line each. Changes nothing, and may run beside the
-service.
+Checks the log against every invariant that the given files allow, and prints one line for each. It changes nothing. Services may be
+running.
 
-  --ledger F  what the mock processor wrote under its --ledger
-  --acks F    what \`npm run produce\` wrote under its --acks
-  --json      one JSON object instead of lines
+  --ledger F  the file that the mock processor wrote with its --ledger
+  --acks F    the file that \`npm run produce\` wrote with its --acks
+  --json      prints one JSON object instead of lines
   --help      this text
 
-Ends with 0 if nothing differs, 1 if something does, 2 if it could not run.
+Ends with 0 if nothing differs, 1 if something differs, 2 if it could not run.
 `
 
 // SQLSTATE: undefined table, undefined column, undefined schema.
@@ -40,7 +40,7 @@ async function run(flags: Flags): Promise<number> {
   return isClean(report) ? exitCodes.done : exitCodes.differs
 }
 
-/** Why the checker could not run, as one sentence. */
+/** Why the checker could not run, in one sentence. */
 function explain(fault: unknown): string {
   if (fault instanceof FileFault) return fault.message
   if (fault instanceof pg.DatabaseError && noSchema.has(fault.code ?? ''))

@@ -2,7 +2,10 @@ import { defaults, type Environment, type SettingName } from './settings.ts'
 
 const known = Object.keys(defaults) as SettingName[]
 
-/** A sentence for each variable that is no setting but is spelled almost like one: it would be ignored in silence. */
+/**
+ * A sentence for each variable that is not a setting but is spelled almost like one. Otherwise it would be
+ * silently ignored.
+ */
 export function findMisnamed(environment: Environment): string[] {
   return Object.keys(environment)
     .filter((name) => !(known as string[]).includes(name))
@@ -20,8 +23,9 @@ function nearest(name: string): SettingName | null {
 }
 
 /**
- * At most two edits, and few for the length of the word they stand in. The environment is full of names that are nobody's
- * typo: HOME is two edits from HOST, KAFKA_URL two from KAFKA_SSL, and RELEASE two from LEASE.
+ * At most two edits, and few compared with the length of the word they are in. The environment holds many
+ * names that are not typos: HOME is two edits from HOST, KAFKA_URL two from KAFKA_SSL, and RELEASE two from
+ * LEASE.
  */
 function isTypo(name: string, setting: string): boolean {
   const [head, tail] = splitFirstWord(name)
@@ -34,8 +38,9 @@ function isTypo(name: string, setting: string): boolean {
 }
 
 /**
- * The same word with another ending, such as MAX_RETRY or POSTGRES_PASS. A longer name that goes on with a word of its own
- * is somebody else's: KAFKA_BROKER_ID and POSTGRES_HOST_AUTH_METHOD belong to the servers' images.
+ * The same word with another ending, such as MAX_RETRY or POSTGRES_PASS. A longer name that continues with
+ * another word belongs to another program: KAFKA_BROKER_ID and POSTGRES_HOST_AUTH_METHOD belong to the
+ * servers' images.
  */
 function isVariant(name: string, setting: string): boolean {
   const [head, tail] = splitFirstWord(name)
@@ -56,7 +61,7 @@ function sharedStart(a: string, b: string): number {
   return length
 }
 
-/** Optimal string alignment: letters inserted, dropped, replaced, or swapped with their neighbour. */
+/** Optimal string alignment: counts letters inserted, dropped, replaced, or swapped with their neighbour. */
 function distance(a: string, b: string): number {
   let before: number[] = []
   let previous = Array.from({ length: b.length + 1 }, (_, column) => column)

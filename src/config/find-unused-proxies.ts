@@ -4,10 +4,10 @@ import type { Environment } from './settings.ts'
 const names = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'].flatMap((name) => [name, name.toLowerCase()])
 
 /**
- * The variables that name a proxy for programs that mind them, which this one does not: payments go to the processor and nowhere
- * else. None where the processor is on this machine, which no proxy stands before.
+ * The environment's proxy variables. This service does not use them: payments go to the processor directly.
+ * Empty if the processor is on this machine, because no proxy is used for that.
  *
- * @param processor null for the embedded mock; a text that is no URL is a fault that is told elsewhere
+ * @param processor null for the embedded mock; a text that is not a URL is reported elsewhere
  */
 export function findUnusedProxies(environment: Environment, processor: string | null): string[] {
   if (processor === null || !URL.canParse(processor) || isLoopback(new URL(processor).hostname)) return []

@@ -5,18 +5,21 @@ export type ApiConfig = {
   readonly host: string
   readonly port: number
   readonly tokens: readonly ApiToken[]
-  /** Whether an address that others can reach may be served to whoever comes, without a token. */
+  /** Whether anyone may use an address that others can reach, without a token. */
   readonly open: boolean
-  /** Where browsers find the service behind a proxy; null where it is asked directly. */
+  /** The address of the service for browsers behind a proxy; null if there is no proxy. */
   readonly publicUrl: PublicUrl | null
   readonly introspection: boolean
 }
 
-/** An origin (RFC 6454), and the path below which the proxy has us: empty, or without a slash at its end. */
+/**
+ * An origin (RFC 6454), and the path under which the proxy serves this service: empty, or without a slash at
+ * its end.
+ */
 type PublicUrl = { readonly origin: string; readonly path: string }
 
 type ApiToken = {
-  /** The actor that the log names. */
+  /** The actor's name in the log. */
   readonly name: string
   readonly role: ApiRole
   /** The token's SHA-256, in lower-case hexadecimal digits; the token itself is never configured. */
@@ -26,7 +29,7 @@ type ApiToken = {
 export const apiRoles = ['viewer', 'operator'] as const
 export type ApiRole = (typeof apiRoles)[number]
 
-/** What may name a token's holder, and so the actor in the log. */
+/** The form of a token holder's name, which is also the actor's name in the log. */
 export const apiTokenName = /^[A-Za-z0-9._@-]{1,64}$/
 
 export function readApi(settings: Settings): ApiConfig {
@@ -40,7 +43,9 @@ export function readApi(settings: Settings): ApiConfig {
   }
   const publicUrl = readPublicUrl(settings)
   if (publicUrl !== null && !isLocal(publicUrl) && settings.given('API_TOKENS') === null && !open) {
-    settings.fault('PUBLIC_URL is for others to reach: set API_TOKENS, or API_OPEN=true to let anyone in.')
+    settings.fault(
+      'PUBLIC_URL can be reached from outside: set API_TOKENS, or API_OPEN=true to let anyone in.',
+    )
   }
   const introspection = settings.flag('API_INTROSPECTION')
   return { host, port: settings.integer('PORT', 0, 65_535), tokens, open, publicUrl, introspection }
@@ -51,7 +56,9 @@ function readPublicUrl(settings: Settings): PublicUrl | null {
   const url = settings.url('PUBLIC_URL', ['http:', 'https:'])
   if (url === null) return null
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
-    settings.fault('PUBLIC_URL must be an origin and at most a path: https://payments.example/tqp.')
+    settings.fault(
+      'PUBLIC_URL must be an origin with an optional path, such as https://payments.example/tqp.',
+    )
   return { origin: url.origin, path: url.pathname.replace(/\/+$/, '') }
 }
 
@@ -65,12 +72,12 @@ function readTokens(settings: Settings): ApiToken[] {
   for (const [index, entry] of given === null ? [] : given.split(',').entries()) {
     const [name = '', role, hash = '', ...more] = entry.trim().split(':')
     const sha256 = hash.toLowerCase()
-    const isWell = apiTokenName.test(name) && /^[0-9a-f]{64}$/.test(sha256) && more.length === 0
+    const isWellFormed = apiTokenName.test(name) && /^[0-9a-f]{64}$/.test(sha256) && more.length === 0
     const known = apiRoles.find((each) => each === role?.toLowerCase())
-    if (!isWell || known === undefined) {
+    if (!isWellFormed || known === undefined) {
       settings.fault(`API_TOKENS: entry ${index + 1} is not name:role:sha256 with role viewer or operator.`)
     } else if (tokens.some((token) => token.sha256 === sha256)) {
-      settings.fault(`API_TOKENS: entry ${index + 1} repeats the token of another.`)
+      settings.fault(`API_TOKENS: entry ${index + 1} has the same token as another entry.`)
     } else {
       tokens.push({ name, role: known, sha256 })
     }

@@ -1,7 +1,11 @@
 import { userInfo } from 'node:os'
 import { isLine, operatorBytesMax, reasonBytesMax } from '../message/is-line.ts'
 
-/** Who decides and why, of `--operator` (else the user of this shell) and `--reason`. Throws a sentence. */
+/**
+ * Who decides, from `--operator` or else the user of this shell, and why, from `--reason`.
+ *
+ * @throws an Error with one sentence
+ */
 export function readAuthor(flags: { operator?: string | undefined; reason?: string | undefined }): {
   operator: string
   reason: string
@@ -10,11 +14,11 @@ export function readAuthor(flags: { operator?: string | undefined; reason?: stri
   if (!isLine(reason, reasonBytesMax))
     throw new Error(`--reason must be one line of 1 to ${reasonBytesMax} bytes: the log keeps it.`)
   if (!isLine(operator, operatorBytesMax))
-    throw new Error(`--operator must be one line of 1 to ${operatorBytesMax} bytes that say who decides.`)
+    throw new Error(`--operator must be one line of 1 to ${operatorBytesMax} bytes that names who decides.`)
   return { operator: operator.trim(), reason: reason.trim() }
 }
 
-/** None where the system does not know the user's number, as in a container. */
+/** Empty if the system does not know the user's number, as in a container. */
 function findUser(): string {
   try {
     return userInfo().username

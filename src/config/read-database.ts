@@ -3,19 +3,22 @@ import { readPems, type ReadFile } from './read-tls.ts'
 import type { Settings } from './settings.ts'
 
 export type DatabaseConfig = {
-  /** Null where no database is named and the embedded one is started. */
+  /** Null if no database is named: the embedded one is started. */
   readonly url: string | null
-  /** Where LISTEN needs a session of its own because `url` is a pooler; null where `url` will do. */
+  /** For LISTEN, if `url` leads to a pooler; null if `url` is used for it. */
   readonly listenUrl: string | null
-  /** The owner's, for migrations; null where one role does both. */
+  /** The owner's, for migrations; null if one role does both. */
   readonly migrateUrl: string | null
-  /** False for no TLS. With it the certificate must be vouched for, by `ca` where one is named, and name the host. */
+  /**
+   * False for no TLS. With TLS, the certificate must name the host and be signed by a trusted authority: by
+   * `ca` if it is set.
+   */
   readonly ssl: Tls | false
 }
 
 const protocols = ['postgresql:', 'postgres:']
 const parts = ['POSTGRES_USER', 'POSTGRES_PASSWORD', 'POSTGRES_DB', 'POSTGRES_HOST', 'POSTGRES_PORT'] as const
-// pg lets what the URL says win over what the service says.
+// pg prefers these parameters of the URL over the service's own settings.
 const overrides =
   /^(ssl.*|uselibpqcompat|statement_timeout|query_timeout|lock_timeout|idle_in_transaction_session_timeout)$/
 
@@ -26,13 +29,13 @@ export function readDatabase(settings: Settings, readFile: ReadFile): DatabaseCo
   const listens = listenUrl === null ? 'DATABASE_URL' : 'LISTEN_DATABASE_URL'
   if (isPooler(listenUrl ?? url)) {
     settings.fault(
-      `${listens} names a connection pooler, which drops LISTEN: name a direct one in LISTEN_DATABASE_URL.`,
+      `${listens} names a connection pooler, which drops LISTEN: set LISTEN_DATABASE_URL to a direct connection.`,
     )
   }
   return { url, listenUrl, migrateUrl, ssl: readDatabaseTls(settings, readFile) }
 }
 
-/** DATABASE_URL, else one made of the POSTGRES_ settings, else null. */
+/** DATABASE_URL, else a URL built from the POSTGRES_ settings, else null. */
 export function readDatabaseUrl(settings: Settings): string | null {
   if (settings.given('DATABASE_URL') !== null) {
     readUrl(settings, 'DATABASE_URL')
@@ -41,16 +44,16 @@ export function readDatabaseUrl(settings: Settings): string | null {
   if (parts.every((part) => settings.given(part) === null)) return null
   const host = settings.text('POSTGRES_HOST')
   if (!/^(\/.*|[A-Za-z0-9._:-]+)$/.test(host)) {
-    settings.fault('POSTGRES_HOST must be a host name, an address, or the folder of a socket.')
+    settings.fault('POSTGRES_HOST must be a host name, an address, or the folder of a Unix socket.')
   }
   const [user, password, name] = parts.slice(0, 3).map((part) => encodeURIComponent(settings.text(part)))
   const credentials = password === '' ? user : `${user}:${password}`
-  // An IPv6 address stands in brackets; a folder, for a Unix socket, is percent-encoded like any other text.
+  // An IPv6 address is put in brackets. A folder, for a Unix socket, is percent-encoded like any other text.
   const authority = host.includes(':') ? `[${host}]` : encodeURIComponent(host)
   return `postgresql://${credentials}@${authority}:${settings.integer('POSTGRES_PORT', 1, 65_535)}/${name}`
 }
 
-/** How each of the URLs is spoken to. */
+/** TLS for all of the URLs. */
 export function readDatabaseTls(settings: Settings, readFile: ReadFile): Tls | false {
   const tls = readPems(settings, { ca: 'DATABASE_CA' }, readFile)
   if (settings.flag('DATABASE_SSL')) return tls
@@ -60,7 +63,7 @@ export function readDatabaseTls(settings: Settings, readFile: ReadFile): Tls | f
   return false
 }
 
-/** LISTEN_DATABASE_URL or MIGRATE_DATABASE_URL; null where DATABASE_URL, which is `url`, will do. */
+/** LISTEN_DATABASE_URL or MIGRATE_DATABASE_URL; null if DATABASE_URL, which is `url`, is used instead. */
 export function readOtherUrl(
   settings: Settings,
   name: 'LISTEN_DATABASE_URL' | 'MIGRATE_DATABASE_URL',
@@ -69,14 +72,14 @@ export function readOtherUrl(
   if (settings.given(name) === null) return null
   readUrl(settings, name)
   if (url === null)
-    settings.fault(`${name} is set but DATABASE_URL is not: name the database that it belongs to.`)
+    settings.fault(`${name} is set but DATABASE_URL is not: set DATABASE_URL to the same database.`)
   return settings.given(name)
 }
 
 function readUrl(settings: Settings, name: 'DATABASE_URL' | 'LISTEN_DATABASE_URL' | 'MIGRATE_DATABASE_URL') {
   if (namesSeveralHosts(settings.text(name))) {
     settings.fault(
-      `${name} names several hosts, which libpq would try in turn and this service does not: name one that leads to the primary ` +
+      `${name} names several hosts. libpq would try them in turn, but this service does not: name one host that leads to the primary ` +
         'wherever it is (an address or a DNS name that follows it, or a proxy).',
     )
     return
@@ -84,14 +87,19 @@ function readUrl(settings: Settings, name: 'DATABASE_URL' | 'LISTEN_DATABASE_URL
   const url = settings.url(name, protocols)
   for (const [key, value] of url?.searchParams ?? []) {
     if (!overrides.test(key)) continue
-    // It says what DATABASE_SSL says.
+    // Allowed, because it agrees with DATABASE_SSL.
     if (key === 'sslmode' && value === 'disable' && settings.given('DATABASE_SSL') !== 'true') continue
-    const instead = key.endsWith('_timeout') ? '' : ', and say it with DATABASE_SSL and DATABASE_CA'
-    settings.fault(`${name} has ${key}, which would win over what the service sets: take it out${instead}.`)
+    const instead = key.endsWith('_timeout') ? '' : ' and use DATABASE_SSL and DATABASE_CA instead'
+    settings.fault(
+      `${name} has ${key}, which would override the service's own settings: remove it${instead}.`,
+    )
   }
 }
 
-/** In its authority, where a password may hold a comma too, or in its parameter `host`. With ports it is no URL to anybody else. */
+/**
+ * Several hosts, either in the authority (where a password may hold a comma too) or in the parameter `host`.
+ * If they have ports, no other URL parser accepts the URL.
+ */
 function namesSeveralHosts(url: string): boolean {
   const [, authority = '', rest = ''] = /^\w+:\/\/([^/?#]*)(.*)$/s.exec(url) ?? []
   const hosts = authority.slice(authority.lastIndexOf('@') + 1)
@@ -99,7 +107,10 @@ function namesSeveralHosts(url: string): boolean {
   return hosts.includes(',') || given.includes(',')
 }
 
-/** Only what says so itself: the mark that clients of PgBouncer carry, and the host names that hosted poolers use. */
+/**
+ * Only recognises URLs that say so themselves: the parameter that clients of PgBouncer use, and the host
+ * names of hosted poolers.
+ */
 function isPooler(url: string | null): boolean {
   if (url === null || !URL.canParse(url)) return false
   const { hostname, searchParams } = new URL(url)

@@ -5,7 +5,7 @@ import { faultUnusedTls, readTls, type ReadFile } from './read-tls.ts'
 import type { Settings } from './settings.ts'
 
 export type DownstreamConfig = {
-  /** Null where no processor is named and the mock one is started. */
+  /** Null if no processor is named: the mock processor is started. */
   readonly url: string | null
   readonly timeoutMs: number
   readonly headers: Readonly<Record<string, string>>
@@ -13,7 +13,7 @@ export type DownstreamConfig = {
   readonly retryStatuses: (statusCode: number) => boolean
 }
 
-/** Timers of Node end here: a longer one fires at once. */
+/** The longest timer of Node: a longer one fires at once. */
 export const timerMsMax = 2 ** 31 - 1
 
 export function readDownstream(settings: Settings, readFile: ReadFile): DownstreamConfig {
@@ -36,7 +36,7 @@ function readUrl(settings: Settings): string | null {
   const url = settings.url('DOWNSTREAM_URL', ['http:', 'https:'])
   if (url !== null && (url.username !== '' || url.password !== '')) {
     settings.fault(
-      'DOWNSTREAM_URL must not hold a user or a password: give an Authorization in DOWNSTREAM_HEADERS.',
+      'DOWNSTREAM_URL must not hold a user or a password: use an Authorization header in DOWNSTREAM_HEADERS.',
     )
   }
   return settings.given('DOWNSTREAM_URL')

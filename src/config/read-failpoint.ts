@@ -1,6 +1,6 @@
 import type { Settings } from './settings.ts'
 
-/** Where a crash test kills the process: at the `nth` passage of the named place. */
+/** Where a crash test kills the process: when the named point is passed for the `nth` time. */
 export type Failpoint = { readonly name: string; readonly nth: number }
 
 export function readFailpoint(settings: Settings): Failpoint | null {

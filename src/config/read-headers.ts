@@ -1,7 +1,10 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Settings } from './settings.ts'
 
-/** What a request means and how its bytes travel is ours to say; any other header is the operator's. */
+/**
+ * Headers that only this service sets: they say what a request means and how its bytes travel. Any other
+ * header is the operator's choice.
+ */
 const reserved = new Set([
   'idempotency-key',
   'x-attempt',
@@ -16,7 +19,10 @@ const reserved = new Set([
   'upgrade',
 ])
 
-/** DOWNSTREAM_HEADERS: a JSON object of strings. Its values are credentials more often than not, so no fault repeats one. */
+/**
+ * DOWNSTREAM_HEADERS: a JSON object of strings. Its values are often credentials, so no error sentence
+ * repeats one.
+ */
 export function readHeaders(settings: Settings): Readonly<Record<string, string>> {
   const headers = new Map<string, string>()
   for (const [name, value] of Object.entries(parseObject(settings))) {
@@ -32,7 +38,7 @@ function parseObject(settings: Settings): object {
     const parsed: unknown = JSON.parse(settings.text('DOWNSTREAM_HEADERS'))
     if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed
   } catch {
-    // Told below: the parser's own message would quote the text.
+    // Reported below: the parser's own message would quote the text.
   }
   settings.fault('DOWNSTREAM_HEADERS must be a JSON object of strings, like {"X-Tenant": "a"}.')
   return {}
@@ -42,10 +48,10 @@ function findProblem(name: string, value: unknown, taken: readonly string[]): st
   const lower = name.toLowerCase()
   if (!isValid(() => validateHeaderName(name))) return 'a name in it is not a legal header name.'
   if (reserved.has(lower)) return `${name} is set by the service and cannot be replaced.`
-  if (taken.some((each) => each.toLowerCase() === lower)) return `${name} stands in it twice.`
+  if (taken.some((each) => each.toLowerCase() === lower)) return `${name} is in it twice.`
   if (typeof value !== 'string') return `the value of ${name} is not a string.`
   if (!isValid(() => validateHeaderValue(name, value)))
-    return `the value of ${name} holds a character no header may.`
+    return `the value of ${name} holds a character that headers must not contain.`
   return null
 }
 

@@ -3,15 +3,15 @@ import { faultUnusedTls, readTls, type ReadFile } from './read-tls.ts'
 import type { Settings } from './settings.ts'
 
 export type KafkaConfig = {
-  /** Null where no broker is named and the embedded one is started. */
+  /** Null if no broker is named: the embedded one is started. */
   readonly brokers: string[] | null
   readonly topic: string
   readonly groupId: string
 } & KafkaSecurity
 
-/** How the wire to Kafka is secured, and who we are on it. */
+/** Encryption and login for the connection to Kafka. */
 type KafkaSecurity = {
-  /** Null where the wire is not encrypted. */
+  /** Null for no encryption. */
   readonly tls: Tls | null
   readonly sasl: KafkaSasl | null
 }
@@ -39,7 +39,7 @@ export function readBrokers(settings: Settings): string[] {
     .split(',')
     .map((each) => each.trim())
   if (!brokers.every(isBroker)) {
-    settings.fault('KAFKA_BROKER must be a list like kafka-1:9092,kafka-2:9092: each a host name and a port.')
+    settings.fault('KAFKA_BROKER must be a list of host names with ports, such as kafka-1:9092,kafka-2:9092.')
   }
   return brokers
 }

@@ -1,8 +1,8 @@
 import type { Settings } from './settings.ts'
 
 /**
- * RETRY_STATUSES: codes and classes, such as `429` and `5xx`, after which an attempt is repeated. Only 300 to 599 can be
- * asked for: a 2xx is always an accepted transaction, and 1xx is no answer.
+ * RETRY_STATUSES: codes and classes, such as `429` and `5xx`, after which an attempt is retried. Only 300 to
+ * 599 are allowed: a 2xx always means an accepted transaction, and a 1xx is not a final answer.
  */
 export function readRetryStatuses(settings: Settings): (statusCode: number) => boolean {
   const codes = new Set<number>()

@@ -2,7 +2,7 @@ import { reasonOf } from '../runtime/reason-of.ts'
 import { Tls, type Pems } from '../runtime/tls.ts'
 import type { Settings } from './settings.ts'
 
-/** Answers the text of the file at the path; throws where it cannot. */
+/** Returns the text of the file at the path; throws if it cannot. */
 export type ReadFile = (path: string) => string
 
 type Side = 'KAFKA' | 'DOWNSTREAM'
@@ -10,7 +10,10 @@ type PemSetting = `${Side}_CA` | `${Side}_CERT` | `${Side}_KEY` | 'DATABASE_CA'
 
 const nothing: Pems = { ca: null, cert: null, key: null }
 
-/** An authority of one's own and a client's certificate, as `KAFKA_CA`, `KAFKA_CERT` and `KAFKA_KEY` name their files. */
+/**
+ * A private certificate authority and a client certificate, from the files that `KAFKA_CA`, `KAFKA_CERT` and
+ * `KAFKA_KEY` name.
+ */
 export function readTls(settings: Settings, side: Side, readFile: ReadFile): Tls {
   const [ca, cert, key] = [`${side}_CA`, `${side}_CERT`, `${side}_KEY`] as const
   if ((settings.given(cert) === null) !== (settings.given(key) === null)) {
@@ -19,7 +22,7 @@ export function readTls(settings: Settings, side: Side, readFile: ReadFile): Tls
   return readPems(settings, { ca, cert, key }, readFile)
 }
 
-/** Says which of them are set although nothing of it would be used. */
+/** Reports the TLS settings that are set although they would not be used. */
 export function faultUnusedTls(settings: Settings, side: Side, why: string): void {
   const names = ([`${side}_CA`, `${side}_CERT`, `${side}_KEY`] as const).filter((name) =>
     settings.given(name),
@@ -27,7 +30,10 @@ export function faultUnusedTls(settings: Settings, side: Side, why: string): voi
   if (names.length > 0) settings.fault(`${names.join(' and ')} would be ignored: ${why}`)
 }
 
-/** What the files that the settings name hold, now and whenever a connection is made; a fault for each that cannot be used. */
+/**
+ * Reads the PEM files that the settings name, now and again whenever a connection is made. Reports each file
+ * that cannot be used.
+ */
 export function readPems(
   settings: Settings,
   names: { readonly ca: PemSetting; readonly cert?: PemSetting; readonly key?: PemSetting },

@@ -1,6 +1,6 @@
 /**
- * Every setting by name, with its default as one would write it; an empty default means that there is none. `.env.example`
- * says what each is for, and a test holds the two together.
+ * Every setting by name, with its default as a user would write it. An empty default means that there is
+ * none. `.env.example` explains each setting, and a test compares the two.
  */
 export const defaults = {
   KAFKA_BROKER: '127.0.0.1:29092',
@@ -51,12 +51,13 @@ export const defaults = {
 
 export type SettingName = keyof typeof defaults
 
-/** What the process was started with: names and values, before anything is believed. */
+/** The variables that the process was started with, unchecked. */
 export type Environment = Readonly<Record<string, string>>
 
 /**
- * Reads settings as typed values and gathers a sentence for each that cannot be read, so that all faults are told at
- * once. A faulty setting reads as its default meanwhile, which keeps one fault from causing another.
+ * Reads settings as typed values and collects one sentence for each that cannot be read, so that all faults
+ * are reported at once. Meanwhile a faulty setting reads as its default, so that one fault does not cause
+ * another.
  */
 export class Settings {
   readonly faults: string[] = []
@@ -70,7 +71,7 @@ export class Settings {
     this.faults.push(sentence)
   }
 
-  /** The value as it was set; null when it was not, or set to nothing, as compose files do with `${NAME:-}`. */
+  /** The value as it was set; null if it is unset or empty, as compose files make it with `${NAME:-}`. */
   given(name: SettingName): string | null {
     return this.#environment[name] || null
   }
@@ -99,7 +100,7 @@ export class Settings {
     return Number(defaults[name])
   }
 
-  /** A number of seconds, fractions allowed, from `minMs` to `maxMs`; answered in whole milliseconds. */
+  /** A number of seconds from `minMs` to `maxMs`, fractions allowed; returned in whole milliseconds. */
   milliseconds(name: SettingName, minMs: number, maxMs: number): number {
     const seconds = parseDecimal(this.text(name), /^\d+(\.\d+)?$/)
     const ms = seconds === null ? null : Math.round(seconds * 1_000)
@@ -110,7 +111,10 @@ export class Settings {
     return Number(defaults[name]) * 1_000
   }
 
-  /** A URL of one of the protocols, or null and a fault. The value may hold a password, so the fault does not repeat it. */
+  /**
+   * A URL with one of the protocols, or null and a fault. The value may hold a password, so the fault does
+   * not repeat it.
+   */
   url(name: SettingName, protocols: readonly string[]): URL | null {
     const url = URL.canParse(this.text(name)) ? new URL(this.text(name)) : null
     if (url !== null && protocols.includes(url.protocol)) return url
@@ -119,7 +123,7 @@ export class Settings {
   }
 }
 
-/** Shows a faulty value that is no secret on one line. */
+/** Shows a faulty value, which must not be a secret, on one line. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)
 }

@@ -4,38 +4,43 @@ import { classify } from './classify.ts'
 import { explainBroken, explainNotSent } from './explain.ts'
 import { refusalBehind } from './refused-certificate.ts'
 
-/** No answer needs more; a longer one is cut, its connection dropped, and its status counts. */
+/** No useful answer is longer. A longer answer is cut, its connection is dropped, and its status counts. */
 const answerMaxBytes = 64 * 1024
 
-/** Interim answers (1xx) are skipped; a processor that sends so many of them will not send another. */
+/**
+ * Interim answers (1xx) are skipped. After this many the attempt ends: a final answer is not expected any
+ * more.
+ */
 const interimMax = 100
 
-/** What the attempts of one deliverer share. */
+/** What all attempts of one deliverer share. */
 export type AttemptContext = {
-  /** The attempts without an outcome; each enters and leaves by itself. */
+  /** The attempts without an outcome. Each one adds and removes itself. */
   readonly open: Set<Attempt>
   readonly peer: string
   readonly secure: boolean
   readonly retryStatuses: (statusCode: number) => boolean
-  /** Why an attempt ends at its deadline. */
+  /** The reason of an attempt that ends at its deadline. */
   readonly timeoutReason: string
 }
 
 /**
- * One HTTP request from being asked for to its outcome; undici calls it back as things happen.
+ * One HTTP request, from the call to its outcome. undici calls the methods as events happen.
  *
- * undici's older handler (`onConnect` … `onError`) is used on purpose: the newer one is wrapped by undici in an object of
- * the older kind, with all headers of the answer parsed, for every request (measured: 1.9 to 3.5 µs of 17 to 26).
+ * undici's older handler interface (`onConnect` … `onError`) is used on purpose: undici wraps the newer one
+ * in an object of the older kind, with all headers of the answer parsed, for every request (measured: 1.9 to
+ * 3.5 µs of 17 to 26).
  *
- * **`onConnect` is where bytes begin to leave**: undici 7 calls it in the same turn as, and immediately before, the one
- * write of the request. Before it nothing was sent; after it the request may have arrived. undici repeats a request by
- * itself only if that call never came (its connection failed while the request was waiting for it).
+ * **Bytes begin to leave at `onConnect`**: undici 7 calls it in the same turn as, and immediately before, the
+ * single write of the request. Before that call nothing was sent; after it the request may have arrived.
+ * undici repeats a request on its own only if that call never came, because the connection failed while the
+ * request waited for it.
  */
 export class Attempt implements Dispatcher.DispatchHandler {
   readonly deadlineAt: number
   readonly #context: AttemptContext
   readonly #resolve: (outcome: Outcome) => void
-  #settled = false
+  #hasEnded = false
   #abort: (() => void) | null = null
   #statusCode: number | null = null
   #headers: readonly Buffer[] = []
@@ -49,18 +54,21 @@ export class Attempt implements Dispatcher.DispatchHandler {
     context.open.add(this)
   }
 
-  get settled(): boolean {
-    return this.#settled
+  get hasEnded(): boolean {
+    return this.#hasEnded
   }
 
-  /** Ends the attempt now, for a reason of ours. The connection is dropped, since its answer would be the next one's. */
+  /**
+   * Ends the attempt now, for a reason of this service. The connection is dropped: otherwise the late answer
+   * would be read as the next request's.
+   */
   end(reason: string): void {
     if (this.#abort === null) {
-      this.#settle({ kind: 'not_sent', reason: `${reason}, not sent` })
+      this.#finish({ kind: 'not_sent', reason: `${reason}, not sent` })
     } else {
       const answer =
         this.#statusCode === null ? 'no answer' : `answer (HTTP ${this.#statusCode}) not complete`
-      this.#settle({ kind: 'unknown', statusCode: this.#statusCode, reason: `${reason}, sent, ${answer}` })
+      this.#finish({ kind: 'unknown', statusCode: this.#statusCode, reason: `${reason}, sent, ${answer}` })
       this.#abort()
     }
   }
@@ -70,9 +78,9 @@ export class Attempt implements Dispatcher.DispatchHandler {
   }
 
   onConnect(abort: () => void): void {
-    // The look at deadlines comes every 50 ms; nothing may be sent past one in between.
-    if (!this.#settled && performance.now() >= this.deadlineAt) this.expire()
-    if (this.#settled) abort()
+    // Deadlines are checked every 50 ms. Between two checks nothing may be sent after a deadline.
+    if (!this.#hasEnded && performance.now() >= this.deadlineAt) this.expire()
+    if (this.#hasEnded) abort()
     else this.#abort = abort
   }
 
@@ -89,7 +97,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
 
   onData(chunk: Buffer): boolean {
     this.#answerBytes += chunk.length
-    if (this.#answerBytes > answerMaxBytes && !this.#settled) {
+    if (this.#answerBytes > answerMaxBytes && !this.#hasEnded) {
       this.#answered()
       this.#abort?.()
     }
@@ -101,24 +109,24 @@ export class Attempt implements Dispatcher.DispatchHandler {
   }
 
   onError(error: Error): void {
-    if (this.#settled) return
+    if (this.#hasEnded) return
     const { peer, secure } = this.#context
     const refusal = refusalBehind(error)
     if (this.#abort === null || refusal !== null) {
-      this.#settle({ kind: 'not_sent', reason: explainNotSent(refusal ?? error, peer, secure) })
+      this.#finish({ kind: 'not_sent', reason: explainNotSent(refusal ?? error, peer, secure) })
     } else {
       const reason = explainBroken(error, this.#statusCode)
-      this.#settle({ kind: 'unknown', statusCode: this.#statusCode, reason })
+      this.#finish({ kind: 'unknown', statusCode: this.#statusCode, reason })
     }
   }
 
   #answered(): void {
-    this.#settle(classify(this.#statusCode ?? 0, this.#headers, this.#context.retryStatuses))
+    this.#finish(classify(this.#statusCode ?? 0, this.#headers, this.#context.retryStatuses))
   }
 
-  #settle(outcome: Outcome): void {
-    if (this.#settled) return
-    this.#settled = true
+  #finish(outcome: Outcome): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
     this.#context.open.delete(this)
     this.#resolve(outcome)
   }

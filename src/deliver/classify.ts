@@ -3,11 +3,11 @@ import type { Outcome } from '../message/outcome.ts'
 import { retryAfter } from './retry-after.ts'
 
 /**
- * The outcome that a complete answer stands for. 2xx is accepted whatever its body says, and whatever the settings say.
- * A status that the operator took out of RETRY_STATUSES is refused, a 5xx too: that is what taking it out asks for. What
- * HTTP does not define (below 200, above 599) says nothing, so it is unknown.
+ * The outcome of a complete answer. A 2xx is accepted, whatever its body and the settings say. A status that
+ * the operator removed from RETRY_STATUSES is refused, even a 5xx: that is the effect of removing it. A
+ * status that HTTP does not define (below 200, above 599) tells nothing, so the outcome is unknown.
  *
- * @param headers names and values in turn; read only where a retry may be asked for
+ * @param headers names and values alternate; read only if the status may be retried
  */
 export function classify(
   statusCode: number,
@@ -26,8 +26,8 @@ export function classify(
 }
 
 /**
- * A status in words. The phrase is the standard's own, and no part of the body is quoted: whatever an answer says may
- * echo the transaction, card number included, and a reason is kept for ever and read in logs and terminals.
+ * A status in words, with the phrase of the standard. No part of the body is quoted: it may repeat the
+ * transaction, including a card number, and a reason is kept for ever and shown in logs and terminals.
  */
 function describe(statusCode: number): string {
   const phrase = STATUS_CODES[statusCode]

@@ -5,20 +5,20 @@ import type { Tls } from '../runtime/tls.ts'
 import { hearOut } from './hear-out.ts'
 import { noteRefusal } from './refused-certificate.ts'
 
-/** Past this a connect is given up, so that a request cannot hold a connection slot that will never carry it. */
+/** After this time a connect is given up, so that it does not hold a connection slot for ever. */
 const connectMaxMs = 10_000
 
 type Connector = buildConnector.connector
 
-/** undici's types leave out that the socket is returned. */
+/** undici's types do not declare that the socket is returned. */
 type Open = (...given: Parameters<Connector>) => Socket
 
 /**
- * Connects as undici does, and minds what undici leaves to others.
+ * Connects as undici does, and adds what undici does not do itself.
  *
- * @param connecting the sockets that are still connecting are kept in it. An AbortSignal among the options would do so too, but Node's
- *   sockets leave a listener on it for ever: 3.6 KB an attempt while the processor was down, and each slower than the one before
- *   (measured).
+ * @param connecting the sockets that are still connecting are kept in it. An AbortSignal in the options would
+ *   work too, but Node's sockets keep a listener on it for ever: 3.6 KB an attempt while the processor was
+ *   down, and each connect slower than the one before (measured).
  */
 export function createConnector(url: URL, timeoutMs: number, tls: Tls, connecting: Set<Socket>): Connector {
   const open = url.protocol === 'https:' ? openSecurely(timeoutMs, tls) : build(timeoutMs)
@@ -33,7 +33,10 @@ export function createConnector(url: URL, timeoutMs: number, tls: Tls, connectin
   }
 }
 
-/** A connector keeps its secure context, and sessions that were agreed under it, so it is made anew whenever the files have changed. */
+/**
+ * A connector keeps its secure context and the TLS sessions made with it. So a new one is built whenever the
+ * files have changed.
+ */
 function openSecurely(timeoutMs: number, tls: Tls): Open {
   let context = tls.secureContext()
   let open = build(timeoutMs, context)
@@ -49,7 +52,8 @@ function build(timeoutMs: number, secureContext?: SecureContext): Open {
   const connectMs = Math.min(timeoutMs, connectMaxMs)
   const options = {
     timeout: connectMs,
-    // Of a name with two families, an address that does not answer leaves as much to the next one; Node's own limit is 250 ms.
+    // If a name has addresses of two families and the first does not answer, the next one gets as much time.
+    // Node's own limit is 250 ms.
     autoSelectFamilyAttemptTimeout: Math.max(10, Math.round(connectMs / 2)),
     allowH2: false,
     secureContext,

@@ -6,16 +6,16 @@ import { createConnections } from './connections.ts'
 import { watchDeadlines } from './deadlines.ts'
 import { fixedHeaders, isTraceparent } from './headers.ts'
 
-/** What one attempt sends: the bytes as they were received, and what names them. */
+/** What one attempt sends: the bytes as received, and the values of its headers. */
 type Delivery = { body: Buffer; idempotencyKey: string; attempt: number; traceparent: string | null }
 
 export type DelivererSettings = {
   url: URL
-  /** Only for what reasons say; the deadline comes with each delivery. */
+  /** Only for the text of reasons; the deadline comes with each delivery. */
   timeoutMs: number
   /** Requests beyond this number wait for a connection, within their deadline. */
   connections: number
-  /** How long a connection is used, give or take a quarter, before its host is resolved anew. */
+  /** How long a connection is used, ± 25 %, before its host is resolved again. */
   connectionLifetimeMs?: number
   headers: Readonly<Record<string, string>>
   retryStatuses: (statusCode: number) => boolean
@@ -23,17 +23,25 @@ export type DelivererSettings = {
 }
 
 export type Deliverer = {
-  /** Never rejects. `deadlineAt` is on performance.now()'s clock, in ms; past it nothing is sent (`not_sent`). */
+  /**
+   * Never rejects. `deadlineAt` is on performance.now()'s clock, in ms; after it nothing is sent
+   * (`not_sent`).
+   */
   deliver(delivery: Delivery, deadlineAt: number): Promise<Outcome>
-  /** Ends every open request now: `unknown` where bytes may have left, `not_sent` where not; then starts no other. */
+  /**
+   * Ends every open request now, as `unknown` if bytes may have left and as `not_sent` if not. Starts no
+   * other request afterwards.
+   */
   abortAll(reason: string): void
-  /** Ends what is open as `abortAll` does, and closes the connections. */
+  /** Ends the open requests as `abortAll` does, and closes the connections. */
   close(): Promise<void>
 }
 
 /**
- * Sends one HTTP request for each call: no retries, no redirects, no request repeated once its bytes may have left.
- * Throws, in a sentence for the operator, on headers that cannot be used.
+ * Sends one HTTP request for each call: no retries, no redirects, and no request is repeated once its bytes
+ * may have left.
+ *
+ * @throws an Error with a sentence for the operator, if the headers cannot be used
  */
 export function createDeliverer(settings: DelivererSettings): Deliverer {
   const { url, timeoutMs, retryStatuses } = settings

@@ -1,19 +1,22 @@
 import { isCertificateAlert, mayBeRefusal } from './refused-certificate.ts'
 
-/** What OpenSSL and Node call a certificate or a handshake that failed. */
+/** The codes of OpenSSL and Node for a failed certificate or handshake. */
 const tlsCodes =
   /^(?:ERR_SSL_|ERR_TLS_|CERT_|CRL_|UNABLE_TO_|ERROR_IN_C|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED_CERT|HOSTNAME_MISMATCH$|INVALID_(?:CA|PURPOSE)$|PATH_LENGTH_)/
 
-/** What newer Nodes add to it. Here DOWNSTREAM_CA is the remedy, and a fault has one text on every Node. */
+/**
+ * A hint that newer versions of Node add. It is removed: here the remedy is DOWNSTREAM_CA, and a fault has
+ * the same text on every Node.
+ */
 const nodeAdvice = /; if the root CA is installed locally.*$/
 
-/** How long a reason made from another's text may become. */
+/** The longest text that is taken over from another program. */
 const textMax = 200
 
 /**
- * What kept a request from being sent, for an operator who reads it at 3 a.m.
+ * Why a request was not sent, for an operator at night.
  *
- * @param peer host and port as configured
+ * @param peer the configured host and port
  */
 export function explainNotSent(error: Error, peer: string, secure: boolean): string {
   const code = codeOf(error)
@@ -40,7 +43,7 @@ export function explainNotSent(error: Error, peer: string, secure: boolean): str
   }
 }
 
-/** What ended a request whose bytes may have left, up to where the answer was. */
+/** Why a request ended whose bytes may have left, and how much of the answer had come. */
 export function explainBroken(error: Error, statusCode: number | null): string {
   const hint = mayBeRefusal(error) ? '; does the processor refuse our certificate?' : ''
   const where =
@@ -53,7 +56,7 @@ export function explainBroken(error: Error, statusCode: number | null): string {
     case 'UND_ERR_SOCKET':
       return explainSocket(error, where)
     case 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH':
-      // undici says this of any fault in the headers, too, once it has read a content-length among them.
+      // Once undici has read a content-length, it gives this code for any fault in the headers.
       if (statusCode === null) return `the headers of the answer are not HTTP/1.1, broken ${where}`
       return `the answer does not keep to its content-length, broken ${where}`
     case 'UND_ERR_HEADERS_OVERFLOW':
@@ -68,18 +71,18 @@ export function explainBroken(error: Error, statusCode: number | null): string {
   }
 }
 
-/** The text is undici's own, for an answer 101 that nobody asked for. */
+/** undici's message for an answer 101 that was not asked for. */
 function explainSocket(error: Error, where: string): string {
   if (error.message === 'bad upgrade') return 'the answer switches to another protocol'
   return `connection closed ${where}`
 }
 
-/** The parser's error has no code; the constant text that it gives for a reason stands in brackets. */
+/** The parser's error has no code. Its constant reason is in parentheses in the message. */
 function parserText(error: Error): string {
   return clean(/\((.*)\)$/.exec(error.message)?.[1] ?? 'no reason given')
 }
 
-/** The peer chooses the names in its certificate, so the text of a wrong name is not repeated. */
+/** The text of a wrong host name is not repeated, because the peer chooses the names in its certificate. */
 function tlsText(error: Error, code: string): string | null {
   if (!tlsCodes.test(code)) return null
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'TLS: the certificate is for another host'
@@ -88,7 +91,10 @@ function tlsText(error: Error, code: string): string | null {
   return `TLS: ${who}${clean(text.replace(nodeAdvice, ''))} [${code}]`
 }
 
-/** An error's code, which is a constant of Node, OpenSSL or undici; the address it adds differs from try to try. */
+/**
+ * An error's code, which is a constant of Node, OpenSSL or undici. The message is not used: the address in it
+ * differs from try to try.
+ */
 function codeOf(error: Error): string {
   return 'code' in error && typeof error.code === 'string' ? clean(error.code) : clean(error.name)
 }

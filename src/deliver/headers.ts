@@ -1,9 +1,14 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 
-/** What is always ours: a setting that could replace it would make one payment two, or two one. */
-const oursAlways = new Set(['idempotency-key', 'x-attempt'])
+/**
+ * Headers that only this service sets. A setting that replaced them could turn one payment into two, or two
+ * into one.
+ */
+const reserved = new Set(['idempotency-key', 'x-attempt'])
 
-/** What describes the connection and the body's framing; undici writes these, and refuses them from us. */
+/**
+ * Headers about the connection and the body's framing. undici writes these, and refuses them from its caller.
+ */
 const framing = new Set([
   'connection',
   'content-length',
@@ -17,10 +22,12 @@ const framing = new Set([
 ])
 
 /**
- * The headers that every request carries, as the flat array of names and values that undici takes without a copy: the
- * content type, the credentials of the URL, and what the operator adds, which may replace both.
+ * The headers that every request carries: the content type, the credentials of the URL, and the operator's
+ * headers, which may replace both. They are a flat array of names and values, which undici takes without a
+ * copy.
  *
- * Throws a sentence that names the header and never its value, because values are often secrets.
+ * @throws an Error with a sentence that names the header but never its value, because values are often
+ *   secrets
  */
 export function fixedHeaders(url: URL, added: Readonly<Record<string, string>>): readonly string[] {
   const headers = new Map([['content-type', ['Content-Type', 'application/json']]])
@@ -28,7 +35,7 @@ export function fixedHeaders(url: URL, added: Readonly<Record<string, string>>):
   if (credentials !== null) headers.set('authorization', ['Authorization', credentials])
   for (const [name, value] of Object.entries(added)) {
     const key = name.toLowerCase()
-    if (oursAlways.has(key)) continue
+    if (reserved.has(key)) continue
     assertLegal(name, value)
     headers.set(key, [name, value])
   }
@@ -36,8 +43,9 @@ export function fixedHeaders(url: URL, added: Readonly<Record<string, string>>):
 }
 
 /**
- * The format of W3C Trace Context §3.2, whose version 00 is the only one there is: what a record carries under that name
- * may be anything, and an illegal header value would keep the whole request from being sent.
+ * Whether the value has the format of W3C Trace Context §3.2; 00 is the only version so far. A record's
+ * header of that name may hold anything, and an illegal header value would keep the whole request from being
+ * sent.
  */
 export function isTraceparent(value: string): boolean {
   return /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(value)
@@ -55,7 +63,7 @@ function assertLegal(name: string, value: string): void {
   }
 }
 
-/** RFC 7617, in UTF-8: an URL's user and password, decoded from their percent signs. */
+/** RFC 7617, in UTF-8: the user and password of the URL, percent-decoded. */
 function basicCredentials(url: URL): string | null {
   if (url.username === '' && url.password === '') return null
   try {

@@ -3,11 +3,12 @@ import type { Socket } from 'node:net'
 type Done = (error?: Error | null) => void
 
 /**
- * Has what the peer sent before it broke the connection be read. A processor may answer before it has read the whole request (413,
- * 401) and then close: the next write fails, and by itself Node destroys the socket at once, with the answer unread in the kernel.
+ * Makes sure that an answer is read which the peer sent before it broke the connection. A processor may
+ * answer before it has read the whole request (413, 401) and then close. The next write then fails, and Node
+ * by default destroys the socket at once, while the answer is still unread in the kernel.
  *
- * A write that fails because the peer broke the connection therefore never ends: the kernel hands out what had arrived, then the
- * end of the stream or the reset, and that end is the socket's.
+ * So a write that fails because the peer broke the connection is never reported as ended. The kernel first
+ * hands out what had arrived, then the end of the stream or the reset; that ends the socket.
  */
 export function hearOut(socket: Socket): void {
   const write = socket._write.bind(socket)

@@ -1,7 +1,12 @@
-/** The longest delay that a setting, a timer or an integer column of ours can hold: 2³¹ − 1 ms, 24.8 days. */
+/**
+ * The longest delay that this service's settings, timers and integer columns can hold: 2³¹ − 1 ms, 24.8 days.
+ */
 const delayMaxMs = 2 ** 31 - 1
 
-/** The three forms of a date that RFC 9110 §5.6.7 makes a recipient accept; Date.parse alone takes almost anything. */
+/**
+ * The three date formats that a recipient must accept (RFC 9110 §5.6.7). Date.parse alone accepts almost
+ * anything.
+ */
 const httpDates = [
   /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/,
   /^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, \d\d-[A-Z][a-z]{2}-\d\d \d\d:\d\d:\d\d GMT$/,
@@ -9,11 +14,11 @@ const httpDates = [
 ]
 
 /**
- * The delay that an answer asks for with Retry-After (RFC 9110 §10.2.3), in milliseconds from 0 to 2³¹ − 1, or null if it
- * asks for none or in no known form. A date counts from the answer's own Date, because what the processor means is a
- * span, and its clock need not be ours.
+ * The delay that an answer asks for with Retry-After (RFC 9110 §10.2.3), in milliseconds from 0 to 2³¹ − 1;
+ * null if there is none, or none in a known form. A date is compared with the answer's own Date header,
+ * because the processor means a duration and its clock may differ from ours.
  *
- * @param headers names and values in turn, as undici hands them over
+ * @param headers names and values alternate, as undici hands them over
  */
 export function retryAfter(headers: readonly Buffer[], nowMs: number = Date.now()): number | null {
   const value = header(headers, 'retry-after')
@@ -35,7 +40,7 @@ function header(headers: readonly Buffer[], name: string): string | null {
 
 function httpDate(value: string): number | null {
   if (!httpDates.some((form) => form.test(value))) return null
-  // The third form names no zone and means UTC; Date.parse would take it for local time.
+  // The third format names no zone and means UTC; Date.parse would read it as local time.
   const at = Date.parse(value.endsWith('GMT') ? value : `${value} GMT`)
   return Number.isNaN(at) ? null : at
 }

@@ -7,14 +7,14 @@ import { serve } from './broker/serve.ts'
 
 const usage = `Usage: node dist/embedded/broker.js --data DIR [--port 29092] [--host 127.0.0.1]
 
-A small single-node broker that speaks Kafka's protocol, for development. Its data outlive kill -9, but not the machine.
+A small single-node broker that speaks Kafka's protocol, for development. Its data survive kill -9, but not a power cut.
 
   --help  this text
 
 Ends with 0 on SIGTERM or SIGINT, 2 if it could not run.
 `
 
-// Whoever started the broker may be gone before it; then there is nobody to complain to.
+// The process that started the broker may have ended before it. Then nobody reads stderr.
 process.stderr.on('error', () => undefined)
 
 interface Flags {

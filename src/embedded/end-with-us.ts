@@ -3,16 +3,20 @@ import { Socket } from 'node:net'
 import { programEnvironment } from './postgres/choose-user.ts'
 import { startOf } from './postgres/process.ts'
 
-/** How a process comes to its end that we have started, when we are gone. */
+/** When a process that this one has started must end after this one is gone. */
 export interface Lifeline {
-  /** How long it goes on without us: time for another start to take it up. */
+  /** How long it goes on afterwards, so that another start can adopt it. */
   graceSeconds: number
-  /** A file of JSON whose `pid` is that of its owner; one that lives when the grace is over keeps it. Null where nobody takes it up. */
+  /**
+   * A JSON file whose `pid` is the owner's. If that process lives when the grace time is over, the process is
+   * kept. Null if no other process may adopt it.
+   */
   ownerPath: string | null
 }
 
-// Reads until the end of its input, which comes when we are gone, and then signals the process that still is the one it was told of:
-// field 22 of /proc/PID/stat is when that started, in the shell the 20th word behind the program's name; else ps tells.
+// Reads until the end of its input, which comes when this process is gone. Then signals the given process, if
+// it is still the same one: it compares the start time. That is field 22 of /proc/PID/stat, in the shell the
+// 20th word after the program's name; without /proc, ps tells it.
 const watcher = `
 set -f
 pid=$1 signal=$2 wanted=$3 grace=$4 owner=$5
@@ -38,10 +42,11 @@ is_taken_up || { lives && kill -s "$signal" "$pid"; }
 `
 
 /**
- * Has the process signalled when this one is gone, however it went: SIGKILL leaves nobody else to do so. A shell watches, in a
- * session of its own and not by Node's name, so that what ends us does not end it too. Without a shell nothing is watched.
+ * Makes sure that the process gets a signal when this one is gone, however it ended: after SIGKILL nobody
+ * else is left to send it. A shell watches, in its own session and not under Node's name, so that what ends
+ * this process does not end the shell too. Without a shell there is no watch.
  *
- * @param pid of a process that runs
+ * @param pid a process that runs
  */
 export function endWithUs(
   pid: number,
@@ -59,7 +64,7 @@ export function endWithUs(
   })
   child.on('error', () => undefined)
   child.stdin.on('error', () => undefined)
-  // Neither keeps us alive.
+  // Neither of the two keeps this process alive.
   child.unref()
   if (child.stdin instanceof Socket) child.stdin.unref()
 }

@@ -2,11 +2,14 @@ import { readdir, readFile, readlink } from 'node:fs/promises'
 
 export interface Listener {
   pid: number
-  /** Its command line, the program first. */
+  /** Its command line; the program is the first word. */
   words: string[]
 }
 
-/** Who listens on the TCP port; undefined where the system does not say: it is not Linux, or the process is another user's. */
+/**
+ * Finds the process that listens on the TCP port; undefined if the system does not tell: it is not Linux, or
+ * the process belongs to another user.
+ */
 export async function findListener(port: number): Promise<Listener | undefined> {
   const sockets = await findSockets(port)
   if (sockets.size === 0) return undefined
@@ -19,7 +22,10 @@ export async function findListener(port: number): Promise<Listener | undefined> 
   return undefined
 }
 
-/** The inodes of the sockets that listen there, as links in /proc/PID/fd name them; proc(5) tells the columns. */
+/**
+ * The inodes of the listening sockets, in the form of the links in /proc/PID/fd; proc(5) describes the
+ * columns.
+ */
 async function findSockets(port: number): Promise<ReadonlySet<string>> {
   const tables = ['/proc/net/tcp', '/proc/net/tcp6'].map((path) => readFile(path, 'utf8').catch(() => ''))
   const rows = (await Promise.all(tables)).flatMap((table) => table.split('\n').slice(1))

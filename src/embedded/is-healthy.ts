@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
 
 /**
- * Whether what listens there says that it is well. Asked by an agent of its own: with NODE_USE_ENV_PROXY set, `fetch` asks the proxy of the
- * environment for this machine too.
+ * Whether the server there reports that it is healthy. Uses its own agent: with NODE_USE_ENV_PROXY set,
+ * `fetch` would ask the environment's proxy even for this machine.
  */
 export async function isHealthy(host: string, port: number): Promise<boolean> {
   const request = get({ host, port, path: '/health', agent: false })

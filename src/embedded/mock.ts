@@ -4,7 +4,7 @@ import { serveLean } from './mock/lean.ts'
 import { flags, readOptions, usage, type Options } from './mock/options.ts'
 import { serve, type Serving } from './mock/serve.ts'
 
-/** The mock processor as a process of its own: `npm run mock`, and a part of the embedded mode. */
+/** The mock processor as a separate process: `npm run mock`, and a part of the embedded mode. */
 async function run(values: Parameters<typeof readOptions>[0]): Promise<number> {
   const options = readOptions(values)
   const serving = options.lean ? await startLean(options) : await serve(options, fail)
@@ -20,7 +20,7 @@ async function startLean({ port, host, arrivals }: Options): Promise<Serving> {
   return serving
 }
 
-/** What strikes while it serves ends it at once. */
+/** A fault while it serves ends it at once. */
 function fail(error: unknown): never {
   process.stderr.write(`${reasonOf(error)}\n`)
   process.exit(exitCodes.couldNotRun)

@@ -2,20 +2,21 @@ import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isAlive, isErrno, startOf } from './postgres/process.ts'
 
-/** Who owns the embedded parts of a data folder, as JSON. */
+/** The JSON file that names the owner of a data folder's embedded parts. */
 export function ownerPathOf(dataDir: string): string {
   return join(dataDir, 'owner.json')
 }
 
 /**
- * Writes down that this process owns the parts of the data folder: two that did would stop them under each other's feet.
- * An owner that was killed owns nothing, and its parts are adopted.
- * @returns how to give the ownership up
+ * Records that this process owns the parts of the data folder: with two owners, each would stop parts that
+ * the other uses. An owner that was killed no longer counts, and its parts are adopted.
+ * @returns a function that gives the ownership up
+ * @throws an Error with one sentence, if another process owns them
  */
 export async function takeOwnership(dataDir: string): Promise<() => Promise<void>> {
   await mkdir(dataDir, { recursive: true })
   const path = ownerPathOf(dataDir)
-  // Complete before it takes the name, so that nobody reads half of it and takes it for a dead owner's.
+  // Written completely before it gets its name, so that nobody reads half of it and takes the owner for dead.
   const complete = `${path}.${process.pid}`
   await writeFile(complete, JSON.stringify({ pid: process.pid, startedAt: startOf(process.pid) }))
   try {
@@ -36,7 +37,7 @@ async function claim(complete: string, path: string): Promise<boolean> {
   }
 }
 
-/** Removes what a dead owner left. */
+/** Removes a dead owner's file; refuses if the owner lives. */
 async function refuseLiveOwner(path: string, dataDir: string): Promise<void> {
   const owner = JSON.parse(await readFile(path, 'utf8').catch(() => '{}')) as {
     pid?: number

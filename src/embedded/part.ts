@@ -5,36 +5,39 @@ import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { endWithUs, type Lifeline } from './end-with-us.ts'
-import { isAlive, isErrno, lastWords, signal, startOf, waitForEnd } from './postgres/process.ts'
+import { isAlive, isErrno, lastLine, signal, startOf, waitForEnd } from './postgres/process.ts'
 import { refuseTakenPort } from './refuse-taken-port.ts'
 
 export interface PartOptions {
   /** Names the log `NAME.log` and the record `NAME.json` in the data folder, and the part in sentences. */
   name: string
-  /** A script beside this file, without its extension. */
+  /** A script in this file's folder, without its extension. */
   script: string
   args: string[]
-  /** The port of 127.0.0.1 that the script is told in `args`. */
+  /** The port of 127.0.0.1 that `args` tell the script. */
   port: number
   dataDir: string
-  /** Whether the part serves on the port now. It may throw as long as it does not. */
+  /** Whether the part serves on the port now. It may throw while it does not. */
   ready: (port: number) => Promise<boolean>
-  /** Ends the sentence about a taken port. */
+  /** The end of the sentence about a taken port. */
   remedy: string
-  /** How it ends when this process is gone; without one it outlives us. */
+  /** How the part ends when this process is gone. Without it the part goes on. */
   lifeline?: Lifeline
 }
 
 export interface RunningPart {
   pid: number
   port: number
-  /** Whether it ran already, left by a process that has ended. */
+  /** Whether the part was already running, left by a process that has ended. */
   adopted: boolean
-  /** SIGTERM, and SIGKILL if it has not ended after 5 s. */
+  /** Sends SIGTERM, and SIGKILL if the part has not ended after 5 s. */
   stop(): Promise<void>
 }
 
-/** What is written down about a part, so that the next start recognises it. The start time tells a reused pid apart. */
+/**
+ * What is recorded about a part, so that the next start recognises it. The start time tells a reused pid from
+ * the part's own.
+ */
 interface PartRecord {
   pid: number
   startedAt: string | undefined
@@ -43,8 +46,10 @@ interface PartRecord {
 }
 
 /**
- * Starts one of our own scripts as a process, or adopts the one that still runs. Like PostgreSQL it has a process group of its own and logs to a file, so that Ctrl-C does not reach it before us.
- * @throws Error with one sentence, if its port is taken or it ends before it is ready.
+ * Starts a script as a process, or adopts the one that still runs. It has its own process group and logs to a
+ * file, as PostgreSQL does, so that Ctrl-C does not reach it before this process.
+ *
+ * @throws an Error with one sentence, if its port is taken or it ends before it is ready
  */
 export async function startPart(options: PartOptions): Promise<RunningPart> {
   const dataDir = resolve(options.dataDir)
@@ -56,7 +61,9 @@ export async function startPart(options: PartOptions): Promise<RunningPart> {
   return { pid, port: options.port, adopted: live !== undefined, stop: () => stop(pid, recordPath) }
 }
 
-/** The pid of the part that runs already. One that runs with other arguments, or no longer answers, is replaced. */
+/**
+ * The pid of the running part. A part that runs with other arguments, or no longer answers, is stopped first.
+ */
 async function adopt(recordPath: string, options: PartOptions): Promise<number | undefined> {
   const record = await readRecord(recordPath)
   if (!record || !isAlive(record.pid) || startOf(record.pid) !== record.startedAt) return undefined
@@ -87,11 +94,14 @@ async function launch(dataDir: string, recordPath: string, options: PartOptions)
   const fault = isAlive(pid) ? 'was not ready within 30 s' : 'ended while it started'
   await stop(pid, recordPath)
   throw new Error(
-    `The embedded ${options.name} ${fault}, and its last word in ${logPath} is: ${await lastWords(logPath, size)}`,
+    `The embedded ${options.name} ${fault}. The last line in ${logPath}: ${await lastLine(logPath, size)}`,
   )
 }
 
-/** Built scripts lie beside this file as .js; from a checkout they are run as .ts, through tsx as we are. */
+/**
+ * Built scripts are in this folder as .js. In a checkout they are .ts and run through tsx, as this process
+ * does.
+ */
 function scriptArguments(script: string): string[] {
   if (import.meta.url.endsWith('.js'))
     return ['--enable-source-maps', fileURLToPath(new URL(`./${script}.js`, import.meta.url))]
@@ -116,7 +126,7 @@ async function stop(pid: number, recordPath: string): Promise<void> {
   await rm(recordPath, { force: true })
 }
 
-/** A record that a kill left half-written is none. */
+/** A half-written record, as a kill can leave it, counts as none. */
 async function readRecord(path: string): Promise<PartRecord | undefined> {
   try {
     return JSON.parse(await readFile(path, 'utf8')) as PartRecord

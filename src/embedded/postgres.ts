@@ -9,36 +9,37 @@ import { chooseUser, programEnvironment, type User } from './postgres/choose-use
 import { findBinaries, type Binaries } from './postgres/find-binaries.ts'
 import { findLive } from './postgres/find-live.ts'
 import { prepareCluster, refuseOtherOwner } from './postgres/prepare-cluster.ts'
-import { lastWords, signal, waitForEnd } from './postgres/process.ts'
+import { lastLine, signal, waitForEnd } from './postgres/process.ts'
 import { serverSettings } from './postgres/settings.ts'
 import { refuseTakenPort } from './refuse-taken-port.ts'
 
 export interface PostgresOptions extends Access {
-  /** The data lies in `postgres` below it, the log beside that in `postgres.log`. */
+  /** The data is in the subfolder `postgres`, the log beside it in `postgres.log`. */
   dataDir: string
   /** Created if missing. */
   database: string
-  /** Server settings that win over ours. */
+  /** Server settings that take precedence over the built-in ones. */
   settings?: Record<string, string>
-  /** In place of the ones that npm installed beside us. */
+  /** Binaries to use instead of those that npm installed. */
   binaries?: Binaries
-  /** How it is shut down when this process is gone; without one it outlives us. */
+  /** How the server is shut down when this process is gone. Without it the server goes on. */
   lifeline?: Lifeline
 }
 
 export interface RunningPostgres {
   url: string
   pid: number
-  /** Whether it ran already, left by a process that has ended. */
+  /** Whether the server was already running, left by a process that has ended. */
   adopted: boolean
-  /** A fast shutdown: open sessions are ended, everything is on disk when it resolves. */
+  /** A fast shutdown: open sessions are ended, and everything is on disk when it resolves. */
   stop(): Promise<void>
 }
 
 /**
- * Starts the embedded PostgreSQL, or adopts the one that still runs in the folder. It is in a process group of its own and
- * writes to a file, so that Ctrl-C does not reach it before us.
- * @throws Error with one sentence, if the folder or the port cannot be used.
+ * Starts the embedded PostgreSQL, or adopts the one that still runs in the folder. It has its own process
+ * group and logs to a file, so that Ctrl-C does not reach it before this process.
+ *
+ * @throws an Error with one sentence, if the folder or the port cannot be used
  */
 export async function startPostgres(options: PostgresOptions): Promise<RunningPostgres> {
   const dataDir = resolve(options.dataDir)
@@ -87,13 +88,16 @@ async function launch(
   child.unref()
   await log.close()
   await waitUntilReady(child, options, async () => {
-    const words = await lastWords(logPath, size)
-    return `PostgreSQL ended while it started, and its last word in ${logPath} is: ${words}`
+    const line = await lastLine(logPath, size)
+    return `PostgreSQL ended while it started. The last line in ${logPath}: ${line}`
   })
   return child.pid ?? 0
 }
 
-/** Recovery after a crash takes as long as it takes; only the end of the process ends the wait early. */
+/**
+ * Waits without limit, because recovery after a crash may take long. Only the end of the process ends the
+ * wait early.
+ */
 async function waitUntilReady(
   child: ChildProcess,
   access: Access,
@@ -127,5 +131,7 @@ function urlOf({ port, user, password, database }: PostgresOptions): string {
 async function stop(pid: number): Promise<void> {
   signal(pid, 'SIGINT')
   if (await waitForEnd(pid, 60_000)) return
-  throw new Error(`PostgreSQL (process ${pid}) has been shutting down for 60 s: the next start waits for it`)
+  throw new Error(
+    `PostgreSQL (process ${pid}) has been shutting down for 60 s. The next start will wait for it.`,
+  )
 }

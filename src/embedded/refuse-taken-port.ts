@@ -3,22 +3,24 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { findListener } from './find-listener.ts'
 import { isErrno } from './postgres/process.ts'
 
-/** A part whose service was killed is on its way out: PostgreSQL writes back what it holds first. */
+/** A part of a killed service may be about to end: PostgreSQL first writes back what it holds. */
 const partEndsWithinMs = 10_000
 
 export interface WantedPort {
   port: number
-  /** Names the part that needs it, in the sentence. */
+  /** The name of the part that needs the port, for the sentence. */
   part: string
-  /** What a process that is such a part has among the words of its command line: the program or script. */
+  /** The program or script that the command line of such a part contains. */
   program: string
-  /** Ends the sentence about a program that is not ours. */
+  /** The end of the sentence about another program. */
   remedy: string
 }
 
 /**
- * Waits a while for the port of 127.0.0.1 where a part of ours still has it.
- * @throws Error with one sentence that names who listens there, as far as the system tells.
+ * Makes sure that the port of 127.0.0.1 is free. Waits a while if an embedded part of an earlier start still
+ * has it.
+ *
+ * @throws an Error with one sentence that names the program that listens there, if the system tells
  */
 export async function refuseTakenPort({ port, part, program, remedy }: WantedPort): Promise<void> {
   const deadline = Date.now() + partEndsWithinMs
@@ -26,7 +28,7 @@ export async function refuseTakenPort({ port, part, program, remedy }: WantedPor
     const taken = `Port ${port} of 127.0.0.1, which the embedded ${part} needs, is taken by`
     const listener = await findListener(port)
     if (listener === undefined) {
-      // It may have let go of the port between the two questions.
+      // The port may have become free between the two checks.
       if (await isFree(port)) return
       throw new Error(`${taken} another program: ${remedy}`)
     }
@@ -35,8 +37,8 @@ export async function refuseTakenPort({ port, part, program, remedy }: WantedPor
       throw new Error(`${taken} another program (process ${pid}, ${words[0] ?? 'unnamed'}): ${remedy}`)
     if (Date.now() > deadline)
       throw new Error(
-        `${taken} the embedded ${part} of another start (process ${pid}): stop the service that it belongs to, or, if that is gone, ` +
-          `it with kill -INT ${pid}`,
+        `${taken} the embedded ${part} of another start (process ${pid}): stop the service that it belongs to, or, if that has ended, ` +
+          `stop the part with kill -INT ${pid}`,
       )
     await sleep(50)
   }

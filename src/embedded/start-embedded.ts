@@ -13,12 +13,15 @@ export interface EmbeddedOptions {
   broker: boolean
   mock: boolean
   dataDir: string
-  /** What the service reads, made on the embedded broker. */
+  /** The service's topic, which is created on the embedded broker. */
   topic: string
   logger: Logger
 }
 
-/** What runs, and where. A URL stands here whether its part was started or not; `parts` says which were. */
+/**
+ * What runs, and where. The URLs are set even for parts that were not started; `parts` lists the started
+ * ones.
+ */
 export interface Embedded {
   databaseUrl: string
   brokers: string
@@ -28,7 +31,7 @@ export interface Embedded {
   stop(): Promise<void>
 }
 
-// The contract's ports: fixed, so that a second instance, psql and kcat find the parts without asking.
+// The ports are fixed, so that a second instance, psql and kcat find the parts.
 const postgresPort = 54_329
 const brokerPort = 29_092
 const mockPort = 8_001
@@ -36,7 +39,10 @@ const host = '127.0.0.1'
 
 const account = { user: 'postgres', password: 'postgres', database: 'transactions' }
 
-/** So long after a service was killed its parts still run: for whoever looks at what it left, and for the next start. */
+/**
+ * After a service was killed its parts run for this long, for the next start and for an operator who looks at
+ * what is left.
+ */
 const graceSeconds = 60
 
 interface Started {
@@ -47,10 +53,11 @@ interface Started {
 }
 
 /**
- * Starts the parts that no setting replaces. One instance owns the embedded parts of a data folder; another one that is to
- * use them is told so by its settings, and embeds nothing. Where this process is killed, the parts end a minute after it, unless the next
- * start of the folder takes them up.
- * @throws Error with one sentence a part that cannot start; those that did are stopped again.
+ * Starts the parts that no setting replaces. One instance owns the embedded parts of a data folder. Another
+ * instance that uses them gets their addresses by its settings, and embeds nothing. If this process is
+ * killed, the parts end a minute later, unless the next start in the folder adopts them.
+ *
+ * @throws an Error with one sentence for each part that cannot start; the started ones are stopped again
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const wanted = [
@@ -90,7 +97,7 @@ async function startAll(
   throw new AggregateError(faults, faults.map((fault) => fault.message).join('\n'))
 }
 
-/** In the order opposite to that of starting: what others write into goes last. */
+/** In the reverse order of the starts: the part that others write into stops last. */
 async function stopAll(started: Started[]): Promise<void> {
   for (const part of started.toReversed()) await part.stop()
 }
@@ -117,7 +124,7 @@ async function startBroker({ dataDir, topic }: EmbeddedOptions): Promise<Started
   return { name: 'broker', ...part }
 }
 
-/** With a ledger, so that keys are honoured across restarts and `npm run verify -- --ledger` has something to read. */
+/** With a ledger, so that keys are honoured across restarts and `npm run verify -- --ledger` can read it. */
 async function startMock(dataDir: string): Promise<Started> {
   const part = await startPart({
     name: 'mock',

@@ -3,11 +3,11 @@ import { wait } from '../runtime/wait.ts'
 const retryMs = { first: 50, max: 1_000 }
 
 /**
- * Asks again and again, for as long as it takes.
+ * Calls `ask` until it succeeds, for as long as that takes.
  *
- * @param isWanted asked before each try
- * @param onFailure hears of each try that failed, from 1
- * @returns null once the answer is not wanted any more, or the signal aborts
+ * @param isWanted is called before each try
+ * @param onFailure is called after each failed try, with the number of failures so far
+ * @returns null once `isWanted` says no, or once the signal aborts
  */
 export async function askUntilAnswered<Answer>(
   ask: () => Promise<Answer>,
@@ -26,7 +26,10 @@ export async function askUntilAnswered<Answer>(
   return null
 }
 
-/** How long to wait after so many failures in a row: the database's return is noticed within a second. */
+/**
+ * The wait after this many failures in a row. It is at most a second, so the database's return is noticed
+ * within one.
+ */
 export function retryDelayMs(failures: number): number {
   return Math.min(retryMs.max, retryMs.first * 2 ** (failures - 1))
 }

@@ -16,9 +16,10 @@ import { newPlace, type Place } from './place.ts'
 import { beginCounts } from './report.ts'
 
 const warnEveryMs = 5_000
-// Between two questions to a broker that refuses an offset and says that it has it, or cannot say what it has.
+// The wait before a broker is asked again that refused an offset, if its range contains the offset or cannot
+// be read.
 const doubtMs = 250
-// What a disk misread once may be whole when it is read again, or come from another replica.
+// A second read may succeed: from the disk, or from another replica.
 const corruptReadsMax = 3
 
 export type AssignmentOptions = {
@@ -29,20 +30,24 @@ export type AssignmentOptions = {
   readonly metrics: Metrics
   readonly logger: Logger
   readonly health: Health
-  /** Ends every wait. */
+  /** Aborting it ends every wait. */
   readonly signal: AbortSignal
 }
 
-/** Nobody else may write a place: every change goes with a pause, a seek or a resume, or is one of the verbs below. */
+/**
+ * The writable form of a place. Only this class writes places: every change comes with a pause, a seek or a
+ * resume, or is one of the methods below.
+ */
 type Written = { -readonly [Field in keyof Place]: Place[Field] }
 
 /**
- * The partitions this member of the group holds, and the one way in which each comes to be read: paused at once, its next
- * offset read from PostgreSQL for as long as that takes, sought, resumed. A join goes this way, and so does a partition whose
- * slice the database failed, whose offset the broker refused, or of which an operator decided. Nobody waits for PostgreSQL
- * inside kafkajs' loop, so the loop keeps up the heartbeat, and an outage of any length costs no membership.
+ * The partitions that this member of the group holds, and the one way in which each comes to be read: it is
+ * paused at once, its next offset is read from PostgreSQL (for as long as that takes), then it is sought and
+ * resumed. This happens at a join, after the database failed to store a slice, after the broker refused an
+ * offset, and after an operator decided. Nothing waits for PostgreSQL inside kafkajs' loop. So the loop keeps
+ * sending heartbeats, and an outage of any length does not cost the membership.
  *
- * A join replaces all places; whatever still runs for an earlier one changes nothing any more.
+ * A join replaces all places. Work that still runs for an earlier place then changes nothing any more.
  */
 export class Assignment {
   readonly #options: AssignmentOptions
@@ -55,7 +60,10 @@ export class Assignment {
     this.#options = options
   }
 
-  /** Must be called in the same turn as the join: kafkajs awaits no listener, and fetches next. */
+  /**
+   * Must be called in the same turn of the event loop as the join: kafkajs does not wait for listeners, and
+   * fetches next.
+   */
   join(partitions: readonly number[]): void {
     const { health, metrics, topic } = this.#options
     this.#places = new Map(partitions.map((partition) => [partition, newPlace(partition)]))
@@ -67,23 +75,26 @@ export class Assignment {
     this.follow(this.#position([...this.#places.values()]))
   }
 
-  /** Null if the partition is not this member's, or not to be read now. */
+  /** Null if this member does not hold the partition, or must not read it now. */
   find(partition: number): Place | null {
     const place = this.#places.get(partition)
     return place?.state === 'reading' ? place : null
   }
 
-  /** Whether no join has replaced the place since it was found. */
+  /** Whether the place is still valid: no join has replaced it. */
   has(place: Place): boolean {
     return this.#places.get(place.partition) === place
   }
 
-  /** All of them, also those that are not to be read now. */
+  /** All places, including those that must not be read now. */
   places(): Iterable<Place> {
     return this.#places.values()
   }
 
-  /** Sends the client back to the next offset in PostgreSQL, or to the last record if that is not proven yet. */
+  /**
+   * Has kafkajs fetch again from the next offset in PostgreSQL, or from the last stored record if that is
+   * still to be checked.
+   */
   sendBack(place: Place): void {
     this.#write(place, (ours) => {
       this.#seek(ours)
@@ -91,28 +102,31 @@ export class Assignment {
     })
   }
 
-  /** The topic is the one that was stored from, as far as its last record can show. */
+  /** The last stored record needs no further check: it matched, or it can no longer be checked. */
   noteProven(place: Place): void {
     this.#write(place, (ours) => (ours.proof = null))
   }
 
-  /** The client has come from where it was sent to. */
+  /** kafkajs now fetches from the offset that it was sent back to. */
   noteFound(place: Place): void {
     this.#write(place, (ours) => (ours.sought = null))
   }
 
-  /** PostgreSQL's answer to a slice says where the partition stands. */
+  /** PostgreSQL's answer to a slice named this next offset. */
   noteNext(place: Place, next: bigint): void {
     this.#write(place, (ours) => (ours.next = next))
   }
 
-  /** The broker was asked for this long, and said nothing. */
+  /** The broker was asked for the partition and has not answered for this much longer. */
   noteSilence(place: Place, ms: number): void {
     this.#write(place, (ours) => (ours.silentMs += ms))
   }
 
-  /** Reads no further until the database answers again, and not before `settled`; then from where the database stands. */
-  hold(place: Place, reason: string, settled: Promise<unknown> = Promise.resolve()): void {
+  /**
+   * Stops reading until the database answers again, and at least until `pending` has ended. Then reads on
+   * from the next offset in the database.
+   */
+  hold(place: Place, reason: string, pending: Promise<unknown> = Promise.resolve()): void {
     const { topic, logger, health, session } = this.#options
     this.#write(place, (ours) => {
       const { partition } = ours
@@ -122,11 +136,11 @@ export class Assignment {
       health.lastError = reason
       session.pause([partition])
       logger.warn({ topic, partition, reason, failures: ours.failures }, 'partition held')
-      this.follow(this.#release(ours, ours.failures, settled))
+      this.follow(this.#release(ours, ours.failures, pending))
     })
   }
 
-  /** The database took a slice. */
+  /** The database stored a slice. */
   noteStored(place: Place): void {
     this.#write(place, (ours) => {
       if (ours.failures === 0) return
@@ -135,14 +149,14 @@ export class Assignment {
     })
   }
 
-  /** Stops the partition, which stands at `next`, for every instance until an operator decides. */
+  /** Stops the partition at the offset `next`, for every instance, until an operator decides. */
   stop(place: Place, next: bigint, fault: Fault): void {
     if (!this.has(place)) return
     this.halt(place, fault.reason)
     this.follow(this.#recordStop(place, next, fault))
   }
 
-  /** Reads no further until the log has said where these stand. */
+  /** Stops reading these partitions until their next offsets have been read from the log. */
   reposition(places: readonly Place[]): void {
     const current = places.filter((place) => this.has(place))
     if (current.length === 0) return
@@ -151,17 +165,23 @@ export class Assignment {
     this.follow(this.#position(current))
   }
 
-  /** The log may end elsewhere than it was seen to: what it has lost is fetched again, also where Kafka has nothing new. */
+  /**
+   * To be called when the log may have lost its end: what it lost is fetched again, even where Kafka has
+   * nothing new.
+   */
   repositionAll(): void {
     this.reposition([...this.#places.values()])
   }
 
-  /** An operator may have decided. */
+  /** To be called when an operator may have decided about a stopped partition. */
   reconsider(): void {
     this.reposition([...this.#places.values()].filter(({ state }) => state === 'stopped'))
   }
 
-  /** The broker answered with an error for this partition. Reads no further until it may be asked again. */
+  /**
+   * The broker answered with an error for this partition. Stops reading it until the broker may be asked
+   * again.
+   */
   refuse(partition: number, errorCode: number): void {
     const place = this.#places.get(partition)
     if (place?.state !== 'reading') return
@@ -169,11 +189,13 @@ export class Assignment {
     place.refusals++
     place.refusal = nameError(errorCode)
     this.#options.session.pause([partition])
-    const isOfRecords = errorCode === offsetOutOfRange || errorCode === corruptMessage
-    this.follow(isOfRecords ? this.#settleDoubt(place, errorCode) : this.#release(place, place.refusals))
+    const concernsRecords = errorCode === offsetOutOfRange || errorCode === corruptMessage
+    this.follow(
+      concernsRecords ? this.#resolveRefusal(place, errorCode) : this.#release(place, place.refusals),
+    )
   }
 
-  /** The broker answered with what it has from that offset on, if only with nothing. */
+  /** The broker answered with what it has from that offset on, which may be nothing. */
   answer(partition: number, highWatermark: bigint, from: bigint): void {
     const { metrics, topic } = this.#options
     const place = this.#places.get(partition)
@@ -181,18 +203,18 @@ export class Assignment {
     place.refusals = 0
     place.refusal = null
     place.silentMs = 0
-    // Of a partition without a record nothing is stored, and it has a lag all the same.
+    // A partition without records has nothing stored. It has a lag all the same.
     const next = place.next ?? from
     metrics.consumerLag.set({ topic, partition }, Math.max(0, Number(highWatermark - next)))
   }
 
-  /** Reads no further, because PostgreSQL says that the partition is stopped. */
+  /** Stops reading, because PostgreSQL says that the partition is stopped. */
   halt(place: Place, reason: string): void {
     const { topic, logger, metrics, session } = this.#options
     const { partition, incarnation, next } = place
     if (!this.#write(place, (ours) => (ours.state = 'stopped'))) return
     session.pause([partition])
-    // Nobody asks any more how much there is.
+    // The partition is no longer fetched, so its lag is unknown.
     metrics.consumerLag.remove({ topic, partition })
     if (this.#announced.get(partition) === reason) return
     this.#announced.set(partition, reason)
@@ -200,10 +222,11 @@ export class Assignment {
     logger.error({ topic, partition, incarnation, nextOffset, reason }, 'partition stopped')
   }
 
-  /** Lets something go on in the background; `idle` waits for it. */
+  /** Tracks work in the background; `idle` waits for it. */
   follow(work: Promise<void>): void {
     const task = work
-      // kafkajs throws at pause, seek and resume once the consumer has crashed; the next session begins with a join.
+      // kafkajs throws on pause, seek and resume once the consumer has crashed. The next session begins with
+      // a join.
       .catch((error: unknown) => {
         this.#options.logger.debug({ reason: reasonOf(error) }, 'consumer gone')
       })
@@ -211,7 +234,7 @@ export class Assignment {
     this.#tasks.add(task)
   }
 
-  /** Resolves when nothing runs in the background any more. */
+  /** Resolves when no background work is left. */
   async idle(): Promise<void> {
     while (this.#tasks.size > 0) await Promise.all(this.#tasks)
   }
@@ -219,14 +242,14 @@ export class Assignment {
   async #release(
     place: Place,
     failures: number,
-    settled: Promise<unknown> = Promise.resolve(),
+    pending: Promise<unknown> = Promise.resolve(),
   ): Promise<void> {
-    await settled.catch(() => undefined)
+    await pending.catch(() => undefined)
     await wait(retryDelayMs(failures), this.#options.signal)
     await this.#position([place])
   }
 
-  async #settleDoubt(place: Place, errorCode: number): Promise<void> {
+  async #resolveRefusal(place: Place, errorCode: number): Promise<void> {
     const { session, topic, logger, signal } = this.#options
     const { partition } = place
     let low = 0n
@@ -242,7 +265,7 @@ export class Assignment {
         this.stop(place, next, fault)
         return
       }
-      // Of this one PostgreSQL cannot say where it begins.
+      // PostgreSQL does not know where this partition begins.
       if (place.next === null && this.has(place)) session.seek(partition, next)
     } catch (error) {
       logger.warn({ topic, partition, reason: reasonOf(error) }, "the broker's range could not be read")
@@ -251,12 +274,15 @@ export class Assignment {
     await this.#position([place], low)
   }
 
-  /** @param low the broker's first offset, as far as it is known: a record below it can prove nothing any more */
+  /**
+   * @param low the broker's first offset, as far as known: Kafka no longer has a record below it, so it
+   *   cannot be checked
+   */
   async #position(places: readonly Place[], low = 0n): Promise<void> {
     const { database, topic } = this.#options
     const areCurrent = (): boolean => places.every((place) => this.has(place))
     const found = await this.#ask(() => readNextOffsets(database, topic), areCurrent)
-    // Nothing below waits: a join cannot come in between.
+    // There is no await below, so no join can come in between.
     if (found === null || !areCurrent()) return
     for (const place of places) this.#write(place, (ours) => this.#goOn(ours, found.get(ours.partition), low))
     this.#noteRunning()
@@ -265,7 +291,7 @@ export class Assignment {
   #goOn(place: Written, stored: PartitionPlace | undefined, low: bigint): void {
     const next = stored?.nextOffset ?? null
     const lastRecord = stored?.lastRecord ?? null
-    // What seemed to fail was stored after all.
+    // The slice that seemed to fail was stored after all.
     if (next !== place.next) place.failures = 0
     place.incarnation = stored?.incarnation ?? 1
     place.next = next
@@ -273,13 +299,13 @@ export class Assignment {
     place.sought = null
     const stopped = stored?.stopped ?? null
     if (stopped !== null) this.halt(place, stopped)
-    // One that this member has stopped stays so while that is being recorded.
+    // A partition that this member has stopped stays stopped while the stop is being recorded.
     if (place.state === 'stopped') return
     place.state = 'reading'
     this.#resume(place)
   }
 
-  /** A database that answers reads and refuses slices is still waited for. */
+  /** The consumer still waits for a database that answers reads but refuses slices. */
   #noteRunning(): void {
     const { health } = this.#options
     const isWaiting = ({ state, failures, refusal }: Place): boolean =>
@@ -296,7 +322,7 @@ export class Assignment {
       () => stopPartition(database, { topic, partition, incarnation, next, ...fault }, actor),
       () => true,
     )
-    // It has moved on meanwhile, by another member's hand or an operator's.
+    // The partition has moved on meanwhile: another member or an operator changed it.
     if (isStopped === false) this.reposition([place])
   }
 
@@ -310,13 +336,16 @@ export class Assignment {
     return askUntilAnswered(ask, isWanted, onFailure, signal)
   }
 
-  /** Every partition waits by itself and tries every second; an operator is told once in a while for all of them. */
+  /**
+   * Each partition waits on its own and tries every second. One warning from time to time speaks for all of
+   * them.
+   */
   #warn(reason: string, failures: number): void {
     if (!this.#warning.due()) return
     this.#options.logger.warn({ topic: this.#options.topic, reason, failures }, 'waiting for the database')
   }
 
-  /** Changes a place, unless a join has replaced it since it was found; says whether it did. */
+  /** Changes a place, unless a join has replaced it. Returns whether it did. */
   #write(place: Place, change: (ours: Written) => void): boolean {
     const ours = this.#places.get(place.partition)
     if (ours !== place) return false
@@ -324,7 +353,9 @@ export class Assignment {
     return true
   }
 
-  /** Where nothing is stored, kafkajs begins at the group's committed offset, or else at the earliest. */
+  /**
+   * Where nothing is stored, kafkajs begins at the group's committed offset, or else at the earliest offset.
+   */
   #resume(place: Place): void {
     const { session, topic, logger } = this.#options
     const { partition, incarnation, next } = place

@@ -2,24 +2,24 @@ import type { Commit } from '../kafka/fetched-batch.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 
-/** What the next commit tells, and who waits for it. */
+/** What the next commit tells Kafka, and the promise that its callers wait for. */
 type Round = {
   readonly positions: Map<number, bigint>
   readonly ended: Promise<boolean>
   readonly end: (isCommitted: boolean) => void
 }
 
-// A broker serves one request of a connection at a time: with a commit for each batch, fetches and heartbeats queued up behind
-// hundreds of commits a second, and payments waited for up to two.
+// A broker serves one request of a connection at a time. With one commit for each batch, fetches and
+// heartbeats queued behind hundreds of commits a second, and payments waited for up to two seconds.
 const everyMs = 1_000
 
 /**
- * Tells Kafka how far the partitions are stored: the newest position of all of them, at most once a second, one commit at a time;
- * at a revocation and on leaving at once. The commit is for tools that show lag, so that it may fail, lag or be lost:
- * what is stored is decided by PostgreSQL's next offset.
+ * Tells Kafka how far the partitions are stored: the newest offset of all of them, at most once a second, one
+ * commit at a time. At a revocation and on leaving the group it commits at once. The commit serves tools that
+ * show lag, so it may fail, be late or be lost: PostgreSQL's next offset decides what is stored.
  *
- * It commits through what kafkajs hands to a batch, which always speaks for the present membership. The consumer's own
- * `commitOffsets` leaves the consumer dead after an eviction.
+ * It commits through the function that kafkajs hands over with each batch, which always acts for the present
+ * membership. The consumer's own `commitOffsets` leaves the consumer dead after an eviction.
  */
 export class Committer {
   readonly #topic: string
@@ -39,12 +39,12 @@ export class Committer {
     this.#failpoint = failpoint
   }
 
-  /** Whether nothing may be left for later. */
+  /** Whether every commit must now be made at once. */
   get isLeaving(): boolean {
     return this.#isLeaving
   }
 
-  /** Speaks for these partitions from now on; another member may be ahead in the others. */
+  /** From now on commits for these partitions only. Another member may be ahead in the others. */
   hold(partitions: readonly number[]): void {
     this.#held = new Set(partitions)
     const before = this.#round
@@ -54,7 +54,9 @@ export class Committer {
     this.#schedule()
   }
 
-  /** Says that all below `next` is stored. Resolves when Kafka has been told, or has not: which of them. */
+  /**
+   * Notes that everything below `next` is stored. Resolves when the commit has ended: true if Kafka took it.
+   */
   note(partition: number, next: bigint, commit: Commit): Promise<boolean> {
     if (!this.#held.has(partition)) return Promise.resolve(false)
     this.#round.positions.set(partition, next)
@@ -65,7 +67,7 @@ export class Committer {
     return ended
   }
 
-  /** Tells Kafka now what it has not been told. It is sent before the call returns to kafkajs' loop. */
+  /** Commits now what is not committed yet. The request is sent before this call returns to kafkajs' loop. */
   async flush(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
@@ -77,21 +79,21 @@ export class Committer {
     this.#running++
     const isCommitted = await this.#send(round.positions, commit)
     this.#running--
-    // Of a partition that nothing more comes for, no other commit would tell.
+    // If no more records come for a partition, no later batch would bring its offset along.
     if (!isCommitted && !this.#isLeaving) this.#takeBack(round.positions)
     round.end(isCommitted)
-    // It holds a batch with all its bytes.
+    // The function keeps a batch with all its bytes in memory.
     if (this.#round.positions.size === 0) this.#commit = null
     this.#schedule()
   }
 
-  /** From now on everything is told at once. */
+  /** From now on commits at once. */
   leave(): Promise<void> {
     this.#isLeaving = true
     return this.flush()
   }
 
-  /** Tells nothing any more. */
+  /** Commits nothing from now on. */
   close(): void {
     this.hold([])
     clearTimeout(this.#timer)
@@ -117,7 +119,7 @@ export class Committer {
     return true
   }
 
-  /** Has the next commit tell it, unless there is more to tell of the partition by now. */
+  /** Puts the offsets into the next commit, unless it already has a newer one for the partition. */
   #takeBack(positions: ReadonlyMap<number, bigint>): void {
     for (const [partition, next] of positions)
       if (this.#held.has(partition) && !this.#round.positions.has(partition))

@@ -8,13 +8,13 @@ import { runSession, type ConsumeOptions } from './run-session.ts'
 export type { ConsumeOptions }
 
 type ConsumerHealth = Health & {
-  /** Whether it is a member of its group and stores what comes. */
+  /** Whether the consumer is a member of its group and stores what it reads. */
   up: boolean
 }
 
 export type Consumer = {
   health(): ConsumerHealth
-  /** Takes no more, finishes the slices in hand, commits and leaves the group. */
+  /** Fetches no more, finishes the slices in hand, commits and leaves the group. */
   stop(): Promise<void>
 }
 
@@ -22,8 +22,9 @@ const restartMs = { first: 250, max: 5_000 }
 const unpackedBytesMin = 64 * 1024 * 1024
 
 /**
- * Starts reading the topic into the log. Waits for Kafka and for the topic for ever, one line a try, and starts a consumer that
- * crashed again for ever: each time with a client of its own, since kafkajs' restart forgets pauses and seeks.
+ * Starts to read the topic into the log. Waits for Kafka and for the topic without limit, with one log line a
+ * try. A consumer that crashed is started again, without limit. Each start uses a new client, because
+ * kafkajs' own restart forgets pauses and seeks.
  */
 export function consume(options: ConsumeOptions): Consumer {
   registerCodecs(Math.max(unpackedBytesMin, 4 * options.maxRecordBytes))

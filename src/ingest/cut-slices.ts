@@ -1,18 +1,24 @@
-/** A part of a batch that is stored in one transaction: every offset in [from, next) is a record or lies in a hole. */
+/**
+ * A part of a batch that is stored in one transaction. Every offset in [from, next) is a record or is in a
+ * hole.
+ */
 export type Cut<Item> = { from: bigint; next: bigint; items: Item[]; holes: Hole[] }
 type Hole = { from: bigint; next: bigint }
 
-// Two of them fit into a lane of 500, so that one is stored while the other is delivered. Half of it costs 10 µs a message more,
-// twice as much leaves one side waiting for the other. The bytes bound what a statement carries.
+// Two slices fit into a lane of 500 attempts, so that one is stored while the other is delivered. Half the
+// size costs 10 µs a message more; with twice the size one side waits for the other. The byte limit bounds
+// the size of a statement.
 export const sliceItemsMax = 250
 export const sliceBytesMax = 4 * 1024 * 1024
 
 /**
- * Cuts [from, next) of a partition into parts of at most 250 records and 4 MiB; a larger record comes alone. Offsets between
- * the records are holes: Kafka handed over what lies on both sides, so control batches or compaction left nothing there.
+ * Cuts [from, next) of a partition into parts of at most 250 records and 4 MiB. A larger record gets a part
+ * of its own. Offsets between the records are holes: Kafka handed over what is on both sides of them, so they
+ * held control batches, or compaction removed their records.
  *
- * @param items in the order of their offsets, all within [from, next); with none, all of it is a hole
- * @param bytesOf how much an item adds to a statement
+ * @param items in the order of their offsets, all within [from, next); if there are none, the whole range is
+ *   a hole
+ * @param bytesOf the number of bytes that an item adds to a statement
  */
 export function* cutSlices<Item extends { offset: string }>(
   items: readonly Item[],

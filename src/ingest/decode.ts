@@ -6,19 +6,19 @@ import type { DecodedRecord } from '../log/write/ingest.ts'
 import { identityKey, readIdentity, recordId } from './read-identity.ts'
 import { scanJson } from './scan-json.ts'
 
-/** What is kept of a value over the limit. */
+/** How many bytes of a value over the limit are kept. */
 export const cutBytes = 64 * 1024
 
-// PostgreSQL's json parser recurses, and fails the statement where its stack ends.
+// PostgreSQL's json parser is recursive: a value that is nested too deeply for its stack fails the statement.
 const shownDepthMax = 1_000
 
 const noBytes = Buffer.alloc(0)
 
 /**
- * Reads one Kafka record as far as it can be read. Pure; nothing in a record makes it throw. Whether the record becomes a
- * message depends on the value alone: neither key nor headers nor timestamp can get a transaction rejected.
+ * Reads one Kafka record as far as possible. Pure; nothing in a record makes it throw. The value alone
+ * decides whether the record becomes a message: no key, header or timestamp can get a transaction rejected.
  *
- * @param valueBytesMax values above it are rejected, and only their first 64 KiB kept
+ * @param valueBytesMax values above it are rejected, and only their first 64 KiB are kept
  */
 export function decode(
   record: FetchedRecord,
@@ -49,9 +49,9 @@ export function decode(
   }
 }
 
-/** SHA-256 of a record's value; of no bytes where it has none. */
+/** SHA-256 of a record's value. A record without a value has the hash of zero bytes. */
 export function hashValue(value: Buffer | null): Buffer {
-  // The one-shot form takes 0.9 µs for 200 bytes, createHash 2.4 µs (measured).
+  // The one-shot function takes 0.9 µs for 200 bytes, createHash 2.4 µs (measured).
   return hash('sha256', value ?? noBytes, 'buffer')
 }
 
@@ -83,7 +83,9 @@ function unreadable(rejection: string): Reading {
   return { isJson: false, transactionId: null, rejection }
 }
 
-/** Kafka gives -1 where there is none. Any other number is kept as it came: it decides nothing. */
+/**
+ * Kafka gives -1 if there is no timestamp. Any other number is kept unchanged, because nothing depends on it.
+ */
 function readTimestamp(timestamp: string): bigint | null {
   return /^\d+$/.test(timestamp) ? BigInt(timestamp) : null
 }

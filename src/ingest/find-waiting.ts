@@ -2,10 +2,10 @@ import type { Leaders } from '../kafka/cluster/watch-leaders.ts'
 import type { WaitingPartition } from './health.ts'
 import type { Place } from './place.ts'
 
-// Above what a batch takes that is being stored, and what a rolling restart or a clean failover takes.
+// Longer than it takes to store a batch, and longer than a rolling restart or a clean failover.
 const silentMsMax = 15_000
 
-/** Those of the places that Kafka keeps from being read, each with the reason, for an operator. */
+/** The partitions that Kafka does not let this member read, each with the reason, for an operator. */
 export function findWaiting(
   places: Iterable<Place>,
   leaders: Leaders,
@@ -18,8 +18,9 @@ export function findWaiting(
 
 function explain({ partition, refusals, refusal, silentMs }: Place, leaders: Leaders): string | null {
   const leader = leaders.get(partition)
-  if (leader === null) return 'It has no leader: the brokers that have its records are down.'
-  if (refusal !== null && refusals > 1) return `Its leader${nameLeader(leader)} refuses it: ${refusal}.`
+  if (leader === null) return 'It has no leader: the brokers that store its records are down.'
+  if (refusal !== null && refusals > 1)
+    return `Its leader${nameLeader(leader)} refuses to serve it: ${refusal}.`
   if (silentMs < silentMsMax) return null
   return `Its leader${nameLeader(leader)} has not answered for ${Math.round(silentMs / 1_000)} s.`
 }

@@ -1,11 +1,11 @@
 import type { Slice } from '../log/write/ingest.ts'
 
-/** Two slices in place of one of at least two records, to find the record that fails the statement. */
+/** Splits a slice of at least two records into two, to find the record that fails the statement. */
 export function halve(slice: Slice): [Slice, Slice] {
   const middle = slice.records.length >> 1
   const boundary = slice.records[middle]?.offset
-  if (boundary === undefined || middle === 0) throw new RangeError('A slice of one record has no halves')
-  // A hole lies between two records, so the boundary, which is a record, never cuts one.
+  if (boundary === undefined || middle === 0) throw new RangeError('A slice of one record cannot be split')
+  // A hole is between two records and the boundary is a record, so the boundary never cuts a hole.
   return [
     {
       ...slice,

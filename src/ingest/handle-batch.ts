@@ -17,10 +17,11 @@ export type BatchOptions = SliceOptions & {
 }
 
 /**
- * Stores one batch of a partition, slice by slice, and then says how far it came, which Kafka is told within a second. What is
- * stored is decided by PostgreSQL's next offset; Kafka's commit may fail, lag or be lost.
+ * Stores one batch of a partition, slice by slice, and then passes on how far it came; Kafka is told within a
+ * second. PostgreSQL's next offset decides what is stored; Kafka's commit may fail, be late or be lost.
  *
- * @throws only what the session's heartbeat throws, so that it joins the group again; never for a record's content or the database
+ * @throws only what the session's heartbeat throws, so that the member joins the group again; a record's
+ *   content or the database never makes it throw
  */
 export async function handleBatch(options: BatchOptions, batch: FetchedBatch): Promise<void> {
   const place = options.assignment.find(batch.partition)
@@ -37,28 +38,29 @@ export async function handleBatch(options: BatchOptions, batch: FetchedBatch): P
 }
 
 /**
- * Nobody waits for Kafka's answer: the next batch would come that much later (9 of 19 ms from producer to log at 500 a second). Only
- * on leaving the group Kafka must be told before the session says farewell, which is when no batch is being handled any more.
+ * Does not wait for Kafka's answer: the next batch would be later by that time (9 of 19 ms from producer to
+ * log at 500 a second). Only when this member leaves the group must Kafka be told first: the session leaves
+ * when no batch is being handled any more.
  */
 async function end(options: BatchOptions, batch: FetchedBatch, tally: Tally): Promise<void> {
   const { topic, partition, commit } = batch
-  const told = options.committer.note(partition, tally.next, commit)
-  options.assignment.follow(reportWhenTold(options.logger, { topic, partition }, tally, told))
-  if (options.committer.isLeaving) await told
+  const committed = options.committer.note(partition, tally.next, commit)
+  options.assignment.follow(reportWhenCommitted(options.logger, { topic, partition }, tally, committed))
+  if (options.committer.isLeaving) await committed
 }
 
-/** A function of its own, so that what waits for Kafka holds none of the batch's bytes. */
-async function reportWhenTold(
+/** A separate function, so that the wait for Kafka does not keep the batch's bytes in memory. */
+async function reportWhenCommitted(
   logger: Logger,
   of: Partition,
   tally: Tally,
-  told: Promise<boolean>,
+  committed: Promise<boolean>,
 ): Promise<void> {
   const ms = Math.round(performance.now() - tally.startedAt)
-  report(logger, of, tally, await told, ms)
+  report(logger, of, tally, await committed, ms)
 }
 
-/** The offset from which the batch is to be stored; null if nothing of it is. */
+/** The offset from which to store the batch; null if nothing of it is to be stored. */
 async function findStart(options: BatchOptions, place: Place, batch: FetchedBatch): Promise<bigint | null> {
   const { assignment } = options
   const judgement = judgePosition(place.next, place.sought, batch)
@@ -72,7 +74,10 @@ async function findStart(options: BatchOptions, place: Place, batch: FetchedBatc
   return null
 }
 
-/** Whether the batch may be held against the next offset: not before the last stored record was seen where it was stored from. */
+/**
+ * Whether the batch may be compared with the next offset. It may not while the last stored record is still to
+ * be checked: the batch must first show that record at its offset.
+ */
 function isProven(assignment: Assignment, place: Place, batch: FetchedBatch): boolean {
   const { proof, next } = place
   if (proof === null || next === null) return true
@@ -91,7 +96,10 @@ function isProven(assignment: Assignment, place: Place, batch: FetchedBatch): bo
   }
 }
 
-/** Whether the broker has the stored next offset. If not, the partition is stopped; if nobody can say now, it is held. */
+/**
+ * Whether the stored next offset is in the broker's range. If it is not, the partition is stopped. If the
+ * range cannot be read now, the partition is held.
+ */
 async function askRange(
   { assignment, session }: BatchOptions,
   place: Place,

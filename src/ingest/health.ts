@@ -1,21 +1,21 @@
 type ConsumerState =
   'starting' | 'running' | 'rebalancing' | 'waiting for the database' | 'crashed' | 'stopped'
 
-/** What the consumer's parts write as they go, and the service shows. */
+/** What the consumer's parts write and the service shows. */
 export type Health = {
   state: ConsumerState
-  /** What it last failed on; null again as soon as it runs. */
+  /** The last failure; null again as soon as the consumer runs. */
   lastError: string | null
-  /** Whether Kafka said, when it was last asked, that there is no such topic. */
+  /** Whether Kafka last answered that the topic does not exist. */
   topicMissing: boolean
   assigned: number[]
   /** The topic's partitions that no member of the group reads. */
   unread: number[]
-  /** Those of them that Kafka does not hand over. */
+  /** The assigned partitions that Kafka does not hand over. */
   waiting: readonly WaitingPartition[]
-  /** Why the group's coordinator cannot be asked; null while it answers. */
+  /** Why the group's coordinator cannot be reached; null while it answers. */
   coordinatorError: string | null
 }
 
-/** A partition of this member that wants to be read, and cannot be before something in Kafka has passed. */
+/** A partition of this member that cannot be read until something changes in Kafka. */
 export type WaitingPartition = { partition: number; reason: string; waitingMs: number }

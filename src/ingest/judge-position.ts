@@ -1,24 +1,26 @@
 import type { BrokerRange } from '../kafka/read-range.ts'
 import { explainDeleted, explainShortened, type Fault, type Partition } from './explain-stop.ts'
 
-/** What the client handed over, in offsets: it fetched at `fetched`, and the records lie in [first, next). */
+/** The offsets of a fetched batch: kafkajs fetched from `fetched`, and the records are in [first, next). */
 export type Fetched = { fetched: bigint; first: bigint; next: bigint; highWatermark: bigint }
 
 export type Judgement =
-  /** The batch joins what is stored: take [from, …), of which anything stored already is skipped. */
+  /** The batch follows what is stored: take [from, …). Records that are already stored are skipped. */
   | { then: 'take'; from: bigint }
-  /** Take nothing, and have the client fetch at the stored next offset. */
+  /** Take nothing, and fetch from the stored next offset. */
   | { then: 'seek' }
-  /** Only the broker's range can tell a hole from records that are gone: `judgeRange` follows. */
+  /** Only the broker's range can tell a hole from lost records: call `judgeRange` next. */
   | { then: 'ask' }
 
 /**
- * Judges a batch against the next offset in PostgreSQL, which alone is the truth. The client's place can lie above it, because
- * it passes over what it filtered out and starts anew at the earliest offset when it fell out of range, both without a word;
- * so it is sent back once, and believed when it comes above again.
+ * Compares a batch with the next offset in PostgreSQL, which alone is the truth. kafkajs' own offset can be
+ * above it: kafkajs passes over what it filtered out, and starts again at the earliest offset when its own
+ * was out of range. It reports neither. So it is sent back once. If it then comes from above again, the
+ * broker is asked.
  *
- * @param stored null while nothing of the partition is stored: then the batch defines its start
- * @param sought the offset it was already sent back to, with no other seek and no join since
+ * @param stored null while nothing of the partition is stored: then the batch defines where the partition
+ *   begins
+ * @param sought the offset that kafkajs was already sent back to, if no other seek and no join came since
  */
 export function judgePosition(stored: bigint | null, sought: bigint | null, batch: Fetched): Judgement {
   if (stored === null) return { then: 'take', from: batch.fetched }
@@ -30,7 +32,8 @@ export function judgePosition(stored: bigint | null, sought: bigint | null, batc
 }
 
 /**
- * Whether the stored next offset lies in what the broker has. If it does, offsets from there to the first record are a hole.
+ * Whether the stored next offset is in the broker's range. If it is, the offsets from there to the first
+ * record are a hole.
  *
  * @returns why the partition must stop; null if it need not
  */

@@ -5,20 +5,20 @@ import type { Fault, Partition } from './explain-stop.ts'
 import { explainReplaced } from './explain-stop.ts'
 
 export type Proof =
-  /** The topic is the one that was stored from, as far as a record can show. */
+  /** The record is the stored one: as far as a record can show, the topic is still the same. */
   | { kind: 'proven' }
-  /** The record is gone, as compaction or a deletion leaves it, and proves nothing. */
+  /** The record is gone, through compaction or a deletion, and proves nothing. */
   | { kind: 'absent' }
-  /** The batch ends before the record. */
+  /** The batch ends before the record's offset. */
   | { kind: 'below' }
   | { kind: 'replaced'; fault: Fault }
 
 /**
- * Holds what the broker has where the last record was stored from against the log. Offsets alone cannot tell a topic that was
- * deleted, created again and filled past the next offset from the one that it took the place of.
+ * Compares the broker's record at the offset of the last stored record with the log. Offsets alone are not
+ * enough: a topic may have been deleted, created again and filled past the next offset.
  *
  * @param stored the next offset
- * @param batch what was fetched: from which offset, up to which, and the records in their order
+ * @param batch what was fetched: from which offset, up to which offset, and the records in order
  */
 export function judgeProof(
   of: Partition,

@@ -1,6 +1,6 @@
 import type { LastRecord } from '../log/write/next-offsets.ts'
 
-/** Where a partition that this member holds stands. Assignment alone writes it, by its verbs. */
+/** Where a partition that this member holds stands. Only Assignment writes it, by its methods. */
 export type Place = {
   readonly partition: number
   /**
@@ -8,25 +8,30 @@ export type Place = {
    * `stopped`: paused until an operator has decided.
    */
   readonly state: 'reading' | 'held' | 'stopped'
-  /** Which life of the topic its offsets count in. */
+  /** The incarnation of the topic in which its offsets count. */
   readonly incarnation: number
-  /** The next offset in PostgreSQL as last heard; null while nothing is stored. */
+  /** The next offset in PostgreSQL, as last read; null while nothing is stored. */
   readonly next: bigint | null
-  /** The last stored record, from which the client begins, until it has shown that the topic is still the one it was. */
+  /**
+   * The last stored record. kafkajs fetches from it until a batch has shown that the topic is still the same;
+   * then null.
+   */
   readonly proof: LastRecord | null
-  /** What the client was sent back to when it stood above; null once it came from there. */
+  /**
+   * The offset that kafkajs was sent back to when it was above `next`; null once kafkajs fetched from there.
+   */
   readonly sought: bigint | null
-  /** Slices in a row that the database failed. */
+  /** How many times in a row the database failed to store a slice. */
   readonly failures: number
-  /** Refusals in a row of the broker. */
+  /** How many times in a row the broker refused the partition. */
   readonly refusals: number
-  /** What the broker refuses it with; null while it does not. */
+  /** The broker's error; null while the broker does not refuse. */
   readonly refusal: string | null
-  /** For how long the broker has said nothing of it although it was asked. */
+  /** For how long the broker has been asked for the partition without an answer. */
   readonly silentMs: number
 }
 
-/** Of a partition that was just handed over. */
+/** The place of a partition that was just assigned. */
 export function newPlace(partition: number): Place {
   return {
     partition,

@@ -1,12 +1,15 @@
 import type { JsonShape } from './scan-json.ts'
 
-/** The member of the top-level object that says which transaction a record is. */
+/** The key in the top-level object that holds the transaction id. */
 export const identityKey = Buffer.from('transaction_id')
 
-/** What the id of a rejected or conflicting record begins with; no business id may. */
+/** The id of a rejected or conflicting record begins with this. A business id must not. */
 const recordIdPrefix = 'record:'
 
-/** The id of a message that is its record and nothing else; of a later incarnation of its partition it names which. */
+/**
+ * The id of a message that stands for one record. From the second incarnation of the partition on, it names
+ * the incarnation too.
+ */
 export function recordId(topic: string, partition: number, incarnation: number, offset: bigint): string {
   const id = `${recordIdPrefix}${topic}:${partition}:${offset}`
   return incarnation === 1 ? id : `${id}:${incarnation}`
@@ -14,16 +17,17 @@ export function recordId(topic: string, partition: number, incarnation: number, 
 
 const identityBytesMax = 255
 
-// Cc is C0, DEL and C1; Cs is half a surrogate pair, which UTF-8 cannot carry.
+// Cc is C0, DEL and C1; Cs is half a surrogate pair, which UTF-8 cannot encode.
 const unfit = /[\p{Cc}\p{Cs}\p{Bidi_Control}]/u
 
 export type Identity = { transactionId: string } | { rejection: string }
 
 /**
- * The identity of a record whose value is JSON: the string at its top level, compared byte for byte ever after. It goes into
- * headers, logs and terminals, hence no character that could break a line or reverse its order.
+ * The identity of a record whose value is JSON: the string at its top level, which is from then on compared
+ * byte for byte. It goes into headers, logs and terminals, so it may hold no character that breaks a line or
+ * reverses its order.
  *
- * @returns why there is none, as a sentence for an operator
+ * @returns the identity, or why there is none, as a sentence for an operator
  */
 export function readIdentity(value: Buffer, shape: JsonShape): Identity {
   if (!shape.isObject) return { rejection: 'The value is JSON but not an object.' }

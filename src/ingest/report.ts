@@ -5,7 +5,7 @@ import type { Partition } from './explain-stop.ts'
 
 type Counts = Record<RecordResult | 'hole', number>
 
-/** What came of one batch, for its line in the log: [from, next) is accounted for in PostgreSQL. */
+/** The result of one batch, for its log line: PostgreSQL accounts for [from, next). */
 export type Tally = {
   readonly startedAt: number
   readonly from: bigint
@@ -17,7 +17,10 @@ export function startTally(from: bigint): Tally {
   return { startedAt: performance.now(), from, next: from, counts: noCounts() }
 }
 
-/** Has every result of a partition counted from 0 on: what appears with its first burst has no increase that Prometheus could see. */
+/**
+ * Starts every result counter of a partition at 0. Prometheus sees no increase in a counter that first
+ * appears with a value.
+ */
 export function beginCounts(metrics: Metrics, topic: string, partition: number): void {
   for (const result of Object.keys(noCounts())) metrics.records.inc({ topic, partition, result }, 0)
 }
@@ -48,10 +51,10 @@ export function count(
 }
 
 /**
- * The one line of a batch, as soon as Kafka has been told. `committed` is Kafka's offset; PostgreSQL's is committed whenever there is
- * a line.
+ * Writes a batch's only log line, once the commit to Kafka has ended. `committed` is about Kafka's offset;
+ * PostgreSQL's is always committed when there is a line.
  *
- * @param ms that it took to store the batch
+ * @param ms how long it took to store the batch
  */
 export function report(logger: Logger, of: Partition, tally: Tally, committed: boolean, ms: number): void {
   const { from, next, counts } = tally

@@ -23,21 +23,21 @@ export type ConsumeOptions = {
   readonly leaseMs: number
   readonly database: Pool
   readonly lane: FreshLane
-  /** Given whenever an operator may have decided about a stopped partition. */
+  /** Fires when an operator may have decided about a stopped partition. */
   readonly decisions: Pick<Hint, 'on'>
-  /** Given when the log may end elsewhere than it was seen to. */
+  /** Fires when the log may have lost its end, as after a failover. */
   readonly serverChanges: Pick<Hint, 'on'>
   readonly metrics: Metrics
   readonly logger: Logger
   readonly failpoint?: (name: string) => void
 }
 
-// A slice in hand, its commits and a farewell to the group; the process has 10 s in all to end.
+// For a slice in hand, its commits and leaving the group. The process has 10 s in all to end.
 const leaveMs = 7_000
-// Of it, for the last word on what is stored, if no slice is in hand.
+// Part of it: for the last commit to Kafka, if no slice is in hand.
 const farewellMs = 1_000
 
-/** What hears the session, and what it is told to. */
+/** The parts that a session's events go to. */
 type Parts = {
   readonly assignment: Assignment
   readonly committer: Committer
@@ -47,10 +47,10 @@ type Parts = {
 }
 
 /**
- * Reads the topic into the log for one life of a member of the group, from connecting to leaving.
+ * Reads the topic into the log during one membership of the group, from connecting to leaving.
  *
- * @returns when `stopping` aborts: the slices in hand are stored, and the group is left
- * @throws what ended it otherwise; it is gone then, and the caller starts another
+ * @returns when `stopping` aborts: the slices in hand are stored, and this member has left the group
+ * @throws what else ended the session; the caller starts another
  */
 export async function runSession(
   options: ConsumeOptions,
@@ -76,7 +76,7 @@ export async function runSession(
     session.close()
     waiting.end()
     ended.abort()
-    // A consumer that crashed has closed its connections, and must not open them again to commit.
+    // A crashed consumer has closed its connections, and must not open them again to commit.
     if (stopping.aborted) await inTime(committer.leave(), farewellMs)
     else committer.close()
     await leave(session, assignment, options.logger)
@@ -88,7 +88,7 @@ export async function runSession(
   }
 }
 
-/** Who hears what of the session. */
+/** Passes each event of the session to the part that handles it. */
 function listen(
   options: ConsumeOptions,
   health: Health,
@@ -105,7 +105,7 @@ function listen(
     },
     rebalancing: () => {
       health.state = 'rebalancing'
-      // What Kafka was not told before the next join, it is not told by this membership any more.
+      // After the next join this membership can commit nothing more.
       void committer.flush()
     },
     coordinatorAnswered: () => (health.coordinatorError = null),
@@ -118,7 +118,7 @@ function listen(
   }
 }
 
-/** Partitions are read on meanwhile; only who reads which cannot change. */
+/** Partitions are still read meanwhile. Only their assignment cannot change. */
 function noteLostCoordinator({ kafka, logger }: ConsumeOptions, health: Health, error: unknown): void {
   const reason = reasonOf(error)
   if (health.coordinatorError === null)
@@ -130,7 +130,8 @@ function handleUndecodable(assignment: Assignment, found: Undecodable): void {
   const place = assignment.find(found.partition)
   if (place === null) return
   if (place.next !== null && found.next <= place.next) {
-    // All of it lies below: given up, or stored by a release that could read it. It proves nothing.
+    // The whole batch is below the next offset: it was given up, or stored by a release that could decode it.
+    // It proves nothing.
     assignment.noteProven(place)
     assignment.sendBack(place)
     return
@@ -138,7 +139,7 @@ function handleUndecodable(assignment: Assignment, found: Undecodable): void {
   assignment.stop(place, place.next ?? found.first, explainUndecodable(found))
 }
 
-/** A broker that does not answer must not keep the process from ending. */
+/** Leaves the group within `leaveMs`: a broker that does not answer must not keep the process from ending. */
 async function leave(session: KafkaSession, assignment: Assignment, logger: Logger): Promise<void> {
   try {
     await inTime(Promise.all([session.leave(), assignment.idle()]), leaveMs)
@@ -147,7 +148,7 @@ async function leave(session: KafkaSession, assignment: Assignment, logger: Logg
   }
 }
 
-/** Waits for the work, but no longer than that. */
+/** Waits for the work, for `ms` at most. */
 async function inTime(work: Promise<unknown>, ms: number): Promise<void> {
   const clock = new AbortController()
   try {

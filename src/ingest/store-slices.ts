@@ -18,12 +18,13 @@ export type SliceOptions = StoreOptions & {
   readonly metrics: Metrics
 }
 
-// A commit that takes longer is left to finish by itself, so that the other partitions and the heartbeat go on.
+// A slower commit is left to finish on its own, so that the other partitions and the heartbeat continue.
 const slowMs = 5_000
 
 /**
- * Stores a batch from `tally.from` on, one transaction a slice, and has the session go on behind each. Ends early if the
- * database fails, answers that the batch does not fit, or the session wants to go on elsewhere; the rest is fetched again then.
+ * Stores a batch from `tally.from` on, one database transaction a slice, and tells the session after each
+ * one. Ends early if the database fails or answers that the batch does not fit, or if the session no longer
+ * wants the batch; the rest is then fetched again.
  *
  * @throws what the session's heartbeat throws
  */
@@ -38,7 +39,7 @@ export async function storeSlices(
   for (const cut of cutSlices(batch.records, tally.from, batch.next, bytesOf)) {
     const slice = decodeCut(cut, batch, place.incarnation, options.maxRecordBytes)
     const answer = await storeInTime(options, place, slice)
-    if (answer === null || !takeIn(options, batch, place, slice, answer, tally)) return
+    if (answer === null || !applyAnswer(options, batch, place, slice, answer, tally)) return
     if (!batch.isWanted()) return
     await batch.heartbeat()
   }
@@ -54,7 +55,7 @@ function decodeCut(
   return { topic, partition, incarnation, from: cut.from, next: cut.next, records, holes: cut.holes }
 }
 
-/** Null if the database failed or takes too long: the partition is held then. */
+/** Null if the database failed or takes too long; the partition is then held. */
 async function storeInTime(options: SliceOptions, place: Place, slice: Slice): Promise<StoreAnswer | null> {
   const { assignment } = options
   const storing = store(options, slice)
@@ -74,8 +75,8 @@ async function storeInTime(options: SliceOptions, place: Place, slice: Slice): P
   return null
 }
 
-/** Takes in the answer; whether the batch goes on. */
-function takeIn(
+/** Applies the database's answer. Returns whether to continue with the batch. */
+function applyAnswer(
   { assignment, metrics, logger }: SliceOptions,
   batch: FetchedBatch,
   place: Place,
@@ -101,7 +102,7 @@ function takeIn(
       tally.next = answer.nextOffset
       count({ metrics, logger }, slice, answer.results, tally)
       metrics.consumerLag.set({ topic, partition }, Math.max(0, Number(lag)))
-      // After a join the session's own offsets are new, and it may not even hold the partition any more.
+      // After a join the session has new offsets, and this member may no longer hold the partition.
       if (!assignment.has(place)) return false
       batch.resolve(answer.nextOffset)
       return true

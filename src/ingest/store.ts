@@ -30,16 +30,18 @@ export type StoreAnswer =
   | { kind: 'stopped'; nextOffset: bigint; reason: string }
   | { kind: 'ended'; nextOffset: bigint }
 
-// A race that was lost five times in a row is no race: the partition is held and tried again from the start.
+// Losing a race five times in a row is not chance: the partition is held and tried again from the start.
 const raceRetriesMax = 5
 const raceDelayMs = 20
 
 /**
- * Stores a slice, whatever is in it, and starts the first attempts that the fresh lane has room for. One record whose value
- * PostgreSQL refuses is found by halving and stored as rejected, so that it never stalls its partition. One that the log cannot
- * take, for a fault of its own, is found so too: the partition waits at it, and nothing of it is given up.
+ * Stores a slice with any content, and starts the first attempts that the fresh lane has room for. If
+ * PostgreSQL refuses the value of a record, the record is found by halving the slice and stored as rejected,
+ * so that it never stalls its partition. If the log cannot take a record because the log itself is at fault,
+ * the record is found in the same way: the partition waits there, and nothing is given up.
  *
- * @throws what pg throws if the database failed; what was stored by then stays stored, and is skipped the next time
+ * @throws what pg throws if the database failed; what was stored until then stays stored, and is skipped the
+ *   next time
  */
 export async function store(options: StoreOptions, slice: Slice): Promise<StoreAnswer> {
   try {
@@ -47,7 +49,7 @@ export async function store(options: StoreOptions, slice: Slice): Promise<StoreA
   } catch (error) {
     const fault = classifyFault(error)
     if (fault !== 'data' && fault !== 'broken') throw error
-    if (fault === 'broken' && (await mendIds(options))) return await store(options, slice)
+    if (fault === 'broken' && (await repairIds(options))) return await store(options, slice)
     const [only, ...more] = slice.records
     if (only === undefined) throw error
     if (more.length > 0) return await storeHalves(options, slice)
@@ -58,8 +60,11 @@ export async function store(options: StoreOptions, slice: Slice): Promise<StoreA
   }
 }
 
-/** New ids may be those of others, after a logical upgrade or a restore beside the running service. Says whether they were. */
-async function mendIds({ database, logger }: StoreOptions): Promise<boolean> {
+/**
+ * After a logical upgrade, or a restore beside the running service, the next new ids may already be in use.
+ * Moves them up, and returns whether that was needed.
+ */
+async function repairIds({ database, logger }: StoreOptions): Promise<boolean> {
   const advances = await advanceIds(database)
   for (const advance of advances) logger.warn(advance, 'new ids lay below those in the log: moved up')
   return advances.length > 0
@@ -74,7 +79,7 @@ async function storeHalves(options: StoreOptions, slice: Slice): Promise<StoreAn
   return { ...other, results: [...one.results, ...other.results] }
 }
 
-/** The refused record becomes a rejected one: with its bytes, or without any of its own if those are what is refused. */
+/** Stores the refused record as rejected: with its bytes, or without them if PostgreSQL refuses those too. */
 async function storeRefused(
   options: StoreOptions,
   slice: Slice,
@@ -104,7 +109,7 @@ function reject(slice: Slice, record: DecodedRecord, refusal: unknown): DecodedR
     ...record,
     isJson: false,
     transactionId: recordId(slice.topic, slice.partition, slice.incarnation, record.offset),
-    // PostgreSQL's own message may quote the value, and this goes into logs.
+    // PostgreSQL's own message may quote the value, and this sentence goes into logs.
     rejection: `PostgreSQL refused the record (SQLSTATE ${readSqlState(refusal)}).`,
   }
 }
@@ -153,7 +158,7 @@ async function storeOnce(options: StoreOptions, slice: Slice): Promise<StoreAnsw
     )
     options.failpoint('ingest.after_commit')
   } catch (error) {
-    // PostgreSQL's refusal means that nothing was committed; with the connection gone nobody knows.
+    // If PostgreSQL refused, nothing was committed. If the connection was lost, nobody knows.
     if (classifyFault(error) === 'lost' && reservation.room > 0) reservation.doubt()
     else reservation.release()
     throw error

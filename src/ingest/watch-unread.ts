@@ -13,19 +13,21 @@ export type WatchOptions = {
   readonly health: Health
   readonly metrics: Metrics
   readonly logger: Logger
-  /** Ends the watch. */
+  /** Aborting it ends the watch. */
   readonly signal: AbortSignal
 }
 
-// While nobody can say, and while a partition is unread. Otherwise nothing but more partitions can change it without a join.
+// The wait while the group cannot be described or a partition is unread. Otherwise only new partitions can
+// change the answer without a join.
 const retryMs = 1_000
 const everyMs = 30_000
 
 /**
- * Watches that each partition of the topic is read by a member of the group. Who leads a group deals its partitions, and a leader
- * of an older release or another program may deal ours to nobody, while every consumer is well.
+ * Watches whether each partition of the topic is read by a member of the group. The group's leader assigns
+ * the partitions. A leader of an older release, or another program, may assign ours to nobody although every
+ * consumer is healthy.
  *
- * @returns to be called at each join, with the leader's member id
+ * @returns a function to be called at each join, with the leader's member id
  */
 export function watchUnread(options: WatchOptions): (leaderId: string) => void {
   options.metrics.unreadPartitions.set({ topic: options.topic }, 0)
@@ -70,5 +72,5 @@ function note(options: WatchOptions, { partitions, members }: Unread, leaderId: 
 }
 
 const unreadReason =
-  'The leader of the consumer group deals its partitions, and dealt these to no member that reads the topic, as an older ' +
-  'release or another program does. End that one, or give each topic a KAFKA_GROUP_ID of its own.'
+  'The leader of the consumer group assigns its partitions, and assigned these to no member that reads the topic. An older ' +
+  'release or another program does that. Stop it, or give each topic its own KAFKA_GROUP_ID.'

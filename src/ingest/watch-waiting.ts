@@ -17,7 +17,10 @@ export type WaitingOptions = {
 }
 
 export type WaitingWatch = {
-  /** To be called with what Kafka says of who leads the topic's partitions; null where it has no such topic. */
+  /**
+   * To be called with the leaders that Kafka names for the topic's partitions; null if Kafka has no such
+   * topic.
+   */
   leadersKnown(found: Leaders | null): void
   end(): void
 }
@@ -25,9 +28,9 @@ export type WaitingWatch = {
 const tickMs = 1_000
 
 /**
- * Shows which of this member's partitions Kafka keeps from being read, and says once when that begins and once when it ends; and
- * whether Kafka has the topic at all. Each partition has a sign of life of its own: a fetch from one broker says nothing of what
- * another one leads.
+ * Shows which of this member's partitions Kafka does not let it read, and logs once when that begins and once
+ * when it ends. Also shows whether Kafka has the topic at all. Each partition has its own sign of life: a
+ * fetch from one broker says nothing about partitions that another broker leads.
  */
 export function watchWaiting({
   topic,
@@ -47,7 +50,7 @@ export function watchWaiting({
       return { ...each, waitingMs: waitingMs + tickMs }
     })
     for (const { partition, reason } of health.waiting) {
-      // What was true when it was last asked may be less than the truth.
+      // The last known lag may be too low by now.
       metrics.consumerLag.remove({ topic, partition })
       if (!before.delete(partition)) logger.warn({ topic, partition, reason }, 'partition waits for Kafka')
     }
@@ -63,7 +66,10 @@ export function watchWaiting({
   }
 }
 
-/** Not those that wait for PostgreSQL, for an operator, or for others of the same answer to be stored. */
+/**
+ * Whether the broker is being asked for the partition now. It is not while the partition waits for PostgreSQL
+ * or for an operator, or while other parts of the same answer are being stored.
+ */
 function isAsked({ partition, state }: Place, leaders: Leaders, fetching: ReadonlySet<string>): boolean {
   const leader = leaders.get(partition)
   return state === 'reading' && (leader == null || fetching.has(String(leader.nodeId)))

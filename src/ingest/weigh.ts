@@ -10,7 +10,7 @@ export function weigh(record: FetchedRecord, valueBytesMax: number): number {
   const valueBytes = record.value?.length ?? 0
   let bytes = (valueBytes > valueBytesMax ? cutBytes : valueBytes) + (record.key?.length ?? 0)
   for (const [name, value] of pairHeaders(record.headers)) {
-    // Base64 makes four bytes of three.
+    // Base64 turns three bytes into four.
     bytes += headerFrameBytes + name.length + (value?.length ?? 0) * (4 / 3)
   }
   return bytes

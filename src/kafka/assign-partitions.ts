@@ -10,21 +10,23 @@ import {
   type MemberMetadata,
 } from './member-metadata.ts'
 
-// kafkajs' own name: members of an older release, and any other kafkajs consumer, can be in the same group.
+// kafkajs' own name for it: members of an older release, and any other kafkajs consumer, can be in the same
+// group.
 const name = 'RoundRobinAssigner'
-// The other members wait for the leader's word meanwhile, and give up after 15 s.
+// The other members wait for the leader's assignment meanwhile, and give up after 15 s.
 const askMsMax = 5_000
 
 /** Asks the broker which partitions a topic has. */
 export type AskPartitions = (topic: string) => Promise<number[]>
 
 /**
- * Has each partition dealt to a member that reads its topic. kafkajs' own assigner deals the leader's topics alone, and to whoever
- * is in the group: with two topics in one group the other topic is read by nobody, nor is what of the first goes to members that
- * do not read it.
+ * Makes the leader assign each partition to a member that reads its topic. kafkajs' own assigner assigns only
+ * the leader's topics, and to any member of the group. With two topics in one group, nobody reads the other
+ * topic, and some partitions of the first topic go to members that do not read it.
  *
- * Each member says which partitions its topics have, so that the leader needs no right to another's topic. Of a topic whose
- * readers say nothing the broker is asked; if it has no answer, the topic is not dealt before the next join.
+ * Each member tells which partitions its topics have, so the leader needs no right to read another member's
+ * topic. If the readers of a topic do not tell, the leader asks the broker. If the broker does not answer,
+ * the topic is not assigned before the next join.
  */
 export function assignPartitions(askPartitions: AskPartitions, logger: Logger): PartitionAssigner {
   return ({ cluster }) => ({
@@ -39,9 +41,9 @@ export function assignPartitions(askPartitions: AskPartitions, logger: Logger): 
         memberId,
         ...readMemberMetadata(memberMetadata),
       }))
-      // What the leader itself reads was asked of the broker a moment ago.
+      // kafkajs has just asked the broker about the leader's own topics.
       const find = (topic: string): number[] =>
-        topics.includes(topic) ? list(cluster, topic) : hear(readers, topic)
+        topics.includes(topic) ? list(cluster, topic) : listReported(readers, topic)
       const wanted = [...new Set(readers.flatMap((reader) => reader.topics))]
       const found = await Promise.all(
         wanted.map(async (topic) => {
@@ -49,11 +51,11 @@ export function assignPartitions(askPartitions: AskPartitions, logger: Logger): 
           return [topic, known.length > 0 ? known : await ask(topic, askPartitions, logger)] as const
         }),
       )
-      return [...dealPartitions(readers, new Map(found))].map(([memberId, dealt]) => ({
+      return [...dealPartitions(readers, new Map(found))].map(([memberId, partitions]) => ({
         memberId,
         memberAssignment: AssignerProtocol.MemberAssignment.encode({
           version,
-          assignment: Object.fromEntries(dealt),
+          assignment: Object.fromEntries(partitions),
           userData: Buffer.alloc(0),
         }),
       }))
@@ -65,8 +67,8 @@ function list(cluster: Cluster, topic: string): number[] {
   return sort(cluster.findTopicPartitionMetadata(topic).map(({ partitionId }) => partitionId))
 }
 
-/** What any of its readers says of the topic. */
-function hear(readers: readonly MemberMetadata[], topic: string): number[] {
+/** The partitions of the topic, as its readers reported them. */
+function listReported(readers: readonly MemberMetadata[], topic: string): number[] {
   return sort(new Set(readers.flatMap(({ partitions }) => partitions.get(topic) ?? [])))
 }
 

@@ -9,16 +9,17 @@ type RequestQueue = {
 }
 
 /**
- * Stops kafkajs 2.2.4 from checking the empty queue of each connection every millisecond, also of connections that are closed:
- * it costs an idle process a tenth of a core and keeps one that is done from ending (tulios/kafkajs issues 1556 and 1704, open
- * since 2023). Rests on the exact pin.
+ * Stops kafkajs 2.2.4 from checking the empty queue of each connection every millisecond, even of closed
+ * connections. The checks cost an idle process a tenth of a core and keep a finished process from ending
+ * (tulios/kafkajs issues 1556 and 1704, open since 2023). Depends on the exact pin.
  */
 export function calmKafkajs(): void {
   const load = createRequire(import.meta.url)
   const { prototype } = load('kafkajs/src/network/requestQueue/index.js') as { prototype: RequestQueue }
   prototype.scheduleCheckPendingRequests = function (this: RequestQueue) {
     if (this.pending.length === 0 || this.throttleCheckTimeoutId !== null) return
-    // A full connection is looked at when an answer makes room; the short wait is for one that is throttled.
+    // An answer that makes room in a full connection triggers a check. The short wait is for a throttled
+    // connection.
     const waitMs = Math.max(this.throttledUntil - Date.now(), throttledWaitMs)
     this.throttleCheckTimeoutId = setTimeout(() => {
       this.throttleCheckTimeoutId = null

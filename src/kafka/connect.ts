@@ -14,21 +14,22 @@ export type KafkaOptions = {
   readonly groupId: string
 } & KafkaSecurity
 
-/** A client for Kafka that never restarts anything by itself: our own supervision does. */
+/** A Kafka client that never restarts anything on its own: ingest starts a new session. */
 export function createKafka(options: KafkaOptions, instance: string, logger: Logger): Kafka {
   calmKafkajs()
   closeHung()
   spareOthers()
   return new Kafka({
     clientId: instance,
-    // Another one first each time: one that hangs must not be what each new client asks first.
+    // In random order, so that a hung broker is not the first that every new client asks.
     brokers: shuffle(options.brokers),
     ...secureKafka(options),
     connectionTimeout: 3_000,
-    // Of silence. A broker that is well may need 5 s: after so long it gives up a commit that its replicas do not confirm.
+    // The longest silence of a connection. A healthy broker may need 5 s: only then does it give up a commit
+    // that its replicas do not confirm.
     requestTimeout: 6_000,
     retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 3 },
-    // Debug would log whole answers.
+    // At debug level kafkajs would log whole answers.
     logLevel: logLevel.INFO,
     logCreator: () => (entry) => logEntry(logger, entry),
   })
@@ -39,29 +40,32 @@ export function createConsumer(kafka: Kafka, groupId: string, logger: Logger): C
   return kafka.consumer({
     groupId,
     partitionAssigners: [assignPartitions(askPartitions, logger)],
-    // A killed instance's partitions stay unread for a session; nothing of ours blocks the heartbeat for longer than 5 s.
+    // A killed instance's partitions stay unread for one session timeout. Nothing in this service blocks the
+    // heartbeat for longer than 5 s.
     sessionTimeout: 10_000,
     heartbeatInterval: 2_000,
     rebalanceTimeout: 20_000,
-    // One record is an answer. The wait is what joins, seeks and a stop can cost; idle, it is four requests a second.
+    // One record is enough for an answer. The wait can delay joins, seeks and a stop; an idle service sends
+    // four requests a second.
     minBytes: 1,
     maxWaitTimeInMs: 250,
     // Eight full slices of typical records.
     maxBytesPerPartition: 1024 * 1024,
     maxBytes: 10 * 1024 * 1024,
-    // How late it is noticed that another broker leads a partition, where no broker says so, and that there are more partitions. One
+    // How late the client notices new partitions, or another leader if no broker reports it. The cost is one
     // small request.
     metadataMaxAge: 5_000,
-    // By asking for a topic whose name is misspelt, kafkajs would have a default broker make it, with the broker's own settings.
+    // If this were true, asking for a misspelt topic would create it on a broker with default settings.
     allowAutoTopicCreation: false,
-    // Joins are tried for long, because a member that gives up in the middle of one holds up the others for a session.
+    // A join is tried for long, because a member that gives up during a join delays the others for a session
+    // timeout.
     retry: { retries: 10, restartOnFailure: () => Promise.resolve(false) },
   })
 }
 
 /**
- * kafkajs' lines, of which only these fields are known to hold nothing of a record or a secret. All are debug: it calls a
- * rebalance an error, and what matters of it has a line of ours.
+ * kafkajs' log lines. Only these fields are known to hold no part of a record and no secret. All lines are
+ * logged at debug level: kafkajs calls a rebalance an error, and this service logs what matters itself.
  */
 function logEntry(logger: Logger, { label, namespace, log }: LogEntry): void {
   const { message, error, groupId, memberId, broker, topic, partition, retryCount } = log as Record<

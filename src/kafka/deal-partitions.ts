@@ -1,13 +1,14 @@
 export type Reader = { readonly memberId: string; readonly topics: readonly string[] }
 
-/** The partitions that each member is to read, by topic. */
+/** The partitions that each member must read, by topic. */
 export type Deal = Map<string, Map<string, number[]>>
 
 /**
- * Each partition goes to the reader of its topic that has the fewest so far; of several, to the first by its id. So the members of
- * one topic have equal shares, the same ones after each join of the same members.
+ * Assigns each partition to the reader of its topic that has the fewest partitions so far; if several have
+ * the fewest, to the first by member id. So the readers of one topic get equal shares, and the same ones
+ * after each join of the same members.
  *
- * @param partitions of each topic; nobody gets those of a topic that no member reads
+ * @param partitions by topic; those of a topic without readers are assigned to nobody
  */
 export function dealPartitions(
   readers: readonly Reader[],

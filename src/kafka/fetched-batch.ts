@@ -1,27 +1,33 @@
 import type { Batch, EachBatchPayload } from 'kafkajs'
-import { partEndMarker } from './answer/end-marker.ts'
+import { splitEndMarker } from './answer/end-marker.ts'
 import type { FetchedRecord } from './answer/read-records.ts'
 
-/** Tells Kafka the next offset of each of these partitions, for the present membership. */
+/** Commits the next offset of each of these partitions to Kafka, for the present membership. */
 export type Commit = (positions: ReadonlyMap<number, bigint>) => Promise<void>
 
-/** What one answer of a broker has of a partition. */
+/** What one broker answer holds of a partition. */
 export type FetchedBatch = {
   readonly topic: string
   readonly partition: number
-  /** Where the fetch asked from. */
+  /** The offset that the fetch asked from. */
   readonly fetched: bigint
-  /** The first record's offset, or where the batches that hold none begin; never below `fetched`. */
+  /**
+   * The first record's offset, or, without records, the offset where the batches begin; never below
+   * `fetched`.
+   */
   readonly first: bigint
-  /** Everything below it was in the answer. Behind the last record there may be control batches, aborted records and gaps of compaction. */
+  /**
+   * Everything below this offset was in the answer. After the last record there may be control batches,
+   * aborted records and gaps that compaction left.
+   */
   readonly next: bigint
   readonly highWatermark: bigint
   readonly records: readonly FetchedRecord[]
-  /** Whether it may still be handled: no seek is pending, and the session goes on. */
+  /** Whether the batch may still be handled: no seek is pending, and the session continues. */
   isWanted(): boolean
-  /** Has the session go on from this offset. */
+  /** Tells the session to continue from this offset. */
   resolve(next: bigint): void
-  /** Keeps the membership over work that takes long. Throws what kafkajs throws where the member has to join again. */
+  /** Keeps the membership during long work. Throws what kafkajs throws when the member has to join again. */
   heartbeat(): Promise<void>
   commit: Commit
 }
@@ -29,8 +35,8 @@ export type FetchedBatch = {
 export function toFetchedBatch(payload: EachBatchPayload): FetchedBatch {
   const { batch } = payload
   const { topic, partition } = batch
-  const { records, answeredFrom } = partEndMarker(batch.messages)
-  // kafkajs' types leave fetchedOffset out.
+  const { records, answeredFrom } = splitEndMarker(batch.messages)
+  // kafkajs' types do not declare fetchedOffset.
   const fetched = BigInt((batch as Batch & { fetchedOffset: string }).fetchedOffset)
   const first = BigInt(records[0]?.offset ?? answeredFrom ?? fetched)
   return {

@@ -8,10 +8,11 @@ export type Unread = {
 }
 
 /**
- * Finds the topic's partitions that no member of the group reads, by what the coordinator says of the group. A partition that a
- * member was given which does not read the topic is read by nobody: clients drop such a one without a word.
+ * Finds the topic's partitions that no member of the group reads, from the coordinator's description of the
+ * group. A partition that is assigned to a member that does not read the topic counts as unread: clients
+ * silently ignore such a partition.
  *
- * @returns null while the group is about to deal its partitions anew
+ * @returns null while the group is about to assign its partitions
  */
 export async function findUnread(kafka: Kafka, groupId: string, topic: string): Promise<Unread | null> {
   return withAdmin(kafka, async (admin) => {

@@ -1,19 +1,21 @@
 import { AssignerProtocol } from 'kafkajs'
 
-/** Of each topic. */
+/** The partitions of each topic. */
 export type Partitions = ReadonlyMap<string, readonly number[]>
 
-/** What a member of the group says of itself when it joins. */
+/** What a member of the group tells when it joins. */
 export type MemberMetadata = {
   readonly topics: readonly string[]
-  /** Of its topics, as far as it says; other clients say nothing. */
+  /** The partitions of its topics, if it tells them; other clients do not. */
   readonly partitions: Partitions
 }
 
-/** Of Kafka's consumer protocol. */
+/** The version of Kafka's consumer protocol. */
 export const protocolVersion = 0
 
-/** The partitions stand where Kafka's protocol has room for what an assigner wants to be told, and other clients do not look. */
+/**
+ * Writes the partitions into the protocol's field for the assigner's own data, which other clients ignore.
+ */
 export function writeMemberMetadata(partitions: Partitions): Buffer {
   const userData = Buffer.from(JSON.stringify({ partitions: Object.fromEntries(partitions) }))
   return AssignerProtocol.MemberMetadata.encode({
@@ -23,7 +25,7 @@ export function writeMemberMetadata(partitions: Partitions): Buffer {
   })
 }
 
-/** A member that says it in a form of its own reads nothing that we know of. */
+/** Reads a member's metadata. A member whose metadata has an unknown form counts as reading no topic. */
 export function readMemberMetadata(metadata: Buffer): MemberMetadata {
   try {
     const found = AssignerProtocol.MemberMetadata.decode(metadata)
@@ -35,10 +37,12 @@ export function readMemberMetadata(metadata: Buffer): MemberMetadata {
 
 function readPartitions(userData: Buffer | null | undefined): Partitions {
   try {
-    const told = JSON.parse(String(userData)) as { partitions: Record<string, number[]> }
-    return new Map(Object.entries(told.partitions).map(([topic, ids]) => [topic, ids.filter(isPartition)]))
+    const userMetadata = JSON.parse(String(userData)) as { partitions: Record<string, number[]> }
+    return new Map(
+      Object.entries(userMetadata.partitions).map(([topic, ids]) => [topic, ids.filter(isPartition)]),
+    )
   } catch {
-    // Another program's, or none.
+    // Another program wrote it, or there is none.
     return new Map()
   }
 }

@@ -1,5 +1,5 @@
 /**
- * What a broker may answer for one partition of a fetch.
+ * The errors that a broker may return for one partition of a fetch.
  *
  * Source: Errors.java in Kafka's clients/src/main/java/org/apache/kafka/common/protocol.
  */
@@ -24,7 +24,7 @@ const names: ReadonlyMap<number, string> = new Map([
 export const offsetOutOfRange = 1
 export const corruptMessage = 2
 
-/** The error's name in Kafka's own words. */
+/** The error's name in Kafka. */
 export function nameError(code: number): string {
   return names.get(code) ?? `error ${code}`
 }

@@ -2,17 +2,20 @@ import type { KafkaMessage } from 'kafkajs'
 import type { FetchedRecord, HeaderPair } from './answer/read-records.ts'
 
 export type RecordHeaders = {
-  /** JSON text of [[name, base64 | null], …] in the record's order; null if there are none. */
+  /** JSON text of [[name, base64 | null], …] in the record's order; null if the record has no headers. */
   json: string | null
   traceparent: string | null
 }
 
 const none: RecordHeaders = { json: null, traceparent: null }
 
-// It becomes an HTTP header, so it is taken only if it is one as it stands. W3C's is 55 characters; later versions may add.
+// The value becomes an HTTP header, so it is taken only if it can be one unchanged. W3C's is 55 characters;
+// later versions may be longer.
 const cleanTraceparent = /^[\x21-\x7e]{1,255}$/
 
-/** The headers of a record in a form that keeps every byte of their values, and the one that is passed on. */
+/**
+ * A record's headers in a form that keeps every byte of their values, and the one header that is passed on.
+ */
 export function readHeaders(headers: FetchedRecord['headers']): RecordHeaders {
   const pairs = pairHeaders(headers)
   if (pairs.length === 0) return none
@@ -23,7 +26,7 @@ export function readHeaders(headers: FetchedRecord['headers']): RecordHeaders {
   }
 }
 
-/** Also of kafkajs' own reader, which gathers them by name. */
+/** The headers as pairs, also from kafkajs' own reader, which groups them by name. */
 export function pairHeaders(headers: FetchedRecord['headers']): readonly HeaderPair[] {
   if (isPaired(headers)) return headers
   return Object.entries(headers ?? {}).flatMap(([name, value]) =>
@@ -37,7 +40,7 @@ function isPaired(headers: FetchedRecord['headers']): headers is readonly Header
 
 type GatheredValue = NonNullable<KafkaMessage['headers']>[string]
 
-/** One value, or an array where a name is repeated; kafkajs' types leave out that a value may be null. */
+/** One value, or an array if the name is repeated. kafkajs' types do not say that a value may be null. */
 function valuesOf(value: GatheredValue | null): (Buffer | null)[] {
   if (Array.isArray(value)) return value.flatMap(valuesOf)
   if (value === undefined || value === null) return [null]

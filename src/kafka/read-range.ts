@@ -1,9 +1,12 @@
 import type { Admin, Kafka } from 'kafkajs'
 
-/** The first offset of a partition that the broker has, and the one that its next record will get. */
+/** The first offset of a partition that the broker has, and the offset that its next record will get. */
 export type BrokerRange = { low: bigint; high: bigint }
 
-/** Asks the broker. A client of its own, because it is asked seldom: at a gap, or when the client's place is in doubt. */
+/**
+ * Asks the broker for its range of a partition. Uses its own client, because the question is rare: at a gap,
+ * or when kafkajs' offset is in doubt.
+ */
 export async function readRange(kafka: Kafka, topic: string, partition: number): Promise<BrokerRange> {
   return withAdmin(kafka, async (admin) => {
     const found = (await admin.fetchTopicOffsets(topic)).find((each) => each.partition === partition)
@@ -19,7 +22,10 @@ export async function listPartitions(admin: Admin, topic: string): Promise<numbe
   return ids.sort((one, other) => one - other)
 }
 
-/** The offset that Kafka keeps for the group, which is where a partition of which nothing is stored begins; null without one. */
+/**
+ * The group's committed offset in Kafka, where a partition begins if nothing of it is stored; null if there
+ * is none.
+ */
 export async function readCommitted(
   kafka: Kafka,
   groupId: string,
@@ -33,7 +39,7 @@ export async function readCommitted(
   })
 }
 
-/** Asks with a client of its own, which never creates a topic by asking of it. */
+/** Asks with a client of its own. Asking never creates a topic. */
 export async function withAdmin<Answer>(
   kafka: Kafka,
   ask: (admin: Admin) => Promise<Answer>,

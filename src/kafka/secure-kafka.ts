@@ -1,7 +1,7 @@
 import type { KafkaConfig, SASLOptions } from 'kafkajs'
 import { tlsOptions, type Tls } from '../runtime/tls.ts'
 
-/** How the wire to Kafka is secured, and who we are on it. */
+/** Encryption and login for the connection to Kafka. */
 export type KafkaSecurity = {
   /** Null for no encryption. */
   readonly tls: Tls | null
@@ -12,7 +12,7 @@ export type KafkaSecurity = {
   } | null
 }
 
-/** The part of kafkajs' settings that says so. */
+/** The same in kafkajs' settings. */
 export function secureKafka({ tls, sasl }: KafkaSecurity): Pick<KafkaConfig, 'ssl' | 'sasl'> {
   const ssl = tls !== null && tlsOptions(tls)
   return sasl === null ? { ssl } : { ssl, sasl: sasl as SASLOptions }

@@ -12,35 +12,51 @@ import { findUnread, type Unread } from './find-unread.ts'
 import { readCommitted, readRange, type BrokerRange } from './read-range.ts'
 import { watchSilence } from './watch-silence.ts'
 
-// So that one partition's slice is decoded while others' are stored, and a slow one does not hold up all.
+// One partition's slice is decoded while others are being stored, and a slow partition does not stop all.
 const partitionsAtOnce = 4
-// Of the whole cluster, and above what a join takes by itself: one broker that hangs is known and passed over long before.
+// The longest silence of the whole cluster. It is longer than a join. A single hung broker is detected and
+// bypassed much sooner.
 const silenceMs = 30_000
 
-/** What a session tells. All of it concerns the session's own topic and group, and nothing comes after `close`. */
+/**
+ * The events of a session. All of them concern the session's own topic and group, and none comes after
+ * `close`.
+ */
 export type SessionListener = {
-  /** This member now holds these partitions and no others. kafkajs fetches next: what must not be read has to be paused before this returns. */
+  /**
+   * This member now holds these partitions and no others. kafkajs fetches next: partitions that must not be
+   * read have to be paused before this returns.
+   */
   joined(partitions: readonly number[], leaderId: string): void
-  /** The group deals its partitions anew. No batch is being handled, and the request to join is not sent yet. */
+  /**
+   * The group is about to assign its partitions again. No batch is being handled, and the request to join is
+   * not sent yet.
+   */
   rebalancing(): void
   /** The group's coordinator answered. */
   coordinatorAnswered(): void
   coordinatorLost(error: unknown): void
-  /** Null where Kafka has no such topic. */
+  /** Gets null if Kafka has no such topic. */
   leadersKnown(leaders: Leaders | null): void
-  /** The broker answered with what it has of the partition, from this offset on, if only with nothing. */
+  /** The broker answered with what it has of the partition from this offset on, which may be nothing. */
   answered(partition: number, highWatermark: bigint, from: bigint): void
-  /** The broker answered with an error. The partition has to be paused before this returns, or it is asked again at once. */
+  /**
+   * The broker answered with an error. The partition must be paused before this returns, or kafkajs asks for
+   * it again at once.
+   */
   refused(partition: number, errorCode: number): void
-  /** The partition's next batch cannot be decoded. The partition has to be paused before this returns, as above. */
+  /**
+   * The partition's next batch cannot be decoded. The partition must be paused before this returns, as above.
+   */
   undecodable(found: Undecodable): void
-  /** Handles a batch. At most one a partition at a time; what it rejects with ends the session. */
+  /** Handles a batch; at most one a partition at a time. If it rejects, the session ends. */
   batch(batch: FetchedBatch): Promise<void>
 }
 
 /**
- * The port to Kafka: one life of a member of a consumer group, with a client of its own. It hands over decoded batches and can be
- * paused, resumed and sent elsewhere partition by partition. All that this service corrects in kafkajs is behind it.
+ * The port to Kafka: one membership of a consumer group, with its own client. It hands over decoded batches;
+ * each partition can be paused, resumed and sought. Everything that this service corrects in kafkajs is
+ * behind this class.
  */
 export class KafkaSession {
   readonly #topic: string
@@ -58,16 +74,19 @@ export class KafkaSession {
     this.#consumer = createConsumer(this.#kafka, options.groupId, logger)
   }
 
-  /** The brokers, by their ids, from which a fetch is under way. The others have answered, and what came is being stored. */
+  /**
+   * The ids of the brokers that a fetch is waiting for. The others have answered, and their records are being
+   * stored.
+   */
   get fetching(): ReadonlySet<string> {
     return this.#fetching
   }
 
   /**
-   * Connects, joins the group and hands over what comes.
+   * Connects, joins the group and hands over batches.
    *
    * @returns when `stopping` aborts
-   * @throws what ended the session otherwise: kafkajs gave up, or Kafka has not answered for 30 s
+   * @throws what else ended the session: kafkajs gave up, or Kafka has not answered for 30 s
    */
   async run(listener: SessionListener, stopping: AbortSignal): Promise<void> {
     const { heard, silent } = watchSilence(silenceMs, this.#closed.signal)
@@ -79,7 +98,7 @@ export class KafkaSession {
     await over
   }
 
-  /** Tells nothing any more. */
+  /** Calls the listener no more. */
   close(): void {
     for (const forget of this.#forgets.splice(0)) forget()
     this.#closed.abort()
@@ -102,17 +121,17 @@ export class KafkaSession {
     this.#consumer.seek({ topic: this.#topic, partition, offset: offset.toString() })
   }
 
-  /** What the broker has of a partition. */
+  /** The broker's range of a partition. */
   readRange(partition: number): Promise<BrokerRange> {
     return readRange(this.#kafka, this.#topic, partition)
   }
 
-  /** Where Kafka says that the group stands; null where it says nothing. */
+  /** The group's committed offset in Kafka; null if there is none. */
   readCommitted(partition: number): Promise<bigint | null> {
     return readCommitted(this.#kafka, this.#groupId, this.#topic, partition)
   }
 
-  /** The partitions that no member of the group reads; null while the group deals its partitions. */
+  /** The partitions that no member of the group reads; null while the group assigns its partitions. */
   findUnread(): Promise<Unread | null> {
     return findUnread(this.#kafka, this.#groupId, this.#topic)
   }
@@ -128,7 +147,7 @@ export class KafkaSession {
     })
   }
 
-  /** Rejects when kafkajs gives up; it restarts nothing by itself. */
+  /** Rejects when kafkajs gives up; it does not restart on its own. */
   #crash(): Promise<never> {
     return new Promise((_resolve, reject) => {
       this.#consumer.on(this.#consumer.events.CRASH, ({ payload }) => reject(payload.error))
@@ -155,7 +174,7 @@ export class KafkaSession {
   }
 
   #listenToAnswers(listener: SessionListener, heard: () => void): void {
-    // kafkajs' types leave the node out.
+    // kafkajs' types do not declare `nodeId`.
     const nodeOf = (payload: object): string => String((payload as { nodeId: unknown }).nodeId)
     const { FETCH_START, FETCH } = this.#consumer.events
     this.#consumer.on(FETCH_START, ({ payload }) => void this.#fetching.add(nodeOf(payload)))
@@ -173,7 +192,7 @@ export class KafkaSession {
           noteStaleLeaders(this.#topic)
           listener.refused(partition, errorCode)
         },
-        // FETCH is no sign of life: it comes of a fetch that failed, too.
+        // The FETCH event is no sign of life: it also follows a failed fetch.
         answered: (partition, highWatermark, from) => {
           heard()
           listener.answered(partition, highWatermark, from)

@@ -1,11 +1,11 @@
 const ticks = 30
 
 /**
- * A smoke alarm for a client that has gone dead without a word. It counts ticks and not time, so that a long block of the
- * event loop, in which no sign of life can be heard, is one tick and no silence.
+ * An alarm for a client that has silently stopped. It counts ticks and not time: while the event loop is
+ * blocked no sign of life can arrive, and a long block counts as one tick only.
  *
- * @returns `heard`, to be called at each sign of life, and `silent`, which rejects after `ms` without one; never once the
- *   signal aborted
+ * @returns `heard`, to be called at each sign of life, and `silent`, which rejects after `ms` without one,
+ *   but never after the signal aborted
  */
 export function watchSilence(ms: number, signal: AbortSignal): { heard: () => void; silent: Promise<never> } {
   let passed = 0

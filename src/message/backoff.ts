@@ -1,7 +1,10 @@
-/** Delays in milliseconds. A delay is doubled for each retry already scheduled, and never exceeds `maxDelayMs`. */
+/**
+ * Delays in milliseconds. The delay doubles with each retry that was already scheduled, and never exceeds
+ * `maxDelayMs`.
+ */
 export type BackoffPolicy = { readonly baseDelayMs: number; readonly maxDelayMs: number }
 
-/** Retries of many messages that failed together are spread by this share to either side. */
+/** Spreads the retries of messages that failed together: by at most this share, earlier or later. */
 const jitterShare = 0.2
 
 /**

@@ -3,13 +3,14 @@ import type { Outcome } from './outcome.ts'
 
 export type RetryPolicy = BackoffPolicy & { readonly retriesMax: number }
 
-/** What the log is to say after an attempt: it succeeded, it is retried after a delay, or it is a dead letter. */
+/** What follows an attempt: the message succeeded, is retried after a delay, or is a dead letter. */
 export type Decision = { then: 'success' } | { then: 'retry'; delayMs: number } | { then: 'dead_letter' }
 
 /**
  * Decides what follows an attempt's outcome.
  *
- * @param retries retries scheduled since `received` or the last `replayed`; the database's clock turns a delay into a due time
+ * @param retries the number of retries scheduled since `received` or the last `replayed`; the database's
+ *   clock turns the delay into a due time
  */
 export function decide(
   outcome: Outcome,
@@ -31,8 +32,9 @@ export function decide(
 }
 
 /**
- * Decides what follows an attempt whose lease ended without an outcome. It uses up a retry and is due at once, because
- * what it waited for is a crash that is over; a second one in a row waits its backoff, because it may be the cause.
+ * Decides what follows an attempt whose lease ended without an outcome. It uses up a retry. The retry is due
+ * at once, because the cause was probably a crash that is over. After a second abandoned attempt in a row the
+ * retry waits its backoff, because the attempt itself may be the cause.
  */
 export function decideAbandoned(
   retries: number,

@@ -4,8 +4,9 @@ const alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
 const keyLength = 32
 
 /**
- * The key that every attempt of a transaction carries: the first 32 characters of the lower-case base32 (RFC 4648 §6) of
- * the SHA-256 of the transaction id in UTF-8. A function of the identity alone, so it outlives topics and releases.
+ * The key that every attempt of a transaction carries: the first 32 characters of the lower-case base32 (RFC
+ * 4648 §6) of the SHA-256 of the transaction id in UTF-8. It depends on the id alone, so it stays the same
+ * across topics and releases.
  */
 export function idempotencyKey(transactionId: string): string {
   const digest = hash('sha256', transactionId, 'buffer')

@@ -2,7 +2,10 @@
 export const statuses = ['pending', 'processing', 'success', 'failed', 'dead_letter'] as const
 export type Status = (typeof statuses)[number]
 
-/** The types of an event, each in the past tense. What may follow what stands in SQL: `legal_transitions`. */
+/**
+ * The types of an event, each in the past tense. SQL defines which type may follow which:
+ * `legal_transitions`.
+ */
 export const eventTypes = [
   'received',
   'attempt_started',
@@ -18,15 +21,20 @@ export const eventTypes = [
 ] as const
 export type EventType = (typeof eventTypes)[number]
 
-/** The two lanes: first attempts since `received` or `replayed`, and everything after. */
+/** The two lanes: `fresh` for the first attempt since `received` or `replayed`, `retry` for all others. */
 export const lanes = ['fresh', 'retry'] as const
 export type Lane = (typeof lanes)[number]
 
-/** Minted by the database when a record is first stored; a bigint there, a string here, so that no digit is lost. */
+/**
+ * Assigned by the database when a record is first stored. A bigint there and a string here, so that no digit
+ * is lost.
+ */
 export type MessageId = string & { readonly brand: 'MessageId' }
 
-/** The business's id: 1 to 255 bytes of UTF-8 without control characters, or `record:topic:partition:offset`. */
+/**
+ * The business's id: 1 to 255 bytes of UTF-8 without control characters, or `record:topic:partition:offset`.
+ */
 export type TransactionId = string & { readonly brand: 'TransactionId' }
 
-/** Names one run of one process: a ulid. */
+/** Identifies one run of one process: a ULID. */
 export type InstanceId = string & { readonly brand: 'InstanceId' }

@@ -1,6 +1,7 @@
 /**
- * What became of one HTTP request, as far as we can know. The kinds are closed, and each says whether the processor may
- * have carried the transaction out: `accepted` yes; `refused`, `unavailable` and `not_sent` no; `unknown` nobody can say.
+ * The outcome of one HTTP request, as far as it is known. The kinds are a closed set. Each kind says whether
+ * the processor may have carried out the transaction: `accepted` yes; `refused`, `unavailable` and `not_sent`
+ * no; `unknown` cannot be known.
  */
 export type Outcome =
   | { kind: 'accepted'; statusCode: number }

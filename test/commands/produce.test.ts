@@ -88,7 +88,7 @@ t.test('a rate is kept: no record leaves before it is due', async (t) => {
 
 t.test('what is wrong with the command line is said in one line, and ends with 2', async (t) => {
   const refused: [string[], RegExp][] = [
-    [['--cuont', '3'], /^Unknown option '--cuont'; --help lists what there is\.$/m],
+    [['--cuont', '3'], /^Unknown option '--cuont'; --help lists the flags\.$/m],
     [['7'], /^Unexpected argument '7'/],
     [['--count', '0.5'], /^--count must be a whole number, not 0\.5\.$/m],
     [['--count', '1e99'], /^--count must be/],

@@ -178,7 +178,7 @@ t.test('a folder that holds something else is one sentence, and is left as it is
   const file = join(server.dataDir, 'postgres', 'letters.txt')
   await mkdir(join(server.dataDir, 'postgres'), { recursive: true })
   await writeFile(file, 'Dear Sir')
-  await t.rejects(startPostgres(server), { message: /holds something else than PostgreSQL data: [^\n]+$/ })
+  await t.rejects(startPostgres(server), { message: /holds files that are not PostgreSQL data: [^\n]+$/ })
   t.equal(await readFile(file, 'utf8'), 'Dear Sir')
 })
 

@@ -122,7 +122,7 @@ t.test('a pooler where a direct connection is needed ends the start with a sente
   t.equal(await service.ended, 1)
   t.match(
     service.errors(),
-    /^DATABASE_URL leads to a connection pooler, which drops LISTEN: name a direct connection in LISTEN_DATABASE_URL\.$/m,
+    /^DATABASE_URL leads to a connection pooler, which drops LISTEN: set LISTEN_DATABASE_URL to a direct connection\.$/m,
   )
   await t.rejects(migrate({ connectionString: pooler.url }), {
     message:

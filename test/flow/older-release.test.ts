@@ -18,8 +18,8 @@ function keepProducing(line: Line): { stop: () => Promise<number> } {
   const over = new AbortController()
   const load = (async () => {
     while (!over.signal.aborted) {
-      await line.produce(100, 200)
-      produced += 100
+      await line.produce(50, 100)
+      produced += 50
     }
     return produced
   })()
@@ -33,23 +33,13 @@ function keepProducing(line: Line): { stop: () => Promise<number> } {
   }
 }
 
-async function countStarts(line: Line, service: Service): Promise<number> {
-  const instance = service.log.find(({ event }) => event === 'started')?.instance
-  const { rows } = await line.pool.query<{ starts: number }>(
-    `select count(*)::int as starts from message_events
-      where type = 'attempt_started' and split_part(actor, '/', 1) = $1`,
-    [instance],
+/** Waits until each of them has ended some more attempts than it has by now, as its log tells. */
+async function areAtWork(services: readonly Service[]): Promise<void> {
+  const count = ({ log }: Service): number => log.filter(({ event }) => event === 'attempt').length
+  const before = services.map(count)
+  await until('each of them to be at work', () =>
+    services.every((each, at) => count(each) >= before[at]! + 20),
   )
-  return rows[0]!.starts
-}
-
-/** Waits until each of them has sent some more payments than it has by now. */
-async function areAtWork(line: Line, services: readonly Service[]): Promise<void> {
-  const before = await Promise.all(services.map((each) => countStarts(line, each)))
-  await until('each of them to be at work', async () => {
-    const now = await Promise.all(services.map((each) => countStarts(line, each)))
-    return now.every((starts, at) => starts >= before[at]! + 20)
-  })
 }
 
 async function setUp(t: Test, commit: string) {
@@ -62,15 +52,15 @@ async function setUp(t: Test, commit: string) {
   const [one, other] = [await startOlder(), await startOlder()]
   await Promise.all([one, other].map(isReady))
   const load = keepProducing(line)
-  await areAtWork(line, [one, other])
+  await areAtWork([one, other])
 
   const first = await startReadyService(t, line.settings)
-  await areAtWork(line, [one, other, first])
+  await areAtWork([one, other, first])
   first.kill('SIGKILL')
   const newer = await startReadyService(t, line.settings)
-  await areAtWork(line, [one, other, newer])
+  await areAtWork([one, other, newer])
   one.kill('SIGKILL')
-  await areAtWork(line, [other, newer])
+  await areAtWork([other, newer])
   return { line, load, startOlder, other, newer }
 }
 
@@ -85,7 +75,7 @@ t.test(
 
     newer.kill('SIGTERM')
     t.equal(await newer.ended, 0)
-    await areAtWork(line, [other])
+    await areAtWork([other])
     await line.settled(await load.stop())
     await line.isSentOnce(t)
     await line.isClean(t)
@@ -102,11 +92,11 @@ t.test(
     await until('it to say that it works with later functions', () =>
       again.log.some(({ event }) => event === 'a later release has brought its own functions, and they stay'),
     )
-    await areAtWork(line, [other, newer, again])
+    await areAtWork([other, newer, again])
 
     newer.kill('SIGTERM')
     t.equal(await newer.ended, 0)
-    await areAtWork(line, [other, again])
+    await areAtWork([other, again])
     await line.settled(await load.stop())
     await line.isSentOnce(t)
     await line.isClean(t)

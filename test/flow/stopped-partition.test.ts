@@ -28,7 +28,7 @@ t.test('an operator decides by the command, and the service goes on with no rest
   const [{ reason } = { reason: '' }] = await readStopped(service)
   t.match(
     reason,
-    new RegExp(`the broker's first is ${high}: .*--topic ${line.topic} --partition 0 --accept-gap`),
+    new RegExp(`the broker's first offset is ${high}: .*--topic ${line.topic} --partition 0 --accept-gap`),
   )
   t.equal(await readMetric(service, 'tqp_stopped_partitions'), 1)
   t.equal((await fetch(`${service.url}/status`)).status, 200, 'the service as a whole is well')
@@ -38,12 +38,12 @@ t.test('an operator decides by the command, and the service goes on with no rest
       [['--partition', '1', '--retry', '--reason', 'x'], 1, /:1 is not stopped: there is nothing to decide/],
       [['--partition', '0', '--accept-gap'], 2, /--reason must be/],
       [['--partition', 'a', '--accept-gap', '--reason', 'x'], 2, /--partition must be/],
-      [['--partition', '0', '--reason', 'x'], 2, /Exactly one of/],
-      [['--partition', '0', '--retry', '--accept-gap', '--reason', 'x'], 2, /Exactly one of/],
+      [['--partition', '0', '--reason', 'x'], 2, /Give exactly one of/],
+      [['--partition', '0', '--retry', '--accept-gap', '--reason', 'x'], 2, /Give exactly one of/],
       [
         ['--partition', '0', '--accept-gap', '--reason', 'x', '--topic', 'no.such'],
         2,
-        /does not say what it has/,
+        /does not tell the offsets of/,
       ],
       [['--partition', '0', '--gap'], 2, /--help/],
     ] as const) {
@@ -53,7 +53,7 @@ t.test('an operator decides by the command, and the service goes on with no rest
   })
 
   const ran = await decide(line, ['--partition', '0', '--accept-gap', '--reason', 'the archive has them'])
-  t.match(ran, { code: 0, output: new RegExp(`goes on at offset ${high}; \\d+ offsets are given up`) })
+  t.match(ran, { code: 0, output: new RegExp(`continues at offset ${high}; \\d+ offsets are given up`) })
   await until('the service to go on', async () => (await readStopped(service)).length === 0)
   await until('its line', async () => service.log.some(({ event }) => event === 'partition goes on'))
   const { rows } = await line.pool.query<{ given_up: number }>(
@@ -86,7 +86,7 @@ t.test('a topic that was created anew is read as its next incarnation while the 
       ...['--partition', String(partition), '--new-incarnation', '--operator', 'bob'],
       ...['--reason', 'the topic was deleted by mistake'],
     ])
-    t.match(ran, { code: 0, output: /goes on at offset 0 of its new incarnation.* decided by bob: / })
+    t.match(ran, { code: 0, output: /continues at offset 0 of its new incarnation.* decided by bob: / })
   }
   await until('the service to go on', async () => (await readStopped(service)).length === 0)
   await line.produce(30)

@@ -24,8 +24,11 @@ t.test('each partition that cannot be read is told with its reason, and no other
   const leaders = new Map(places.map(({ partition }) => [partition, partition === 1 ? null : leader]))
   leaders.delete(7)
   t.strictSame(findWaiting(places, leaders), [
-    { partition: 1, reason: 'It has no leader: the brokers that have its records are down.' },
-    { partition: 2, reason: 'Its leader, broker 2 at kafka-2:9092, refuses it: KAFKA_STORAGE_ERROR.' },
+    { partition: 1, reason: 'It has no leader: the brokers that store its records are down.' },
+    {
+      partition: 2,
+      reason: 'Its leader, broker 2 at kafka-2:9092, refuses to serve it: KAFKA_STORAGE_ERROR.',
+    },
     { partition: 3, reason: 'Its leader, broker 2 at kafka-2:9092, has not answered for 17 s.' },
     { partition: 7, reason: 'Its leader has not answered for 17 s.' },
   ])

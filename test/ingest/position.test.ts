@@ -71,7 +71,7 @@ t.test('records deleted before they were stored stop their partition, and the ot
   await until(async () => (await countRecords(pool, topic.topic)) === 30)
 
   t.match(await readStopped(pool), [
-    { topic: topic.topic, partition: 0, reason: /next offset is 10, .* first is 15/ },
+    { topic: topic.topic, partition: 0, reason: /next offset is 10, .* first offset is 15/ },
   ])
   const records = await readRecords(pool, topic.topic)
   t.equal(records.filter((record) => record.partition === 0).length, 10, 'nothing behind the gap is stored')

@@ -86,7 +86,7 @@ t.test('ends with 2 and one sentence for a database without the log', async (t) 
 t.test('ends with 2 and one sentence for a flag that it does not know', async (t) => {
   const { code, errors } = await run('postgresql://127.0.0.1/none', ['--legder', 'x'])
   t.equal(code, 2)
-  t.equal(errors, `Unknown option '--legder'; --help lists what there is.\n`)
+  t.equal(errors, `Unknown option '--legder'; --help lists the flags.\n`)
 })
 
 async function run(

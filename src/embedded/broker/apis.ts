@@ -14,7 +14,7 @@ import { createPartitions, createTopics, deleteRecords, deleteTopics } from './h
 export interface Api {
   min: number
   max: number
-  /** The first version that is encoded in the flexible way; none of those that are spoken if it is left out. */
+  /** The first version with the flexible encoding; left out if no supported version has it. */
   flexibleFrom?: number
   handle: Handler
 }
@@ -22,9 +22,10 @@ export interface Api {
 export const apiVersionsKey = 18
 
 /**
- * What this broker speaks, by Kafka's number of the request: versions before the "flexible" encoding, which kafkajs, aiokafka,
- * librdkafka and Java's clients all speak, but where a later one tells what is asked for; and of those no version whose addition has no
- * meaning on a single node.
+ * The requests that this broker supports, by Kafka's number. In general these are the versions before the
+ * "flexible" encoding, which kafkajs, aiokafka, librdkafka and Java's clients all speak; a later version is
+ * added only if it is needed to tell what is asked for. Versions are left out if their additions mean nothing
+ * on a single node.
  */
 export const apis: ReadonlyMap<number, Api> = new Map<number, Api>([
   [0, { min: 3, max: 7, handle: produce }],
@@ -51,8 +52,8 @@ export const apis: ReadonlyMap<number, Api> = new Map<number, Api>([
 ])
 
 /**
- * ApiVersions, versions 0–4, of which 3 and 4 are flexible but for the header of their answer. A later one is answered as version 0 with
- * an error, from which clients step down (KIP-511).
+ * ApiVersions, versions 0–4. Versions 3 and 4 are flexible, except for the header of their answer. A later
+ * version is answered as version 0 with an error, so that clients step down (KIP-511).
  */
 export function apiVersions({ answer, version }: Call): Answered {
   if (version === 3 || version === 4) {

@@ -3,7 +3,7 @@ import { holdDataFolder } from './data-folder.ts'
 import { Group } from './group.ts'
 import { Topics } from './topics.ts'
 
-/** What the requests of all connections work on. */
+/** What the requests of all connections share. */
 export interface Broker {
   topics: Topics
   groups: Map<string, Group>
@@ -11,7 +11,11 @@ export interface Broker {
   close: () => void
 }
 
-/** Opens the data folder, or throws one sentence that says why it cannot. */
+/**
+ * Opens the data folder.
+ *
+ * @throws an Error with one sentence that says why it cannot
+ */
 export function openBroker(dataDir: string): Broker {
   const release = holdDataFolder(dataDir)
   const topics = new Topics(dataDir)

@@ -9,12 +9,15 @@ export interface CommittedOffset {
   metadata: string | null
 }
 
-/** One line of the file; a null offset takes the earlier one back. */
+/** One line of the file; a null offset deletes the earlier one. */
 type Line = [group: string, topic: string, partition: number, offset: number | null, metadata: string | null]
 
 const compactAboveBytes = 16 * 1024 * 1024
 
-/** The offsets that groups have committed: a file of JSON lines, appended to, and rewritten at start and when it is long. */
+/**
+ * The offsets that groups have committed: a file of JSON lines. New lines are appended; the file is rewritten
+ * at the start and when it is long.
+ */
 export class CommittedOffsets {
   readonly #path: string
   readonly #groups = new Map<string, Map<string, CommittedOffset>>()
@@ -47,7 +50,7 @@ export class CommittedOffsets {
     this.#append(this.of(group).map((each) => [group, each.topic, each.partition, null, null]))
   }
 
-  /** A topic that is made again under its old name must not inherit offsets. */
+  /** A topic that is created again under its old name must not inherit offsets. */
   deleteTopic(topic: string): void {
     for (const group of this.groups()) {
       const gone = this.of(group).filter((each) => each.topic === topic)
@@ -77,7 +80,7 @@ export class CommittedOffsets {
     else this.#groups.delete(group)
   }
 
-  /** A last line without its newline was torn by a kill before it was acknowledged. */
+  /** A last line without its newline was cut off by a kill, before it was acknowledged. */
   #load(): void {
     const lines = readFileSync(this.#path, 'utf8').split('\n').slice(0, -1)
     for (const [index, line] of lines.entries()) {

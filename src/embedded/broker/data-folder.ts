@@ -11,14 +11,17 @@ import {
 import { join } from 'node:path'
 import { replaceFile } from './replace-file.ts'
 
-/** Raised whenever an older broker could not read what this one writes, or the other way round. */
+/** Must be raised when an older broker cannot read what this one writes, or the reverse. */
 const formatVersion = 'development broker, format 1'
 
 /**
- * Makes the folder ours, or throws one sentence that says why not. Gives back the function that lets it go.
+ * Locks the folder for this broker.
  *
- * The lock is a file that names its holder by process id and start time, since Node has no flock; a lock whose holder is
- * gone, which is what kill -9 leaves, is taken over.
+ * The lock is a file that names its holder by process id and start time, because Node has no flock. A lock
+ * whose holder is gone, as after kill -9, is replaced.
+ *
+ * @returns the function that releases the lock
+ * @throws an Error with one sentence, if the folder cannot be used
  */
 export function holdDataFolder(dataDir: string): () => void {
   mkdirSync(dataDir, { recursive: true })
@@ -52,7 +55,7 @@ function lock(path: string, dataDir: string): () => void {
   return () => unlinkSync(path)
 }
 
-/** A link, unlike a write, makes the lock together with its text, and only if there is none. */
+/** A link, unlike a write, creates the lock together with its text, and only if there is none. */
 function tryLink(candidate: string, path: string): boolean {
   try {
     linkSync(candidate, path)
@@ -69,7 +72,8 @@ function removeStaleLock(path: string, dataDir: string): void {
   const pid = Number.parseInt(holder, 10)
   const inUse = new Error(`The folder ${dataDir} is in use by the broker with process id ${pid}.`)
   if (describeProcess(pid) === holder) throw inUse
-  // Of two that found the same stale lock, only one moves it; the other must not move the winner's new one for good.
+  // If two processes find the same stale lock, only one moves it. The other must not remove the winner's new
+  // lock.
   const aside = `${path}.stale.${process.pid}`
   renameSync(path, aside)
   const moved = readHolder(aside)
@@ -82,17 +86,20 @@ function readHolder(path: string): string | null {
   return existsSync(path) ? readFileSync(path, 'utf8') : null
 }
 
-/** The process id and, where /proc tells it, the start time, so that an id that was given out again is not mistaken. */
+/**
+ * The process id and, if /proc tells it, the start time, so that a reused process id is not mistaken for the
+ * holder.
+ */
 function describeProcess(pid: number): string | null {
   try {
     process.kill(pid, 0)
   } catch (fault) {
-    // EPERM: it lives, and belongs to somebody else.
+    // EPERM: the process lives, and belongs to another user.
     if ((fault as NodeJS.ErrnoException).code !== 'EPERM') return null
   }
   const statPath = `/proc/${pid}/stat`
   if (!existsSync(statPath)) return String(pid)
-  // The name, in parentheses, may hold spaces; the start time is the 20th field behind it (proc(5)).
+  // The program's name, in parentheses, may hold spaces. The start time is the 20th field after it (proc(5)).
   const fields = readFileSync(statPath, 'utf8')
     .replace(/^.*\) /s, '')
     .split(' ')

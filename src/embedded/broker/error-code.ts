@@ -1,4 +1,4 @@
-/** The answers of Kafka's protocol that this broker gives, by the numbers of its specification. */
+/** The error codes of Kafka's protocol that this broker uses, by the numbers of the specification. */
 export const errorCode = {
   none: 0,
   offsetOutOfRange: 1,

@@ -1,8 +1,14 @@
-/** Kafka's own limit of a request (socket.request.max.bytes). Text sent to this port reads as a length above it. */
+/**
+ * Kafka's own limit for a request (socket.request.max.bytes). Plain text sent to this port reads as a larger
+ * length.
+ */
 const frameBytesMax = 100 * 1024 * 1024
 const lengthBytes = 4
 
-/** Cuts a stream into the frames of Kafka's protocol, each a four-byte length and so many bytes; yields the bytes. */
+/**
+ * Cuts a stream into the frames of Kafka's protocol, each a four-byte length and that many bytes; yields the
+ * bytes.
+ */
 export async function* frames(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let chunks: Buffer[] = []
   let gatheredBytes = 0
@@ -26,6 +32,7 @@ export async function* frames(stream: AsyncIterable<Buffer>): AsyncGenerator<Buf
 
 function frameLength(bytes: Buffer): number {
   const length = bytes.readInt32BE(0)
-  if (length < 0 || length > frameBytesMax) throw new RangeError(`${length} bytes are no length of a request`)
+  if (length < 0 || length > frameBytesMax)
+    throw new RangeError(`${length} bytes are not a valid length of a request`)
   return length
 }

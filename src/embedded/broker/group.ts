@@ -9,7 +9,10 @@ export interface JoinRequest {
   rebalanceTimeoutMs: number
   protocolType: string
   protocols: { name: string; metadata: Buffer }[]
-  /** Whether a newcomer is first given its id and asked to come again (KIP-394), so that a lost answer leaves no ghost. */
+  /**
+   * Whether a new member first gets its id and must join again with it (KIP-394), so that a lost answer
+   * leaves no unused member behind.
+   */
   invite: boolean
 }
 
@@ -49,9 +52,10 @@ const sessionTimeoutMsMax = 30 * 60 * 1000
 const rebalanceTimeoutMsMax = 30 * 60 * 1000
 
 /**
- * The membership of one consumer group, after the classic protocol of Kafka's group coordinator: members join, the first
- * of them assigns the partitions, all fetch their part, and whoever comes or goes begins that again. Static members
- * (KIP-345) are absent on purpose. Memberships do not survive a restart; UNKNOWN_MEMBER_ID sends every client to join anew.
+ * The membership of one consumer group, after the classic protocol of Kafka's group coordinator: members
+ * join, the first one assigns the partitions, and each fetches its part. Whenever a member joins or leaves,
+ * this begins again. Static members (KIP-345) are absent on purpose. Memberships do not survive a restart of
+ * the broker: UNKNOWN_MEMBER_ID then makes every client join again.
  */
 export class Group {
   state: GroupState = 'Empty'
@@ -74,7 +78,7 @@ export class Group {
       return refuseJoin(errorCode.memberIdRequired, this.#inviteMember(request))
     }
     const member = this.#admit(request)
-    // The same member again, over a new connection: nobody reads the earlier answer any more.
+    // The same member joins again over a new connection; nobody reads the earlier answer any more.
     member.answerJoin?.(refuseJoin(errorCode.rebalanceInProgress, member.id))
     return new Promise((resolve) => {
       member.answerJoin = resolve
@@ -113,7 +117,10 @@ export class Group {
     return errorCode.none
   }
 
-  /** Whether a commit may be stored: from a member of this generation, or, for an empty group, from anybody outside. */
+  /**
+   * Whether a commit may be stored: from a member of this generation, or from any client while the group is
+   * empty.
+   */
   judgeCommit(memberId: string, generation: number): ErrorCode {
     if (generation < 0 && this.state === 'Empty') return errorCode.none
     const member = this.#members.get(memberId)
@@ -148,7 +155,7 @@ export class Group {
   }
 
   #inviteMember(request: JoinRequest): string {
-    const memberId = mintMemberId(request.clientId)
+    const memberId = createMemberId(request.clientId)
     this.#invited.set(
       memberId,
       setTimeout(() => this.#invited.delete(memberId), request.sessionTimeoutMs),
@@ -164,7 +171,7 @@ export class Group {
   #admit(request: JoinRequest): Member {
     this.#withdrawInvitation(request.memberId)
     const { clientId, clientHost, sessionTimeoutMs, rebalanceTimeoutMs, protocols } = request
-    const id = request.memberId === '' ? mintMemberId(clientId) : request.memberId
+    const id = request.memberId === '' ? createMemberId(clientId) : request.memberId
     const known = this.#members.get(id)
     clearTimeout(known?.session)
     const member: Member = {
@@ -184,7 +191,7 @@ export class Group {
     return member
   }
 
-  /** Waits until every member has joined again, at most for the longest time that one of them asked for. */
+  /** Waits until every member has joined again, for at most the longest rebalance timeout of a member. */
   #prepareRebalance(): void {
     if (this.state !== 'PreparingRebalance') {
       this.state = 'PreparingRebalance'
@@ -250,7 +257,10 @@ export class Group {
     this.#expectHeartbeat(member)
   }
 
-  /** A member that waits for an answer of ours has no heartbeat to give, so its session runs only between answers. */
+  /**
+   * A member that waits for the broker's answer sends no heartbeats, so its session timer runs only between
+   * answers.
+   */
   #expectHeartbeat(member: Member): void {
     clearTimeout(member.session)
     if (member.answerJoin !== null || member.answerSync !== null) return
@@ -270,7 +280,7 @@ export function refuseJoin(error: ErrorCode, memberId: string): JoinAnswer {
   return { error, generation: -1, protocol: '', leaderId: '', memberId, members: [] }
 }
 
-function mintMemberId(clientId: string): string {
+function createMemberId(clientId: string): string {
   return `${clientId}-${randomUUID()}`
 }
 
@@ -282,7 +292,9 @@ function metadataOf(member: Member, protocol: string): Buffer {
   return member.protocols.find(({ name }) => name === protocol)?.metadata ?? noBytes
 }
 
-/** Each member votes for the first of its protocols that all can speak; the one with most votes is it. */
+/**
+ * Each member votes for its first protocol that all members support; the protocol with the most votes wins.
+ */
 function chooseProtocol(members: readonly Member[]): string {
   const votes = new Map<string, number>()
   for (const { protocols } of members) {

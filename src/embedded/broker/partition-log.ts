@@ -10,17 +10,17 @@ import {
 } from 'node:fs'
 import { errorCode, type ErrorCode } from './error-code.ts'
 import { ProducerSequences } from './producer-sequences.ts'
-import { placeBatch, readBatch, type RecordBatch } from './record-batch.ts'
+import { setBaseOffset, readBatch, type RecordBatch } from './record-batch.ts'
 import { replaceFile } from './replace-file.ts'
 
-/** Where each stored batch begins. Three columns of numbers in place of an object a batch. */
+/** Where each stored batch begins. Three arrays of numbers instead of one object for each batch. */
 interface BatchIndex {
   baseOffsets: number[]
   positions: number[]
   maxTimestamps: number[]
 }
 
-/** A run of whole batches, as a place in the file. */
+/** A run of whole batches: where it begins in the file, and its length. */
 export interface Slice {
   position: number
   byteLength: number
@@ -29,11 +29,11 @@ export interface Slice {
 const recoveryChunkBytes = 1024 * 1024
 
 /**
- * One partition: a file of record batches, one behind the other, exactly as their producers sent them.
+ * One partition: a file of record batches, one after another, exactly as their producers sent them.
  *
- * The calls to the file are synchronous on purpose: an append is one write into the page cache, which
- * outlives a killed broker, and nothing can come between the choice of an offset and the bytes that carry it. There is no
- * fsync: this broker promises to survive its own death, not that of the machine.
+ * File calls are synchronous on purpose. An append is one write into the page cache, which survives the death
+ * of the broker, and nothing can happen between the choice of an offset and the write of its bytes. There is
+ * no fsync: the broker promises to survive its own death, not that of the machine.
  */
 export class PartitionLog {
   readonly #file: number
@@ -45,7 +45,10 @@ export class PartitionLog {
   #startOffset = 0
   #nextOffset = 0
 
-  /** Opens the file, making it if need be. A torn or damaged end, which was never acknowledged, is cut off. */
+  /**
+   * Opens the file, and creates it if it is missing. A truncated or damaged end, which was never
+   * acknowledged, is cut off.
+   */
   constructor(path: string) {
     this.#file = openSync(path, existsSync(path) ? 'r+' : 'wx+')
     this.#startPath = path.replace(/\.log$/, '.start')
@@ -64,7 +67,10 @@ export class PartitionLog {
     return this.#nextOffset
   }
 
-  /** Stores one batch and says where. A repeat of a stored batch of an idempotent producer answers its first place. */
+  /**
+   * Stores one batch and returns its offset. If an idempotent producer repeats a stored batch, returns the
+   * offset of the first copy.
+   */
   append(bytes: Buffer): { error: ErrorCode; baseOffset: number } {
     const batch = readBatch(bytes)
     if (batch === 'foreign') return { error: errorCode.unsupportedForMessageFormat, baseOffset: -1 }
@@ -76,7 +82,7 @@ export class PartitionLog {
     if (verdict.kind === 'duplicate') return { error: errorCode.none, baseOffset: verdict.baseOffset }
 
     const baseOffset = this.#nextOffset
-    placeBatch(bytes, baseOffset)
+    setBaseOffset(bytes, baseOffset)
     if (!this.#write(bytes)) return { error: errorCode.kafkaStorageError, baseOffset: -1 }
     this.#remember({ ...batch, baseOffset })
     for (const watcher of [...this.#watchers]) watcher()
@@ -84,8 +90,9 @@ export class PartitionLog {
   }
 
   /**
-   * The whole batches from the one that holds `offset`, as many as fit into `maxBytes`. The first is given even if it
-   * alone is larger, up to `firstBatchMaxBytes`: otherwise its consumer would never get past it (KIP-74).
+   * Finds the whole batches from the one that holds `offset`, as many as fit into `maxBytes`. The first one
+   * is included even if it alone is larger, up to `firstBatchMaxBytes`: otherwise its consumer would never
+   * get past it (KIP-74).
    */
   slice(offset: number, maxBytes: number, firstBatchMaxBytes: number): Slice {
     if (offset >= this.#nextOffset) return { position: this.#endPosition, byteLength: 0 }
@@ -107,8 +114,9 @@ export class PartitionLog {
   }
 
   /**
-   * The first offset whose batch holds a record of `timestamp` or later, or null. Exact to the batch, because no batch is
-   * opened: a consumer that starts there may see a few earlier records, and misses none.
+   * The first offset whose batch holds a record of `timestamp` or later, or null. The result is exact to the
+   * batch, because no batch is opened: a consumer that starts there may see a few earlier records, and misses
+   * none.
    */
   offsetAtTime(timestamp: number): { offset: number; timestamp: number } | null {
     const at = this.#index.maxTimestamps.findIndex(
@@ -120,14 +128,16 @@ export class PartitionLog {
     return { offset, timestamp: this.#index.maxTimestamps[at] ?? timestamp }
   }
 
-  /** Hides every record below `offset`. The space is not given back: a development log is deleted as a whole. */
+  /**
+   * Hides every record below `offset`. The disk space is not freed: a development log is deleted as a whole.
+   */
   deleteBefore(offset: number): void {
     if (offset <= this.#startOffset) return
     replaceFile(this.#startPath, String(offset))
     this.#startOffset = offset
   }
 
-  /** Calls `watcher` after every append, and when the log is closed, until the returned function is called. */
+  /** Calls `watcher` after every append and when the log is closed. The returned function ends that. */
   watch(watcher: () => void): () => void {
     this.#watchers.add(watcher)
     return () => this.#watchers.delete(watcher)
@@ -145,7 +155,8 @@ export class PartitionLog {
       }
       return true
     } catch {
-      // A full disk. What was written of the batch lies behind the log's end, and the next append overwrites it.
+      // The disk is full. The written part of the batch is after the log's end, and the next append
+      // overwrites it.
       return false
     }
   }
@@ -176,7 +187,7 @@ export class PartitionLog {
     process.stderr.write(`cut a torn end of ${size - this.#endPosition} bytes off ${path}\n`)
   }
 
-  /** Takes in the whole batches of a chunk; says how many bytes they were. */
+  /** Adds the whole batches of a chunk to the index. Returns their length in bytes. */
   #rememberAll(chunk: Buffer): number | 'damaged' {
     let at = 0
     for (;;) {
@@ -189,7 +200,7 @@ export class PartitionLog {
   }
 }
 
-/** The place of the largest of the ascending `values` that is not above `limit`. */
+/** The index of the largest of the ascending `values` that is not above `limit`. */
 function lastAtOrBelow(values: readonly number[], limit: number): number {
   let low = 0
   let high = values.length - 1

@@ -9,15 +9,20 @@ interface Producer {
   recent: { baseSequence: number; nextSequence: number; baseOffset: number }[]
 }
 
-/** Kafka remembers five batches a producer, because an idempotent producer has at most five in flight. */
+/**
+ * Kafka remembers five batches of each producer, because an idempotent producer has at most five in flight.
+ */
 const batchesRemembered = 5
 const producersRemembered = 1000
 
-/** What makes an idempotent producer's repeat harmless, in one partition. It is rebuilt from the log at start. */
+/**
+ * Detects repeated batches of idempotent producers, in one partition. It is rebuilt from the log at the
+ * start.
+ */
 export class ProducerSequences {
   readonly #producers = new Map<number, Producer>()
 
-  /** Whether this batch is the next of its producer, one that is already stored, or one out of its order. */
+  /** Whether this batch is its producer's next one, a repeat of a stored one, or out of order. */
   judge(batch: RecordBatch): Verdict {
     const producer = this.#producers.get(batch.producerId)
     if (batch.producerId < 0 || producer === undefined) return { kind: 'next' }
@@ -45,7 +50,7 @@ export class ProducerSequences {
       nextSequence: nextSequence(batch),
       baseOffset: batch.baseOffset,
     })
-    // Deleted and set again, so that the map's first key is the producer that has been quiet for longest.
+    // Deleted and set again, so that the map's first key is the producer that has been silent for longest.
     this.#producers.delete(batch.producerId)
     this.#producers.set(batch.producerId, { epoch: batch.producerEpoch, recent })
     if (this.#producers.size <= producersRemembered) return

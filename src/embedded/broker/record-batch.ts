@@ -1,6 +1,9 @@
 import { crc32c } from '../../kafka/crc32c.ts'
 
-/** What the broker knows of a record batch: its header. The records behind it, compressed or not, are never opened. */
+/**
+ * What the broker knows of a record batch: its header. The records after it, compressed or not, are never
+ * opened.
+ */
 export interface RecordBatch {
   baseOffset: number
   byteLength: number
@@ -12,7 +15,7 @@ export interface RecordBatch {
   baseSequence: number
 }
 
-/** `short` is a batch whose end is missing; `foreign` is one in the formats from before Kafka 0.11. */
+/** `short`: the end of the batch is missing. `foreign`: it has a format from before Kafka 0.11. */
 export type ReadBatch = RecordBatch | 'short' | 'foreign' | 'damaged'
 
 const at = {
@@ -32,17 +35,17 @@ const at = {
 const headerBytes = 61
 const transactionalBit = 0x10
 
-/** Reads the batch (format v2, "magic 2") at the start of `bytes`; whatever follows it is left alone. */
+/** Reads the batch (format v2, "magic 2") at the start of `bytes`; the bytes after it are ignored. */
 export function readBatch(bytes: Buffer): ReadBatch {
   if (bytes.length < headerBytes) return 'short'
   if (bytes.readInt8(at.magic) !== 2) return bytes.readInt8(at.magic) < 2 ? 'foreign' : 'damaged'
-  // The length counts what follows it.
+  // The length field counts the bytes after it.
   const byteLength = at.leaderEpoch + bytes.readInt32BE(at.length)
   if (byteLength < headerBytes) return 'damaged'
   if (byteLength > bytes.length) return 'short'
   const batch = bytes.subarray(0, byteLength)
   const recordCount = batch.readInt32BE(at.recordCount)
-  // A producer numbers its records densely; the count is what moves the log's end.
+  // A producer numbers its records without gaps, so the record count moves the log's end.
   if (recordCount < 1 || batch.readInt32BE(at.lastOffsetDelta) !== recordCount - 1) return 'damaged'
   if (batch.readUInt32BE(at.crc) !== crc32c(batch, at.attributes)) return 'damaged'
   return {
@@ -57,8 +60,11 @@ export function readBatch(bytes: Buffer): ReadBatch {
   }
 }
 
-/** Gives a batch its place in the log. The CRC does not cover these two fields, so the rest stays as it was sent. */
-export function placeBatch(bytes: Buffer, baseOffset: number): void {
+/**
+ * Writes a batch's base offset and leader epoch. The CRC does not cover these two fields, so the rest stays
+ * as it was sent.
+ */
+export function setBaseOffset(bytes: Buffer, baseOffset: number): void {
   bytes.writeBigInt64BE(BigInt(baseOffset), at.baseOffset)
   bytes.writeInt32BE(0, at.leaderEpoch)
 }

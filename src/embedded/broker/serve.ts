@@ -8,11 +8,11 @@ import { Reader, Writer } from './wire.ts'
 export interface Listening {
   host: string
   port: number
-  /** Ends every connection and takes no more. */
+  /** Closes every connection and accepts no more. */
   close: () => Promise<void>
 }
 
-/** Listens, and answers each connection's requests one after the other, in the order that they came. */
+/** Listens, and answers each connection's requests one by one, in their order. */
 export async function serve(broker: Broker, host: string, port: number): Promise<Listening> {
   const sockets = new Set<Socket>()
   const server = createServer({ noDelay: true, keepAlive: true }, (socket) => {
@@ -40,17 +40,17 @@ async function listen(server: Server, host: string, port: number): Promise<void>
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause
     throw new Error(
-      `Port ${port} on ${host} is taken; stop what listens there, or choose another with --port.`,
+      `Port ${port} on ${host} is taken: stop the program that listens there, or choose another port with --port.`,
       { cause },
     )
   }
 }
 
-/** A request that cannot be read ends its own connection and nothing else. */
+/** A request that cannot be read closes its own connection and nothing else. */
 async function answerConnection(broker: Broker, socket: Socket): Promise<void> {
   const gone = new AbortController()
   socket.once('close', () => gone.abort())
-  // The loop below sees every fault of the socket; one that comes after its end must not end the process.
+  // The loop below handles every error of the socket. An error after its end must not end the process.
   socket.on('error', () => undefined)
   try {
     for await (const frame of frames(socket)) {
@@ -82,7 +82,7 @@ async function answerRequest(
   const api = apis.get(key)
   const spoken = api !== undefined && version >= api.min && version <= api.max
   if (!spoken && key !== apiVersionsKey)
-    throw new Error(`version ${version} of request ${key} is not spoken here`)
+    throw new Error(`version ${version} of request ${key} is not supported`)
   const handle = spoken ? api.handle : apiVersions
   if (spoken && api.flexibleFrom !== undefined && version >= api.flexibleFrom) {
     request.tags()
@@ -93,7 +93,7 @@ async function answerRequest(
     version,
     clientId,
     clientHost: socket.remoteAddress ?? '',
-    // Where this client found us, which holds behind 0.0.0.0 too.
+    // The address that this client used, which is right behind 0.0.0.0 too.
     host: (socket.localAddress ?? '').replace(/^::ffff:/, ''),
     port: socket.localPort ?? 0,
     closed,

@@ -1,6 +1,6 @@
 /**
- * How every topic is kept, in the words of Kafka's topic settings. Any other value of one of these is refused when a topic is made: the
- * broker keeps everything, as it was sent, and whoever is told otherwise may rely on it.
+ * The settings of every topic, by Kafka's names. Any other value of one of these is refused when a topic is
+ * created: the broker keeps everything, exactly as it was sent, and a user who was told otherwise may rely on it.
  */
 export const topicSettings: readonly { name: string; value: string }[] = [
   { name: 'cleanup.policy', value: 'delete' },

@@ -9,8 +9,9 @@ const partitionsMax = 1000
 export const partitionsDefault = 3
 
 /**
- * The topics, as folders: `topics/NAME/PARTITION.log`. The folders are the only record of them, so a topic is made in
- * `staging` and renamed into its place, and leaves by the same door; a crash finds it there or not there.
+ * The topics, as folders: `topics/NAME/PARTITION.log`. The folders are the only record of the topics. So a
+ * new topic is built in `staging` and then renamed to its name, and a deleted one is first renamed back:
+ * after a crash a topic either exists or does not.
  */
 export class Topics {
   readonly #dir: string
@@ -65,7 +66,10 @@ export class Topics {
     return errorCode.none
   }
 
-  /** Adds partitions until there are `partitions` of them; a crash between leaves a part, which is a legal topic too. */
+  /**
+   * Adds partitions until there are `partitions` of them. A crash in between leaves fewer, which is a valid
+   * topic too.
+   */
   grow(name: string, partitions: number): ErrorCode {
     const refusal = this.judgeGrow(name, partitions)
     if (refusal !== errorCode.none) return refusal

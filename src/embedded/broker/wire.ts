@@ -1,7 +1,7 @@
 /**
- * Kafka's wire encoding (https://kafka.apache.org/protocol): big-endian integers, strings and bytes with a length in front, where a
- * length of −1 means null; and what "flexible" versions have in place of these (KIP-482): lengths as varints, one higher than they
- * are, and tagged fields. A read past the end throws, and the connection that sent such a request is closed.
+ * Kafka's wire encoding (https://kafka.apache.org/protocol): big-endian integers, and strings and bytes after
+ * their length, where −1 means null. "Flexible" versions (KIP-482) instead have varint lengths, stored plus
+ * one, and tagged fields. A read past the end throws, and the connection that sent such a request is closed.
  */
 export class Reader {
   readonly #bytes: Buffer
@@ -23,7 +23,7 @@ export class Reader {
     return this.#bytes.readInt32BE(this.#skip(4))
   }
 
-  /** Offsets and times fit a number; no offset here ever comes near 2^53. */
+  /** Offsets and times fit into a number: no offset here comes near 2^53. */
   int64(): number {
     return Number(this.#bytes.readBigInt64BE(this.#skip(8)))
   }
@@ -53,7 +53,7 @@ export class Reader {
   nullableArray<T>(read: () => T): T[] | null {
     const length = this.int32()
     if (length < 0) return null
-    // Every element takes at least a byte, so a longer array is a lie that must not cost memory.
+    // Every element takes at least one byte. A longer array is false, and must not cost memory.
     if (length > this.#bytes.length - this.#at)
       throw new RangeError(`an array of ${length} ends past its request`)
     return Array.from({ length }, read)
@@ -76,7 +76,7 @@ export class Reader {
     return Array.from({ length }, read)
   }
 
-  /** Skips the tagged fields, of which none means anything here. */
+  /** Skips the tagged fields; none has a meaning here. */
   tags(): void {
     for (let left = this.#varint(); left > 0; left -= 1) {
       this.#varint()
@@ -155,7 +155,10 @@ export class Writer {
     return this
   }
 
-  /** Writes a length and hands out that many bytes to fill, so that records are read from the file into their place. */
+  /**
+   * Writes a length and returns that many bytes to fill, so that records are read from the file straight into
+   * the frame.
+   */
   reserve(length: number): Buffer {
     this.int32(length)
     const at = this.#grow(length)
@@ -184,7 +187,7 @@ export class Writer {
     return this
   }
 
-  /** That there are no tagged fields. */
+  /** Writes that there are no tagged fields. */
   tags(): this {
     return this.int8(0)
   }

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** What the processor would answer if all went well. */
+/** What the processor answers without the fault. */
 export interface Reply {
   status: number
   headers: Record<string, string>
@@ -9,23 +9,23 @@ export interface Reply {
 }
 
 export interface Fault {
-  /** The flag. */
+  /** The name of its flag. */
   name: string
   help: string
-  /** Whether a request that it strikes has its effect: as the success rate has it, in any case, or in none. */
+  /** Whether a request with this fault has its effect: by the success rate, always, or never. */
   effect: 'as_drawn' | 'always' | 'never'
-  /** What the client gets. It may leave the connection in any state. */
-  act: (strike: Strike) => void
+  /** Sends what the client gets. It may leave the connection in any state. */
+  act: (request: FaultedRequest) => void
 }
 
-interface Strike {
+interface FaultedRequest {
   reply: Reply
   request: Buffer
   response: ServerResponse
   socket: Socket
 }
 
-/** Everything that a processor is known to do wrong on the wire. */
+/** Every fault on the wire that processors are known for. */
 export const faults: Fault[] = [
   {
     name: 'lost-answers',
@@ -127,7 +127,7 @@ export const faults: Fault[] = [
   },
 ]
 
-/** Bytes as they go over the wire, where Node's server would not send them as wanted. */
+/** The raw bytes of an answer that Node's server would refuse to send. */
 function raw(reply: Reply, contentLength: number): Buffer {
   const headers = Object.entries(reply.headers).map(([name, value]) => `${name}: ${value}\r\n`)
   const head = `HTTP/1.1 ${reply.status} Fault\r\n${headers.join('')}Content-Length: ${contentLength}\r\n\r\n`

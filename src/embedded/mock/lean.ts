@@ -13,14 +13,17 @@ const idempotencyKey = /\r\nidempotency-key: *(\S+)/i
 
 interface Counter {
   served: number
-  /** When each key came first, by this machine's clock in milliseconds; null where nobody wants to know. */
+  /**
+   * When each key first arrived, by this machine's clock in milliseconds; null if arrivals are not recorded.
+   */
   arrivals: Map<string, number> | null
 }
 
 /**
- * A processor for benchmarks: it shares the machine with what is measured, so it does as little as HTTP/1.1 allows. It reads
- * heads for Content-Length alone, skips bodies unseen, and counts; with `arrivals` it also notes when each Idempotency-Key came first,
- * and GET /arrivals hands out a line for each since the last time. Node's own server costs several times as much a request.
+ * A processor for benchmarks. It shares the machine with the measured service, so it does as little as
+ * HTTP/1.1 allows: it reads only Content-Length from heads, skips bodies, and counts. With `arrivals` it also
+ * records when each Idempotency-Key first arrived, and GET /arrivals returns one line for each since the last
+ * call. Node's own HTTP server costs several times as much for each request.
  */
 export async function serveLean(
   port: number,
@@ -33,7 +36,7 @@ export async function serveLean(
     const connection = new Connection(socket, counter)
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
-    // A client may leave as it likes.
+    // A client may disconnect at any time.
     socket.on('error', () => undefined)
     socket.on('data', (chunk: Buffer) => connection.take(chunk))
   })
@@ -51,7 +54,7 @@ export async function serveLean(
   }
 }
 
-/** Takes one connection's bytes as they come, in whatever pieces, and answers each request when its body has ended. */
+/** Takes one connection's bytes in any pieces, and answers each request when its body has ended. */
 class Connection {
   readonly #socket: Socket
   readonly #counter: Counter
@@ -90,7 +93,7 @@ class Connection {
     if ((this.#unfinishedHead?.length ?? 0) > headBytesMax) this.#refuse()
   }
 
-  /** Says whether the request can be taken. */
+  /** Returns whether the request can be served. */
   #readHead(text: string): boolean {
     if (chunked.test(text)) {
       this.#refuse()

@@ -2,19 +2,19 @@ import { createReadStream } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 
-/** One request as the processor saw it. The checker believes this file and nothing else about effects. */
+/** One request as the processor saw it. The checker trusts only this file about effects. */
 export interface Entry {
-  /** When, in RFC 3339. */
+  /** When it arrived, in RFC 3339. */
   at: string
-  /** The Idempotency-Key, null if none was sent. */
+  /** The Idempotency-Key; null if none was sent. */
   key: string | null
   /** Null if the body has none. */
   transaction_id: string | null
-  /** Of the body, in hex. */
+  /** The body's SHA-256, in hex. */
   sha256: string
-  /** Whether this very request had the effect: true once a key at most. */
+  /** Whether this request had the effect: true at most once for a key. */
   effect: boolean
-  /** What was answered, or would have been had the answer not been lost; 0 where none was meant to come. */
+  /** The status of the answer, even if the answer was lost on purpose; 0 if no answer was intended. */
   status: number
 }
 
@@ -25,8 +25,8 @@ interface Waiting {
 }
 
 /**
- * A file of JSON lines that are on disk when `append` resolves. Requests that come in while one write is under way share the
- * next, so that the disk's pace bounds the latency and not the throughput.
+ * A file of JSON lines. A line is on disk when its `append` resolves. Requests that arrive during a write
+ * share the next one, so the speed of the disk limits the latency and not the throughput.
  */
 export class Ledger {
   readonly #file: FileHandle
@@ -37,7 +37,7 @@ export class Ledger {
     this.#file = file
   }
 
-  /** Opens the ledger and hands each entry that it holds to `recall`. */
+  /** Opens the ledger and calls `recall` with each entry in it. */
   static async open(path: string, recall: (entry: Entry) => void): Promise<Ledger> {
     const file = await open(path, 'a+')
     await cutTornLine(file)
@@ -74,7 +74,10 @@ export class Ledger {
   }
 }
 
-/** A line that a kill left unfinished was never answered, so nobody relies on it; a line behind it must stand alone. */
+/**
+ * Removes a last line that a kill left unfinished. Its request was never answered, so nobody relies on it,
+ * and the next line must begin on its own.
+ */
 async function cutTornLine(file: FileHandle): Promise<void> {
   let { size } = await file.stat()
   const byte = Buffer.alloc(1)

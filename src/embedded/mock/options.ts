@@ -7,18 +7,20 @@ export interface Options {
   success: number
   /** The status of a failure. */
   failureStatus: number
-  /** Answers every request with this status instead; 2xx has its effect, anything else has none. */
+  /** The status of every answer, instead of success and failure; a 2xx has its effect, any other has none. */
   status: number | undefined
   latencyMs: number
-  /** Sent with every answer that is not 2xx, as it stands: absurd values are wanted too. */
+  /** Sent unchanged with every answer that is not 2xx; nonsense values are allowed on purpose. */
   retryAfter: string | undefined
-  /** Together with a transaction's key and how often it came, this decides everything that looks random. */
+  /**
+   * Together with the key and the number of its requests so far, this decides everything that looks random.
+   */
   seed: string
   ledger: string | undefined
-  /** The faults that were asked for, each with the share of requests it strikes. */
+  /** The requested faults, each with the share of requests that it affects. */
   shares: { fault: Fault; share: number }[]
   lean: boolean
-  /** With `lean`: notes when each key came first. */
+  /** With `lean`: records when each key first arrived. */
   arrivals: boolean
 }
 
@@ -27,32 +29,29 @@ const plain = {
   host: ['ADDRESS', 'address to listen on (127.0.0.1)'],
   success: ['SHARE', 'share of requests that succeed (0.8)'],
   'failure-status': ['N', 'status of the others (503)'],
-  status: ['N', 'one status for every request instead'],
+  status: ['N', 'the same status for every request instead'],
   latency: ['MS', 'wait before each answer, after the effect (0)'],
   'retry-after': ['VALUE', 'Retry-After header of every answer that is not 2xx'],
-  seed: [
-    'TEXT',
-    'makes a run repeatable: a request fares as its key, its count and the seed decide (random)',
-  ],
-  ledger: ['FILE', 'a JSON line for every request, on disk before its answer; read back at start'],
+  seed: ['TEXT', 'makes a run repeatable: seed, key and its number of requests decide each result (random)'],
+  ledger: ['FILE', 'file for a JSON line for every request, on disk before its answer; read at the start'],
 } as const
 
 export const usage = `Usage: npm run mock -- [flags]
 
 A payment processor for tests and development: POST /process, GET /health. It honours Idempotency-Key.
-POST /outage?seconds=10 has every request of the next ten seconds fail, with --failure-status and no effect.
+POST /outage?seconds=10 makes every request of the next ten seconds fail, with --failure-status and no effect.
 
 ${table(Object.entries(plain).map(([name, [value, help]]) => [`--${name} ${value}`, help]))}
 
-Faults, each with the share of requests it strikes:
+Faults, each with the share of requests that it affects:
 ${table(faults.map(({ name, help }) => [`--${name} SHARE`, help]))}
 
 For benchmarks, with --port and --host only:
 ${table([
-  ['--lean', 'answers 200 to everything at the least cost; GET /health or SIGUSR2 tells how many'],
+  ['--lean', 'answers 200 to everything at the lowest cost; GET /health or SIGUSR2 tells how many'],
   [
     '--arrivals',
-    'with --lean: GET /arrivals tells when each Idempotency-Key came first, since the last time',
+    'with --lean: GET /arrivals tells when each new Idempotency-Key first arrived since the last call',
   ],
 ])}
 
@@ -61,7 +60,7 @@ ${table([
 Ends with 0 on SIGTERM or SIGINT, 2 if it could not run.
 `
 
-/** @throws Error with one sentence about the first flag whose value makes no sense. */
+/** @throws an Error with one sentence about the first flag whose value is wrong */
 export function readOptions(values: Readonly<Record<string, string | boolean | undefined>>): Options {
   const text = (name: string) => (typeof values[name] === 'string' ? values[name] : undefined)
   const shares = faults
@@ -92,7 +91,7 @@ export function readOptions(values: Readonly<Record<string, string | boolean | u
   }
 }
 
-/** As `parseArgs` takes them. */
+/** The flags in the form of `parseArgs`. */
 export const flags = Object.fromEntries([
   ...[...Object.keys(plain), ...faults.map(({ name }) => name)].map((name) => [
     name,

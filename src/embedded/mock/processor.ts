@@ -3,7 +3,7 @@ import type { Fault } from './faults.ts'
 import type { Entry } from './ledger.ts'
 import type { Options } from './options.ts'
 
-/** What is remembered of an idempotency key. */
+/** What the processor remembers of an idempotency key. */
 interface Known {
   sha256: string
   requests: number
@@ -14,15 +14,17 @@ interface Known {
 export interface Verdict {
   /** For the ledger. */
   entry: Entry
-  /** The request whose success is answered: this one, or the one that it repeats. Undefined for a failure. */
+  /**
+   * The request whose success is the answer: this one, or the one that it repeats. Undefined for a failure.
+   */
   success: Entry | undefined
   fault: Fault | undefined
 }
 
 /**
- * Decides what becomes of each request, without doing anything: at most one effect for a key, bound to the bytes that came
- * first. A request fares as the seed, its key and its count decide, so a run can be repeated whatever the timing; but while an
- * outage lasts that was asked for, every request fails.
+ * Decides the result of each request, without any side effect: at most one effect for a key, for the bytes
+ * that came first. The seed, the key and the number of its requests decide the result, so a run can be
+ * repeated with any timing. During a requested outage every request fails.
  */
 export class Processor {
   requests = 0
@@ -35,7 +37,7 @@ export class Processor {
     this.#options = options
   }
 
-  /** Takes up an entry of an earlier run. */
+  /** Restores an entry of an earlier run. */
   recall(entry: Entry): void {
     this.requests += 1
     if (entry.effect) this.effects += 1
@@ -45,7 +47,10 @@ export class Processor {
     if (entry.effect) known.effect = entry
   }
 
-  /** From now on, for so long, every request has the failure's status and no effect. Another outage takes the place of this one. */
+  /**
+   * For this long every request gets the failure status and has no effect. A new outage replaces the current
+   * one.
+   */
   beginOutage(ms: number): void {
     this.#outageEndsAt = performance.now() + ms
   }
@@ -60,7 +65,7 @@ export class Processor {
       effect: false,
       status: 422,
     }
-    // Without a key nothing can be recognised: each request stands for itself.
+    // Without a key no repeat can be recognised: each request is new.
     const known = key === null ? newlyKnown(entry.sha256) : this.#know(key, entry.sha256)
     known.requests += 1
     if (known.sha256 !== entry.sha256) return { entry, success: undefined, fault: undefined }
@@ -117,7 +122,7 @@ function findTransactionId(body: Buffer): string | null {
   }
 }
 
-/** A number in [0, 1) that is a function of the text, evenly spread. */
+/** A number in [0, 1) that depends only on the text, evenly spread. */
 export function share(text: string): number {
   return createHash('sha256').update(text).digest().readUIntBE(0, 6) / 2 ** 48
 }

@@ -15,7 +15,10 @@ export interface Serving {
   close(): Promise<void>
 }
 
-/** Serves the mock processor. `fail` is told when the ledger cannot be written: nothing may be answered from then on. */
+/**
+ * Serves the mock processor. Calls `fail` if the ledger cannot be written: nothing may be answered after
+ * that.
+ */
 export async function serve(options: Options, fail: (error: unknown) => void): Promise<Serving> {
   const processor = new Processor(options)
   const ledger =
@@ -24,11 +27,13 @@ export async function serve(options: Options, fail: (error: unknown) => void): P
       : await Ledger.open(options.ledger, (entry) => processor.recall(entry))
   const server = createServer((request, response) => {
     answer(request, response, { options, processor, ledger }).catch((error: unknown) => {
-      // A client that left in the middle is no fault of ours; a ledger that cannot be written is.
+      // A client that disconnects during its request is not a fault of the mock. A ledger that cannot be
+      // written is.
       if (!request.destroyed || request.complete) fail(error)
     })
   })
-  // A client's connections are for it to close: one closed by us just as a request sets out would look like a fault.
+  // Only clients close connections: if the mock closed one just as a request is sent, it would look like a
+  // fault.
   server.keepAliveTimeout = 3_600_000
   server.requestTimeout = 0
   server.listen(options.port, options.host)
@@ -63,7 +68,10 @@ function beginOutage(query: string | undefined, processor: Processor): Reply {
   return replyOf(200, { status: 'outage', seconds })
 }
 
-/** The effect and its line come first, then the latency: a client that gives up early leaves an effect it does not know of. */
+/**
+ * The effect and its line come before the latency: a client that gives up early leaves an effect that it does
+ * not know of.
+ */
 async function carryOut(request: IncomingMessage, response: ServerResponse, context: Context): Promise<void> {
   const { options, processor, ledger } = context
   const body = await buffer(request)
@@ -77,7 +85,7 @@ async function carryOut(request: IncomingMessage, response: ServerResponse, cont
   else send(response, reply)
 }
 
-/** The same bytes for every repeat, also after a restart: all of it stands in the ledger. */
+/** Every repeat gets the same bytes, even after a restart: all of it is in the ledger. */
 function replyToSuccess(status: number, success: Entry): Reply {
   return replyOf(status, {
     status: 'success',
@@ -88,7 +96,7 @@ function replyToSuccess(status: number, success: Entry): Reply {
 
 function replyToFailure({ status }: Entry, { retryAfter }: Options): Reply {
   const detail =
-    status === 422 ? 'This Idempotency-Key came with other bytes before' : `The processor answers ${status}`
+    status === 422 ? 'This Idempotency-Key came before with other bytes' : `The processor answers ${status}`
   return replyOf(
     status,
     { status: 'error', detail },
@@ -112,7 +120,7 @@ function send(response: ServerResponse, { status, headers, body }: Reply): void 
   else response.writeHead(status, { ...headers, 'Content-Length': body.length }).end(body)
 }
 
-/** Open requests get a second to be answered; what hangs on purpose is cut. */
+/** Open requests get one second for their answer; a request that hangs on purpose is cut. */
 async function close(server: Server, ledger: Ledger | undefined): Promise<void> {
   const closed = once(server, 'close')
   server.close()

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { isErrno } from './process.ts'
 
-/** How the embedded server is reached. */
+/** How to reach the embedded server. */
 export interface Access {
   port: number
   user: string
@@ -9,8 +9,9 @@ export interface Access {
 }
 
 /**
- * Asks the embedded server one question on a connection of its own.
- * @throws Error with one sentence, if the server does not take our password.
+ * Runs one statement on the embedded server, on a connection of its own.
+ *
+ * @throws an Error with one sentence, if the server refuses the password
  */
 export async function ask<Row extends pg.QueryResultRow>(
   { port, user, password }: Access,
@@ -26,7 +27,7 @@ export async function ask<Row extends pg.QueryResultRow>(
     database,
     connectionTimeoutMillis: 5_000,
   })
-  // A server that ends in between reports it here as well as through the query.
+  // A server that ends meanwhile reports it here as well as through the query.
   client.on('error', () => undefined)
   try {
     await client.connect()
@@ -44,7 +45,9 @@ export async function ask<Row extends pg.QueryResultRow>(
   }
 }
 
-/** Whether the server has yet to come up, or is on its way down: it does not listen, hung up, or answers 57P03. */
+/**
+ * Whether the server is still starting or already stopping: it does not listen, hung up, or answers 57P03.
+ */
 export function isNotReady(error: unknown): boolean {
   const codes = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', '57P01', '57P03']
   if (codes.some((code) => isErrno(error, code))) return true

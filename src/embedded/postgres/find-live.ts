@@ -5,9 +5,12 @@ import { ask, isNotReady, type Access } from './ask.ts'
 import { isAlive, isErrno } from './process.ts'
 
 /**
- * Finds the server that runs in the cluster already, as one does after the service was killed, and waits until it answers.
- * @returns its pid, or undefined where none runs; a lock file that nobody holds is then out of the way.
- * @throws Error with one sentence, if one runs that cannot be used: on another port, or with another password.
+ * Finds a server that already runs in the cluster, as after the service was killed, and waits until it
+ * answers.
+ *
+ * @returns its pid, or undefined if none runs; a stale lock file is removed then
+ * @throws an Error with one sentence, if the running server cannot be used: it has another port or another
+ *   password
  */
 export async function findLive(cluster: string, access: Access): Promise<number | undefined> {
   const lock = await readLock(cluster)
@@ -22,14 +25,18 @@ export async function findLive(cluster: string, access: Access): Promise<number 
         `kill -INT ${lock.pid}`,
     )
   while (isAlive(lock.pid)) {
-    // It may be recovering, or shutting down: the one ends with an answer, the other with the process.
+    // It may be recovering or shutting down: the first ends with an answer, the second with the end of the
+    // process.
     if (await answers(cluster, access)) return lock.pid
     await sleep(50)
   }
   return findLive(cluster, access)
 }
 
-/** The lines of postmaster.pid: pid, data folder, start time, port, … A lock that is being written has no port yet. */
+/**
+ * The lines of postmaster.pid: pid, data folder, start time, port, … A lock that is still being written has
+ * no port.
+ */
 async function readLock(cluster: string): Promise<{ pid: number; port: number } | undefined> {
   try {
     const lines = (await readFile(join(cluster, 'postmaster.pid'), 'utf8')).split('\n')
@@ -57,7 +64,10 @@ async function answers(cluster: string, access: Access): Promise<boolean> {
   )
 }
 
-/** Every process of a server works in its data folder. Where /proc is absent the pid's being alive must do. */
+/**
+ * Every process of a server has the data folder as its working directory. Without /proc it must suffice that
+ * the pid is alive.
+ */
 async function runsIn(pid: number, cluster: string): Promise<boolean> {
   if (!isAlive(pid)) return false
   if (process.platform !== 'linux') return true
@@ -65,9 +75,9 @@ async function runsIn(pid: number, cluster: string): Promise<boolean> {
 }
 
 /**
- * PostgreSQL removes a stale lock by itself, unless its pid belongs to some other process by now, as is usual in a
- * container that started again. Removing it for PostgreSQL takes away its check for backends that outlived their
- * postmaster, so these are waited for here: they end by themselves as soon as they notice.
+ * PostgreSQL removes a stale lock itself, unless another process has the lock's pid by now, as is usual in a
+ * restarted container. Removing the lock here bypasses PostgreSQL's check for backends that outlived their
+ * postmaster. So this function waits for them: they end on their own as soon as they notice.
  */
 async function removeStaleLock(cluster: string): Promise<void> {
   if (process.platform !== 'linux') return
@@ -79,7 +89,9 @@ async function removeStaleLock(cluster: string): Promise<void> {
     survivor = await findProcessIn(folder)
   ) {
     if (Date.now() > end)
-      throw new Error(`Process ${survivor} still works in ${cluster}, whose PostgreSQL is gone: end it first`)
+      throw new Error(
+        `Process ${survivor} still uses ${cluster}, whose PostgreSQL has ended: end that process first`,
+      )
     await sleep(50)
   }
   await rm(join(cluster, 'postmaster.pid'), { force: true })
@@ -97,7 +109,7 @@ async function workingFolder(pid: number): Promise<string | undefined> {
   try {
     return await readlink(`/proc/${pid}/cwd`)
   } catch {
-    // It ended meanwhile, or belongs to another user and so cannot be the owner's server.
+    // It has ended, or belongs to another user and so cannot be the owner's server.
     return undefined
   }
 }

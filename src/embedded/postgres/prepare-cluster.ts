@@ -9,9 +9,10 @@ import { isErrno } from './process.ts'
 const run = promisify(execFile)
 
 /**
- * Makes the cluster's folder ready to start: creates it, or checks that it is of the binaries' major version and hands it
- * to the user who will run it. Nothing may be running in it.
- * @throws Error with one sentence, if it cannot be used.
+ * Prepares the cluster's folder for a start: creates it, or checks its major version against the binaries'
+ * and gives it to the user that will run it. Nothing may be running in it.
+ *
+ * @throws an Error with one sentence, if the folder cannot be used
  */
 export async function prepareCluster(
   cluster: string,
@@ -27,7 +28,7 @@ export async function prepareCluster(
   await takeOver(cluster, user)
 }
 
-/** @throws Error with one sentence, if the folder exists and belongs to somebody else. */
+/** @throws an Error with one sentence, if the folder exists and belongs to another user */
 export async function refuseOtherOwner(cluster: string, user: User): Promise<void> {
   try {
     const { uid } = await stat(cluster)
@@ -49,7 +50,10 @@ async function isEmpty(cluster: string): Promise<boolean> {
   }
 }
 
-/** Built beside its place and renamed when complete, so that a kill during initdb leaves no half of a cluster behind. */
+/**
+ * Builds the cluster under another name and renames it when it is complete, so that a kill during initdb
+ * leaves no half cluster.
+ */
 async function createCluster(
   cluster: string,
   binaries: Binaries,
@@ -100,8 +104,9 @@ async function createCluster(
 }
 
 /**
- * The built-in C.UTF-8 locale sorts by code point on every machine alike; a locale of the system's could change its order
- * with an upgrade of the C library and silently break indexes. Before PostgreSQL 17 there is plain C, which sorts the same.
+ * The built-in C.UTF-8 locale sorts by code point on every machine. The order of a system locale could change
+ * with an upgrade of the C library and silently break indexes. Before PostgreSQL 17 plain C is used, which
+ * sorts the same way.
  */
 function localeOf(major: string): string[] {
   const plain = ['--locale', 'C']
@@ -122,7 +127,7 @@ async function refuseOtherVersion(cluster: string, binaries: Binaries): Promise<
 
 async function readMajor({ postgres }: Binaries): Promise<string> {
   const { stdout } = await run(postgres, ['--version'], { env: programEnvironment })
-  // Whoever builds it may add a word of his own: "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)".
+  // Distributions may add their own version: "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)".
   return /\(PostgreSQL\) (\d+)/.exec(stdout)?.[1] ?? stdout.trim()
 }
 
@@ -131,13 +136,13 @@ async function readVersion(cluster: string): Promise<string> {
     return (await readFile(join(cluster, 'PG_VERSION'), 'utf8')).trim()
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error
-    throw new Error(`${cluster} holds something else than PostgreSQL data: move it away, or set DATA_DIR`, {
+    throw new Error(`${cluster} holds files that are not PostgreSQL data: move it away, or set DATA_DIR`, {
       cause: error,
     })
   }
 }
 
-/** The folder itself is last, so that a kill on the way lets the next start do it again. */
+/** The folder itself comes last, so that after a kill the next start repeats this. */
 async function takeOver(cluster: string, { owner }: User): Promise<void> {
   if ((await stat(cluster)).uid === owner.uid) return
   for (const entry of await readdir(cluster, { recursive: true }))

@@ -4,10 +4,11 @@ import { open } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * What must be known of a process that is not, or no longer, our child. Embedded parts may outlive a service that was
- * killed and are then children of process 1; where that does not reap (many containers), an ended process stays a zombie that
- * still takes signals, so a zombie counts as ended here. But not while threads of it are left: they hold its sockets, and
- * its port would seem to be another program's.
+ * Whether a process is alive that is not, or no longer, a child of this one. Embedded parts may outlive a
+ * killed service and are then children of process 1. If that does not reap them (as in many containers), an
+ * ended process stays a zombie that still accepts signals; so a zombie counts as ended here. It does not
+ * count as ended while it still has threads: they hold its sockets, and its port would seem to belong to
+ * another program.
  */
 export function isAlive(pid: number): boolean {
   try {
@@ -17,13 +18,17 @@ export function isAlive(pid: number): boolean {
   }
   if (!existsSync('/proc/self/stat')) return true
   const stat = statOf(pid)
-  // Field 20, the number of threads, the zombie itself among them.
+  // Field 20 is the number of threads, including the zombie itself.
   return stat !== undefined && (!['Z', 'X'].includes(stat[0] ?? '') || Number(stat[17]) > 1)
 }
 
-/** When the process started, in whatever form the system tells it: with the pid, this names a process for good. */
+/**
+ * When the process started, in the system's own format. Together with the pid this identifies a process for
+ * good.
+ */
 export function startOf(pid: number): string | undefined {
-  // Field 22 of /proc/PID/stat, in clock ticks since boot; the first field after the program's name is the third.
+  // Field 22 of /proc/PID/stat, in clock ticks since boot. The first field after the program's name is field
+  // 3.
   if (existsSync('/proc/self/stat')) return statOf(pid)?.[19]
   try {
     return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim()
@@ -32,7 +37,7 @@ export function startOf(pid: number): string | undefined {
   }
 }
 
-/** Waits until the process has ended, for at most `ms` milliseconds; says whether it has. */
+/** Waits until the process has ended, for at most `ms` milliseconds. Returns whether it has. */
 export async function waitForEnd(pid: number, ms: number): Promise<boolean> {
   const end = Date.now() + ms
   while (isAlive(pid)) {
@@ -42,7 +47,7 @@ export async function waitForEnd(pid: number, ms: number): Promise<boolean> {
   return true
 }
 
-/** Sends a signal to a process that may have ended meanwhile. */
+/** Sends a signal to a process, which may have ended meanwhile. */
 export function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name)
@@ -51,8 +56,11 @@ export function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
-/** The last thing a part wrote to its log since `from` bytes, for the sentence that says why it did not start. */
-export async function lastWords(logPath: string, from: number): Promise<string> {
+/**
+ * The last important line that a part wrote to its log after the first `from` bytes, for the sentence that
+ * says why it did not start.
+ */
+export async function lastLine(logPath: string, from: number): Promise<string> {
   const file = await open(logPath, 'r')
   try {
     const buffer = Buffer.alloc(16_384)
@@ -62,14 +70,16 @@ export async function lastWords(logPath: string, from: number): Promise<string> 
       .toString('utf8', 0, bytesRead)
       .split('\n')
       .filter((line) => line.trim() !== '')
-    return lines.findLast(soundsFinal) ?? lines.at(-1) ?? 'it wrote nothing'
+    return lines.findLast(isFault) ?? lines.at(-1) ?? 'it wrote nothing'
   } finally {
     await file.close()
   }
 }
 
-/** Our own questions while a server comes up are answered with FATAL too, and explain nothing. */
-function soundsFinal(line: string): boolean {
+/**
+ * While a server starts, it answers this service's own queries with FATAL too; those lines explain nothing.
+ */
+function isFault(line: string): boolean {
   return /\b(fatal|panic|error)\b/i.test(line) && !line.includes('the database system is')
 }
 

@@ -1,9 +1,9 @@
 import { crc32c } from '../crc32c.ts'
 
-/** What a record batch says of itself in front of its records. */
+/** The header of a record batch, which comes before its records. */
 export type BatchHeader = {
   first: bigint
-  /** The last offset that it had when it was written; compaction may have taken that record. */
+  /** The batch's last offset when it was written; compaction may have removed that record. */
   last: bigint
   attributes: number
   firstTimestamp: bigint
@@ -22,18 +22,18 @@ const at = {
   producerId: 43,
   recordCount: 57,
 } as const
-/** Behind these stand the records. */
+/** The records follow after this many bytes. */
 export const headerBytes = 61
 const transactionalBit = 0x10
 const controlBit = 0x20
 
-/** The batch is not what was written: bytes changed on a disk or on the way. */
+/** The bytes of the batch changed on a disk or on the way. */
 export class DamagedBatch extends Error {}
 
 /**
- * Reads the header of a batch in the format of Kafka 0.11 and later ("magic 2"), and checks its checksum, as Kafka's own consumer
- * does and kafkajs does not: one flipped bit in a stored amount would be another payment. It costs 3 ms for a mebibyte, 0.8 µs for
- * a record of 276 bytes (measured).
+ * Reads the header of a batch in the format of Kafka 0.11 and later ("magic 2") and checks its checksum.
+ * Kafka's own consumer checks it and kafkajs does not: one flipped bit in a stored amount would be another
+ * payment. The check costs 3 ms for a mebibyte, 0.8 µs for a record of 276 bytes (measured).
  *
  * Source: DefaultRecordBatch in Kafka's clients/src/main/java/org/apache/kafka/common/record.
  *
@@ -59,7 +59,7 @@ export function isTransactional({ attributes }: BatchHeader): boolean {
   return (attributes & transactionalBit) !== 0
 }
 
-/** A control batch holds no record but the end of a transaction. */
+/** A control batch holds only the marker that ends a transaction. */
 export function isControl({ attributes }: BatchHeader): boolean {
   return (attributes & controlBit) !== 0
 }

@@ -2,13 +2,14 @@ import type { KafkaMessage } from 'kafkajs'
 import type { FetchedRecord } from './read-records.ts'
 
 /**
- * Stands behind a partition's records in a batch of kafkajs' where the broker's batches reach further than the last of them: what
- * follows there are ends of transactions, records of aborted ones, or gaps of compaction. Without it kafkajs would go on at the
- * last record and fetch the same batch again, one offset further each time, and not at all past a batch that compaction has
- * emptied; and nobody would hear of what ends with such a batch.
+ * A marker after a partition's last record, in the batch that kafkajs gets. It is added if the broker's
+ * batches reach further than that record: what follows are transaction ends, records of aborted transactions,
+ * or gaps that compaction left. Without the marker kafkajs would continue at the last record and fetch the
+ * same batch again, one offset further each time, and would never pass a batch that compaction has emptied.
+ * This service would also not learn how far such a batch reaches.
  */
 export type EndMarker = FetchedRecord & {
-  /** Everything from here up to its own offset was in the answer. */
+  /** The answer held everything from here up to the marker's own offset. */
   readonly answeredFrom: bigint
 }
 
@@ -23,8 +24,8 @@ export function createEndMarker(from: bigint, last: bigint): EndMarker {
   }
 }
 
-/** Parts the records from the marker behind them. */
-export function partEndMarker(messages: readonly KafkaMessage[]): {
+/** Separates the records from the marker after them. */
+export function splitEndMarker(messages: readonly KafkaMessage[]): {
   records: readonly FetchedRecord[]
   answeredFrom: bigint | null
 } {

@@ -4,12 +4,16 @@ import { checkCount, readRecords, type FetchedRecord } from './read-records.ts'
 
 const codecMask = 0x07
 
-/** @throws an Error that says why it cannot be decoded; it ends within what its size and the codecs' limit allow */
+/**
+ * Unpacks and reads a batch's records. Time and memory are bounded by the batch's size and the codecs' limit.
+ *
+ * @throws an Error that says why the batch cannot be decoded
+ */
 export async function readBatchRecords(
   batch: Buffer,
   header: BatchHeader,
 ): Promise<{ records: FetchedRecord[]; bytes: number }> {
-  // Compaction leaves a producer's last batch there when all of its records are gone.
+  // Compaction keeps a producer's last batch even when all its records are gone.
   if (header.records === 0) return { records: [], bytes: 0 }
   checkCount(header)
   const bytes = await unpack(batch.subarray(headerBytes), header.attributes & codecMask)

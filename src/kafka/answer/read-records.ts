@@ -4,29 +4,31 @@ import type { BatchHeader } from './batch-header.ts'
 /** A header's name, and its value or null. */
 export type HeaderPair = readonly [name: string, value: Buffer | null]
 
-/** A record as kafkajs hands it over, but with every header in its place. */
+/** A record as kafkajs hands it over, except that its headers keep their order. */
 export type FetchedRecord = Omit<KafkaMessage, 'headers'> & {
   headers?: KafkaMessage['headers'] | readonly HeaderPair[]
 }
 
-// Each becomes an object or two. Packed, a million of them take hardly a kilobyte, and would take gigabytes here.
+// Each record and header becomes one or two objects. A million of them take hardly a kilobyte when packed,
+// and would take gigabytes here.
 const partsMax = 1_000_000
 const headerBytesMin = 2
 const logAppendTimeBit = 0x08
 
-/** @throws if the batch says that it has more records than can be, or more than are read */
+/** @throws if the batch claims an impossible number of records, or more than are read */
 export function checkCount({ records }: BatchHeader): void {
   if (records < 0) throw malformed()
   if (records > partsMax) throw tooMany()
 }
 
 /**
- * Reads the records of an unpacked batch. It stands in for kafkajs' own reader, which takes a minute for one record with 16,000
- * headers (it copies all headers for each), hangs on a wrong count of them, and gathers them by name, so that their order is lost.
+ * Reads the records of an unpacked batch. It replaces kafkajs' reader, which takes a minute for one record
+ * with 16,000 headers (it copies all headers for each one), hangs on a wrong header count, and groups headers
+ * by name, so that their order is lost.
  *
  * Source: DefaultRecord in Kafka's clients/src/main/java/org/apache/kafka/common/record.
  *
- * @throws if they are not exactly what the header says
+ * @throws if the records are not exactly what the header says
  */
 export function readRecords(bytes: Buffer, header: BatchHeader): FetchedRecord[] {
   const reader = new Reader(bytes)
@@ -63,7 +65,7 @@ class Reader {
     this.#bytes = bytes
   }
 
-  /** Where the record ends. */
+  /** Returns where the record ends. */
   startRecord(): number {
     const length = this.varint()
     const end = this.at + length
@@ -100,7 +102,7 @@ class Reader {
     throw malformed()
   }
 
-  /** Whether it has at most four bytes, and fits into 32 bits. */
+  /** Whether the number has at most four bytes, and so fits into 32 bits. */
   #isShort(): boolean {
     for (let at = this.at; at < this.at + 4; at++) if ((this.#bytes[at] ?? 0) < 0x80) return true
     return false
@@ -131,7 +133,7 @@ class Reader {
   }
 }
 
-/** As the decimal text that kafkajs has for int64, in which a sum wraps around. */
+/** The sum as decimal text, as kafkajs writes int64. A sum wraps around. */
 function add(base: bigint, delta: number | bigint): string {
   const whole = Number(base)
   if (typeof delta === 'number' && Number.isSafeInteger(whole) && Number.isSafeInteger(whole + delta))

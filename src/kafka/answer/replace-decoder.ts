@@ -5,11 +5,11 @@ import type { FetchedRecord } from './read-records.ts'
 import { splitAnswer, type FetchedPartition } from './split-answer.ts'
 import { wrapDecoder } from './wrap-decoder.ts'
 
-/** A record batch that cannot be decoded: damaged, too large when unpacked, or of a codec that is not there. */
+/** A record batch that cannot be decoded: it is damaged, too large when unpacked, or its codec is unknown. */
 export type Undecodable = {
   topic: string
   partition: number
-  /** Its offsets are [first, next). */
+  /** The batch's offsets are [first, next). */
   first: bigint
   next: bigint
   reason: string
@@ -19,24 +19,26 @@ type AnsweredPartition = { partition: number; abortedTransactions: unknown[]; me
 type Answer = { responses: { topicName: string; partitions: AnsweredPartition[] }[] }
 type Decode = (raw: Buffer) => Promise<Answer>
 
-// What one answer unpacks to, beside the batch with which it comes to that: a mebibyte of zeros takes a kilobyte on its way.
+// The most that one answer unpacks to; the batch that reaches the limit is still decoded whole. A mebibyte of
+// zeros takes a kilobyte when packed.
 const answerLimit: Budget = { bytes: 64 * 1024 * 1024, records: 250_000 }
 
 const listeners = new Set<(found: Undecodable) => void>()
 const damaged = new Map<string, bigint>()
 const none = Buffer.alloc(0)
 let replaced = false
-let turns = 0
+let answers = 0
 
 /**
- * Puts a decoder of our own into the place of kafkajs' for the records in fetch answers. kafkajs checks no checksum, hands over
- * records of aborted transactions (see `skip-aborted.ts`), blocks for a minute over a record with many headers, and rejects a
- * whole answer for one batch that it cannot decode, and its other partitions with it. It has no setting for any of this; the
- * answers' frame is still read by its own code. Rests on its exact pin, and holds for the whole process.
+ * Replaces kafkajs' decoder for the records in fetch answers. kafkajs checks no checksum, hands over records
+ * of aborted transactions (see `skip-aborted.ts`), blocks for a minute over a record with many headers, and,
+ * for one batch that it cannot decode, rejects the whole answer with all its other partitions. It has no
+ * setting for any of this. kafkajs' own code still reads the frame of the answers. Depends on its exact pin,
+ * and applies to the whole process.
  *
- * @param listener hears, before kafkajs gets the answer, of each partition whose next batch is undecodable; it has to pause it,
- *   or kafkajs fetches that batch again at once
- * @returns stops listening
+ * @param listener is called for each partition whose next batch is undecodable, before kafkajs gets the
+ *   answer; it must pause the partition, or kafkajs fetches that batch again at once
+ * @returns a function that stops the calls
  */
 export function onUndecodable(listener: (found: Undecodable) => void): () => void {
   if (!replaced) wrapDecoder<Answer>((decode, version) => (raw) => decodeAnswer(decode, raw, version))
@@ -53,16 +55,17 @@ async function decodeAnswer(decode: Decode, raw: Buffer, version: number): Promi
   }
   const answer = await decode(build(partitions, () => none))
   const answered = answer.responses.flatMap((response) => response.partitions)
-  const left = { ...answerLimit }
-  // Another one comes first each time, so that none whose batches use up the budget keeps the others waiting for ever.
-  turns++
+  const budget = { ...answerLimit }
+  // Each answer starts with another partition, so that partitions whose batches use up the budget do not keep
+  // the others waiting for ever.
+  answers++
   for (const nth of partitions.keys()) {
-    const at = (turns + nth) % partitions.length
+    const at = (answers + nth) % partitions.length
     const [partition, target] = [partitions[at], answered[at]]
     if (partition === undefined || target === undefined) throw new Error('the answer was split wrongly')
-    const { records, failure } = await decodePartition(partition, left, decodeOld)
+    const { records, failure } = await decodePartition(partition, budget, decodeOld)
     target.messages = records
-    // They are dealt with.
+    // The records of aborted transactions are already removed.
     target.abortedTransactions = []
     if (failure === null) damaged.delete(nameOf(partition))
     else if (isFinal(partition, failure)) tell(partition, failure)
@@ -70,7 +73,7 @@ async function decodeAnswer(decode: Decode, raw: Buffer, version: number): Promi
   return answer
 }
 
-/** A batch that is damaged may be whole when it comes a second time. */
+/** A damaged batch may be whole when it is fetched a second time. */
 function isFinal(partition: FetchedPartition, { first, error }: Failure): boolean {
   if (!(error instanceof DamagedBatch)) return true
   const isRepeated = damaged.get(nameOf(partition)) === first

@@ -1,11 +1,11 @@
-/** One partition's part of a fetch answer, undecoded. */
+/** One partition's part of a fetch answer, not yet decoded. */
 export type FetchedPartition = {
   topic: string
   partition: number
   records: Buffer
-  /** Transactions of which records may be among these, and which were aborted. */
+  /** Aborted transactions whose records may be among these. */
   aborted: AbortedTransaction[]
-  /** The bytes of the topic's name with its length, and of everything between it and the records. */
+  /** The bytes of the topic's name with its length, and of everything between the name and the records. */
   name: Buffer
   header: Buffer
 }
@@ -14,7 +14,7 @@ export type AbortedTransaction = { producerId: bigint; firstOffset: bigint }
 
 export type SplitAnswer = {
   partitions: FetchedPartition[]
-  /** An answer of the same version with these partitions, each with the records given for it. */
+  /** Builds an answer of the same version with these partitions, each with the records given for it. */
   build: (
     partitions: readonly FetchedPartition[],
     recordsOf: (partition: FetchedPartition) => Buffer,
@@ -29,7 +29,7 @@ const abortedTransactionBytes = 16
  * Source: FetchResponse.json in Kafka's clients/src/main/resources/common/message.
  */
 export function splitAnswer(raw: Buffer, version: number): SplitAnswer {
-  // Throttle time; from version 7 on also the error code and the session's id.
+  // Throttle time; from version 7 on also the error code and the session id.
   const topBytes = version >= 7 ? 10 : 4
   const partitions: FetchedPartition[] = []
   let at = topBytes
@@ -70,7 +70,7 @@ function readHeader(
   version: number,
 ): { header: Buffer; aborted: AbortedTransaction[] } {
   const countAt = start + (version >= 5 ? 30 : 22)
-  // Null, as -1, where none were asked for.
+  // -1 means null: the request did not ask for them.
   const count = Math.max(0, raw.readInt32BE(countAt))
   const end = countAt + 4 + count * abortedTransactionBytes
   if (end > raw.length) throw new Error('the answer ends too early')
@@ -82,10 +82,10 @@ function readHeader(
 }
 
 /**
- * A record batch as a place in a partition's records. The next offset is the first one behind it, as far as its header and its
- * successor's tell.
+ * Where a record batch is in a partition's records. `nextOffset` is the first offset after the batch, as far
+ * as its own header and the next batch's header tell.
  */
-export type BatchPlace = {
+export type BatchSpan = {
   start: number
   end: number
   firstOffset: bigint
@@ -93,36 +93,36 @@ export type BatchPlace = {
   magic: number
 }
 
-// A batch begins with its first offset (int64) and the length of what follows (int32); where its format's number stands is the
-// same in all formats.
+// A batch begins with its first offset (int64) and the length of the rest (int32). The format's number is at
+// the same position in all formats.
 const prefixBytes = 12
-const magicPlace = 16
-// How far the last offset lies above the first (int32), in the format of Kafka 0.11 and later.
-const lastOffsetDeltaPlace = 23
+const magicAt = 16
+// The last offset minus the first (int32), in the format of Kafka 0.11 and later.
+const lastOffsetDeltaAt = 23
 
-/** The record batches; one cut off by the answer's size limit is left out. */
-export function splitRecords(records: Buffer): BatchPlace[] {
-  const places: BatchPlace[] = []
+/** Finds the record batches. A batch that the answer's size limit cut off is left out. */
+export function splitRecords(records: Buffer): BatchSpan[] {
+  const spans: BatchSpan[] = []
   let start = 0
-  while (start + magicPlace < records.length) {
+  while (start + magicAt < records.length) {
     const end = start + prefixBytes + records.readInt32BE(start + 8)
     if (end > records.length) break
     const firstOffset = records.readBigInt64BE(start)
-    const previous = places.at(-1)
-    // Of a batch that cannot be decoded nothing but this is sure: the next one begins behind it.
+    const previous = spans.at(-1)
+    // One fact is certain even if a batch cannot be decoded: the next batch begins after it.
     if (previous !== undefined) previous.nextOffset = firstOffset
     const nextOffset = firstOffset + 1n + readLastDelta(records, start, end)
-    places.push({ start, end, firstOffset, nextOffset, magic: records.readInt8(start + magicPlace) })
-    // A length that cannot be leaves nothing that could be found behind it; the checksum tells.
-    if (end <= start + magicPlace) break
+    spans.push({ start, end, firstOffset, nextOffset, magic: records.readInt8(start + magicAt) })
+    // After an impossible length no further batch can be found; the checksum will show the damage.
+    if (end <= start + magicAt) break
     start = end
   }
-  return places
+  return spans
 }
 
 function readLastDelta(records: Buffer, start: number, end: number): bigint {
-  if (start + lastOffsetDeltaPlace + 4 > end) return 0n
-  return BigInt(Math.max(0, records.readInt32BE(start + lastOffsetDeltaPlace)))
+  if (start + lastOffsetDeltaAt + 4 > end) return 0n
+  return BigInt(Math.max(0, records.readInt32BE(start + lastOffsetDeltaAt)))
 }
 
 function int32(value: number): Buffer {

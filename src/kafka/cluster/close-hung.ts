@@ -35,30 +35,34 @@ type Errors = {
 }
 
 const tickMs = 100
-// Nobody knows at once that a broker has thawed, and whoever asks it while it is frozen waits as long as the first did.
+// A request to a frozen broker waits for a whole request timeout, so the address is avoided for a while. A
+// broker that has thawed is not noticed sooner.
 const avoidMs = 5_000
-// Where something answers, even with a refusal, it does so sooner.
+// A host that answers at all, even with a refusal, does so sooner.
 const refusalMs = 1_000
-// A rebalance: the coordinator answers these when the other members have come, which is bounded by `rebalanceTimeout`.
+// A rebalance: the coordinator answers these requests once the other members have joined, at most after
+// `rebalanceTimeout`.
 const patientRequests: ReadonlySet<string> = new Set(['JoinGroup', 'SyncGroup'])
 const patienceMs = 25_000
 
 const silences = new WeakMap<RequestQueue, number>()
 const avoidedUntil = new Map<string, number>()
-let isDone = false
+let isInstalled = false
 
 /**
- * Makes a broker that hangs look like one that is down, for all of kafkajs 2.2.4, which is good at the latter. As shipped it
- * fails the one request, keeps the connection, asks the same broker again on it, and may choose it to ask who leads what. So a
- * frozen leader kept its partitions unread for eleven times the request timeout, a frozen coordinator every partition, and a
- * black hole among the brokers to start from was asked for ever. Rests on the exact pin, and holds for the whole process.
+ * Makes a hung broker look like one that is down, which kafkajs 2.2.4 handles well. Applies to all of kafkajs
+ * in the process. Unchanged, kafkajs fails only the one request, keeps the connection, asks the same broker
+ * again on it, and may even ask it who leads the partitions. So a frozen leader kept its partitions unread
+ * for eleven request timeouts, a frozen coordinator kept every partition unread, and kafkajs kept asking a
+ * bootstrap broker that never answered. Depends on the exact pin.
  *
- * A connection hangs when something is asked on it and not one byte has come for a request timeout. So a long answer on a slow
- * line is no silence, and neither is a block of this process' event loop: ticks are counted and not time.
+ * A connection hangs when a request is open on it and not one byte has come for a request timeout. So a long
+ * answer on a slow network is not silence. A blocked event loop of this process is not silence either,
+ * because ticks are counted and not time.
  */
 export function closeHung(): void {
-  if (isDone) return
-  isDone = true
+  if (isInstalled) return
+  isInstalled = true
   const load = createRequire(import.meta.url)
   const { prototype: queue } = load('kafkajs/src/network/requestQueue/index.js') as {
     prototype: RequestQueue
@@ -74,7 +78,7 @@ export function closeHung(): void {
   closeSilent(pool, broker, createError)
 }
 
-/** Has requests time out by the silence of their connection. */
+/** Makes requests time out by the silence of their connection. */
 function countSilence(queue: RequestQueue, connection: Connection): void {
   queue.scheduleRequestTimeoutCheck = function () {
     this.destroy()
@@ -88,7 +92,7 @@ function countSilence(queue: RequestQueue, connection: Connection): void {
   }
 }
 
-/** Has nobody connect for a while to where nothing answered. */
+/** Refuses for a while to connect to an address that did not answer. */
 function avoidHung(connection: Connection, createError: CreateError): void {
   const { connect, disconnect } = connection
   connection.connect = async function () {
@@ -103,13 +107,16 @@ function avoidHung(connection: Connection, createError: CreateError): void {
   connection.disconnect = async function () {
     const { socket } = this
     await disconnect.call(this)
-    // kafkajs disconnects again and again while a broker is down, and each time would leave a listener on the dead socket.
+    // kafkajs disconnects again and again while a broker is down. Each time would leave a listener on the
+    // dead socket.
     if (this.socket === socket) this.socket = null
     return true
   }
 }
 
-/** Has a request that timed out end all that is under way to its broker, as the broker's end would. */
+/**
+ * When a request has timed out, ends everything that is open to its broker, as if the broker had gone down.
+ */
 function closeSilent(pool: ConnectionPool, broker: Broker, createError: CreateError): void {
   const closeIfHung = async ({ pool: connections }: ConnectionPool, error: unknown): Promise<never> => {
     if (!(error instanceof Error) || error.name !== 'KafkaJSRequestTimeoutError') throw error
@@ -126,11 +133,11 @@ function closeSilent(pool: ConnectionPool, broker: Broker, createError: CreateEr
     return sent.catch((error: unknown) => closeIfHung(this, error))
   }
   const { connect, joinGroup } = broker
-  // It signs in past the pool.
+  // Signing in does not go through the pool.
   broker.connect = function () {
     return connect.call(this).catch((error: unknown) => closeIfHung(this.connectionPool, error))
   }
-  // A join waits for long, so whoever begins one asks first whether anybody listens.
+  // A join may wait for long, so it first checks whether the broker answers.
   broker.joinGroup = async function (request) {
     await this.apiVersions()
     return joinGroup.call(this, request)
@@ -146,14 +153,14 @@ function checkSilence(queue: RequestQueue): void {
   }
   const silentMs = (silences.get(queue) ?? 0) + tickMs
   silences.set(queue, silentMs)
-  // A broker answers in order: what was asked after a patient request waits as long as that one.
+  // A broker answers in order: a request after a patient one waits as long as the patient one.
   const limitMs = Math.max(...requests.map(({ requestTimeout }) => requestTimeout))
   if (silentMs > limitMs) for (const request of requests) request.timeoutRequest()
 }
 
 async function close(connection: Connection, error: Error): Promise<void> {
   connection.rejectRequests(error)
-  // Not ended: the other side would have to say something.
+  // Destroyed and not ended: to end it, the other side would have to answer.
   connection.socket?.destroy()
   await connection.disconnect()
 }

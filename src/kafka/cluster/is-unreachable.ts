@@ -1,4 +1,4 @@
-// A broker that refuses, hangs, closes or is no longer a part of the cluster.
+// The errors for a broker that refuses, hangs, closes, or has left the cluster.
 const names: ReadonlySet<string> = new Set([
   'KafkaJSBrokerNotFound',
   'KafkaJSConnectionClosedError',
@@ -7,9 +7,9 @@ const names: ReadonlySet<string> = new Set([
   'KafkaJSRequestTimeoutError',
 ])
 
-/** Whether kafkajs failed because one broker could not be spoken with, and not for what it answered. */
+/** Whether kafkajs failed because it could not reach a broker, and not because of a broker's answer. */
 export function isUnreachable(error: unknown): boolean {
   if (!(error instanceof Error)) return false
-  // After several tries kafkajs wraps what the last one failed on.
+  // After several tries kafkajs wraps the last try's error.
   return names.has(error.name) || isUnreachable(error.cause)
 }

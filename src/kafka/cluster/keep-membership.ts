@@ -19,27 +19,28 @@ type Outcome = { error: unknown } | null
 type Beat = { generationId: number | null; outcome: Promise<Outcome> }
 type Listener = (groupId: string, fault: unknown) => void
 
-// A heartbeat that takes longer holds up no fetch.
+// After this time fetches no longer wait for the heartbeat.
 const patienceMs = 500
-// Before a coordinator that is out of reach is looked for again.
+// The wait before another search for an unreachable coordinator.
 const retryMs = 500
 
 const beats = new WeakMap<ConsumerGroup, Beat>()
 const listeners = new Set<Listener>()
-let isDone = false
+let isInstalled = false
 
 /**
- * Keeps a member in its group while the coordinator moves to another broker: the next one knows the members, so it is found and
- * told of this one, and nobody joins again. As shipped, kafkajs 2.2.4 ends all fetches for each heartbeat that fails, asks the
- * same broker eleven times, and gives up its membership, for whose end the others then wait. Records are read on meanwhile:
- * what keeps two members from storing the same ones is PostgreSQL. Rests on the exact pin, and holds for the whole process.
+ * Keeps a member in its group while the coordinator moves to another broker. The next coordinator knows the
+ * members, so it is enough to find it and to use it: nobody joins again. Unchanged, kafkajs 2.2.4 ends all
+ * fetches for each failed heartbeat, asks the same broker eleven times, and gives up its membership; the
+ * other members then wait for that membership to end. Records are read meanwhile: PostgreSQL keeps two
+ * members from storing the same ones. Depends on the exact pin, and applies to the whole process.
  *
- * @param listener hears of each heartbeat that the coordinator did not answer
- * @returns stops listening
+ * @param listener is called for each heartbeat that the coordinator did not answer
+ * @returns a function that stops the calls
  */
 export function onLostCoordinator(listener: Listener): () => void {
-  if (!isDone) keepMembership()
-  isDone = true
+  if (!isInstalled) keepMembership()
+  isInstalled = true
   listeners.add(listener)
   return () => listeners.delete(listener)
 }
@@ -51,7 +52,7 @@ function keepMembership(): void {
   prototype.heartbeat = async function (options) {
     const { generationId } = this
     const last = beats.get(this)
-    // One of an earlier generation may hang for long, and this one has a session of its own.
+    // A heartbeat of an earlier generation may hang for long, and this generation has its own session.
     const beat =
       last?.generationId === generationId
         ? last
@@ -60,7 +61,7 @@ function keepMembership(): void {
     const clock = new AbortController()
     const outcome = await Promise.race([beat.outcome, wait(patienceMs, clock.signal)])
     clock.abort()
-    // Its outcome is the next one's.
+    // The next call gets the outcome of this heartbeat.
     if (typeof outcome === 'boolean') return
     if (beats.get(this) === beat) beats.delete(this)
     if (outcome !== null) throw outcome.error
@@ -76,7 +77,7 @@ async function beatOnce(
   try {
     await heartbeat.call(group, options)
   } catch (error) {
-    // What it says of an earlier generation is over.
+    // An error of an earlier generation no longer matters.
     if (group.generationId !== generationId) return null
     if (!isUnreachable(error)) return { error }
     for (const listener of listeners) listener(group.groupId, error)
@@ -92,7 +93,7 @@ async function findCoordinator(group: ConsumerGroup, intervalMs: number): Promis
     group.coordinator = coordinator
     if (group.offsetManager !== null) group.offsetManager.coordinator = coordinator
   } catch {
-    // Nobody knows of another one yet.
+    // No other coordinator is known yet: have the next heartbeat try again soon.
     group.lastRequest = Date.now() - intervalMs + retryMs
   }
 }

@@ -28,22 +28,23 @@ type ConsumerGroup = {
 }
 type Errors = { KafkaJSNoBrokerAvailableError: new () => Error }
 
-// Before a broker that is out of reach is asked again.
+// The wait before an unreachable broker is asked again.
 const retryMs = 500
 
 const staleTopics = new Set<string>()
 const never = new AbortController().signal
-let isDone = false
+let isInstalled = false
 
 /**
- * Has a broker that is out of reach, or that leads a partition no more, cost its own partitions and no others. As shipped,
- * kafkajs 2.2.4 ends the fetches from all brokers for one that fails, and joins the group again or gives up; it finds out where
- * partitions begin from all of their leaders or from none, and asks the first broker that it thinks of, or none, who coordinates
- * the group. Rests on the exact pin, and holds for the whole process.
+ * Limits the damage when a broker is unreachable or no longer leads a partition: only that broker's
+ * partitions wait. Unchanged, kafkajs 2.2.4 ends the fetches from all brokers when one fails, and joins the
+ * group again or gives up. It learns where partitions begin from all of their leaders or from none. And it
+ * asks only one broker, or none, who coordinates the group. Depends on the exact pin, and applies to the
+ * whole process.
  */
 export function spareOthers(): void {
-  if (isDone) return
-  isDone = true
+  if (isInstalled) return
+  isInstalled = true
   const load = createRequire(import.meta.url)
   const { prototype: group } = load('kafkajs/src/consumer/consumerGroup.js') as { prototype: ConsumerGroup }
   const { prototype: cluster } = load('kafkajs/src/cluster/index.js') as { prototype: Cluster }
@@ -53,7 +54,7 @@ export function spareOthers(): void {
   const { fetch, recoverFromFetch } = group
   group.fetch = async function (nodeId) {
     const batches = await fetch.call(this, nodeId)
-    // The next fetch, from whichever broker, asks anew who leads.
+    // Makes the next fetch, from any broker, first ask again who leads.
     for (const topic of this.topicsSubscribed)
       if (staleTopics.delete(topic)) this.cluster.brokerPool.metadataExpireAt = null
     return batches
@@ -61,13 +62,13 @@ export function spareOthers(): void {
   group.recoverFromFetch = async function (error) {
     if (!isUnreachable(error)) return recoverFromFetch.call(this, error)
     const failure = await refreshMetadata(this.cluster)
-    // Which is what makes kafkajs give up at once.
+    // This error makes kafkajs give up at once.
     if (failure !== null) throw Object.assign(new KafkaJSNoBrokerAvailableError(), { message: failure })
     await wait(retryMs, never)
   }
   const { withBroker } = pool
   pool.withBroker = function (ask) {
-    // Its error is what makes kafkajs ask for the brokers first.
+    // Without known brokers, kafkajs' own error makes it ask for the brokers first.
     return Object.keys(this.brokers).length === 0 ? withBroker.call(this, ask) : askAny(this, ask)
   }
   const { fetchTopicsOffset } = cluster
@@ -76,12 +77,12 @@ export function spareOthers(): void {
   }
 }
 
-/** What is known of who leads the topic's partitions is wrong. */
+/** Notes that the known leaders of the topic's partitions are wrong. */
 export function noteStaleLeaders(topic: string): void {
   staleTopics.add(topic)
 }
 
-/** Asks one broker after the other until one answers, those first to which there is a connection. */
+/** Asks one broker after another until one answers. Connected brokers are asked first. */
 async function askAny(pool: BrokerPool, ask: Ask): Promise<unknown> {
   const connected = (nodeId: string): number => Number(pool.brokers[nodeId]?.isConnected() ?? false)
   const nodeIds = shuffle(Object.keys(pool.brokers))
@@ -93,11 +94,14 @@ async function askAny(pool: BrokerPool, ask: Ask): Promise<unknown> {
       failure = error
     }
   if (isUnreachable(failure)) throw failure
-  // As kafkajs' own does; whoever asked knows what it means.
+  // kafkajs' own function returns null too, and its callers handle it.
   return null
 }
 
-/** What those leaders answer that can be asked; a partition without an answer is asked for again. */
+/**
+ * Returns the answers of the leaders that can be reached. kafkajs asks again for a partition without an
+ * answer.
+ */
 async function askEachLeader(
   cluster: Cluster,
   topics: TopicPartitions[],
@@ -115,7 +119,7 @@ async function askEachLeader(
   }))
 }
 
-/** Asks every broker in turn, if it must: one that hangs is not asked twice. Null, or why none of them could be asked. */
+/** Asks one broker after another, each at most once. Returns null, or why no broker could be asked. */
 async function refreshMetadata(cluster: Cluster): Promise<string | null> {
   let failure = 'There is no broker'
   for (let left = cluster.getNodeIds().length; left > 0; left--)
@@ -129,7 +133,7 @@ async function refreshMetadata(cluster: Cluster): Promise<string | null> {
   return failure
 }
 
-/** A partition without a leader is in none of the parts. */
+/** Groups the partitions by leader. A partition without a leader is left out. */
 function splitByLeader(cluster: Cluster, asked: TopicPartitions): TopicPartitions[] {
   const leaders = new Map(
     cluster.findTopicPartitionMetadata(asked.topic).map(({ partitionId, leader }) => [partitionId, leader]),

@@ -11,9 +11,11 @@ type Answer = { responses: { topicName: string; partitions: AnsweredPartition[] 
 
 export type AnswerListener = {
   readonly topic: string
-  /** The broker refuses this partition. Whoever hears it has to pause the partition, or kafkajs asks again at once. */
+  /**
+   * The broker refuses this partition. The listener must pause the partition, or kafkajs asks again at once.
+   */
   refused(partition: number, errorCode: number): void
-  /** The broker answered with what it has of the partition, from this offset on, if only with nothing. */
+  /** The broker answered with what it has of the partition from this offset on, which may be nothing. */
   answered(partition: number, highWatermark: bigint, from: bigint): void
 }
 
@@ -24,12 +26,13 @@ const listeners = new Set<AnswerListener>()
 let isWatched = false
 
 /**
- * Says what the brokers' fetch answers say of each partition, before kafkajs hears it; and of an error that concerns one
- * partition kafkajs hears nothing. For one such error it would throw away what the same answer holds of all other partitions,
- * and then, as the error may be, fetch the same again, join the group again, or go on at the earliest offset without a word and
- * commit that as the group's. It has no setting for this, so its decoder is wrapped.
+ * Tells a listener what each fetch answer says about each partition, before kafkajs gets the answer. It also
+ * hides errors of single partitions from kafkajs. For one such error kafkajs would throw away the records of
+ * all other partitions in the answer. Then, depending on the error, it would fetch the same again, join the
+ * group again, or silently continue at the earliest offset and commit that for the group. It has no setting
+ * for this, so its decoder is wrapped.
  *
- * @returns stops listening
+ * @returns a function that stops the calls
  */
 export function watchAnswers(listener: AnswerListener): () => void {
   if (!isWatched) wrapDecoder<Answer>((decode) => async (raw) => tell(await decode(raw)))
@@ -53,7 +56,10 @@ function tellOf(answered: AnsweredPartition, listener: AnswerListener): void {
   else listener.refused(partition, errorCode)
 }
 
-/** Where nothing more was to be had, all was asked for that may be read: what lies behind belongs to open transactions. */
+/**
+ * The offset from which the answer speaks. An answer without records covers everything that may be read: what
+ * follows belongs to open transactions.
+ */
 function findFrom({ highWatermark, lastStableOffset, messages }: AnsweredPartition): bigint {
   const [first] = messages
   if (first !== undefined) return BigInt(first.offset)

@@ -20,20 +20,21 @@ const versions = [0, 1, 2, 3, 4, 5, 6]
 // Source: Errors.java in Kafka's clients/src/main/java/org/apache/kafka/common/protocol.
 const none = 0
 const unknownTopic = 3
-// How soon to ask again who leads while some partition has no leader.
+// The wait before asking for the leaders again while some partition has none.
 const leaderlessMs = 500
 
 const listeners = new Set<Listener>()
 let isWatched = false
 
 /**
- * Says who leads a topic's partitions, each time that kafkajs hears of it, and has it take the answer when some have no leader: as
- * shipped, kafkajs 2.2.4 throws the whole topic's metadata away for one such partition, so that all of them stood for as long as
- * it had none. A partition without a leader is the leader −1's, from whom nobody fetches. Rests on the exact pin, and holds for
- * the whole process.
+ * Tells a listener who leads a topic's partitions, each time kafkajs learns it. Also makes kafkajs accept the
+ * answer when some partitions have no leader. Unchanged, kafkajs 2.2.4 then throws the whole topic's metadata
+ * away, so that all partitions stood still for as long as one had no leader. A partition without a leader is
+ * treated as led by broker −1, from which nothing is fetched. Depends on the exact pin, and applies to the
+ * whole process.
  *
- * @param listener hears null of a topic that does not exist
- * @returns stops listening
+ * @param listener gets null for a topic that does not exist
+ * @returns a function that stops the calls
  */
 export function onLeaders(listener: Listener): () => void {
   if (!isWatched) watchMetadata()
@@ -45,7 +46,7 @@ export function onLeaders(listener: Listener): () => void {
 function watchMetadata(): void {
   const load = createRequire(import.meta.url)
   for (const version of versions) {
-    // kafkajs looks `parse` up on this object at every answer.
+    // kafkajs reads `parse` from this object for every answer.
     const response = load(`kafkajs/src/protocol/requests/metadata/v${version}/response.js`) as {
       parse: (metadata: Metadata) => Promise<Metadata>
     }

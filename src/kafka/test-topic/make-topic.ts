@@ -1,7 +1,10 @@
 import { Kafka, logLevel } from 'kafkajs'
 import { calmKafkajs } from '../calm-kafkajs.ts'
 
-/** Makes the topic on the embedded broker if it is missing: whoever reads a topic never makes it, and nobody else is there to. */
+/**
+ * Creates the topic on the embedded broker if it is missing. Consumers never create a topic, and nobody else
+ * would.
+ */
 export async function makeTopic(broker: string, topic: string): Promise<void> {
   calmKafkajs()
   const admin = new Kafka({ clientId: 'embedded', brokers: [broker], logLevel: logLevel.NOTHING }).admin()

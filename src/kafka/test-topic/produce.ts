@@ -17,15 +17,15 @@ import { testTransaction } from './test-transaction.ts'
 
 export interface ProduceOptions {
   brokers: string[]
-  /** Nothing of it where it is left out. */
+  /** Left out: no encryption and no login. */
   security?: KafkaSecurity
   topic: string
   count: number
-  /** Records a second, or null for as many as go. */
+  /** Records a second; null for as fast as possible. */
   rate: number | null
   /** Ids are `PREFIX-1` to `PREFIX-COUNT`; null makes ids that no other run has. */
   prefix: string | null
-  /** The file that gets a JSON line for each acknowledged record; lines that are there already stay. */
+  /** The file that gets a JSON line for each acknowledged record; existing lines stay. */
   acksPath: string | null
   /** Called with the number of acknowledged records after every batch. */
   onProgress?: (acknowledged: number) => void
@@ -41,23 +41,23 @@ export interface Produced {
 /** `offset` is null until the broker has acknowledged the record. */
 type TestRecord = { key: string; value: Buffer; partition: number; offset: number | null }
 
-// Node does not find this one by name in a CommonJS package.
+// Node does not find this export by name in a CommonJS package.
 const { KafkaJSError } = kafkajs
 
-/** One send a turn, of so many records at most. */
+/** The most records of one send. */
 const batchRecords = 500
-/** With a rate, a send is due this often, so that the records come in an even stream. */
+/** With a rate, this many sends a second give an even stream. */
 const pacedSendsPerSecond = 20
 
-/** A broker that is not there at the start is a mistake to report soon. */
+/** A broker that is missing at the start is a mistake, and is reported soon. */
 const impatience = { retries: 3 }
-/** A broker that is restarted under the run is waited for, about half a minute. */
+/** A broker that restarts during the run is waited for, about half a minute. */
 const patience = { initialRetryTime: 100, maxRetryTime: 2000, retries: 20 }
 
-/** kafkajs' own limit is a second. */
+/** kafkajs' own limit is one second. */
 const connectMaxMs = 3_000
 
-/** A topic that is new is known to all brokers within a moment; ten seconds are generous. */
+/** All brokers know a new topic within a moment; ten seconds are generous. */
 const newTopicTriesMax = 100
 const newTopicWaitMs = 100
 
@@ -111,7 +111,7 @@ async function findPartitions(kafka: Kafka, topic: string): Promise<PartitionMet
   }
 }
 
-/** Of a topic that was made a moment ago the brokers do not know at once, and kafkajs' own wait for it gives up at the first no. */
+/** Brokers do not know a new topic at once, and kafkajs' own wait for it gives up at the first refusal. */
 async function readPartitions(admin: Admin, topic: string): Promise<PartitionMetadata[]> {
   for (let triesLeft = newTopicTriesMax; ; triesLeft--) {
     try {
@@ -130,9 +130,9 @@ async function nextSize(options: ProduceOptions, acknowledged: number, elapsedMs
   const left = options.count - acknowledged
   if (options.rate === null) return Math.min(batchRecords, left)
   const dueMs = (acknowledged / options.rate) * 1000
-  // One more, because Node cuts fractions off and counts from the beginning of the turn.
+  // One more, because Node cuts off fractions and counts from the beginning of the event loop's turn.
   if (dueMs > elapsedMs) await wait(Math.ceil(dueMs - elapsedMs) + 1, never)
-  // A run that fell behind catches up with larger sends.
+  // A run that is behind catches up with larger sends.
   const behind = Math.floor(((elapsedMs - dueMs) / 1000) * options.rate)
   const paced = Math.ceil(options.rate / pacedSendsPerSecond)
   return Math.min(Math.max(1, paced, behind), batchRecords, left)
@@ -141,11 +141,13 @@ async function nextSize(options: ProduceOptions, acknowledged: number, elapsedMs
 const never = new AbortController().signal
 
 /**
- * Sends the records and writes a line for each one that the broker acknowledged, also where others were not. Partitions are chosen
- * here, as the client would by the key, because an acknowledgement only names where each begins.
+ * Sends the records and writes a line for each one that the broker acknowledged, even if others failed. The
+ * partition is chosen here, as the client would choose it from the key, because an acknowledgement only names
+ * the first offset of each partition.
  *
- * Each partition is a send of its own: of several, kafkajs sends no more those whose leadership moves, while it tries again, to a
- * broker that has answered for others, and says all the same that all is sent.
+ * Each partition is a separate send. In a send to several partitions kafkajs can lose some and still report
+ * success: while it tries again, it skips a partition whose leadership moved to a broker that has already
+ * answered for others.
  */
 async function sendBatch(
   producer: Producer,
@@ -174,12 +176,12 @@ async function sendBatch(
   return { acknowledged: acknowledged.length, fault }
 }
 
-/** Notes of each record the offset that the broker acknowledged, for itself and every replica in sync. */
+/** Notes each record's offset once the leader and every in-sync replica have it. */
 async function sendPart(producer: Producer, topic: string, part: readonly TestRecord[]): Promise<void> {
   const messages = part.map(({ key, value, partition }) => ({ key, value, partition }))
   const acknowledgements = await producer.send({ topic, acks: -1, messages })
   const baseOffset = Number(acknowledgements.at(-1)?.baseOffset ?? -1)
-  if (baseOffset < 0) throw new Error('the broker named no offset for what it was sent')
+  if (baseOffset < 0) throw new Error('the broker acknowledged the records without an offset')
   part.forEach((record, at) => {
     record.offset = baseOffset + at
   })

@@ -5,8 +5,8 @@ const firstTimestampMs = Date.UTC(2024, 0, 1)
 const yearMs = 366 * 24 * 60 * 60 * 1000
 
 /**
- * The bytes of a test transaction, in the record shape of the founding load test. They are a function of the id alone:
- * the same id again is a duplicate, and never a conflict.
+ * The bytes of a test transaction, in the record shape of the founding load test. They depend on the id
+ * alone: the same id again is a duplicate, never a conflict.
  */
 export function testTransaction(id: string): Buffer {
   const hash = createHash('sha256').update(id).digest()

@@ -1,11 +1,14 @@
-/** What a batch unpacks to. It grows as it is filled, never above its limit, and refuses what no honest packer writes. */
+/**
+ * The unpacked bytes of a batch. The buffer grows as needed, never above its limit, and refuses what no
+ * correct packer writes.
+ */
 export class Output {
   readonly #bytesMax: number
   #bytes: Buffer
   #length = 0
   #frameStart = 0
 
-  /** @param expected how many bytes may well come; more may, up to `bytesMax` */
+  /** @param expected the expected number of bytes; more may come, up to `bytesMax` */
   constructor(bytesMax: number, expected: number) {
     this.#bytesMax = bytesMax
     this.#bytes = Buffer.allocUnsafe(Math.min(bytesMax, Math.max(64, expected)))
@@ -15,7 +18,7 @@ export class Output {
     return this.#length
   }
 
-  /** What follows is a frame of its own: it may repeat nothing of what came before. */
+  /** Starts a new frame: it may not repeat bytes from before it. */
   startFrame(): void {
     this.#frameStart = this.#length
   }
@@ -27,7 +30,7 @@ export class Output {
     const bytes = this.#bytes
     let to = this.#length
     this.#length += count
-    // A call into the platform costs as much as copying some twenty bytes by hand.
+    // A call of the platform's copy costs as much as copying some twenty bytes in a loop.
     if (count > longCount) {
       source.copy(bytes, to, from, from + count)
       return
@@ -35,7 +38,10 @@ export class Output {
     for (const end = from + count; from < end; from++) bytes[to++] = source[from] ?? 0
   }
 
-  /** Appends `count` bytes of those that begin `distance` bytes back; they may run into what they append. */
+  /**
+   * Appends `count` bytes, copied from `distance` bytes back. The source may overlap the bytes that are being
+   * appended.
+   */
   repeat(distance: number, count: number): void {
     const start = this.#length - distance
     if (count < 0 || distance < 1 || start < this.#frameStart) throw corrupt()

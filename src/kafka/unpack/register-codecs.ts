@@ -12,16 +12,17 @@ type Codec = {
   decompress: (packed: Buffer) => Promise<Buffer>
 }
 
-// Node finds only some of this CommonJS package's exports by name.
+// Node finds only some exports of this CommonJS package by name.
 const { CompressionCodecs, CompressionTypes: types } = kafkajs
 const pack = promisify(gzip)
 
-/** kafkajs' codecs by Kafka's numbers; its types leave out what they are. */
+/** kafkajs' codecs by Kafka's codec numbers; its types do not describe them. */
 export const codecs = CompressionCodecs as unknown as Record<number, (() => Codec) | undefined>
 
 /**
- * Gives kafkajs every codec that Kafka has, each with a limit: it comes with gzip alone, which unpacks without one. A batch that
- * unpacks to more than `bytesMax` is then an undecodable batch, and not the end of the process. The codecs are the whole process's.
+ * Gives kafkajs every codec that Kafka has, each with a limit: kafkajs itself only has gzip, without a limit.
+ * A batch that unpacks to more than `bytesMax` is then an undecodable batch and does not exhaust the
+ * process's memory. The codecs apply to the whole process.
  */
 export function registerCodecs(bytesMax: number): void {
   const register = (type: number, unpack: Unpack, compress: Codec['compress'] = refuse): void => {
@@ -34,7 +35,7 @@ export function registerCodecs(bytesMax: number): void {
   register(types.ZSTD, unpackZstd)
 }
 
-/** Nothing of ours produces in these. */
+/** This service never packs with these codecs. */
 function refuse(): Promise<Buffer> {
   return Promise.reject(new Error('this codec only unpacks'))
 }

@@ -4,7 +4,7 @@ import { overLimit } from './output.ts'
 
 const unpack = promisify(gunzip)
 
-/** @throws if it is corrupt or unpacks to more than `bytesMax` */
+/** @throws if the bytes are corrupt or unpack to more than `bytesMax` */
 export async function unpackGzip(packed: Buffer, bytesMax: number): Promise<Buffer> {
   try {
     return await unpack(packed, { maxOutputLength: bytesMax })

@@ -1,14 +1,14 @@
 import { corrupt, Output } from './output.ts'
 
 /**
- * Unpacks the frames of LZ4, in which Kafka's clients write it.
+ * Unpacks LZ4 frames, the form that Kafka's clients write.
  *
- * Own code, because lz4js has no limit, takes a frame that was cut short for a whole one, and reads checksummed blocks wrongly.
- * The frame's checksums are not looked at: the record batch has one over all of it.
+ * Own code, because lz4js has no limit, accepts a truncated frame as whole, and reads blocks with checksums
+ * wrongly. The frame's checksums are not checked: the record batch has one over all of it.
  *
  * Source: lz4_Frame_format.md and lz4_Block_format.md of lz4/lz4.
  *
- * @throws if it is corrupt or unpacks to more than `bytesMax`
+ * @throws if the bytes are corrupt or unpack to more than `bytesMax`
  */
 export function unpackLz4(packed: Buffer, bytesMax: number): Buffer {
   const output = new Output(bytesMax, 4 * packed.length)
@@ -38,7 +38,7 @@ function unpackFrame(packed: Buffer, start: number, output: Output): number {
   if (magic !== frameMagic || (descriptor & flags.version) !== version) throw corrupt()
   if ((descriptor & flags.dictionary) !== 0) throw new Error('it needs a dictionary')
   output.startFrame()
-  // The magic number, two bytes of description, maybe the size, and the description's checksum.
+  // The magic number, two bytes of description, an optional size, and the description's checksum.
   let at = start + 7 + ((descriptor & flags.contentSize) === 0 ? 0 : 8)
   for (;;) {
     const word = readUInt32(packed, at)
@@ -57,7 +57,10 @@ const matchBytesMin = 4
 
 function unpackBlock(packed: Buffer, start: number, end: number, output: Output): void {
   let at = start
-  /** Fifteen in a token means that bytes follow that add to it, up to one that is not 255. */
+  /**
+   * A count of fifteen in a token is continued in further bytes: all are added, up to the first that is not
+   * 255.
+   */
   const readCount = (nibble: number): number => {
     if (nibble < 15) return nibble
     let count = nibble
@@ -74,7 +77,7 @@ function unpackBlock(packed: Buffer, start: number, end: number, output: Output)
     if (at + literals > end) throw corrupt()
     output.append(packed, at, literals)
     at += literals
-    // The last sequence ends behind its literals.
+    // The last sequence ends after its literals.
     if (at === end) return
     if (at + 2 > end) throw corrupt()
     const distance = packed.readUInt16LE(at)

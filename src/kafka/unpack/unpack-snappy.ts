@@ -1,15 +1,15 @@
 import { corrupt, Output, overLimit } from './output.ts'
 
 /**
- * Unpacks snappy as Kafka's clients write it: one raw block, or the frames of the Java client (xerial), which are blocks with
- * their lengths behind a header of 16 bytes.
+ * Unpacks snappy as Kafka's clients write it: one raw block, or the Java client's frames (xerial): a header
+ * of 16 bytes, then blocks, each after its length.
  *
- * Own code, because snappyjs, which kafkajs-snappy calls, turns in a circle for ever over a block of twelve bytes, fills what a
- * block left out with zeros, and has no limit.
+ * Own code, because snappyjs, which kafkajs-snappy calls, loops for ever on a certain block of twelve bytes,
+ * fills missing bytes of a block with zeros, and has no limit.
  *
  * Source: format_description.txt of google/snappy; SnappyOutputStream of xerial/snappy-java.
  *
- * @throws if it is corrupt or unpacks to more than `bytesMax`
+ * @throws if the bytes are corrupt or unpack to more than `bytesMax`
  */
 export function unpackSnappy(packed: Buffer, bytesMax: number): Buffer {
   if (!isHeader(packed, 0)) return unpackRaw(packed, bytesMax, bytesMax)
@@ -17,7 +17,7 @@ export function unpackSnappy(packed: Buffer, bytesMax: number): Buffer {
   let room = bytesMax
   let at = 0
   while (at < packed.length) {
-    // Streams can be joined, and then bring their headers.
+    // Joined streams each bring their own header.
     if (isHeader(packed, at)) {
       at += headerBytes
       continue
@@ -40,7 +40,7 @@ function isHeader(packed: Buffer, at: number): boolean {
   return packed[at] === header[0] && packed.subarray(at, at + header.length).equals(header)
 }
 
-/** A raw block says first how long it is unpacked. */
+/** A raw block begins with its unpacked length. */
 function unpackRaw(packed: Buffer, room: number, bytesMax: number): Buffer {
   const { length, at: start } = readLength(packed)
   if (length > room) throw overLimit(bytesMax)

@@ -6,13 +6,14 @@ import { runSequences, startSequences } from './zstd/sequences.ts'
 /**
  * Unpacks Zstandard frames (RFC 8878).
  *
- * Own code, because Node has zstd from 22.15 on and we support 20, and fzstd cannot be bounded: it says how long its output is
- * only by streaming, where every block, were it of one byte, copies the whole window that the frame asks for; and it does not
- * notice that a block's bits have come to an end, so that nineteen bytes keep it busy for over a minute (measured).
+ * Own code, because Node has zstd only from 22.15 on and we support 20, and fzstd cannot be bounded. fzstd
+ * reveals the length of its output only by streaming, where every block, even of one byte, copies the whole
+ * window that the frame asks for. And it does not notice the end of a block's bits, so that nineteen bytes
+ * keep it busy for over a minute (measured).
  *
- * A frame's checksum is not looked at: the record batch has one over all of it.
+ * A frame's checksum is not checked: the record batch has one over all of it.
  *
- * @throws if it is corrupt, needs a dictionary, or unpacks to more than `bytesMax`
+ * @throws if the bytes are corrupt, need a dictionary, or unpack to more than `bytesMax`
  */
 export function unpackZstd(packed: Buffer, bytesMax: number): Buffer {
   const output = new Output(bytesMax, 4 * packed.length)
@@ -39,7 +40,7 @@ function unpackFrame(packed: Buffer, start: number, output: Output, bytesMax: nu
   return end
 }
 
-/** The window that it asks for is of no interest: the whole output is kept, up to its limit. */
+/** The window size is ignored: the whole output is kept, up to its limit. */
 function readHeader(
   packed: Buffer,
   start: number,

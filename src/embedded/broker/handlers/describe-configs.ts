@@ -5,12 +5,14 @@ import { nodeId } from './metadata.ts'
 
 const topicResource = 2
 const brokerResource = 4
-/** DEFAULT_CONFIG: nobody has set it. */
+/** DEFAULT_CONFIG: the value was not set by anybody. */
 const bySource = 5
-/** STRING; tools show the value as it is. */
+/** STRING; tools show the value unchanged. */
 const stringType = 2
 
-/** DescribeConfigs, versions 1–3: how topics are kept. The broker itself has no settings that Kafka knows. */
+/**
+ * DescribeConfigs, versions 1–3: the settings of topics. The broker itself has no settings that Kafka knows.
+ */
 export function describeConfigs({ request, answer, version, broker }: Call): Answered {
   const resources = request.array(() => ({
     type: request.int8(),

@@ -16,11 +16,14 @@ interface Found {
 }
 
 const nothing: Slice = { position: 0, byteLength: 0 }
-/** However long a client wants to wait, and however much it wants to read at once. */
+/** Upper limits on a client's wait and on the size of an answer, whatever it asks for. */
 const maxWaitMsLimit = 60_000
 const maxBytesLimit = 64 * 1024 * 1024
 
-/** Fetch, versions 4–11, without fetch sessions (KIP-227 lets a broker answer session 0): each names its partitions. */
+/**
+ * Fetch, versions 4–11, without fetch sessions (KIP-227 lets a broker answer with session 0): each request
+ * names its partitions.
+ */
 export async function fetch(call: Call): Promise<Answered> {
   const request = readRequest(call)
   let found = find(call.broker.topics, request)
@@ -52,7 +55,7 @@ function readRequest({ request, version }: Call): FetchRequest {
       return { partition, offset, maxBytes: request.int32() }
     }),
   }))
-  // The forgotten topics and the rack that later versions add behind this mean nothing here.
+  // Later versions add the forgotten topics and the rack after this; they mean nothing here.
   return { maxWaitMs, minBytes, maxBytes, topics }
 }
 
@@ -81,7 +84,7 @@ function suffices(found: readonly Found[], minBytes: number): boolean {
   return bytes >= minBytes || partitions.some(({ error }) => error !== errorCode.none)
 }
 
-/** Ends when the records suffice, the client's time is up, or the client is gone. */
+/** Ends when there are enough records, the client's time is up, or the client has disconnected. */
 async function waitForRecords(found: readonly Found[], call: Call, request: FetchRequest): Promise<void> {
   const logs = found.flatMap((topic) => topic.partitions.flatMap(({ log }) => log ?? []))
   await new Promise<void>((resolve) => {

@@ -2,7 +2,7 @@ import type { Broker } from '../broker.ts'
 import type { Answered, Call } from '../call.ts'
 import { errorCode, type ErrorCode } from '../error-code.ts'
 
-/** Of the groups' protocols that Kafka has by now, the one with JoinGroup. */
+/** The group protocol with JoinGroup; Kafka has others too. */
 const classicType = 'classic'
 
 /** DescribeGroups, versions 0–2. */
@@ -24,7 +24,10 @@ export function describeGroups({ request, answer, version, broker }: Call): Answ
   return 'answered'
 }
 
-/** ListGroups, versions 0–5. From 4 on with the states, and from 5 on with the types, of which there is one. */
+/**
+ * ListGroups, versions 0–5. From version 4 on with the states, from version 5 on with the types, of which
+ * there is one.
+ */
 export function listGroups({ request, answer, version, broker }: Call): Answered {
   const states = version >= 4 ? request.compactArray(() => request.compactString().toLowerCase()) : []
   const types = version >= 5 ? request.compactArray(() => request.compactString().toLowerCase()) : []

@@ -62,7 +62,8 @@ function judge(broker: Broker, groupId: string, memberId: string, generation: nu
   if (groupId === '') return errorCode.invalidGroupId
   const group = broker.groups.get(groupId)
   if (group !== undefined) return group.judgeCommit(memberId, generation)
-  // No such group since the broker's start: a member of it is one of an earlier life, and must join again.
+  // The broker has not seen this group since its start. A client that claims to be a member was one before a
+  // restart, and must join again.
   return generation < 0 ? errorCode.none : errorCode.unknownMemberId
 }
 

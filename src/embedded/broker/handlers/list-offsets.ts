@@ -6,8 +6,9 @@ const latest = -1
 const earliest = -2
 
 /**
- * ListOffsets, versions 1–3: the first offset, the next one, or the first of a time. What later versions may ask for by other negative
- * numbers, as the record of the highest time (−3), is refused: no batch is opened here.
+ * ListOffsets, versions 1–3: the first offset, the next one, or the first at a given time. Later versions ask
+ * for more by other negative numbers, for example the record with the highest time (−3). These are refused,
+ * because this broker opens no batch.
  */
 export function listOffsets({ request, answer, version, broker }: Call): Answered {
   request.int32() // The replica id.

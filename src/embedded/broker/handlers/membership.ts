@@ -15,7 +15,10 @@ export function findCoordinator({ request, answer, version, host, port }: Call):
   return 'answered'
 }
 
-/** JoinGroup, versions 0–5. A static member (KIP-345) is refused: its place would not be kept while it is away. */
+/**
+ * JoinGroup, versions 0–5. A static member (KIP-345) is refused: the broker would not keep its membership
+ * while it is away.
+ */
 export async function joinGroup({
   request,
   answer,
@@ -58,7 +61,7 @@ export async function joinGroup({
   return 'answered'
 }
 
-/** The answer has no room for a sentence, so it stands in the broker's log. */
+/** The answer cannot carry a sentence, so the broker's log has it. */
 function refuseStaticMember(groupId: string, instanceId: string, memberId: string): JoinAnswer {
   process.stderr.write(
     `refused a member of group ${groupId}: group.instance.id is ${instanceId}, and the development broker has no static members; leave it out\n`,

@@ -5,7 +5,10 @@ import { partitionsDefault } from '../topics.ts'
 /** The one node of this cluster. */
 export const nodeId = 0
 
-/** Metadata, versions 0–6. An unknown topic is made at once if the client allows it, as a default Kafka does. */
+/**
+ * Metadata, versions 0–6. An unknown topic is created at once if the client allows it, as in Kafka's default
+ * configuration.
+ */
 export function metadata({ request, answer, version, broker, host, port }: Call): Answered {
   const wanted = request.nullableArray(() => request.string())
   const mayCreate = version < 4 || request.boolean()

@@ -8,7 +8,10 @@ interface Stored {
   startOffset: number
 }
 
-/** Produce, versions 3–7. With one replica "written by the leader" and "by all replicas" are the same thing. */
+/**
+ * Produce, versions 3–7. With one replica, "written by the leader" and "written by all replicas" are the
+ * same.
+ */
 export function produce(call: Call): Answered {
   const { request, answer, version } = call
   request.nullableString() // Transactional id; transactional batches are refused one by one.

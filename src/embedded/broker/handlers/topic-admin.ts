@@ -3,7 +3,10 @@ import { errorCode, type ErrorCode } from '../error-code.ts'
 import { topicSettings } from '../topic-settings.ts'
 import { partitionsDefault, type Topics } from '../topics.ts'
 
-/** CreateTopics, versions 2–4. What would promise more than one node that keeps everything does is refused with a sentence. */
+/**
+ * CreateTopics, versions 2–4. A topic that asks for more than one node, or for records not to be kept, is
+ * refused with a sentence.
+ */
 export function createTopics({ request, answer, broker }: Call): Answered {
   const topics = request.array(() => {
     const name = request.string()
@@ -17,28 +20,28 @@ export function createTopics({ request, answer, broker }: Call): Answered {
     return {
       name,
       partitions: assigned.length > 0 ? assigned.length : partitions === -1 ? partitionsDefault : partitions,
-      promise: judgeReplicas(replicas, assigned) ?? judgeSettings(settings),
+      refusal: judgeReplicas(replicas, assigned) ?? judgeSettings(settings),
     }
   })
   request.int32() // The time to wait for the other nodes.
   const validateOnly = request.boolean()
 
-  answer.int32(0).array(topics, ({ name, partitions, promise }) => {
+  answer.int32(0).array(topics, ({ name, partitions, refusal }) => {
     const error =
-      promise !== null
-        ? promise.error
+      refusal !== null
+        ? refusal.error
         : validateOnly
           ? broker.topics.judgeCreate(name, partitions)
           : broker.topics.create(name, partitions)
     answer
       .string(name)
       .int16(error)
-      .string(promise?.sentence ?? null)
+      .string(refusal?.sentence ?? null)
   })
   return 'answered'
 }
 
-/** Why the promise cannot be kept; null if it can. */
+/** Why the broker cannot do what is asked; null if it can. */
 type Refusal = { error: ErrorCode; sentence: string } | null
 
 function judgeReplicas(replicas: number, assigned: readonly (readonly number[])[]): Refusal {
@@ -93,7 +96,7 @@ export function createPartitions({ request, answer, broker }: Call): Answered {
   return 'answered'
 }
 
-/** DeleteRecords, versions 0–1: hides what lies below an offset, or everything for offset −1. */
+/** DeleteRecords, versions 0–1: hides the records below an offset, or all records for offset −1. */
 export function deleteRecords({ request, answer, broker }: Call): Answered {
   const topics = request.array(() => ({
     name: request.string(),

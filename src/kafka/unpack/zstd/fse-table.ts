@@ -1,7 +1,7 @@
 import { corrupt } from '../output.ts'
 import { highestBit } from './bits.ts'
 
-/** A decoding table of finite state entropy: for each state its symbol, and how the next state is read. */
+/** A decoding table of finite state entropy: for each state its symbol, and how to read the next state. */
 export type FseTable = {
   accuracy: number
   symbols: Uint8Array
@@ -48,7 +48,9 @@ export function readFseTable(
   return { table: buildFseTable(accuracy, shares), at: (bit + 7) >>> 3 }
 }
 
-/** Small numbers take a bit less than others; how many bits there can be depends on what is left to share out. */
+/**
+ * Small numbers take one bit less than others. The number of bits depends on how much is left to share out.
+ */
 function readShare(read: (count: number) => number, unread: () => void, remaining: number): number {
   const bits = highestBit(remaining + 1) + 1
   const lowMask = (1 << (bits - 1)) - 1
@@ -61,7 +63,9 @@ function readShare(read: (count: number) => number, unread: () => void, remainin
   return (value > lowMask ? value - threshold : value) - 1
 }
 
-/** @param shares how many states each symbol gets; -1 is one state that reads a whole new one */
+/**
+ * @param shares how many states each symbol gets; -1 means one state after which a whole new state is read
+ */
 export function buildFseTable(accuracy: number, shares: readonly number[]): FseTable {
   const size = 1 << accuracy
   const table = {
@@ -76,12 +80,12 @@ export function buildFseTable(accuracy: number, shares: readonly number[]): FseT
     if (share === -1) table.symbols[--high] = symbol
   })
   const step = (size >>> 1) + (size >>> 3) + 3
-  let place = 0
+  let at = 0
   shares.forEach((share, symbol) => {
     for (let nth = 0; nth < share; nth++) {
-      table.symbols[place] = symbol
-      do place = (place + step) & (size - 1)
-      while (place >= high)
+      table.symbols[at] = symbol
+      do at = (at + step) & (size - 1)
+      while (at >= high)
     }
   })
   for (let state = 0; state < size; state++) {
@@ -95,7 +99,7 @@ export function buildFseTable(accuracy: number, shares: readonly number[]): FseT
   return table
 }
 
-/** A table that gives one symbol without reading a bit. */
+/** A table that gives one symbol without reading any bits. */
 export function constantFseTable(symbol: number): FseTable {
   return {
     accuracy: 0,

@@ -2,7 +2,10 @@ import { corrupt } from '../output.ts'
 import { BackwardBits, highestBit } from './bits.ts'
 import { readFseTable } from './fse-table.ts'
 
-/** For each possible next `bitsMax` bits: the symbol they begin with, and how many of them it takes. */
+/**
+ * For each possible value of the next `bitsMax` bits: the symbol that they begin with, and how many bits it
+ * takes.
+ */
 export type HuffmanTable = { bitsMax: number; symbols: Uint8Array; bits: Uint8Array }
 
 const bitsMaxMax = 11
@@ -29,7 +32,7 @@ function readPlain(bytes: Buffer, start: number, count: number): number[] {
   })
 }
 
-/** Two states take turns until the bits are used up; what the other one still stands for comes last. */
+/** Two states take turns until the bits are used up; the other state's last symbol comes at the end. */
 function readPacked(bytes: Buffer, start: number, end: number): number[] {
   const { table, at } = readFseTable(bytes, start, end, { accuracy: 6, symbols: bitsMaxMax + 1 })
   const bits = new BackwardBits(bytes, at, end)
@@ -48,7 +51,7 @@ function readPacked(bytes: Buffer, start: number, end: number): number[] {
   throw corrupt()
 }
 
-/** The last symbol's weight is not written: it makes the sum of all a power of two. */
+/** The last symbol's weight is not written: it completes the sum of all weights to a power of two. */
 function buildTable(written: readonly number[]): HuffmanTable {
   if (written.length > weightsMax || written.some((weight) => weight > bitsMaxMax)) throw corrupt()
   const sum = written.reduce((all, weight) => all + (weight === 0 ? 0 : 1 << (weight - 1)), 0)
@@ -61,20 +64,20 @@ function buildTable(written: readonly number[]): HuffmanTable {
     symbols: new Uint8Array(1 << bitsMax),
     bits: new Uint8Array(1 << bitsMax),
   }
-  let place = 0
+  let from = 0
   for (let weight = 1; weight <= bitsMax; weight++) {
     weights.forEach((each, symbol) => {
       if (each !== weight) return
-      const end = place + (1 << (weight - 1))
-      table.symbols.fill(symbol, place, end)
-      table.bits.fill(bitsMax + 1 - weight, place, end)
-      place = end
+      const end = from + (1 << (weight - 1))
+      table.symbols.fill(symbol, from, end)
+      table.bits.fill(bitsMax + 1 - weight, from, end)
+      from = end
     })
   }
   return table
 }
 
-/** Reads literals from one stream, which must have exactly as many. */
+/** Reads literals from one stream, which must hold exactly as many. */
 export function readHuffmanStream(
   table: HuffmanTable,
   bytes: Buffer,

@@ -49,7 +49,7 @@ function readPlain(
   return { bytes, at, table }
 }
 
-/** The first three have a quarter each, rounded up; their lengths stand before them. */
+/** The first three streams hold a quarter each, rounded up; the streams' lengths come first. */
 function readFourStreams(
   table: HuffmanTable,
   packed: Buffer,

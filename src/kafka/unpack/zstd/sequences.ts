@@ -2,10 +2,10 @@ import { corrupt, type Output } from '../output.ts'
 import { BackwardBits } from './bits.ts'
 import { buildFseTable, constantFseTable, readFseTable, type FseTable } from './fse-table.ts'
 
-/** What a frame's sequences share from block to block. */
+/** The state that a frame's sequences share from block to block. */
 export type SequenceState = {
   tables: { literals: FseTable | null; distances: FseTable | null; matches: FseTable | null }
-  /** The last three distances, the latest first. */
+  /** The last three distances, latest first. */
   distances: [number, number, number]
 }
 
@@ -13,7 +13,7 @@ export function startSequences(): SequenceState {
   return { tables: { literals: null, distances: null, matches: null }, distances: [1, 4, 8] }
 }
 
-/** What a code stands for: a base, and how many bits are added to it (RFC 8878, 3.1.1.3.2.1.1). */
+/** What a code means: a base, and how many bits are added to it (RFC 8878, 3.1.1.3.2.1.1). */
 type Codes = { bases: readonly number[]; bits: readonly number[] }
 
 const literalCodes = codesOf(0, [
@@ -36,7 +36,10 @@ function codesOf(first: number, bits: readonly number[]): Codes {
   return { bases, bits }
 }
 
-/** Each kind's table where none is written (RFC 8878, 3.1.1.3.2.2), and the bounds of one that is. */
+/**
+ * For each kind: the table to use if none is written (RFC 8878, 3.1.1.3.2.2), and the limits of a written
+ * one.
+ */
 const kinds = {
   literals: {
     shift: 6,
@@ -65,7 +68,10 @@ const kinds = {
   },
 } as const
 
-/** Reads a block's sequences and carries them out: so many literals, then a match so far back (RFC 8878, 3.1.1.3.2 and 3.1.1.4). */
+/**
+ * Reads a block's sequences and executes them: each appends some literals and then repeats earlier bytes (RFC
+ * 8878, 3.1.1.3.2 and 3.1.1.4).
+ */
 export function runSequences(
   packed: Buffer,
   start: number,
@@ -164,7 +170,10 @@ function nextState(table: FseTable, state: number, bits: BackwardBits): number {
   return (table.bases[state] ?? 0) + bits.read(table.bits[state] ?? 0)
 }
 
-/** Values up to 3 name one of the last distances, counted on by one where no literals came before; the chosen one becomes the latest. */
+/**
+ * Values up to 3 name one of the last distances, or, if no literals came before, the next one in that list.
+ * The chosen distance becomes the latest.
+ */
 function chooseDistance(last: [number, number, number], value: number, isBare: boolean): number {
   if (value > 3) {
     last[2] = last[1]
