@@ -1431,7 +1431,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.look(in_status text, in_actor text, in_room integer, in_bytes_max bigint, in_lease_ms bigint, in_statuses text[], in_look_from timestamp with time zone[], in_reconnected_at timestamp with time zone, in_grace_ms bigint, in_commit_ms_max bigint)
+CREATE OR REPLACE FUNCTION public.look(in_status text, in_actor text, in_room integer, in_bytes_max bigint, in_lease_ms bigint, in_statuses text[], in_look_from timestamp with time zone[], in_reconnected_at timestamp with time zone, in_grace_ms bigint)
  RETURNS TABLE(kind text, message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint, status text, due_in_ms double precision, next_look_from text, last_position bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1459,7 +1459,7 @@ begin
       extract(epoch from case in_statuses[nth] when 'processing' then lease_ends_at(earliest, in_reconnected_at, in_grace_ms)
         else earliest end - looked_at)::double precision * 1000,
       to_char(least(earliest, looked_at + (case in_statuses[nth] when 'processing'
-        then coalesce((select min(lease_ms) from instances), 0) else 0 end - in_commit_ms_max) * interval '1 millisecond')
+        then coalesce((select min(lease_ms) from instances), 0) else 0 end - 35000) * interval '1 millisecond')
         at time zone 'UTC',
         'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
       last_position();

@@ -1,8 +1,9 @@
 -- Makes one look of a lane, in one round trip: it starts attempts for what is due, and says when to look next.
 --
 -- The bound for the next look (`next_look_from`) is the due time of the earliest waiting row. It is lower if a row that is not
--- committed yet may be due earlier: such a row was written at most `in_commit_ms_max` ago, and a lease lasts at least as long as
--- the shortest lease of all instances. The bound is text in one fixed form, because the caller hands it back as it is, and
+-- committed yet may be due earlier: such a row was written at most 35 s ago, and a lease lasts at least as long as the shortest
+-- lease of all instances. The 35 s are `commitMsMax` of the code. They are no parameter, because releases from before the failover
+-- migration call this function with these nine. The bound is text in one fixed form, because the caller hands it back as it is, and
 -- sessions differ in how they print a time.
 --
 -- Called by: src/log/write/look.ts.
@@ -19,8 +20,7 @@ create or replace function look(
   in_statuses text[],
   in_look_from timestamptz[],
   in_reconnected_at timestamptz,
-  in_grace_ms bigint,
-  in_commit_ms_max bigint
+  in_grace_ms bigint
 ) returns table (kind text, message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea,
   traceparent text, age_ms double precision, lease_ends_at bigint, status text, due_in_ms double precision, next_look_from text,
   last_position bigint)
@@ -49,7 +49,7 @@ begin
       extract(epoch from case in_statuses[nth] when 'processing' then lease_ends_at(earliest, in_reconnected_at, in_grace_ms)
         else earliest end - looked_at)::double precision * 1000,
       to_char(least(earliest, looked_at + (case in_statuses[nth] when 'processing'
-        then coalesce((select min(lease_ms) from instances), 0) else 0 end - in_commit_ms_max) * interval '1 millisecond')
+        then coalesce((select min(lease_ms) from instances), 0) else 0 end - 35000) * interval '1 millisecond')
         at time zone 'UTC',
         'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
       last_position();

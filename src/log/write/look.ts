@@ -1,7 +1,6 @@
 import type { Pool } from 'pg'
 import type { Lane, Status } from '../../message/message.ts'
 import { toClaim, type Claim, type ClaimRow } from './claim.ts'
-import { commitMsMax } from './commit-ms-max.ts'
 import type { Lease } from './lease.ts'
 
 /** What one look of a lane found. */
@@ -30,7 +29,7 @@ const statement = {
   text: `select kind, message_id, attempt, retry_count, transaction_id, payload, traceparent, age_ms, lease_ends_at, status,
       due_in_ms, next_look_from, last_position
     from look(in_status => $1, in_actor => $2, in_room => $3, in_bytes_max => $4, in_lease_ms => $5, in_statuses => $6,
-      in_look_from => $7, in_reconnected_at => $8, in_grace_ms => $9, in_commit_ms_max => $10)`,
+      in_look_from => $7, in_reconnected_at => $8, in_grace_ms => $9)`,
 }
 
 /**
@@ -62,7 +61,6 @@ export async function look(
       statuses.map((status) => lookFrom[status] ?? '-infinity'),
       lease.reconnectedAt,
       lease.graceMs,
-      commitMsMax,
     ],
   })
   const timers = rows.filter((row) => row.kind === 'timer')
