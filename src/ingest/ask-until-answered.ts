@@ -1,6 +1,8 @@
+import { retryDelayMs } from '../runtime/retry-delay.ts'
 import { wait } from '../runtime/wait.ts'
 
-const retryMs = { first: 50, max: 1_000 }
+/** At most a second, so that the database's return is noticed within one. */
+export const askAgain = { firstMs: 50, maxMs: 1_000 }
 
 /**
  * Calls `ask` until it succeeds, for as long as that takes.
@@ -20,16 +22,8 @@ export async function askUntilAnswered<Answer>(
       return await ask()
     } catch (error) {
       onFailure(error, failures)
-      await wait(retryDelayMs(failures), signal)
+      await wait(retryDelayMs(failures, askAgain), signal)
     }
   }
   return null
-}
-
-/**
- * The wait after this many failures in a row. It is at most a second, so the database's return is noticed
- * within one.
- */
-export function retryDelayMs(failures: number): number {
-  return Math.min(retryMs.max, retryMs.first * 2 ** (failures - 1))
 }

@@ -6,9 +6,10 @@ import { stopPartition } from '../log/write/stop-partition.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
+import { retryDelayMs } from '../runtime/retry-delay.ts'
 import { Seldom } from '../runtime/seldom.ts'
 import { wait } from '../runtime/wait.ts'
-import { askUntilAnswered, retryDelayMs } from './ask-until-answered.ts'
+import { askAgain, askUntilAnswered } from './ask-until-answered.ts'
 import { explainCorrupt, type Fault } from './explain-stop.ts'
 import type { Health } from './health.ts'
 import { judgeRange } from './judge-position.ts'
@@ -245,7 +246,7 @@ export class Assignment {
     pending: Promise<unknown> = Promise.resolve(),
   ): Promise<void> {
     await pending.catch(() => undefined)
-    await wait(retryDelayMs(failures), this.#options.signal)
+    await wait(retryDelayMs(failures, askAgain), this.#options.signal)
     await this.#position([place])
   }
 

@@ -1,5 +1,6 @@
 import { registerCodecs } from '../kafka/unpack/register-codecs.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
+import { retryDelayMs } from '../runtime/retry-delay.ts'
 import { wait } from '../runtime/wait.ts'
 import { explainMissing } from './explain-stop.ts'
 import type { Health } from './health.ts'
@@ -18,7 +19,7 @@ export type Consumer = {
   stop(): Promise<void>
 }
 
-const restartMs = { first: 250, max: 5_000 }
+const restart = { firstMs: 250, maxMs: 5_000 }
 const unpackedBytesMin = 64 * 1024 * 1024
 
 /**
@@ -59,7 +60,7 @@ async function supervise(options: ConsumeOptions, health: Health, stopping: Abor
       const reason = health.topicMissing ? explainMissing(kafka.topic) : reasonOf(error)
       const hadJoined = hasJoined(health)
       failures = hadJoined ? 1 : failures + 1
-      const restartInMs = Math.min(restartMs.max, restartMs.first * 2 ** (failures - 1))
+      const restartInMs = retryDelayMs(failures, restart)
       health.lastError = reason
       if (hadJoined) {
         health.state = 'crashed'

@@ -6,7 +6,7 @@ import type { Metrics } from '../metrics.ts'
 import type { Hint } from '../runtime/hint.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
-import { wait } from '../runtime/wait.ts'
+import { within } from '../runtime/within.ts'
 import { Assignment } from './assignment.ts'
 import { Committer } from './committer.ts'
 import { explainUndecodable } from './explain-stop.ts'
@@ -77,7 +77,7 @@ export async function runSession(
     waiting.end()
     ended.abort()
     // A crashed consumer has closed its connections, and must not open them again to commit.
-    if (stopping.aborted) await inTime(committer.leave(), farewellMs)
+    if (stopping.aborted) await within(committer.leave(), farewellMs)
     else committer.close()
     await leave(session, assignment, options.logger)
     committer.close()
@@ -142,18 +142,8 @@ function handleUndecodable(assignment: Assignment, found: Undecodable): void {
 /** Leaves the group within `leaveMs`: a broker that does not answer must not keep the process from ending. */
 async function leave(session: KafkaSession, assignment: Assignment, logger: Logger): Promise<void> {
   try {
-    await inTime(Promise.all([session.leave(), assignment.idle()]), leaveMs)
+    await within(Promise.all([session.leave(), assignment.idle()]), leaveMs)
   } catch (error) {
     logger.debug({ reason: reasonOf(error) }, 'consumer left without a farewell')
-  }
-}
-
-/** Waits for the work, for `ms` at most. */
-async function inTime(work: Promise<unknown>, ms: number): Promise<void> {
-  const clock = new AbortController()
-  try {
-    await Promise.race([work, wait(ms, clock.signal)])
-  } finally {
-    clock.abort()
   }
 }

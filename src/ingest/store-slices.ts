@@ -3,7 +3,7 @@ import type { FetchedBatch } from '../kafka/fetched-batch.ts'
 import type { Slice } from '../log/write/ingest.ts'
 import type { Metrics } from '../metrics.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
-import { wait } from '../runtime/wait.ts'
+import { late, within } from '../runtime/within.ts'
 import type { Assignment } from './assignment.ts'
 import { cutSlices, type Cut } from './cut-slices.ts'
 import { decode } from './decode.ts'
@@ -59,18 +59,15 @@ function decodeCut(
 async function storeInTime(options: SliceOptions, place: Place, slice: Slice): Promise<StoreAnswer | null> {
   const { assignment } = options
   const storing = store(options, slice)
-  const clock = new AbortController()
   try {
-    const answer = await Promise.race([storing, wait(slowMs, clock.signal)])
-    if (typeof answer !== 'boolean') return answer
-    const counted = storing.then((late) => {
-      if (late.kind === 'stored') count(options, slice, late.results, startTally(slice.from))
+    const answer = await within(storing, slowMs)
+    if (answer !== late) return answer
+    const counted = storing.then((stored) => {
+      if (stored.kind === 'stored') count(options, slice, stored.results, startTally(slice.from))
     })
     assignment.hold(place, `storing a slice takes over ${slowMs} ms`, counted)
   } catch (error) {
     assignment.hold(place, reasonOf(error))
-  } finally {
-    clock.abort()
   }
   return null
 }

@@ -1,7 +1,7 @@
 import { AssignerProtocol, type Cluster, type PartitionAssigner } from 'kafkajs'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
-import { wait } from '../runtime/wait.ts'
+import { late, within } from '../runtime/within.ts'
 import { dealPartitions } from './deal-partitions.ts'
 import {
   protocolVersion as version,
@@ -73,17 +73,13 @@ function listReported(readers: readonly MemberMetadata[], topic: string): number
 }
 
 async function ask(topic: string, askPartitions: AskPartitions, logger: Logger): Promise<number[]> {
-  const clock = new AbortController()
-  const late = wait(askMsMax, clock.signal).then(() => {
-    throw new Error(`no answer in ${askMsMax} ms`)
-  })
   try {
-    return sort(await Promise.race([askPartitions(topic), late]))
+    const found = await within(askPartitions(topic), askMsMax)
+    if (found === late) throw new Error(`no answer in ${askMsMax} ms`)
+    return sort(found)
   } catch (error) {
     logger.warn({ topic, reason: reasonOf(error) }, "another member's topic not dealt")
     return []
-  } finally {
-    clock.abort()
   }
 }
 

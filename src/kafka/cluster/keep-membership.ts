@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { wait } from '../../runtime/wait.ts'
+import { late, within } from '../../runtime/within.ts'
 import { isUnreachable } from './is-unreachable.ts'
 
 type ConsumerGroup = {
@@ -58,11 +58,9 @@ function keepMembership(): void {
         ? last
         : { generationId, outcome: beatOnce(this, heartbeat, options) }
     beats.set(this, beat)
-    const clock = new AbortController()
-    const outcome = await Promise.race([beat.outcome, wait(patienceMs, clock.signal)])
-    clock.abort()
+    const outcome = await within(beat.outcome, patienceMs)
     // The next call gets the outcome of this heartbeat.
-    if (typeof outcome === 'boolean') return
+    if (outcome === late) return
     if (beats.get(this) === beat) beats.delete(this)
     if (outcome !== null) throw outcome.error
   }
