@@ -48,10 +48,10 @@ const forwarding =
   /^(forwarded|via|x-forwarded(-.+)?|x-real-ip|x-client-ip|x-cluster-client-ip|x-original-.+|x-envoy-.+|true-client-ip|cf-connecting-ip)$/
 
 /**
- * Why a request is not this machine's own; null if it is. A proxy on this machine comes from it, and asks by its name, for whoever
- * reaches the proxy. It shows itself by what it adds, or by speaking HTTP/1.0, as nginx does where nothing else is said (before 1.29.7);
- * no browser and hardly a program does. And a page whose name was made to lead to this machine (DNS rebinding) is of our own
- * origin for its reader's browser, but asks for us by that name.
+ * Why a request does not come from this machine itself; null if it does. Two kinds only look local. A proxy on this machine passes on
+ * requests of others: it is recognised by the headers that it adds, or by HTTP/1.0, which nginx before 1.29.7 speaks by default, and no
+ * browser and hardly any program. A web page whose name was made to lead to this machine (DNS rebinding) has our origin for the browser; it
+ * is recognised by that name in `Host`.
  */
 function explainStranger({
   headers,

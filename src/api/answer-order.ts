@@ -2,8 +2,8 @@ import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 /**
- * Whose turn it is on a connection. Answers go out in the order of their requests. Node sees to that among requests; but what is not HTTP
- * never becomes one, and is answered on the bare socket.
+ * Keeps the answers on a connection in the order of the requests. Node does that for requests. But bytes that are not HTTP never become a
+ * request: the refusal is written to the bare socket, and must wait for the answers before it.
  */
 export class AnswerOrder {
   readonly #open = new WeakMap<Duplex, Set<ServerResponse>>()

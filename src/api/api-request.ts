@@ -4,8 +4,8 @@ import { splitTarget } from './respond.ts'
 import { refusal, type Answer } from './route.ts'
 
 /**
- * A request whose wish for another protocol is heard only where it is one that we speak: WebSocket, at /graphql. Any other is ignored, as
- * RFC 9110 §7.8 says, and the request is answered as if it had none: Java's HTTP client and `curl --http2` ask each server for `h2c`.
+ * A request whose `Upgrade` is accepted only for WebSocket at /graphql. Any other `Upgrade` is ignored, as RFC 9110 §7.8 says, and the request
+ * is answered as if it had none: Java's HTTP client and `curl --http2` ask every server for `h2c`.
  * Node asks `upgrade` of a request as soon as its headers are read, and else takes each for one once somebody listens to 'upgrade'
  * (`shouldUpgradeCallback` would say it, and is not there before 22.21). What is pipelined behind a request whose wish was ignored is
  * lost, as on any server of Node; no client is known that does so.

@@ -17,7 +17,7 @@ export type Health = {
     readonly assigned: readonly number[]
     /** The topic's partitions that no member of the consumer group reads. */
     readonly unread: readonly number[]
-    /** Those of them that Kafka does not hand over: without a leader, or with one that hangs or refuses. */
+    /** The assigned partitions that Kafka does not hand over: without a leader, or with one that hangs or refuses. */
     readonly waiting: readonly {
       readonly partition: number
       readonly reason: string

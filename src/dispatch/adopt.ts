@@ -6,12 +6,12 @@ import type { Lane } from './lane.ts'
 
 /**
  * After the answer of a COMMIT was lost: takes up the attempts that stand open in the log under this lane's name and that it
- * does not hold. Nothing of them can have left, because only who holds an attempt sends it; the deadline is still the
- * one that started before their claim, and past it they end as not sent.
+ * does not hold. None of them was sent, because only a lane that holds an attempt sends it. Their deadline
+ * counts from their start in the log; past it they end as not sent.
  *
- * An attempt must not be taken for one of those because the log and the lane were read at different times. So it waits for
- * the transactions under way, whose attempts are in the log before the lane hears of them; a doubtful lane begins no others. And
- * what the lane held before the log was read may have been settled since.
+ * The log and the lane are read at different times, so an attempt could look like an orphan and be none. Two things prevent that. This
+ * first waits for the lane's transactions under way: their attempts are in the log before the lane hears of them. (A lane in doubt begins
+ * no other transactions.) And it leaves out what the lane held before the log was read: that may have been settled since.
  */
 export async function adopt(lane: Lane, database: Pool, logger: Logger, signal: AbortSignal): Promise<void> {
   await lane.waitForAnswers(signal)

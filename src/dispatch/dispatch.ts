@@ -52,8 +52,9 @@ export type Dispatcher = {
   drain(graceMs: number): Promise<void>
 }
 
-// What a slice waits for the lane, and for how long slices do: a pause of the process or its cold start passes. Giving up at the
-// first wait in vain left a filled topic's every message to be claimed on its own (45 % more CPU), and nothing led back.
+// A slice waits for room in the lane for up to `reserveWaitMs`. Once slices have waited in vain for `patienceMs`, they wait no more
+// until the lane has caught up. A pause of the process or its cold start is shorter than that. When the first wait in vain ended the
+// waiting, a full topic never got back to it: each message was claimed by a look (45 % more CPU).
 const reserveWaitMs = 500
 const patienceMs = 5_000
 const settleGraceMs = 1_500
@@ -96,7 +97,7 @@ export function dispatch(options: DispatchOptions): Dispatcher {
         lane: lane.name,
         inFlight: lane.open,
         limit: lane.limit,
-        // That the lane waits for the settler says less than what the settler waits for.
+        // If the lane waits only because the settler does, the settler's reason says more.
         lastError: settler.lastError ?? lane.lastError,
       })),
     drain: async (graceMs) => {
@@ -143,9 +144,9 @@ function createLane(name: LaneName, options: DispatchOptions, outage: Outage): L
 }
 
 /**
- * No room while messages are due: new records must not starve a backlog, and the lane's own look is for the rest. A lane
- * that keeps up is waited for, because starting an attempt in the transaction that stores its message saves a claim. One
- * that has not kept up for a while is not, until it has caught up by itself: storing is the job.
+ * Gives no room while messages are due: new records must not overtake a backlog, which the lane's own looks work off. If the lane keeps
+ * up, this waits for room, because an attempt that starts in the transaction that stores its message saves a claim. If the lane has not
+ * kept up for a while, this does not wait until it does: storing records comes first.
  */
 async function reserveFresh(parts: LaneParts, max: number, signal: AbortSignal): Promise<Reservation> {
   const { lane, waker } = parts
@@ -158,7 +159,8 @@ async function reserveFresh(parts: LaneParts, max: number, signal: AbortSignal):
     await lane.waitToKeepUp(wanted, signal, restMs)
   }
   const reservation = lane.reserve(lane.keepsUp(1) && !signal.aborted ? max : 0)
-  // What does not find room is due as soon as it is stored; if it was stored at all and was new, which a look finds out.
+  // Messages without room are due as soon as they are stored. Whether there are any (the slice may fail, or hold duplicates only), the
+  // next look finds out.
   const isShort = reservation.room < max
   if (isShort) lane.idle = false
   return {
@@ -173,7 +175,7 @@ async function reserveFresh(parts: LaneParts, max: number, signal: AbortSignal):
     },
     doubt: () => {
       reservation.doubt()
-      // The lane may be asleep, and the listener well: nobody else tells it that there are attempts to take up.
+      // The lane may be asleep. A lost answer brings no notification, so nothing else would wake it to adopt these attempts.
       waker.wake('reconnect')
     },
   }

@@ -3,7 +3,7 @@ import { commitMsMax } from '../log/write/commit-ms-max.ts'
 import type { Lane as LaneName } from '../message/message.ts'
 import { Latch } from '../runtime/latch.ts'
 
-// Until then a statement whose connection broke may not have reached the server.
+// A doubt is kept at least this long: a statement may reach the server that much later than its connection seemed to break.
 const doubtMinMs = 1_000
 
 /** Room that was set aside for attempts about to be started in a transaction. Ends by exactly one of its three calls. */
@@ -18,8 +18,8 @@ export type Reservation = {
 }
 
 /**
- * The room of one lane. What counts against its limit are the attempts that are open in the log, from their claim's
- * transaction to the commit of their outcome, and what is reserved for attempts about to be started.
+ * The room of one lane. Three things use it up: the attempts that are open in the log (from the claim's commit to the commit of the
+ * outcome), the reservations for attempts about to be started, and the reservations in doubt.
  */
 export class Lane {
   readonly name: LaneName
@@ -130,7 +130,7 @@ export class Lane {
    * Gives back the room of doubts whose transaction can no longer come to be committed.
    *
    * @param askedAt on performance.now()'s clock
-   * @param oldestMs the age that the oldest transaction on the server had then, or a moment later
+   * @param oldestMs the age of the server's oldest open transaction, read at `askedAt` or a moment later
    */
   dropDoubts(askedAt: number, oldestMs: number): void {
     const keptMs = Math.min(Math.max(oldestMs, doubtMinMs), commitMsMax)
@@ -139,8 +139,8 @@ export class Lane {
   }
 
   /**
-   * Resolves with the room as soon as it reaches `wanted`; with what there is after `ms`, when the signal aborts, or as soon as
-   * there is a new doubt: one may hold all the room, and only who waits here can end it.
+   * Resolves with the room as soon as it reaches `wanted`. Resolves earlier, with the room there is, after `ms`, when the signal aborts,
+   * or when a new doubt comes: a doubt may hold all the room, and only the loop that waits here can resolve it (`adopt`).
    */
   async waitForRoom(wanted: number, signal: AbortSignal, ms?: number): Promise<number> {
     const known = this.#doubts.length

@@ -4,8 +4,8 @@ import type { ServerWatch } from '../log/server/server-watch.ts'
 import type { Lease } from '../log/write/lease.ts'
 
 /**
- * Whether the database is away from this instance, and since when, by its own clock, it is back. Until a grace after that
- * nobody's lease is taken over: whoever was cut off as we were may hold outcomes in memory that are already paid for.
+ * Whether this instance cannot reach the database, or since when (by the database's clock) it can again. For a grace time after that no
+ * lease is taken over: other instances were cut off too, and may hold in memory outcomes of payments that were carried out.
  */
 export class Outage {
   readonly #leaseMs: number

@@ -39,7 +39,8 @@ export type LaneDependencies = {
 
 // Under load every commit of every instance is a wake; looking more often than this finds little and costs each time.
 const lookEveryMs = 25
-// A lost COMMIT's attempts have been started: the sooner they are taken up, the more of their deadline is left.
+// The attempts of a COMMIT whose answer was lost may be open in the log, and their deadline runs. The sooner they are adopted, the more
+// of it is left.
 const doubtEveryMs = 500
 const raceDelayMs = 20
 // After a look that failed, as when the database is away.
@@ -71,13 +72,14 @@ export async function runLane(
       failures = 0
       if (found.more) continue
       const cause = await sleep(lane, dependencies, found.dueInMs, lookedAt, signal)
-      // The bound is right as long as the database's clock is; whoever says that something was missed has it looked for anew.
+      // The bound in the view is right only while the database's clock is. A sweep or a reconnect says that something may have been
+      // missed: then the next look begins without a bound.
       if (cause === 'sweep' || cause === 'reconnect') view = blank(dependencies)
       // What cut the sessions may have been a restore.
       if (cause === 'reconnect') await ground.inspect()
     } catch (error) {
       if (classifyFault(error) === 'transient') {
-        // The database is there, and nothing was done: an outage would put off what is to be taken over from others.
+        // The database answered, and nothing was committed. This is no outage: an outage would delay takeovers by the grace time.
         await wait(raceDelayMs * Math.random(), signal)
         continue
       }
@@ -129,12 +131,12 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, known: View)
   const { change } = dependencies.server
   const view = known.change === change ? known : blank(dependencies)
   const lookedAt = performance.now()
-  // The retry lane takes over for both lanes. Under load the index is full of leases that were settled long before their end:
-  // finding the earliest cost 11 µs a message when every look did it.
+  // The retry lane takes over for both lanes. It does not look for leases each time: under load the index is full of entries of leases
+  // that were settled early, and finding the earliest open one in every look cost 11 µs a message.
   const withLeases = lane.name === 'retry' && lookedAt >= view.leasesAt
   dependencies.failpoint(`${lane.name}.before_claim`)
-  // What a look reserves no slice can have meanwhile, and most looks of a lane that keeps up find nothing: it takes a part, and
-  // finding that full it looks again at once, with all there is.
+  // Slices cannot use room while a look has reserved it, and most looks of an idle lane find nothing. So an idle lane reserves a
+  // tenth. If that is filled, the lane looks again at once, with all its room.
   const reservation = lane.reserve(lane.idle ? Math.ceil(lane.limit / 10) : lane.limit)
   let found
   try {
@@ -166,7 +168,7 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, known: View)
     return { more: taken > 0, dueInMs: 1_000, view: { lookFrom, leasesAt, refusal, change } }
   }
   const leasesAt = withLeases ? nextLeases(lookedAt, found.leaseEndsInMs, dependencies) : view.leasesAt
-  // What is due and did not come although there was room is locked by another instance, or above the bytes of one look.
+  // If there was room and a due message was not claimed, another instance has locked it, or it is beyond the bytes of one look.
   const more = !lane.idle && found.claims.length === reservation.room
   return {
     more,
@@ -180,7 +182,10 @@ function nextLeases(lookedAt: number, endsInMs: number | null, { outage }: LaneD
   return lookedAt + Math.min(endsInMs ?? Infinity, Math.max(0, outage.lease().leaseMs - commitMsMax))
 }
 
-/** After a look that left leases out the timer covers them; after one that found none, an idle service looks no more. */
+/**
+ * When to look next, after a look that left the leases out: the timer must cover the next look at the leases too. (A look that took them in
+ * has its own due time; if it found none, no timer is set, and an idle service does not look. `leasesAt` is 0 in the lane that never does.)
+ */
 function sooner(dueInMs: number | null, leasesAt: number): number | null {
   return leasesAt === 0 ? dueInMs : Math.min(dueInMs ?? Infinity, leasesAt - performance.now())
 }

@@ -58,7 +58,7 @@ export class OutcomeStore {
   #isRetryingRefused = false
   /** Outcomes whose refusal the service's log has told. */
   readonly #told = new WeakSet<Finished>()
-  /** Batches that an outage holds up, each by itself: one that gets through must not open the lanes while another waits. */
+  /** The batches that an outage holds up. The lanes claim nothing until the last of them is stored, not only the first. */
   readonly #heldUp = new Set<Finished[]>()
   #givenUp = 0
   #lastError: string | null = null
@@ -87,7 +87,7 @@ export class OutcomeStore {
     return this.#locked.length > 0
   }
 
-  /** How many outcomes are not in the log and that no call of `store` is about to bring there. */
+  /** How many outcomes are not in the log and are in no running call of `store`: put aside, or given up at the stop. */
   get unstored(): number {
     return this.aside + this.#givenUp
   }
@@ -139,7 +139,7 @@ export class OutcomeStore {
   #judge(batch: Finished[], error: unknown): Try {
     const fault = classifyFault(error)
     if (fault === 'lost') this.#noteOutage(error, batch)
-    // Whatever else it says, the database has answered.
+    // Any other error is an answer of the database, so there is no outage for this batch.
     else this.#heldUp.delete(batch)
     if (fault === 'locked') {
       this.#noteLocked(error, batch.length)

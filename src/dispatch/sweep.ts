@@ -17,8 +17,8 @@ const missedAfterMs = 10_000
 /**
  * The smoke alarm. Every minute it counts what has been due for over ten seconds although the lane had room and the LISTEN
  * session was up all that time: a wake-up that was missed. It stays 0 as long as the rest is right; if it does not, the lane
- * is woken all the same. It also looks whether the log has what it rests on, places stray outcomes, and folds the counts by
- * status: nothing else does an idle service do on its tables.
+ * is woken all the same. It also checks that the log has what it rests on, places stray outcomes, and folds the counts by status. An idle
+ * service does nothing else with its tables.
  */
 export async function sweep(
   options: {

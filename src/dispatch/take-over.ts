@@ -62,8 +62,8 @@ export async function takeOver(
 }
 
 /**
- * Attempts to end, oldest first. Those of instances that live may be so many that they fill the answer, where the database's clock has
- * stepped: then it is asked again without these instances.
+ * The attempts to end, oldest first. After a step of the database's clock the attempts of living instances may fill the whole answer. Then
+ * the database is asked again, without those instances.
  */
 async function findForsaken(options: TakeOverOptions, lease: Lease): Promise<Expired[]> {
   // What this instance holds fills no answer either.

@@ -1,8 +1,8 @@
 import type { Claim } from '../log/write/claim.ts'
 
 /**
- * The port through which ingest hands first attempts to the fresh lane. Ingest does not import the lane; main
- * connects the two. While the lane's last look left due work behind, the lane gives no room, so that new
+ * The port through which ingest hands first attempts to the fresh lane. Ingest does not import the lane;
+ * `src/service.ts` connects the two. While the lane's last look left due work behind, the lane gives no room, so that new
  * records never overtake a backlog.
  */
 export type FreshLane = {

@@ -46,7 +46,7 @@ export async function applyFunctions(
   const isLater = ({ name }: Source) => (known.get(name)?.edition ?? 0) > edition
   const changed = sources.filter(({ name, checksum }) => known.get(name)?.checksum !== checksum)
   const ours = changed.filter((source) => !isLater(source))
-  // What this edition left as it was is its own all the same: one before it may have had another text.
+  // Functions whose text this edition did not change get its number too. Otherwise an older release with another text could overwrite them.
   const isBehind = sources.some((source) => known.get(source.name)?.edition !== edition && !isLater(source))
   if (ours.length > 0 || isBehind) await apply(client, ours, sources, edition)
   return { applied: ours.map(({ name }) => name), later: changed.filter(isLater).map(({ name }) => name) }

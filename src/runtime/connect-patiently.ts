@@ -7,8 +7,8 @@ import { setDefaultAutoSelectFamilyAttemptTimeout } from 'node:net'
 const attemptMaxMs = 1_500
 
 /**
- * Lets each address of a name take its time in the whole process. Node tries the addresses of a name with both families one after the
- * other and gives each but the last 250 ms, so that a host that takes longer is not connected to if its other family leads nowhere.
+ * Gives each address of a host name more time to connect, in the whole process. If a name has IPv4 and IPv6 addresses, Node tries them one
+ * after the other and gives each but the last 250 ms. If one family leads nowhere and the other needs longer, Node never connects.
  */
 export function connectPatiently(): void {
   setDefaultAutoSelectFamilyAttemptTimeout(attemptMaxMs)

@@ -1,5 +1,6 @@
 /**
- * Passes a hint from who notices something to whoever wants to hear of it now. Nothing is kept: who comes later looks first.
+ * Passes a hint from the part that notices something to the parts that have subscribed. Nothing is kept: a part that subscribes later must
+ * look for itself first.
  */
 export class Hint {
   readonly #listeners = new Set<() => void>()
@@ -8,7 +9,7 @@ export class Hint {
     for (const listener of this.#listeners) listener()
   }
 
-  /** Calls back at every hint, which must be cheap, until the function that it answers is called. */
+  /** Calls `listener` at every hint; the call must be cheap. Returns a function that ends this. */
   on(listener: () => void): () => void {
     // A function of its own for each caller, so that one who listens twice is two.
     const own = () => listener()

@@ -70,8 +70,8 @@ export async function migrate(
 }
 
 /**
- * A migration may drop functions that its release has other ones for. In one transaction, instances of the release before that are at
- * work find these or those, and never none, even where this one is killed in between.
+ * A migration may drop functions that this release replaces. All is done in one transaction, so running instances of the release before find
+ * either the old functions or the new ones, and never none, even if this process is killed in between.
  */
 async function applyAll(client: pg.Client): Promise<{ applied: string[]; later: string[] }> {
   const migrations = await readSources(migrationsFolder)
@@ -105,8 +105,8 @@ export async function readFunctions(): Promise<Source[]> {
 }
 
 async function limitSession(client: pg.Client): Promise<void> {
-  // Whatever waits for a lock of a table has everybody else wait behind it: an operator's open transaction would stop the
-  // other instances too. So this gives up soon, lets them through, and is tried again.
+  // While a migration waits for a lock on a table, all other sessions queue behind it. An operator's open transaction would so stop the
+  // other instances too. So the migration gives up soon, lets them through, and is tried again.
   await client.query('select set_config($1, $2, false)', ['lock_timeout', String(lockTimeoutMs)])
   // A service that was told to stop leaves a long migration where it is. A server on a platform without this ends it later.
   await client

@@ -114,8 +114,8 @@ function findFault(found: Found, isPooled: boolean, limits: SessionLimits | null
       'sessions are read-only (default_transaction_read_only is on for the server, the database or the role): ' +
       'set it to off'
     )
-  // No time limit of the server ends the wait of a commit, and whoever cuts it short makes known what a failover may take back. So
-  // such a session is left to its standby, and no other is opened beside it.
+  // No time limit of PostgreSQL ends a commit's wait for its standby, and to cancel the wait would make the commit visible, although a
+  // failover may still undo it. So such sessions are left alone, and no new session is opened beside them.
   if (found.unconfirmed > 0)
     return `commits that were given up still wait for a synchronous standby (sessions: ${found.unconfirmed})`
   return isPooled ? findPooledFault(found, limits) : null

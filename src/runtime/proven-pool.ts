@@ -18,7 +18,8 @@ const answerMsMax = 1_000
 export class ProvenPool extends pg.Pool {
   readonly #trustedMs: number
   readonly #usedAt = new WeakMap<pg.PoolClient, number>()
-  // One that was forgotten is seldom alone: what was last used before is given up unasked, so that the wait is not one for each.
+  // If one connection is dead, those that were used less recently are probably dead too. They are dropped without asking, so that the wait
+  // of a second comes once and not for each.
   #suspectBefore = -Infinity
 
   /** @param trustedMs for how long a connection may be idle and still be handed out unasked */

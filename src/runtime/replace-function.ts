@@ -3,9 +3,9 @@ import pg from 'pg'
 const invalidFunctionDefinition = '42P13'
 
 /**
- * Runs a `create or replace function`. PostgreSQL replaces no function by one that answers other columns, or names its
- * parameters otherwise, as another edition may do: the one before, or on the way back the one after. Then the function with the same parameters is dropped first.
- * Those of the same name with other parameters stay: an older release that runs beside this one calls them. The caller has a
+ * Runs a `create or replace function`. PostgreSQL refuses to replace a function by one that returns other
+ * columns or has other parameter names; the text of a newer or older edition may differ in this way. Then the function with the same
+ * parameter types is dropped first. Functions of the same name with other types stay: an older release beside this one calls them. The caller has a
  * transaction open, so that nobody finds the function gone.
  */
 export async function replaceFunction(client: pg.Client, name: string, sql: string): Promise<void> {
@@ -20,7 +20,10 @@ export async function replaceFunction(client: pg.Client, name: string, sql: stri
   await client.query('release savepoint replacing')
 }
 
-/** Which parameters the new one has is known once it is there, so those that may be in its way step aside for it. */
+/**
+ * The parameter types of the new function are known only once it exists. So all functions of this name are renamed first; then the one with
+ * the same types is dropped, and the others get their name back.
+ */
 async function dropAndCreate(client: pg.Client, name: string, sql: string): Promise<void> {
   const before = await findFunctions(client, name)
   const aside = `${name} stepped aside`

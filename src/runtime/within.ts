@@ -2,8 +2,8 @@
 export const late = Symbol('late')
 
 /**
- * What the work comes to, if it does within `ms` milliseconds and before the signal aborts; otherwise `late`, and the work is left to
- * itself: how it ends then is not reported, also if it rejects. Rejects as the work does in time.
+ * Waits for the work, but only for `ms` milliseconds and until the signal aborts. In time it resolves or rejects as the work does. Otherwise it
+ * resolves to `late`; the work goes on, and its result or error is ignored.
  */
 export async function within<Value>(
   work: Promise<Value>,

@@ -44,8 +44,8 @@ export type Listener = {
   stop(): Promise<void>
 }
 
-// A session that has gone deaf is found within 8 s: before the sweep, which looks for what was due for 10 s although the
-// listener was up, can blame the waker for it.
+// A session that hears nothing any more is found within 8 s (heartbeat + timeout). The sweep counts as missed only what was due for 10 s
+// while the listener was up, so a deaf session is never counted as a missed wake-up.
 const heartbeatDefaultMs = 5_000
 const timeoutDefaultMs = 3_000
 

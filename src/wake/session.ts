@@ -97,7 +97,7 @@ export class Session {
 
   /**
    * Notifies itself, and every other instance, and waits to hear it. `select 1` would show that the backend answers; this shows that notifications
-   * come through, which is all the session is for, and which a LISTEN that a pooler led astray is not. It touches no table.
+   * arrive, which is all that the session is for. If a pooler gave the LISTEN to another session, none arrive. It touches no table.
    * Like every NOTIFY it waits for the lock that orders notifying commits; whenever that takes longer than `timeoutMs`, all
    * other notifications are as late.
    */
@@ -115,8 +115,9 @@ export class Session {
   }
 
   /**
-   * Has a notification sent where work is written, and waits to hear it: a session that hears itself may be on another database, or on
-   * a server that was the primary before. Where none can be sent nothing is proven, and whoever works there hears of it by itself.
+   * Sends a notification through the connection that writes, and waits to hear it here. A session that hears its own heartbeat may still be
+   * on another database, or on the former primary. If the notification cannot be sent, nothing is proven; the parts that write meet the
+   * same error themselves.
    */
   async prove(): Promise<void> {
     const { notifyAsWriter, instance, timeoutMs } = this.#options

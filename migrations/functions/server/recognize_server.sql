@@ -16,8 +16,8 @@ set search_path = public, pg_temp
 as $$
 #variable_conflict use_column
 declare
-  -- More positions than can be lost unseen, and the most message ids that one position may have used (a slice has 500 records
-  -- at most).
+  -- More positions than can be lost unseen, and more message ids than one position can have used (a slice has at most 250
+  -- records).
   margin constant bigint := 1000000;
   ids_each constant bigint := 500;
   here_system text := (select system_identifier::text from pg_control_system());

@@ -8,7 +8,8 @@ import { explainEnd } from './explain-end.ts'
 
 /**
  * What a client may see of an error. A GraphQLError was meant for it: ours, and what graphql says of a document or its
- * variables. A subscription that ended is told with its reason. Of anything else it sees a name, and only the log what is behind it.
+ * variables. For a subscription that ended, the client gets the
+ * reason. For any other error it gets an id only, and the service's log has the cause under that id.
  */
 export function maskError(error: unknown, logger: Logger): GraphQLError {
   const cause = findCause(error)

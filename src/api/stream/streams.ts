@@ -66,7 +66,7 @@ export class Streams {
     return this.#begin(client, (signal) => tick(everyMs, signal))
   }
 
-  /** Ends all subscriptions, and begins none any more: each is told to come again, for as long as that may take. */
+  /** Ends all subscriptions with DRAINING and accepts no new ones. Waits a moment until each subscriber has been told. */
   async end(): Promise<void> {
     this.#isEnding = true
     for (const each of this.#open) each.end(draining())
@@ -78,7 +78,7 @@ export class Streams {
   }
 
   #begin<Value>(client: string, run: (signal: AbortSignal) => AsyncGenerator<Value>): LiveStream<Value> {
-    // What is open goes on to the end of the drain, and hears of what it settles.
+    // Open subscriptions go on during the drain, so their subscribers still get the events of outcomes that the drain stores.
     if (this.#isEnding || this.#health().draining) throw draining()
     const tooMany = this.#admission.enter(client)
     if (tooMany !== null) throw new SubscriptionEnded(tooMany)

@@ -23,7 +23,7 @@ const retryMs = 500
 const checkStallsMs = 1_000
 // The tail goes on once nobody has taken anything for so long.
 const paceMsMax = 200
-// What those who have caught up by themselves may still lack when they join.
+// The last events that were handed out. A subscriber that has read up to one of them can join without a gap.
 const keptMax = 1_000
 
 /**
@@ -31,15 +31,15 @@ const keptMax = 1_000
  * hands it to those whose filter it matches. It is woken by NOTIFY, sets a timer only while events lie above the watermark,
  * and asks the database nothing while nobody follows.
  *
- * It goes at the pace of the fastest of those who get something, so that a busy process slows the tail instead of cutting
- * everyone off. Who falls a whole outlet behind the fastest is slow by that measure; the tail never waits for such a one.
+ * The tail is as fast as the fastest subscriber that gets something. So in a busy process the tail becomes slower, and not every subscriber
+ * is cut off. A subscriber that is a whole outlet behind the fastest is cut off as slow; the tail never waits for it.
  */
 export class Tail {
   readonly #read: ReadPage
   readonly #onEvents: OnEvents
   readonly #logger: Logger
   readonly #groups = new Map<string, Group>()
-  /** Those who got something of the last page and have not come for more; the first of them who does opens `#wanted`. */
+  /** The subscribers that got events of the last page. The first of them that asks for more opens `#wanted`. */
   readonly #served = new Set<Sink>()
   readonly #wanted = new Latch()
   #followers = 0
@@ -66,7 +66,7 @@ export class Tail {
     return this.#caughtUp
   }
 
-  /** Has the tail run until the function that this answers is called. It starts at `from` unless it runs already. */
+  /** Keeps the tail running; it starts at `from` unless it runs already. Returns a function that ends this. */
   follow(from: LogCursor): () => void {
     this.#followers += 1
     if (this.#cursor === null) this.#start(from)
@@ -185,8 +185,8 @@ export class Tail {
   }
 
   /**
-   * Waits for the fastest of those who were served, for as long as any of them takes anything. A fixed bound would cut everyone
-   * off when the process is too busy to hand a page out within it.
+   * Waits until one of the subscribers that got events asks for more, but no longer than any of them takes something. With a fixed time
+   * limit, a process too busy to hand out a page in that time would cut off every subscriber.
    */
   async #pace(signal: AbortSignal): Promise<void> {
     let since: number

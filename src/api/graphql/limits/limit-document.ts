@@ -36,7 +36,7 @@ function armor(introspection: boolean) {
     maxDirectives: { n: directivesMax, ...collect },
     // Counted by the parser itself.
     maxTokens: { enabled: false },
-    // It does not know how many a page may hold: see limit-cost.
+    // It does not know how many objects a page may hold; `cost-of.ts` does.
     costLimit: { enabled: false },
     // Suggestions tell the schema piece by piece, and help whoever may read it anyway.
     blockFieldSuggestion: { enabled: !introspection },

@@ -2,8 +2,8 @@ import { GraphQLError } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
 
 /**
- * Says to clients that send the hash of a document in its place (Apollo's automatic persisted queries) that here is no store of
- * documents, in the words at which they send the document and never a hash again.
+ * Some clients send the hash of a document instead of the document (Apollo's automatic persisted queries). This service stores no documents.
+ * It answers with the error code after which these clients send documents, and never a hash again.
  */
 export function refusePersisted(): Plugin {
   return {

@@ -10,9 +10,9 @@ const bufferedBytesMax = 64 * 1_024
 const internalError = 1_011
 
 /**
- * Carries the graphql-transport-ws protocol over a socket. Who sends waits while the connection is full, so that a slow reader holds up
- * its own subscriptions and nobody else; one that does not answer a ping until the next is gone. What is sent in one go goes
- * out in one write: with a write for each message the system's calls were half of what a delivery cost.
+ * Carries the graphql-transport-ws protocol over a socket. A sender waits while the connection is full, so a slow
+ * reader holds up its own subscriptions and nobody else's. A client that has not answered a ping when the next one is due is cut off. Messages
+ * of one turn are sent in one write: one write for each message was half of the cost of a delivery.
  *
  * @param stream the socket's own, as it was upgraded
  */

@@ -53,8 +53,8 @@ const closeMsMax = 500
 const serviceRestart = 1_012
 
 /**
- * GraphQL over WebSocket (the graphql-transport-ws protocol) on the HTTP server's own port. Who asks is said by the request's
- * `Authorization` header or, because a browser cannot set one, by `Authorization` in the payload of connection_init, or in its `headers`.
+ * GraphQL over WebSocket (the graphql-transport-ws protocol) on the HTTP server's own port. The token is in the request's
+ * `Authorization` header. A browser cannot set it, so it may also be in the payload of connection_init: as `Authorization`, or in `headers`.
  */
 export class Sockets {
   readonly #envelop: Envelop
