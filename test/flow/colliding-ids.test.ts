@@ -7,7 +7,7 @@ import { until } from '../support/until.ts'
 const fallBehind = `select setval('message_ids', 1)`
 
 function linesOf({ log }: Service): Record<string, unknown>[] {
-  return log.filter(({ event }) => /ids lay below/.test(String(event)))
+  return log.filter(({ event }) => /ids were below ids in the log/.test(String(event)))
 }
 
 t.test('new ids that collide with those in the log cost no payment, at the start or later', async (t) => {
@@ -19,7 +19,7 @@ t.test('new ids that collide with those in the log cost no payment, at the start
   await line.pool.query(fallBehind)
   await line.produce(5)
   t.match(await line.settled(65), { success: 65, dead_letter: 0 }, 'while it runs')
-  const moved = { level: 40, event: /ids lay below/, ids: 'message_ids' }
+  const moved = { level: 40, event: /ids were below ids in the log/, ids: 'message_ids' }
   await until('the line that tells of it', () => linesOf(first).length > 0)
   t.match(linesOf(first), [moved])
   first.kill('SIGTERM')
