@@ -87,8 +87,7 @@ async function run(): Promise<number> {
     }
     logger.info('stopped')
   } catch (error) {
-    // A refusal has one sentence a line.
-    tell(error instanceof StartRefused ? error.message.split('\n') : [reasonOf(error)])
+    tell(reasonsOf(error))
     return exit(exitCodes.differs)
   }
   return exit(exitCodes.done)
@@ -259,6 +258,12 @@ function health({ service, startingUp }: Run, draining: boolean): Health {
 async function aborted(signal: AbortSignal): Promise<void> {
   // The signal may have aborted while the schema was being migrated.
   if (!signal.aborted) await once(signal, 'abort')
+}
+
+/** What refuses a start, or several embedded parts that cannot start, has a sentence a line. */
+function reasonsOf(error: unknown): string[] {
+  const hasLines = error instanceof StartRefused || (error instanceof AggregateError && error.message !== '')
+  return hasLines ? error.message.split('\n') : [reasonOf(error)]
 }
 
 /** Prints one sentence for each fault, without a stack: an operator can fix them. */

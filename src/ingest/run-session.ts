@@ -105,7 +105,7 @@ function listen(
     },
     rebalancing: () => {
       health.state = 'rebalancing'
-      // After the next join this membership can commit nothing more.
+      // The partitions that this member loses can be committed only before the next join.
       void committer.flush()
     },
     coordinatorAnswered: () => (health.coordinatorError = null),

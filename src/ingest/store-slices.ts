@@ -65,6 +65,8 @@ async function storeInTime(options: SliceOptions, place: Place, slice: Slice): P
     const counted = storing.then((stored) => {
       if (stored.kind === 'stored') count(options, slice, stored.results, startTally(slice.from))
     })
+    // `hold` may not take it: the place was replaced, or the session has crashed.
+    counted.catch(() => undefined)
     assignment.hold(place, `storing a slice takes over ${slowMs} ms`, counted)
   } catch (error) {
     assignment.hold(place, reasonOf(error))

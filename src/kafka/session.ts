@@ -19,8 +19,8 @@ const partitionsAtOnce = 4
 const silenceMs = 30_000
 
 /**
- * The events of a session. All of them concern the session's own topic and group, and none comes after
- * `close`.
+ * The events of a session. All of them concern the session's own topic and group. After `close` none of the
+ * brokers' answers comes; joins and batches may still come until `leave` has ended.
  */
 export type SessionListener = {
   /**
@@ -49,7 +49,10 @@ export type SessionListener = {
    * The partition's next batch cannot be decoded. The partition must be paused before this returns, as above.
    */
   undecodable(found: Undecodable): void
-  /** Handles a batch; at most one a partition at a time. If it rejects, the session ends. */
+  /**
+   * Handles a batch; at most one a partition at a time. If it rejects, kafkajs fetches again, joins the group
+   * again or gives up, as the error says.
+   */
   batch(batch: FetchedBatch): Promise<void>
 }
 
@@ -98,7 +101,7 @@ export class KafkaSession {
     await over
   }
 
-  /** Calls the listener no more. */
+  /** Reports no answer of a broker any more, and ends the waits of `run`. */
   close(): void {
     for (const forget of this.#forgets.splice(0)) forget()
     this.#closed.abort()

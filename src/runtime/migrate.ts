@@ -30,8 +30,9 @@ type Context = { client: pg.Client; sources: ReadonlyMap<string, Source> }
 
 /**
  * Brings the schema up to date, in one transaction: each new file of migrations/ once, in order, with its history row; then each
- * file of migrations/functions/ whose text has changed, unless a later release has brought its own. Forward only. Safe when several instances start at once: one migrates, and the others are told by whom they are held up. An
- * edited applied file, or a schema newer than this release, refuses with a sentence.
+ * file of migrations/functions/ whose text has changed, unless a later release has brought its own; then the rights. Forward only.
+ * Safe when several instances start at once: one migrates, and the others are told by whom they are held up. An edited applied
+ * file, or a schema newer than this release, refuses with a sentence.
  *
  * @param service the role to grant what the service needs to, and nothing else; null if there is no such role
  * @param onLater is told the names of the functions that were left as a later release has them
@@ -57,10 +58,8 @@ export async function migrate(
     await prepareSession(client, null)
     await limitSession(client)
     await client.query('select pg_advisory_lock($1)', [advisoryLock])
-    const { applied, later } = await applyAll(client)
+    const { applied, later } = await applyAll(client, service)
     if (later.length > 0) onLater(later)
-    // At every start, because the role may be another, and because PUBLIC may execute whatever function is new.
-    await client.query('select grant_access($1)', [service])
     return applied
   } catch (error) {
     throw await explainHeldLock(client, advisoryLock, error)
@@ -73,7 +72,10 @@ export async function migrate(
  * A migration may drop functions that this release replaces. All is done in one transaction, so running instances of the release before find
  * either the old functions or the new ones, and never none, even if this process is killed in between.
  */
-async function applyAll(client: pg.Client): Promise<{ applied: string[]; later: string[] }> {
+async function applyAll(
+  client: pg.Client,
+  service: string | null,
+): Promise<{ applied: string[]; later: string[] }> {
   const migrations = await readSources(migrationsFolder)
   const functions = await readFunctions()
   await createMigrationsTable(client)
@@ -82,6 +84,8 @@ async function applyAll(client: pg.Client): Promise<{ applied: string[]; later: 
   return inTransaction(client, async () => {
     const applied = await applyMigrations(client, migrations)
     const answer = await applyFunctions(client, functions)
+    // At every start, because the role may be another, and because PUBLIC may execute whatever function is new.
+    await client.query('select grant_access($1)', [service])
     return {
       applied: [...applied, ...answer.applied.map((name) => `functions/${name}`)],
       later: answer.later,

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { database } from '../support/database.ts'
 import { setUpLine, type Line } from '../support/line.ts'
@@ -83,7 +84,7 @@ t.test(
 )
 
 t.test(
-  'a release with earlier functions works beside this one, starts again on the later functions, and works alone',
+  'a release with earlier functions works beside this one, starts again on the later functions, works alone, and goes back for good',
   { buffered: true, skip: withoutRelease(sameTables) },
   async (t) => {
     const { line, load, startOlder, other, newer } = await setUp(t, sameTables)
@@ -98,7 +99,25 @@ t.test(
     t.equal(await newer.ended, 0)
     await areAtWork([other, again])
     await line.settled(await load.stop())
+
+    for (const each of [other, again]) each.kill('SIGTERM')
+    for (const each of [other, again]) await each.ended
+    await line.pool.query(readWayBack())
+    const back = await startOlder()
+    await isReady(back)
+    const { rows } = await line.pool.query<{ names: string[] }>(
+      `select proargnames as names from pg_proc where proname = 'unlocked_of'`,
+    )
+    t.strictSame(rows, [{ names: ['message_ids'] }], 'it has its own functions')
+    await line.produce(50, 200)
+    await line.settled((await load.stop()) + 50)
     await line.isSentOnce(t)
     await line.isClean(t)
   },
 )
+
+/** The statements of docs/deploy.md, as an operator copies them. */
+function readWayBack(): string {
+  const document = readFileSync(new URL('../../docs/deploy.md', import.meta.url), 'utf8')
+  return /```sql\n([^]*?)```/.exec(document.slice(document.indexOf('**Going back.**')))?.[1] ?? ''
+}

@@ -241,7 +241,7 @@ t.test('a record at the debug level is one line, without its payload', async (t)
   const consumer = startConsumer(t, topic, pool, {}, 'debug')
   t.match(await waitForLine(consumer, 'record ingested'), {
     offset: 0,
-    transactionId: 'a',
+    transaction_id: 'a',
     result: 'received',
   })
   t.notMatch(JSON.stringify(consumer.lines), /4111/)

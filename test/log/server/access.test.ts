@@ -157,6 +157,20 @@ t.test(
     t.strictSame(await may(role), { ...nothing, appends: true, counts: true, reads: true })
     t.strictSame(await may(second), { ...nothing, counts: true }, 'until it starts again')
     t.strictSame(await may(tomorrow), nothing)
+
+    // A release that names a parameter otherwise: the function has to be dropped and created.
+    await pool.query('drop function unlocked_of')
+    await pool.query(`create function unlocked_of(message_ids bigint[]) returns bigint[] language sql
+      security definer set search_path = public, pg_temp as 'select message_ids'`)
+    await pool.query(`grant execute on function unlocked_of to ${second.name}`)
+    await pool.query(`update schema_functions set checksum = 'old' where name = 'unlocked_of.sql'`)
+    await migrate({ connectionString: url }, role.name)
+    const { rows } = await pool.query(
+      `select proargnames as names, has_function_privilege($1, oid, 'execute') as may,
+        has_function_privilege($2, oid, 'execute') as other from pg_proc where proname = 'unlocked_of'`,
+      [second.name, tomorrow.name],
+    )
+    t.strictSame(rows, [{ names: ['in_message_ids'], may: true, other: false }])
   },
 )
 
