@@ -95,7 +95,7 @@ t.test('what a foreign leader deals to nobody is told, and read as soon as it ha
   t.match(await waitForLine(ours, 'partitions without a reader'), {
     level: 50,
     topic: payments.topic,
-    groupId: payments.groupId,
+    group_id: payments.groupId,
     partitions: [0, 1],
     leader: 'plain',
     reason: /KAFKA_GROUP_ID/,
