@@ -148,7 +148,13 @@ t.test(
     })
     t.match(options.lines, [
       { level: 40, event: /ids were below ids in the log/, ids: 'message_ids' },
-      { level: 40, event: /ids were below ids in the log/, ids: 'public.partitions_partition_id_seq', was: '1', became: '3' },
+      {
+        level: 40,
+        event: /ids were below ids in the log/,
+        ids: 'public.partitions_partition_id_seq',
+        was: '1',
+        became: '3',
+      },
     ])
     const { rows } = await pool.query(
       `select count(distinct message_id)::int as messages, array_agg(distinct status) as statuses from messages`,
