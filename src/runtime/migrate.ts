@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import pg from 'pg'
 import { MigrationError, Umzug, type UmzugStorage } from 'umzug'
 import { applyFunctions, createFunctionsTable, type Source } from './apply-functions.ts'
@@ -76,7 +77,10 @@ async function applyAll(
   client: pg.Client,
   service: string | null,
 ): Promise<{ applied: string[]; later: string[] }> {
-  const migrations = await readSources(migrationsFolder)
+  const migrations = await readSources(
+    migrationsFolder,
+    (await readdir(migrationsFolder)).filter(isSql).sort(),
+  )
   const functions = await readFunctions()
   await createMigrationsTable(client)
   await refuseOtherHistory(client, migrations)
@@ -95,17 +99,21 @@ async function applyAll(
 
 /** The names of the functions that this release's SQL rests on: each has a file of its own. */
 export async function functionNames(): Promise<string[]> {
-  return (await readFunctions()).map(({ name }) => name.slice(0, -'.sql'.length))
+  return (await listFunctions()).map((path) => basename(path, '.sql'))
 }
 
 /** Every function of this release, whichever folder its file stands in, in the order of names. */
 export async function readFunctions(): Promise<Source[]> {
-  const entries = await readdir(functionsFolder, { withFileTypes: true })
-  const rooms = entries.filter((entry) => entry.isDirectory())
-  const sources = await Promise.all(
-    rooms.map(({ name }) => readSources(new URL(`${name}/`, functionsFolder))),
-  )
-  return sources.flat().sort((one, other) => (one.name < other.name ? -1 : 1))
+  return readSources(functionsFolder, await listFunctions())
+}
+
+async function listFunctions(): Promise<string[]> {
+  const paths = await readdir(functionsFolder, { recursive: true })
+  return paths.filter(isSql).sort((one, other) => (basename(one) < basename(other) ? -1 : 1))
+}
+
+function isSql(path: string): boolean {
+  return path.endsWith('.sql')
 }
 
 async function limitSession(client: pg.Client): Promise<void> {
@@ -118,12 +126,11 @@ async function limitSession(client: pg.Client): Promise<void> {
     .catch(() => undefined)
 }
 
-async function readSources(folder: URL): Promise<Source[]> {
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort()
+async function readSources(folder: URL, paths: readonly string[]): Promise<Source[]> {
   return Promise.all(
-    names.map(async (name) => {
-      const sql = await readFile(new URL(name, folder), 'utf8')
-      return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') }
+    paths.map(async (path) => {
+      const sql = await readFile(new URL(path, folder), 'utf8')
+      return { name: basename(path), sql, checksum: createHash('sha256').update(sql).digest('hex') }
     }),
   )
 }
