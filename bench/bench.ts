@@ -1,12 +1,17 @@
-import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import pg from 'pg'
 import { exitCodes, readCount, runCommand } from '../src/commands/run-command.ts'
-import { produce } from '../src/kafka/test-topic/produce.ts'
 import { generateMessages } from './generate-messages.ts'
+import {
+  connect,
+  done,
+  fill,
+  lastMessageId,
+  readDelivery,
+  settled,
+  untilReady,
+  verify,
+  type Delivery,
+} from './line.ts'
 import { ask, describeMachine, readCpu, readPeakMemory, walPosition, type Cpu } from './measure.ts'
 import { onlyDelivered } from './message-scripts.ts'
 import {
@@ -17,7 +22,6 @@ import {
   startService,
   type NamedFlags,
   type Parts,
-  type RunningService,
 } from './parts.ts'
 
 const usage = `Usage: npm run bench -- [--count N] [--concurrent N] [--rates R,R,…] [--seconds S] [--finished N] [--json F] [--stock]
@@ -42,18 +46,16 @@ type Throughput = {
   perSecond: number
   /** A message, by process. */
   cpuMicroseconds: Cpu & { all: number }
+  /** The same, from the first messages delivered on; null if they were all that there were. */
+  cpuAfterStartMicroseconds: (Cpu & { all: number }) | null
   /** A message. */
   walBytes: number
   servicePeakMiB: number
 }
-type Latency = {
+type Latency = Delivery & {
   offeredPerSecond: number
-  messages: number
-  p50Ms: number
-  p99Ms: number
-  maxMs: number
-  /** Of it, from the producer to the transaction that stores the message. */
-  toStoreP50Ms: number
+  /** A message, by process. */
+  cpuMicroseconds: Cpu & { all: number }
 }
 type Figures = {
   machine: string
@@ -86,7 +88,9 @@ async function run(values: Flags): Promise<number> {
     const throughput = await measureThroughput(parts, settings, count, finished)
     const latencies: Latency[] = []
     for (const rate of rates) latencies.push(await measureLatency(parts, settings, rate, seconds))
-    const clean = verify(parts)
+    // The lean processor keeps no ledger; the acknowledgements are checked.
+    const { isClean: clean, output } = verify(parts)
+    process.stdout.write(output)
     const figures: Figures = {
       machine: describeMachine(),
       servers: parts.description,
@@ -106,7 +110,8 @@ async function run(values: Flags): Promise<number> {
 
 /**
  * A topic is filled, then the service is started on it. The clock runs from the first record read (its slice's time in
- * the log) to the last `success` committed, by the database's clock. The service's CPU includes its start.
+ * the log) to the last `success` committed, by the database's clock. The service's CPU includes its start, which is over a second: the fewer messages
+ * there are, the more of it falls on each. So the CPU is also counted from when the first messages are delivered.
  */
 async function measureThroughput(
   parts: Parts,
@@ -120,8 +125,11 @@ async function measureThroughput(
   const walBefore = await ask(client, walPosition)
   const before = readCpu(parts, 0)
   const service = await startService(parts, settings)
+  const begun = await settled(client, finished + 1, service)
+  const atBegun = readCpu(parts, service.pid)
   await settled(client, finished + count, service)
-  const used = subtract(readCpu(parts, service.pid), before)
+  const atEnd = readCpu(parts, service.pid)
+  const left = finished + count - begun
   const seconds = await ask(
     client,
     `select extract(epoch from max(recorded_at) filter (where type = 'succeeded') - min(recorded_at) filter (where type = 'received'))
@@ -134,7 +142,8 @@ async function measureThroughput(
   return {
     messages: count,
     perSecond: Math.round(count / seconds),
-    cpuMicroseconds: perMessage(used, count),
+    cpuMicroseconds: perMessage(subtract(atEnd, before), count),
+    cpuAfterStartMicroseconds: left === 0 ? null : perMessage(subtract(atEnd, atBegun), left),
     walBytes: Math.round(walBytes / count),
     servicePeakMiB,
   }
@@ -150,37 +159,19 @@ async function measureLatency(
   await fill(parts, 0, null)
   const client = await connect(parts)
   const service = await startService(parts, settings)
-  await untilReady(service.url)
+  await untilReady(service)
   // A first second warms up code and caches and is not counted.
   await fill(parts, rate, rate)
-  const from = await ask(client, 'select last_value as value from message_ids')
-  const before = await ask(client, 'select success as value from status_counts()')
+  const from = await ask(client, lastMessageId)
+  const before = await ask(client, done)
+  const cpuBefore = readCpu(parts, service.pid)
   await fill(parts, rate * seconds, rate)
   await settled(client, before + rate * seconds, service)
-  const { rows } = await client.query<{ p50: number; p99: number; max: number; to_store: number }>(
-    `select percentile_disc(0.5) within group (order by ms) as p50, percentile_disc(0.99) within group (order by ms) as p99, max(ms) as max,
-       percentile_disc(0.5) within group (order by to_store_ms) as to_store
-     from (
-       select (extract(epoch from e.recorded_at) * 1000 - r.timestamp_ms)::float8 as ms,
-         (extract(epoch from s.created_at) * 1000 - r.timestamp_ms)::float8 as to_store_ms
-       from message_events e
-       join records r on r.message_id = e.message_id and r.version = 1
-       join message_states s on s.message_id = e.message_id
-       where e.type = 'succeeded' and e.message_id > $1
-     ) delivered`,
-    [from],
-  )
+  const used = subtract(readCpu(parts, service.pid), cpuBefore)
+  const delivery = await readDelivery(client, from, await ask(client, lastMessageId))
   await service.stop()
   await client.end()
-  const found = rows[0] ?? { p50: NaN, p99: NaN, max: NaN, to_store: NaN }
-  return {
-    offeredPerSecond: rate,
-    messages: rate * seconds,
-    p50Ms: found.p50,
-    p99Ms: found.p99,
-    maxMs: found.max,
-    toStoreP50Ms: found.to_store,
-  }
+  return { offeredPerSecond: rate, ...delivery, cpuMicroseconds: perMessage(used, rate * seconds) }
 }
 
 /** The service brings up the schema once; then the tables are filled beside it. */
@@ -191,59 +182,9 @@ async function prepareFinished(
 ): Promise<void> {
   await fill(parts, 0, null)
   const service = await startService(parts, settings)
-  await untilReady(service.url)
+  await untilReady(service)
   await service.stop()
   await generateMessages(parts.databaseUrl, { count: finished, scripts: onlyDelivered, days: 1 })
-}
-
-/** Makes the topic too, which a service never does. */
-async function fill(parts: Parts, count: number, rate: number | null): Promise<void> {
-  const produced = await produce({
-    brokers: parts.brokers.split(','),
-    topic: parts.topic,
-    count,
-    rate,
-    prefix: null,
-    acksPath: acksPath(parts),
-  })
-  if (produced.acknowledged !== count)
-    throw new Error(`only ${produced.acknowledged} records were acknowledged`)
-}
-
-function acksPath(parts: Parts): string {
-  return join(parts.folder, 'acks.jsonl')
-}
-
-async function connect(parts: Parts): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: parts.databaseUrl })
-  await client.connect()
-  return client
-}
-
-/** Asks the counts ten times a second, which costs far under a thousandth of the line. */
-async function settled(client: pg.Client, total: number, service: RunningService): Promise<void> {
-  const schemaless = '42883'
-  for (;;) {
-    service.insistOnLife()
-    try {
-      if ((await ask(client, 'select success + dead_letter as value from status_counts()')) >= total) return
-    } catch (error) {
-      // The service brings up its schema in these first moments.
-      if (!(error instanceof pg.DatabaseError) || error.code !== schemaless) throw error
-    }
-    await sleep(100)
-  }
-}
-
-async function untilReady(url: string): Promise<void> {
-  const isReady = async (): Promise<boolean> => {
-    try {
-      return (await fetch(`${url}/readyz`)).ok
-    } catch {
-      return false
-    }
-  }
-  while (!(await isReady())) await sleep(50)
 }
 
 function subtract(after: Cpu, before: Cpu): Cpu {
@@ -267,34 +208,27 @@ function perMessage(seconds: Cpu, count: number): Cpu & { all: number } {
   }
 }
 
-/** The lean processor keeps no ledger; the acknowledgements are checked. */
-function verify(parts: Parts): boolean {
-  const script = fileURLToPath(new URL('../dist/commands/verify.js', import.meta.url))
-  const { status, stdout, stderr } = spawnSync(process.execPath, [script, '--acks', acksPath(parts)], {
-    env: { PATH: process.env.PATH, DATABASE_URL: parts.databaseUrl },
-    encoding: 'utf8',
-    maxBuffer: 64 * 1024 * 1024,
-  })
-  process.stdout.write(`${stdout}${stderr}`)
-  return status === 0
-}
-
 function toTable({ servers, settings, finished, throughput, latencies, clean }: Figures): string {
-  const cpu = throughput.cpuMicroseconds
+  const { cpuMicroseconds: cpu, cpuAfterStartMicroseconds: afterStart } = throughput
   return [
     '',
     `servers      ${servers}`,
     `throughput   ${throughput.perSecond} messages a second, end to end   (${throughput.messages} messages, MAX_CONCURRENT ${settings.MAX_CONCURRENT}, ${finished} finished before)`,
-    `CPU          ${cpu.all} µs a message: service ${cpu.service}, PostgreSQL ${cpu.postgres}, broker ${cpu.broker}, processor ${cpu.processor}   (0: not ours, and not known)`,
+    `CPU          ${describeCpu(cpu)}   (0: not ours, and not known)`,
+    ...(afterStart === null ? [] : [`… after start ${describeCpu(afterStart)}`]),
     `WAL          ${throughput.walBytes} bytes a message`,
     `memory       ${throughput.servicePeakMiB} MiB at most (service)`,
-    ...latencies.map(
-      (each) =>
-        `latency      ${each.offeredPerSecond}/s offered: p50 ${each.p50Ms.toFixed(1)} ms, p99 ${each.p99Ms.toFixed(1)} ms, max ${each.maxMs.toFixed(1)} ms; to be stored p50 ${each.toStoreP50Ms.toFixed(1)} ms   (${each.messages} messages)`,
-    ),
+    ...latencies.flatMap((each) => [
+      `latency      ${each.offeredPerSecond}/s offered: p50 ${each.p50Ms.toFixed(1)} ms, p99 ${each.p99Ms.toFixed(1)} ms, max ${each.maxMs.toFixed(1)} ms; to be stored p50 ${each.toStoreP50Ms.toFixed(1)} ms   (${each.messages} messages)`,
+      `… CPU        ${describeCpu(each.cpuMicroseconds)}`,
+    ]),
     `checker      ${clean ? 'clean' : 'NOT CLEAN'}`,
     '',
   ].join('\n')
+}
+
+function describeCpu({ all, service, postgres, broker, processor }: Cpu & { all: number }): string {
+  return `${all} µs a message: service ${service}, PostgreSQL ${postgres}, broker ${broker}, processor ${processor}`
 }
 
 process.exitCode = await runCommand({

@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs'
 import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { endWithUs } from '../src/embedded/end-with-us.ts'
+import { untilReady } from './line.ts'
 import { end, environmentOf, hasEnded, startService, type Settings } from './parts.ts'
 
 export type Contender = {
@@ -46,17 +46,7 @@ export const contenders: readonly Contender[] = [
 
 async function startOurs(settings: Settings & { folder: string }, concurrent: number): Promise<Running> {
   const service = await startService(settings, { MAX_CONCURRENT: String(concurrent) })
-  const isReady = async (): Promise<boolean> => {
-    try {
-      return (await fetch(`${service.url}/readyz`)).ok
-    } catch {
-      return false
-    }
-  }
-  while (!(await isReady())) {
-    service.insistOnLife()
-    await sleep(50)
-  }
+  await untilReady(service)
   return {
     insistOnLife: () => {
       service.insistOnLife()

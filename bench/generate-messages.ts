@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { agePiece } from '../src/log/write/fold-counts.ts'
 import { baseDelayMs, retriesMax, type Script } from './message-scripts.ts'
 
 const chunkMax = 250_000
@@ -12,6 +13,8 @@ type Options = {
   scripts: readonly Script[]
   /** Over how many days until now the messages were received. */
   days: number
+  /** How many of them a segment holds. */
+  segmentMessages?: number
   onProgress?: (done: number) => void
 }
 
@@ -30,6 +33,7 @@ export async function generateMessages(databaseUrl: string, options: Options): P
       throw new Error('The log is not empty: give a database that the service only brought up.')
     await client.query('begin')
     await client.query('alter table message_events disable trigger project')
+    await makeSegmentsFor(client, options)
     await writeScripts(client, options)
     for (let from = 0; from < options.count; from += chunkMax) {
       const to = Math.min(options.count, from + chunkMax)
@@ -40,13 +44,26 @@ export async function generateMessages(databaseUrl: string, options: Options): P
     await client.query('alter table message_events enable trigger project')
     await client.query('commit')
     await client.query('vacuum analyze')
-    await client.query('select rebuild_counts(), fold_counts()')
+    await client.query('select rebuild_counts(), fold_piece()')
     await client.query('select rebuild_rollups()')
     await client.query('select rebuild_failures()')
+    while (await agePiece(client));
     await client.query('vacuum analyze rollups, failure_rollups')
   } finally {
     await client.end()
   }
+}
+
+/** As the sweep makes them while the ids go up. */
+async function makeSegmentsFor(
+  client: pg.Client,
+  { count, segmentMessages = 5_000_000 }: Options,
+): Promise<void> {
+  for (let reached = 1; reached < count; reached += segmentMessages) {
+    await client.query(`select setval('message_ids', $1)`, [reached])
+    await client.query('select make_segments($1)', [segmentMessages])
+  }
+  await client.query(`select setval('message_ids', 1, false)`)
 }
 
 /** Which way each message goes is spread evenly over them; one that would not be through by now is delivered at once. */
@@ -141,9 +158,11 @@ const eventsOfChunk = `
   order by t.message_id, t.version`
 
 const statesOfChunk = `
-  insert into message_states (message_id, transaction_id, version, status, retry_count, attempts, due_at, error_message,
-    outcome_unknown, position, created_at, updated_at, recorded_at)
-  select m.message_id, m.id, l.version, l.status, l.retry_count, coalesce(l.attempts, 0), t.recorded_at + l.due_ms * interval '1 ms',
+  insert into message_states (message_id, transaction_id, version, status, retry_count, attempts, due_at, lease_ends_at, queue,
+    error_message, outcome_unknown, position, created_at, updated_at, recorded_at)
+  select m.message_id, m.id, l.version, l.status, l.retry_count, coalesce(l.attempts, 0),
+    case when l.status <> 'processing' then t.recorded_at + l.due_ms * interval '1 ms' end,
+    case when l.status = 'processing' then t.recorded_at + l.due_ms * interval '1 ms' end, queue_of(l.status),
     case when l.status in ('failed', 'dead_letter') then replace(l.error, '#', m.n::text) end, l.unknown,
     1 + floor(extract(epoch from t.recorded_at - s.since) / s.position_seconds), m.at, t.recorded_at, t.recorded_at
   from made m
@@ -168,4 +187,10 @@ async function writeRest(client: pg.Client, count: number): Promise<void> {
     insert into log_epochs (epoch, base, actor, reason)
     select max(epoch) + 1, max(base) + (select max(position) from message_events), 'bench', 'generated' from log_epochs`)
   await client.query(`select setval('message_ids', $1::bigint)`, [count])
+  await client.query(`
+    insert into event_positions (position, message_ids)
+    select position, array_agg(distinct message_id) from message_events group by position order by position`)
+  await client.query(`
+    insert into overdue_attempts (message_id, lease_ends_at)
+    select message_id, lease_ends_at from message_states where status = 'processing'`)
 }

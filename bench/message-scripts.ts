@@ -52,6 +52,15 @@ export const mixed: readonly Script[] = [
   { name: 'rejected', share: 10, events: [rejected()] },
 ]
 
+const waiting = ['waiting for a retry', 'pending']
+
+/** The same when nothing waits any more. */
+export const finished: readonly Script[] = mixed
+  .filter(({ name }) => !waiting.includes(name))
+  .map((script) => (script === delivered ? { ...script, share: 913 } : script))
+
+export const onlyPending: readonly Script[] = [{ name: 'pending', share: 1_000, events: [received()] }]
+
 export const onlyDelivered: readonly Script[] = [{ ...delivered, share: 1_000 }]
 
 function attempts(failures: readonly Ending[], end: 'accepted' | 'dead' | 'waiting'): ScriptEvent[] {

@@ -183,12 +183,33 @@ export async function startServers({
 
 /** A database, a topic and a group of the run's own on the servers, and a lean processor. */
 export async function startParts(named: Named = {}): Promise<Parts> {
-  const servers = await startServers(named)
+  return startPartsOn(await startServers(named))
+}
+
+/**
+ * The same on servers that are there. They end with it.
+ *
+ * @param partitions how many the topic has
+ * @param latencyMs of the processor; null for a lean one, which answers at once
+ * @param processor the flags of `npm run mock`, in place of both
+ */
+export async function startPartsOn(
+  servers: Servers,
+  {
+    partitions = 3,
+    latencyMs = null,
+    processor: flags,
+  }: { partitions?: number; latencyMs?: number | null; processor?: readonly string[] } = {},
+): Promise<Parts> {
   try {
     const folder = await mkdtemp(join(tmpdir(), 'tqp-bench-'))
     const database = await createDatabase(servers.databaseUrl)
-    const topic = await createTopic(servers.brokers)
-    const processor = await startProcessor()
+    const topic = await createTopic(servers.brokers, partitions)
+    const processor = await (flags !== undefined
+      ? startMock(flags)
+      : latencyMs === null
+        ? startProcessor()
+        : startMock(['--success', '1', '--latency', String(latencyMs)]))
     return {
       ...servers,
       databaseUrl: database.url,
@@ -223,6 +244,11 @@ export async function startProcessor(arrivals = false) {
   }
 }
 
+async function startMock(flags: readonly string[]) {
+  const { child, port } = await startListening('mock', ['--port', '0', ...flags])
+  return { url: `http://127.0.0.1:${port}/process`, pid: child.pid ?? 0, stop: () => end(child) }
+}
+
 /** A database of its own on the server. */
 export async function createDatabase(serverUrl: string): Promise<{ url: string; drop: () => Promise<void> }> {
   const name = `tqp_bench_${ulid().toLowerCase()}`
@@ -241,12 +267,15 @@ export async function createDatabase(serverUrl: string): Promise<{ url: string; 
   return { url: url.href, drop: undoOnce(() => administer(`drop database if exists ${name} with (force)`)) }
 }
 
-/** A topic of its own with three partitions. */
-export async function createTopic(brokers: string): Promise<{ name: string; remove: () => Promise<void> }> {
+/** A topic of its own. */
+export async function createTopic(
+  brokers: string,
+  partitions = 3,
+): Promise<{ name: string; remove: () => Promise<void> }> {
   const name = `tqp.bench.${ulid().toLowerCase()}`
   const admin = new Kafka({ brokers: brokers.split(','), logLevel: logLevel.NOTHING }).admin()
   await admin.connect()
-  await admin.createTopics({ topics: [{ topic: name, numPartitions: 3, replicationFactor: 1 }] })
+  await admin.createTopics({ topics: [{ topic: name, numPartitions: partitions, replicationFactor: 1 }] })
   return {
     name,
     remove: undoOnce(async () => {

@@ -65,14 +65,20 @@ function dependencies(database: pg.Pool): Parameters<typeof serve>[1] {
         coordinatorError: null,
       },
       lanes: [
-        { lane: 'fresh', inFlight: 0, limit: 500, lastError: null },
-        { lane: 'retry', inFlight: 0, limit: 5, lastError: null },
+        { lane: 'fresh', inFlight: 0, claimedAhead: 0, limit: 500, lastError: null },
+        { lane: 'retry', inFlight: 0, claimedAhead: 0, limit: 5, lastError: null },
       ],
+      destination: { room: 505, limit: 505 },
+      logRetention: null,
       draining: false,
       starting: null,
     }),
+    reasonsRequired: false,
     access: { tokens: [], open: false, introspection: true },
+    destination: { name: 'default', url: 'http://127.0.0.1:8001/process' },
     onEvents: () => () => undefined,
+    certificates: () => [],
+    onDestination: () => () => undefined,
   }
 }
 

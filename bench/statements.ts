@@ -8,9 +8,9 @@ import { ingest, type DecodedRecord } from '../src/log/write/ingest.ts'
 import { settle, type Settlement } from '../src/log/write/settle.ts'
 import { migrate } from '../src/runtime/migrate.ts'
 import { ask, readCpuNs, walPosition } from './measure.ts'
-import { startDatabase } from './parts.ts'
+import { createDatabase, startDatabase } from './parts.ts'
 
-const usage = `Usage: npm run bench:statements -- [--rounds N] [--slice N] [--batch N] [--runs N] [--nested]
+const usage = `Usage: npm run bench:statements -- [--rounds N] [--slice N] [--batch N] [--runs N] [--segments N] [--nested] [--database-url U]
 
 What a message costs the one session of PostgreSQL that stores it, starts its attempt and appends its success: CPU
 microseconds (of the session's process, as Linux tells them) and bytes of WAL. The least of the runs is the one to compare.
@@ -19,7 +19,9 @@ microseconds (of the session's process, as Linux tells them) and bytes of WAL. T
   --slice N    records of a slice (default 250)
   --batch N    outcomes of a batch (default 125)
   --runs N     after one that warms up (default 5)
+  --segments N  how many segments the log has before the one that is written to (default 0)
   --nested     what the statements inside of the functions take too, by the server's clock
+  --database-url U   a server of yours on this machine; the run makes a database there and removes it
   --help       this text
 
 Ends with 0 if all was measured, 2 if it could not run.
@@ -37,7 +39,9 @@ interface Flags {
   slice: string
   batch: string
   runs: string
+  segments: string
   nested: boolean
+  'database-url'?: string
 }
 
 async function run(values: Flags): Promise<number> {
@@ -47,10 +51,11 @@ async function run(values: Flags): Promise<number> {
     batch: readCount('batch', values.batch),
   }
   const runs = readCount('runs', values.runs)
-  const postgres = await startDatabase()
+  const postgres = await findDatabase(values['database-url'])
   const session = new pg.Pool({ connectionString: postgres.url, max: 1 })
   try {
     await migrate({ connectionString: postgres.url })
+    await makeSegments(session, readCount('segments', values.segments, 0))
     await measure(session, sizes, 0)
     if (values.nested) await watchNested(session)
     for (let run = 1; run <= runs; run++) tell(await measure(session, sizes, run))
@@ -60,6 +65,23 @@ async function run(values: Flags): Promise<number> {
     await session.end()
     await postgres.stop()
   }
+}
+
+/** As the sweep makes them while the ids go up, but small. */
+async function makeSegments(session: pg.Pool, count: number): Promise<void> {
+  for (let made = 1; made <= count; made++) {
+    await session.query(`select setval('message_ids', $1)`, [made * 1_000])
+    await session.query('select make_segments(1000)')
+  }
+  await session.query('select make_segments(5000000)')
+}
+
+async function findDatabase(
+  serverUrl: string | undefined,
+): Promise<{ url: string; stop: () => Promise<void> }> {
+  if (serverUrl === undefined) return startDatabase()
+  const { url, drop } = await createDatabase(serverUrl)
+  return { url, stop: drop }
 }
 
 async function measure(session: pg.Pool, { rounds, slice, batch }: Sizes, run: number): Promise<Cost> {
@@ -109,6 +131,7 @@ function succeed(claim: Claim): Settlement {
     outcome: { kind: 'accepted', statusCode: 200 },
     durationMs: 3 + 20 * Math.random(),
     decision: { then: 'success' },
+    verdict: 'success',
   }
 }
 
@@ -163,7 +186,9 @@ process.exitCode = await runCommand({
     slice: { type: 'string', default: '250' },
     batch: { type: 'string', default: '125' },
     runs: { type: 'string', default: '5' },
+    segments: { type: 'string', default: '0' },
     nested: { type: 'boolean', default: false },
+    'database-url': { type: 'string' },
   },
   run,
 })

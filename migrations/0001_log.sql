@@ -13,39 +13,47 @@ insert into log_epochs (epoch, base, actor, reason) values (1, 0, 'migration', '
 
 create sequence message_ids;
 
+-- The log lives in segments. A segment is one range of message ids, and has one partition of each of the three tables below that
+-- are partitioned by message id: message_events, records and message_states. The function make_segments makes them ahead of need.
+create table log_segments (
+  segment int primary key,
+  first_message_id bigint not null,
+  next_message_id bigint not null check (next_message_id > first_message_id),
+  made_at timestamptz not null default clock_timestamp()
+);
+
+-- Columns of eight bytes come first, then those of four, then texts: so a row has no padding.
 create table message_events (
   message_id bigint not null,
-  version int not null,
   position bigint not null,
   recorded_at timestamptz not null,
-  type text not null,
-  actor text not null check (actor <> ''),
-  -- The message after this event.
-  status text not null,
-  retry_count int not null,
   due_at timestamptz,
-  -- The attempt this event starts, ends or reports on.
-  attempt int,
-  outcome text check (outcome in ('accepted', 'refused', 'unavailable', 'not_sent', 'unknown')),
-  status_code int,
-  duration_ms int,
-  reason text,
-  -- The Kafka record this event accounts for.
-  topic text,
-  partition int,
   kafka_offset bigint,
-  incarnation int,
-  payload_sha256 bytea,
-  -- The identity, on version 1 only.
-  transaction_id text collate "C",
   -- On both sides of a conflict: the other message.
   related_message_id bigint,
+  version int not null,
+  retry_count int not null,
+  -- The attempt this event starts, ends or reports on.
+  attempt int,
+  status_code int,
+  duration_ms int,
+  -- The Kafka record this event accounts for: topic, partition, kafka_offset, incarnation and payload_sha256.
+  partition int,
+  incarnation int,
+  type text not null,
+  -- The message after this event.
+  status text not null,
+  actor text not null check (actor <> ''),
+  outcome text check (outcome in ('accepted', 'refused', 'unavailable', 'not_sent', 'unknown')),
+  reason text,
+  topic text,
+  -- The identity, on version 1 only.
+  transaction_id text collate "C",
   -- The request that an accepted replay answered, as its caller named it.
   request_key text,
+  payload_sha256 bytea,
   primary key (message_id, version)
-);
--- Whoever reads the whole log in order walks this one. Positions grow with time, so that an insert lands on its last page.
-create index message_events_position on message_events (position);
+) partition by range (message_id);
 -- Another record of a known identity, found by its record. Such events are few; the others pay for looking at their type.
 create index message_events_duplicate on message_events (topic, partition, kafka_offset) where type = 'duplicate_received';
 
@@ -57,8 +65,10 @@ create table inbox (
   payload_sha256 bytea not null
 );
 
--- What Kafka handed over, byte for byte, beside the event that accounts for it, so that bytes can be expunged one day while
--- the log keeps their hash. A duplicate's bytes are its message's and are not kept twice (payload_state `same`).
+-- What Kafka handed over, byte for byte, beside the event that accounts for it. A duplicate's bytes are its message's and are not
+-- kept twice (payload_state `same`). Once the log has the event `expunged` of a message, all records of it are without key, headers,
+-- traceparent and bytes (`expunged`). The log keeps their hash, and payload_bytes their size. No other change is possible: see the
+-- trigger expunge_only.
 create table records (
   message_id bigint not null,
   version int not null,
@@ -67,11 +77,11 @@ create table records (
   traceparent text,
   timestamp_ms bigint,
   payload bytea,
-  payload_state text not null check (payload_state in ('whole', 'cut', 'absent', 'same')),
+  payload_state text not null check (payload_state in ('whole', 'cut', 'absent', 'same', 'expunged')),
   payload_bytes int not null,
   is_json boolean not null,
   primary key (message_id, version)
-);
+) partition by range (message_id);
 
 -- The row is static and only ever locked: it is what makes two instances take turns on a partition. A topic that is deleted and
 -- created again begins its offsets anew: that is the partition's next incarnation, a row of its own with advances, holes and
@@ -107,6 +117,9 @@ create table partition_advances (
   actor text not null,
   primary key (partition_id, next_offset)
 );
+-- The messages of a slice were created when it was recorded. So this leads from a time to message ids, without an index that every
+-- message would pay for (created_between).
+create index partition_advances_recorded on partition_advances (recorded_at);
 
 -- Offsets that Kafka never handed over: control batches and compaction.
 create table partition_holes (
@@ -134,7 +147,8 @@ create table partition_decisions (
   primary key (partition_id, decision)
 );
 
--- Who wrote the log and under which settings: the checker holds each instance to its own.
+-- Who wrote the log and under which settings: the checker holds each instance to its own. `fresh_max` and `retry_max` are the most
+-- attempts that a lane may have open, those that it claimed ahead of its requests among them.
 create table instances (
   instance text primary key,
   started_at timestamptz not null default clock_timestamp(),
@@ -165,7 +179,10 @@ insert into legal_transitions (from_status, type, to_status) values
   ('processing', 'attempt_failed', 'failed'),
   ('processing', 'attempt_abandoned', 'failed'),
   ('failed', 'dead_lettered', 'dead_letter'),
-  ('dead_letter', 'replayed', 'pending');
+  ('dead_letter', 'replayed', 'pending'),
+  -- Never while an attempt is open or may follow: it needs the bytes.
+  ('success', 'expunged', 'success'),
+  ('dead_letter', 'expunged', 'dead_letter');
 -- Another record of a known identity, or an answer that came too late, changes no status…
 insert into legal_transitions (from_status, type, to_status)
   select status, type, status
@@ -177,32 +194,62 @@ insert into legal_transitions (from_status, type, to_status)
 
 -- Derived from here on.
 
--- The projection, written by the log's trigger. Half of each page is left free, so that a message's next row version lands
--- on the page it is already on.
+-- The projection, written by the log's trigger. What changes stands side by side, between what does not: an update then writes less
+-- to the WAL.
 create table message_states (
   message_id bigint primary key,
-  transaction_id text collate "C" not null,
+  created_at timestamptz not null,
+  position bigint not null,
+  updated_at timestamptz not null,
+  recorded_at timestamptz not null,
+  -- While the message waits for an attempt: when it is due.
+  due_at timestamptz,
+  -- While an attempt is open.
+  lease_ends_at timestamptz,
   version int not null,
-  status text not null,
   retry_count int not null,
   attempts int not null,
-  -- When to look next: received or replayed, retry time, or lease end. Null when there is nothing to wait for.
-  due_at timestamptz,
+  outcome_unknown boolean not null,
+  status text not null,
   -- The instance and lane that hold the open attempt.
   claimed_by text,
   error_message text,
-  outcome_unknown boolean not null,
+  -- The status of a message that waits: pending for its first attempt, failed for a retry, dead_letter for an operator. The indexes
+  -- are on this column and not on the status: so a message that succeeds at once never changes an indexed column, and its update
+  -- writes no index entry (HOT).
+  queue text,
+  transaction_id text collate "C" not null
+) partition by range (message_id);
+create index message_states_due on message_states (queue, due_at, message_id) where due_at is not null;
+-- What an operator looks for is a small part of all.
+create index message_states_dead_letter on message_states (message_id) where queue = 'dead_letter';
+create index message_states_failed on message_states (message_id) where queue = 'failed';
+create index message_states_unknown on message_states (message_id) where outcome_unknown;
+
+-- The order of the log, one row for each position in each statement: which messages have an event there. An index on
+-- message_events would cost each event an entry of its own.
+create table event_positions (
   position bigint not null,
-  created_at timestamptz not null,
-  updated_at timestamptz not null,
-  recorded_at timestamptz not null
-) with (fillfactor = 50);
-create index message_states_due on message_states (status, due_at, message_id) where due_at is not null;
-create index message_states_created on message_states (created_at, message_id);
--- What an operator looks for is a small part of all, which a message that succeeds at once never enters.
-create index message_states_dead_letter on message_states (created_at, message_id) where status = 'dead_letter';
-create index message_states_failed on message_states (created_at, message_id) where status = 'failed';
-create index message_states_unknown on message_states (created_at, message_id) where outcome_unknown;
+  message_ids bigint[] not null
+);
+create index event_positions_position on event_positions (position);
+
+-- Each statement that started attempts is looked at once, when the last of their leases has ended, and its row is deleted then
+-- (note_overdue). An index on the leases of open attempts would cost each message two entries.
+create table lease_checks (
+  lease_ends_at timestamptz not null,
+  position bigint not null,
+  actor text not null
+);
+create index lease_checks_end on lease_checks (lease_ends_at);
+
+-- Attempts that were still open when their lease had ended: those of an instance that is gone, or that cannot store their outcomes. A row
+-- whose attempt has ended is deleted by the next look (note_overdue).
+create table overdue_attempts (
+  message_id bigint not null,
+  lease_ends_at timestamptz not null,
+  primary key (message_id, lease_ends_at)
+);
 
 -- What each statement changed in the counts by status and in the rollups, one row a statement; a fold sums what lies below the
 -- watermark from time to time. The four arrays are the statement's rollup rows side by side: as rows of their own they would
@@ -237,7 +284,8 @@ insert into status_count_folds values (0, 0, 0, 0, 0, 0);
 --   end_to_end_max, attempt_max: the longest of the minute in microseconds, which folding does not add up;
 --   retries: messages by retry_count, which is the bucket; unknown_open, unknown_success, unknown_dead_letter: messages with an
 --   unknown outcome by where they are. These four say how many there are now, and have the minute -infinity.
--- Every other measure has the bucket 0.
+-- Every other measure has the bucket 0. Below the bounds in `rollup_bounds` a row is of a whole hour or day, and `minute` is where
+-- that begins.
 create table rollups (
   minute timestamptz not null,
   measure text collate "C" not null,
@@ -265,6 +313,15 @@ create table failure_rollups (
   examples bigint[] not null,
   primary key (minute, pattern)
 ) with (fillfactor = 70);
+
+-- How old rollups are kept: below `days_below` `rollups` and `failure_rollups` have a row for each day (UTC), from there to below
+-- `hours_below` for each hour, above it for each minute. One row. Both only grow, in the transaction that folds the rows.
+create table rollup_bounds (
+  only_row boolean primary key default true check (only_row),
+  hours_below timestamptz not null,
+  days_below timestamptz not null check (days_below <= hours_below)
+);
+insert into rollup_bounds (hours_below, days_below) values ('-infinity', '-infinity');
 
 -- What a partition's advances up to next_offset come to, so that nobody sums up all of them each second. A partition's advances
 -- are committed one after another: none is added below the highest one.
@@ -297,6 +354,17 @@ create view messages as
     s.outcome_unknown
   from message_states s
   left join records r on r.message_id = s.message_id and r.version = 1;
+
+-- How far RETAIN_PAYLOAD has walked the log: up to this event. `held_back` are messages that it came to while another session held
+-- them; it comes back to them each time. If this row is lost, the walk begins anew and finds again what is left to do.
+create table payload_retention (
+  is_only boolean primary key default true check (is_only),
+  position bigint not null,
+  message_id bigint not null,
+  version int not null,
+  held_back bigint[] not null
+) with (fillfactor = 50);
+insert into payload_retention (position, message_id, version, held_back) values (0, 0, 0, '{}');
 
 create view stopped_partitions as
   select p.partition_id, p.topic, p.partition, d.reason, d.recorded_at as since

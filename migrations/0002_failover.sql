@@ -36,11 +36,3 @@ create table stray_outcomes (
   recorded_at timestamptz not null default clock_timestamp(),
   primary key (transaction_id, attempt, lease_ends_at, actor)
 );
-
--- They answer another row than before.
-drop function if exists look(text, text, int, bigint, bigint, text[], timestamptz[], timestamptz, bigint);
-drop function if exists claim(text, text, int, bigint, bigint, timestamptz);
-drop function if exists open_attempts(text);
-drop function if exists expired(timestamptz, bigint, timestamptz, int);
-drop function if exists ingest(text, int, int, bigint, bigint, text, int, text, bigint, bigint[], text[], text[], bytea[], bytea[], text[],
-  int[], boolean[], bytea[], text[], text[], bigint[], bigint[], bigint[]);

@@ -1,5 +1,111 @@
 -- Printed from a freshly migrated database by `npm run schema`; do not edit. The sources are in migrations/.
 
+create table archived_duplicates (
+  topic text not null,
+  partition integer not null,
+  incarnation integer not null,
+  kafka_offset bigint not null,
+  message_id bigint not null,
+  recorded_at timestamp with time zone not null,
+  timestamp_ms bigint,
+  payload_bytes integer not null,
+  payload_sha256 bytea not null,
+  actor text not null,
+  constraint archived_duplicates_actor_check CHECK ((actor <> ''::text)),
+  constraint archived_duplicates_pkey PRIMARY KEY (topic, partition, incarnation, kafka_offset)
+);
+
+create table archived_failures (
+  segment integer not null,
+  minute timestamp with time zone not null,
+  pattern text collate "C" not null,
+  n bigint not null,
+  last_at timestamp with time zone not null,
+  examples bigint[] not null,
+  constraint archived_failures_pkey PRIMARY KEY (segment, minute, pattern)
+);
+
+create table archived_rollups (
+  segment integer not null,
+  minute timestamp with time zone not null,
+  measure text collate "C" not null,
+  bucket integer not null,
+  n bigint not null,
+  constraint archived_rollups_pkey PRIMARY KEY (segment, minute, measure, bucket)
+);
+
+create table decided_messages (
+  message_id bigint not null,
+  version integer not null,
+  resolution text,
+  constraint decided_messages_pkey PRIMARY KEY (message_id)
+);
+CREATE INDEX decided_messages_on_hold ON public.decided_messages USING btree (message_id) WHERE (resolution IS NULL);
+
+create table destination_decisions (
+  destination text collate "C" not null,
+  decision integer not null,
+  "position" bigint not null,
+  recorded_at timestamp with time zone not null,
+  state text not null,
+  cause text not null,
+  until timestamp with time zone,
+  failures integer not null,
+  refusals integer not null,
+  probes integer not null,
+  actor text not null,
+  reason text not null,
+  rate_limit double precision,
+  rate_burst integer,
+  constraint destination_decisions_actor_check CHECK ((actor <> ''::text)),
+  constraint destination_decisions_cause_check CHECK ((cause = ANY (ARRAY['failures'::text, 'refusals'::text, 'probes'::text, 'ramped'::text, 'operator'::text, 'until'::text, 'rate'::text, 'setting'::text, 'throttled'::text, 'unthrottled'::text]))),
+  constraint destination_decisions_check CHECK (((until IS NULL) OR (state = 'paused'::text))),
+  constraint destination_decisions_check1 CHECK (((rate_limit IS NULL) = (rate_burst IS NULL))),
+  constraint destination_decisions_pkey PRIMARY KEY (destination, decision),
+  constraint destination_decisions_rate_burst_check CHECK ((rate_burst > 0)),
+  constraint destination_decisions_rate_limit_check CHECK ((rate_limit > (0)::double precision)),
+  constraint destination_decisions_reason_check CHECK ((reason <> ''::text)),
+  constraint destination_decisions_state_check CHECK ((state = ANY (ARRAY['flowing'::text, 'held'::text, 'paused'::text, 'ramping'::text])))
+);
+
+create table destinations (
+  destination text collate "C" not null,
+  decision integer not null default 0,
+  state text not null default 'flowing'::text,
+  cause text,
+  since timestamp with time zone,
+  until timestamp with time zone,
+  failures integer not null default 0,
+  refusals integer not null default 0,
+  is_answered boolean not null default false,
+  last_reason text,
+  probes integer not null default 0,
+  next_probe_at timestamp with time zone,
+  probe_delay_ms bigint,
+  probe_message_id bigint,
+  probe_attempt integer,
+  probe_ends_at timestamp with time zone,
+  state_decision integer,
+  rate_limit double precision,
+  rate_burst integer,
+  throttled_at timestamp with time zone,
+  throttled_rate double precision,
+  throttled_from double precision,
+  not_before timestamp with time zone,
+  next_slot_at timestamp with time zone,
+  last_queue text,
+  slots_since timestamp with time zone,
+  slots_taken integer not null default 0,
+  slots_rate double precision not null default 0,
+  constraint destinations_pkey PRIMARY KEY (destination)
+) with (fillfactor=50);
+
+create table event_positions (
+  "position" bigint not null,
+  message_ids bigint[] not null
+);
+CREATE INDEX event_positions_position ON public.event_positions USING btree ("position");
+
 create table failure_deltas (
   "position" bigint not null,
   minute timestamp with time zone not null,
@@ -40,6 +146,13 @@ create table instances (
   constraint instances_pkey PRIMARY KEY (instance)
 );
 
+create table lease_checks (
+  lease_ends_at timestamp with time zone not null,
+  "position" bigint not null,
+  actor text not null
+);
+CREATE INDEX lease_checks_end ON public.lease_checks USING btree (lease_ends_at);
+
 create table legal_transitions (
   from_status text not null,
   type text not null,
@@ -56,58 +169,78 @@ create table log_epochs (
   constraint log_epochs_pkey PRIMARY KEY (epoch)
 );
 
+create table log_segments (
+  segment integer not null,
+  first_message_id bigint not null,
+  next_message_id bigint not null,
+  made_at timestamp with time zone not null default clock_timestamp(),
+  constraint log_segments_check CHECK ((next_message_id > first_message_id)),
+  constraint log_segments_pkey PRIMARY KEY (segment)
+);
+
 create table message_events (
   message_id bigint not null,
-  version integer not null,
   "position" bigint not null,
   recorded_at timestamp with time zone not null,
-  type text not null,
-  actor text not null,
-  status text not null,
-  retry_count integer not null,
   due_at timestamp with time zone,
+  kafka_offset bigint,
+  related_message_id bigint,
+  version integer not null,
+  retry_count integer not null,
   attempt integer,
-  outcome text,
   status_code integer,
   duration_ms integer,
+  partition integer,
+  incarnation integer,
+  type text not null,
+  status text not null,
+  actor text not null,
+  outcome text,
   reason text,
   topic text,
-  partition integer,
-  kafka_offset bigint,
-  incarnation integer,
-  payload_sha256 bytea,
   transaction_id text collate "C",
-  related_message_id bigint,
   request_key text,
+  payload_sha256 bytea,
+  resolution text,
+  evidence text,
   constraint message_events_actor_check CHECK ((actor <> ''::text)),
   constraint message_events_outcome_check CHECK ((outcome = ANY (ARRAY['accepted'::text, 'refused'::text, 'unavailable'::text, 'not_sent'::text, 'unknown'::text]))),
   constraint message_events_pkey PRIMARY KEY (message_id, version)
-);
-CREATE INDEX message_events_duplicate ON public.message_events USING btree (topic, partition, kafka_offset) WHERE (type = 'duplicate_received'::text);
-CREATE INDEX message_events_position ON public.message_events USING btree ("position");
+) partition by RANGE (message_id);
+CREATE INDEX message_events_duplicate ON ONLY public.message_events USING btree (topic, partition, kafka_offset) WHERE (type = 'duplicate_received'::text);
 
 create table message_states (
   message_id bigint not null,
-  transaction_id text collate "C" not null,
-  version integer not null,
-  status text not null,
-  retry_count integer not null,
-  attempts integer not null,
-  due_at timestamp with time zone,
-  claimed_by text,
-  error_message text,
-  outcome_unknown boolean not null,
-  "position" bigint not null,
   created_at timestamp with time zone not null,
+  "position" bigint not null,
   updated_at timestamp with time zone not null,
   recorded_at timestamp with time zone not null,
+  due_at timestamp with time zone,
+  lease_ends_at timestamp with time zone,
+  version integer not null,
+  retry_count integer not null,
+  attempts integer not null,
+  outcome_unknown boolean not null,
+  status text not null,
+  claimed_by text,
+  error_message text,
+  queue text,
+  transaction_id text collate "C" not null,
+  is_slow boolean not null default false,
   constraint message_states_pkey PRIMARY KEY (message_id)
-) with (fillfactor=50);
-CREATE INDEX message_states_created ON public.message_states USING btree (created_at, message_id);
-CREATE INDEX message_states_dead_letter ON public.message_states USING btree (created_at, message_id) WHERE (status = 'dead_letter'::text);
-CREATE INDEX message_states_due ON public.message_states USING btree (status, due_at, message_id) WHERE (due_at IS NOT NULL);
-CREATE INDEX message_states_failed ON public.message_states USING btree (created_at, message_id) WHERE (status = 'failed'::text);
-CREATE INDEX message_states_unknown ON public.message_states USING btree (created_at, message_id) WHERE outcome_unknown;
+) partition by RANGE (message_id);
+CREATE INDEX message_states_dead_letter ON ONLY public.message_states USING btree (message_id) WHERE (queue = 'dead_letter'::text);
+CREATE INDEX message_states_due ON ONLY public.message_states USING btree (queue, due_at, message_id) WHERE (due_at IS NOT NULL);
+CREATE INDEX message_states_failed ON ONLY public.message_states USING btree (message_id) WHERE (queue = 'failed'::text);
+CREATE INDEX message_states_quick ON ONLY public.message_states USING btree (due_at, message_id) WHERE ((queue = 'failed'::text) AND (NOT is_slow) AND (due_at IS NOT NULL));
+CREATE INDEX message_states_slow ON ONLY public.message_states USING btree (due_at, message_id) WHERE ((queue = 'failed'::text) AND is_slow AND (due_at IS NOT NULL));
+CREATE INDEX message_states_unknown ON ONLY public.message_states USING btree (message_id) WHERE outcome_unknown;
+
+create table overdue_attempts (
+  message_id bigint not null,
+  lease_ends_at timestamp with time zone not null,
+  constraint overdue_attempts_pkey PRIMARY KEY (message_id, lease_ends_at)
+);
 
 create table partition_advances (
   partition_id integer not null,
@@ -127,6 +260,7 @@ create table partition_advances (
   constraint partition_advances_partition_id_fkey FOREIGN KEY (partition_id) REFERENCES partitions(partition_id),
   constraint partition_advances_pkey PRIMARY KEY (partition_id, next_offset)
 );
+CREATE INDEX partition_advances_recorded ON public.partition_advances USING btree (recorded_at);
 
 create table partition_decisions (
   partition_id integer not null,
@@ -177,6 +311,16 @@ create table partitions (
   constraint partitions_topic_partition_incarnation_key UNIQUE (topic, partition, incarnation)
 );
 
+create table payload_retention (
+  is_only boolean not null default true,
+  "position" bigint not null,
+  message_id bigint not null,
+  version integer not null,
+  held_back bigint[] not null,
+  constraint payload_retention_is_only_check CHECK (is_only),
+  constraint payload_retention_pkey PRIMARY KEY (is_only)
+) with (fillfactor=50);
+
 create table records (
   message_id bigint not null,
   version integer not null,
@@ -188,8 +332,17 @@ create table records (
   payload_state text not null,
   payload_bytes integer not null,
   is_json boolean not null,
-  constraint records_payload_state_check CHECK ((payload_state = ANY (ARRAY['whole'::text, 'cut'::text, 'absent'::text, 'same'::text]))),
+  constraint records_payload_state_check CHECK ((payload_state = ANY (ARRAY['whole'::text, 'cut'::text, 'absent'::text, 'same'::text, 'expunged'::text]))),
   constraint records_pkey PRIMARY KEY (message_id, version)
+) partition by RANGE (message_id);
+
+create table rollup_bounds (
+  only_row boolean not null default true,
+  hours_below timestamp with time zone not null,
+  days_below timestamp with time zone not null,
+  constraint rollup_bounds_check CHECK ((days_below <= hours_below)),
+  constraint rollup_bounds_only_row_check CHECK (only_row),
+  constraint rollup_bounds_pkey PRIMARY KEY (only_row)
 );
 
 create table rollups (
@@ -213,6 +366,33 @@ create table schema_migrations (
   checksum text not null,
   applied_at timestamp with time zone not null default clock_timestamp(),
   constraint schema_migrations_pkey PRIMARY KEY (name)
+);
+
+create table segment_archives (
+  segment integer not null,
+  first_message_id bigint not null,
+  next_message_id bigint not null,
+  name text not null,
+  manifest_sha256 bytea not null,
+  messages bigint not null,
+  events bigint not null,
+  success bigint not null,
+  dead_letter bigint not null,
+  received bigint not null,
+  duplicates bigint not null,
+  conflicts bigint not null,
+  rejected bigint not null,
+  lowest_position bigint,
+  highest_position bigint,
+  first_recorded_at timestamp with time zone,
+  last_recorded_at timestamp with time zone,
+  archived_at timestamp with time zone not null default clock_timestamp(),
+  actor text not null,
+  reason text not null,
+  constraint segment_archives_actor_check CHECK ((actor <> ''::text)),
+  constraint segment_archives_check CHECK ((next_message_id > first_message_id)),
+  constraint segment_archives_pkey PRIMARY KEY (segment),
+  constraint segment_archives_reason_check CHECK ((reason <> ''::text))
 );
 
 create table server_changes (
@@ -273,26 +453,28 @@ create table stray_outcomes (
 create sequence message_ids as bigint start 1 increment 1;
 
 create view messages as
- SELECT s.transaction_id,
+ SELECT transaction_id,
+    ( SELECT convert_from(r.payload, 'UTF8'::name)::json AS convert_from
+           FROM records r
+          WHERE r.message_id = s.message_id AND r.version = 1 AND r.is_json AND r.payload_state = 'whole'::text) AS payload,
+    status,
+    retry_count,
+    error_message,
         CASE
-            WHEN r.is_json AND r.payload_state = 'whole'::text THEN convert_from(r.payload, 'UTF8'::name)::json
-            ELSE NULL::json
-        END AS payload,
-    s.status,
-    s.retry_count,
-    s.error_message,
-        CASE
-            WHEN s.status = 'failed'::text THEN s.due_at
+            WHEN status = 'failed'::text THEN due_at
             ELSE NULL::timestamp with time zone
         END AS next_retry_at,
-    s.created_at,
-    s.updated_at,
-    s.message_id,
-    s.version,
-    s.attempts,
-    s.outcome_unknown
-   FROM message_states s
-     LEFT JOIN records r ON r.message_id = s.message_id AND r.version = 1;
+    created_at,
+    updated_at,
+    message_id,
+    version,
+    attempts,
+    outcome_unknown,
+    due_at IS NULL AND (status = ANY (ARRAY['pending'::text, 'failed'::text])) AS on_hold,
+    ( SELECT d.resolution
+           FROM decided_messages d
+          WHERE d.message_id = s.message_id) AS resolution
+   FROM message_states s;
 
 create view stopped_partitions as
  SELECT p.partition_id,
@@ -310,6 +492,18 @@ create view stopped_partitions as
          LIMIT 1) d
   WHERE d.type = 'stopped'::text;
 
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.archived_duplicates FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+-- enabled: always
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.archived_failures FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+-- enabled: always
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.archived_rollups FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+-- enabled: always
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.destination_decisions FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+-- enabled: always
+
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.inbox FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 -- enabled: always
 
@@ -317,6 +511,9 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.instanc
 -- enabled: always
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.log_epochs FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+-- enabled: always
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.log_segments FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 -- enabled: always
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.message_events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
@@ -334,13 +531,41 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.partiti
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.partition_holes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 -- enabled: always
 
-CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.records FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON public.records FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+-- enabled: always
+
+CREATE TRIGGER expunge_only BEFORE UPDATE ON public.records FOR EACH ROW EXECUTE FUNCTION expunge_only();
+-- enabled: always
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.segment_archives FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 -- enabled: always
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.server_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 -- enabled: always
 
 CREATE OR REPLACE FUNCTION public.abandon(in_actor text, in_message_ids bigint[], in_attempts integer[], in_leases timestamp with time zone[], in_delays_ms bigint[], in_reconnected_at timestamp with time zone, in_grace_ms bigint)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  return array_replace(
+    abandon_attempts(
+      in_actor => in_actor,
+      in_message_ids => in_message_ids,
+      in_attempts => in_attempts,
+      in_leases => in_leases,
+      in_delays_ms => in_delays_ms,
+      in_reconnected_at => in_reconnected_at,
+      in_grace_ms => in_grace_ms,
+      in_spared_delays_ms => spared_delays(in_actor, in_message_ids)),
+    'spared', 'appended');
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.abandon_attempts(in_actor text, in_message_ids bigint[], in_attempts integer[], in_leases timestamp with time zone[], in_delays_ms bigint[], in_reconnected_at timestamp with time zone, in_grace_ms bigint, in_spared_delays_ms bigint[])
  RETURNS text[]
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -352,20 +577,24 @@ CREATE OR REPLACE FUNCTION public.abandon(in_actor text, in_message_ids bigint[]
  SET enable_mergejoin TO 'off'
 AS $function$
 declare
+  target destinations := enter_destination('default');
+  is_spared boolean := target.state <> 'flowing';
   abandoned_at timestamptz := clock_timestamp();
   answers text[];
 begin
   with input as materialized (
-    select i.*, m.version, m.retry_count, m.position, m.recorded_at,
-      coalesce(m.status = 'processing' and m.attempts = i.attempt and m.due_at = i.lease_ends_at
-        and lease_ends_at(m.due_at, in_reconnected_at, in_grace_ms) <= abandoned_at, false) as is_expired
+    select i.message_id, i.attempt, i.place,
+      case when is_spared then coalesce(i.delay_ms, i.spared_delay_ms) else i.delay_ms end as delay_ms,
+      m.version, m.retry_count, m.position, m.recorded_at,
+      coalesce(m.status = 'processing' and m.attempts = i.attempt and m.lease_ends_at = i.lease_ends_at
+        and lease_ends_at(m.lease_ends_at, in_reconnected_at, in_grace_ms) <= abandoned_at, false) as is_expired
     from (
-      select * from unnest(in_message_ids, in_attempts, in_leases, in_delays_ms) with ordinality
-        as u(message_id, attempt, lease_ends_at, delay_ms, place)
+      select * from unnest(in_message_ids, in_attempts, in_leases, in_delays_ms, in_spared_delays_ms) with ordinality
+        as u(message_id, attempt, lease_ends_at, delay_ms, spared_delay_ms, place)
       order by u.message_id
     ) i
     left join lateral (
-      select s.version, s.retry_count, s.position, s.recorded_at, s.status, s.attempts, s.due_at
+      select s.version, s.retry_count, s.position, s.recorded_at, s.status, s.attempts, s.lease_ends_at
       from message_states s where s.message_id = i.message_id limit 1 for no key update
     ) m on true
   ),
@@ -377,7 +606,7 @@ begin
     from input i
     cross join lateral (
       select 1 as step, 'attempt_abandoned' as type, 'failed' as status,
-        i.retry_count + case when i.delay_ms is null then 0 else 1 end as retry_count,
+        i.retry_count + case when is_spared or i.delay_ms is null then 0 else 1 end as retry_count,
         greatest(abandoned_at, i.recorded_at) + i.delay_ms * interval '1 millisecond' as due_at, 'unknown' as outcome,
         'abandoned: its lease ended with no outcome' as reason
       union all
@@ -387,8 +616,19 @@ begin
     where i.is_expired
     order by 1, 2
   )
-  select array_agg(case when i.is_expired then 'appended' else 'stale' end order by i.place) into answers from input i;
+  select array_agg(case when not i.is_expired then 'stale' when is_spared then 'spared' else 'appended' end order by i.place)
+    into answers from input i;
   perform refuse_unprojected();
+  -- Nobody knows what became of a probe that was abandoned; the next one follows.
+  update destinations d set probe_message_id = null, probe_attempt = null, probe_ends_at = null
+    where target.state = 'held' and d.destination = target.destination and d.probe_message_id = any (in_message_ids)
+      and not exists (
+        select from message_states m
+        where m.message_id = d.probe_message_id and m.status = 'processing' and m.attempts = d.probe_attempt
+      );
+  if found then
+    perform pg_notify('destination_changed', target.destination);
+  end if;
   return answers;
 end
 $function$
@@ -411,6 +651,63 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.advance_destination(in_destination text, in_actor text, in_hold_after integer, in_brake_after integer, in_probe_every_ms bigint, in_ramp_ms bigint)
+ RETURNS TABLE(decision integer, state text, cause text, actor text, reason text, since timestamp with time zone, until timestamp with time zone, decided_ms_ago double precision, until_in_ms double precision, next_probe_in_ms double precision, state_decision integer, rate_limit double precision, rate_burst integer, is_throttled boolean, not_before_in_ms double precision, throttle_ends_in_ms double precision, decision_cause text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+#variable_conflict use_column
+declare
+  place destinations;
+  next_state text;
+  next_cause text;
+begin
+  select * into place from destinations d where d.destination = in_destination;
+  select d.state, d.cause into next_state, next_cause
+    from due_decision(place, in_hold_after, in_brake_after, in_ramp_ms) d;
+  if next_state is not null then
+    place := lock_destination(in_destination);
+    select d.state, d.cause into next_state, next_cause
+      from due_decision(place, in_hold_after, in_brake_after, in_ramp_ms) d;
+  end if;
+  if next_cause = 'unthrottled' then
+    place.throttled_at := null;
+    place.throttled_rate := null;
+    place.throttled_from := null;
+    place.not_before := null;
+  end if;
+  if next_state is not null then
+    place := append_decision(
+      in_place => place,
+      in_state => next_state,
+      in_cause => next_cause,
+      in_actor => in_actor,
+      in_reason => case next_cause
+        when 'failures' then case when place.failures = 1 then format('a failure: %s', place.last_reason)
+          else format('%s failures in a row, the last one: %s', place.failures, place.last_reason) end
+        when 'refusals' then format('%s payments refused in a row, the last one: %s', place.refusals, place.last_reason)
+        when 'probes' then format('%s probes in a row were answered', place.probes)
+        when 'until' then 'the time of the pause is over'
+        when 'unthrottled' then 'the processor has not asked for less for a while'
+        else 'room has opened up to the limit' end,
+      in_probe_every_ms => in_probe_every_ms);
+  end if;
+  return query
+    select place.decision, place.state, place.cause, l.actor, l.reason, place.since, place.until,
+      extract(epoch from clock_timestamp() - place.since)::double precision * 1000,
+      extract(epoch from place.until - clock_timestamp())::double precision * 1000,
+      extract(epoch from place.next_probe_at - clock_timestamp())::double precision * 1000,
+      place.state_decision, place.rate_limit, place.rate_burst, place.throttled_at is not null,
+      extract(epoch from place.not_before - clock_timestamp())::double precision * 1000,
+      extract(epoch from throttle_ends_at(place) - clock_timestamp())::double precision * 1000, l.cause
+    from (values (1)) as one
+    left join destination_decisions l on l.destination = place.destination and l.decision = place.decision;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.advance_ids()
  RETURNS TABLE(ids text, was bigint, became bigint)
  LANGUAGE plpgsql
@@ -426,7 +723,8 @@ begin
     select 'message_ids', greatest(
       (select max(e.message_id) from message_events e),
       (select max(s.message_id) from message_states s),
-      (select max(r.message_id) from records r))
+      (select max(r.message_id) from records r),
+      (select max(a.next_message_id) - 1 from segment_archives a))
     union all
     select pg_get_serial_sequence('partitions', 'partition_id'), (select max(p.partition_id) from partitions p)
   loop
@@ -441,6 +739,240 @@ begin
     perform setval(ids::regclass, became);
     return next;
   end loop;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.age_piece()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  return age_rollups('35 days', '400 days');
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.age_rollups(in_hours_after interval, in_days_after interval, in_piece_rows integer DEFAULT 10000)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+declare
+  hours_end timestamptz := date_bin('1 hour', clock_timestamp() - in_hours_after, 'epoch');
+  -- Days are made of hours, so a day waits for its last hour.
+  days_end timestamptz := least(date_bin('24 hours', clock_timestamp() - in_days_after, 'epoch'),
+    date_bin('24 hours', hours_end, 'epoch'));
+  aged record;
+  reached timestamptz;
+begin
+  select * into strict aged from aged_below();
+  if aged.hours_below >= hours_end and aged.days_below >= days_end then
+    return false;
+  end if;
+  if not pg_try_advisory_xact_lock(hashtextextended('fold_counts', 0)) then
+    return false;
+  end if;
+  -- Read again: another session may have aged a piece before this one got the lock.
+  select * into strict aged from aged_below();
+  if aged.hours_below < hours_end then
+    reached := age_span('1 hour', aged.hours_below, hours_end, in_piece_rows);
+    insert into rollup_bounds as b (hours_below, days_below) values (reached, aged.days_below)
+      on conflict (only_row) do update set hours_below = excluded.hours_below;
+  elsif aged.days_below < days_end then
+    reached := age_span('24 hours', aged.days_below, days_end, in_piece_rows);
+    update rollup_bounds set days_below = reached;
+  end if;
+  select * into strict aged from aged_below();
+  return aged.hours_below < hours_end or aged.days_below < days_end;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.age_span(in_resolution interval, in_bound timestamp with time zone, in_end timestamp with time zone, in_piece_rows integer)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+declare
+  reached timestamptz;
+begin
+  -- Up to the hour or day of the first row that is too many, but past the first one that has rows. The measures of the present
+  -- have the minute -infinity and do not age.
+  select least(
+      in_end,
+      (
+        select greatest(date_bin(in_resolution, r.minute, 'epoch'), date_bin(in_resolution, f.minute, 'epoch') + in_resolution)
+        from (
+          select minute from rollups where minute >= in_bound and minute > '-infinity' and minute < in_end
+          order by minute offset in_piece_rows limit 1
+        ) r
+        cross join (
+          select minute from rollups where minute >= in_bound and minute > '-infinity' and minute < in_end order by minute limit 1
+        ) f
+      ),
+      (
+        select greatest(date_bin(in_resolution, r.minute, 'epoch'), date_bin(in_resolution, f.minute, 'epoch') + in_resolution)
+        from (
+          select minute from failure_rollups where minute >= in_bound and minute < in_end
+          order by minute offset in_piece_rows limit 1
+        ) r
+        cross join (select minute from failure_rollups where minute >= in_bound and minute < in_end order by minute limit 1) f
+      )
+    ) into strict reached;
+  with gone as (
+    delete from rollups
+    where minute >= in_bound and minute > '-infinity' and minute < reached and minute <> date_bin(in_resolution, minute, 'epoch')
+    returning *
+  )
+  insert into rollups as r (minute, measure, bucket, n)
+    select date_bin(in_resolution, g.minute, 'epoch'), g.measure, g.bucket,
+      case when is_maximum(g.measure) then max(g.n) else sum(g.n) end
+    from gone g
+    group by 1, 2, 3
+    order by 1, 2, 3
+  on conflict (minute, measure, bucket) do update
+    set n = case when is_maximum(r.measure) then greatest(r.n, excluded.n) else r.n + excluded.n end;
+  with gone as (
+    delete from failure_rollups
+    where minute >= in_bound and minute < reached and minute <> date_bin(in_resolution, minute, 'epoch')
+    returning *
+  )
+  insert into failure_rollups as r (minute, pattern, n, last_at, examples)
+    select date_bin(in_resolution, g.minute, 'epoch'), g.pattern, sum(g.n), max(g.last_at), example_ids(g.examples)
+    from gone g
+    group by 1, 2
+    order by 1, 2
+  on conflict (minute, pattern) do update set
+    n = r.n + excluded.n,
+    last_at = greatest(r.last_at, excluded.last_at),
+    examples = merge_examples(r.examples, excluded.examples);
+  return reached;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.aged_below()
+ RETURNS TABLE(hours_below timestamp with time zone, days_below timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select coalesce(max(b.hours_below), '-infinity'), coalesce(max(b.days_below), '-infinity') from rollup_bounds b
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.aged_interval(in_minute timestamp with time zone, in_hours_below timestamp with time zone, in_days_below timestamp with time zone)
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case
+    when in_minute < in_days_below then interval '24 hours'
+    when in_minute < in_hours_below then interval '1 hour'
+    else interval '1 minute'
+  end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.aged_minute(in_minute timestamp with time zone, in_hours_below timestamp with time zone, in_days_below timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select date_bin(aged_interval(in_minute, in_hours_below, in_days_below), in_minute, 'epoch')
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.append_decision(in_place destinations, in_state text, in_cause text, in_actor text, in_reason text, in_until timestamp with time zone DEFAULT NULL::timestamp with time zone, in_probe_every_ms bigint DEFAULT NULL::bigint)
+ RETURNS destinations
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  -- A clock that was set back must not make it older than the one before it.
+  decided_at timestamptz := greatest(clock_timestamp(), in_place.since, (
+    select c.recorded_at from destination_decisions c where c.destination = in_place.destination and c.decision = in_place.decision));
+  position bigint := current_position();
+  begins boolean := in_state <> in_place.state;
+  decided destinations;
+begin
+  insert into destination_decisions (destination, decision, position, recorded_at, state, cause, until, failures, refusals, probes,
+      rate_limit, rate_burst, actor, reason)
+    values (in_place.destination, in_place.decision + 1, position, decided_at, in_state, in_cause, in_until,
+      in_place.failures, in_place.refusals, in_place.probes, in_place.rate_limit, in_place.rate_burst,
+      in_actor, in_reason);
+  -- After a restore into a younger cluster the next events must get positions above it, as above those of events.
+  insert into status_count_deltas (position, pending, processing, success, failed, dead_letter) values (position, 0, 0, 0, 0, 0);
+  update destinations d set
+    decision = in_place.decision + 1,
+    rate_limit = in_place.rate_limit,
+    rate_burst = in_place.rate_burst,
+    throttled_at = in_place.throttled_at,
+    throttled_rate = in_place.throttled_rate,
+    throttled_from = in_place.throttled_from,
+    not_before = in_place.not_before
+  where d.destination = in_place.destination
+  returning d.* into decided;
+  if begins then
+    update destinations d set
+      state = in_state,
+      state_decision = decided.decision,
+      cause = in_cause,
+      since = decided_at,
+      until = in_until,
+      failures = 0,
+      refusals = 0,
+      probes = 0,
+      is_answered = false,
+      next_probe_at = case when in_state = 'held' then clock_timestamp() + in_probe_every_ms * interval '1 millisecond' end,
+      probe_delay_ms = case when in_state = 'held' then in_probe_every_ms end,
+      probe_message_id = null,
+      probe_attempt = null,
+      probe_ends_at = null
+    where d.destination = in_place.destination
+    returning d.* into decided;
+  end if;
+  perform pg_notify('destination_changed', in_place.destination);
+  -- For lanes of a release that does not listen to that.
+  if begins and in_state = 'ramping' then
+    perform pg_notify('message_due', '');
+  end if;
+  return decided;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.append_expunged(in_message_ids bigint[], in_actor text, in_reason text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+  if cardinality(in_message_ids) = 0 then
+    return;
+  end if;
+  insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, reason)
+    select s.message_id, s.version + 1, greatest((select current_position()), s.position),
+      greatest(clock_timestamp(), s.recorded_at), 'expunged', in_actor, s.status, s.retry_count, s.due_at, in_reason
+    from message_states s
+    where s.message_id = any (in_message_ids)
+    order by s.message_id;
+  perform refuse_unprojected();
+  -- After the event, because the trigger expunge_only asks for it.
+  update records r set key = null, headers = null, traceparent = null, payload = null, payload_state = 'expunged'
+    where r.message_id = any (in_message_ids) and r.payload_state <> 'expunged';
 end
 $function$
 ;
@@ -465,6 +997,7 @@ begin
     held.version := held.version + 1;
     held.status := 'failed';
     held.due_at := null;
+    held.lease_ends_at := null;
   end if;
   insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
       outcome, status_code, duration_ms, reason)
@@ -472,7 +1005,7 @@ begin
       in_actor,
       case when in_outcome = 'accepted' then 'success' else held.status end,
       held.retry_count,
-      case when in_outcome = 'accepted' then null else held.due_at end,
+      case when in_outcome = 'accepted' then null else coalesce(held.due_at, held.lease_ends_at) end,
       in_attempt, in_outcome, in_status_code, in_duration_ms, in_reason);
 end
 $function$
@@ -485,19 +1018,28 @@ CREATE OR REPLACE FUNCTION public.append_record_event(in_message_id bigint, in_a
 AS $function$
 declare
   held message_states;
+  is_expunged boolean;
 begin
-  select * into strict held from message_states where message_id = in_message_id for no key update;
+  select * into held from message_states where message_id = in_message_id for no key update;
+  if not found then
+    perform keep_archived_duplicate(in_message_id, in_actor, in_topic, in_partition, in_incarnation, in_offset, in_hash,
+      in_conflicting_id, in_timestamp_ms, in_payload_bytes);
+    return;
+  end if;
   if in_conflicting_id is null then
+    is_expunged := held.status in ('success', 'dead_letter')
+      and exists (select from message_events e where e.message_id = in_message_id and e.type = 'expunged');
     insert into records (message_id, version, key, headers, traceparent, timestamp_ms, payload_state, payload_bytes, is_json)
-      values (in_message_id, held.version + 1, in_key, in_headers::json, in_traceparent, in_timestamp_ms, 'same',
-        in_payload_bytes, false);
+      values (in_message_id, held.version + 1, case when not is_expunged then in_key end,
+        case when not is_expunged then in_headers::json end, case when not is_expunged then in_traceparent end, in_timestamp_ms,
+        case when is_expunged then 'expunged' else 'same' end, in_payload_bytes, false);
   end if;
   insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, reason,
       topic, partition, kafka_offset, incarnation, payload_sha256, related_message_id)
     values (in_message_id, held.version + 1, greatest(current_position(), held.position),
       greatest(clock_timestamp(), held.recorded_at),
       case when in_conflicting_id is null then 'duplicate_received' else 'conflict_received' end,
-      in_actor, held.status, held.retry_count, held.due_at,
+      in_actor, held.status, held.retry_count, coalesce(held.due_at, held.lease_ends_at),
       case when in_conflicting_id is not null then 'a record with the same transaction id and other bytes was not sent' end,
       in_topic, in_partition, in_offset, in_incarnation, in_hash, in_conflicting_id);
 end
@@ -524,7 +1066,49 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.claim(in_status text, in_actor text, in_room integer, in_bytes_max bigint, in_lease_ms bigint, in_look_from timestamp with time zone)
+CREATE OR REPLACE FUNCTION public.begin_probe(in_destination text, in_status text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  looked_at timestamptz := clock_timestamp();
+  place destinations;
+begin
+  select * into place from destinations d
+    where d.destination = in_destination and d.state = 'held' and (d.next_probe_at <= looked_at
+      -- The clock was set back since.
+      or d.next_probe_at > looked_at + d.probe_delay_ms * interval '1 millisecond')
+      and (free_slots(d, looked_at)).slots is distinct from 0
+    for no key update skip locked;
+  if not found then
+    return false;
+  end if;
+  if place.probe_message_id is not null and exists (
+    select from message_states m
+    where m.message_id = place.probe_message_id and m.status = 'processing' and m.attempts = place.probe_attempt
+  ) then
+    return false;
+  end if;
+  return in_status is not distinct from (
+    select o.queue
+    from unnest(array['pending', 'failed']) as q(queue)
+    cross join lateral (
+      select s.queue, s.due_at, s.message_id from message_states s
+      where s.queue = q.queue and s.due_at is not null and s.due_at <= looked_at
+      order by s.due_at, s.message_id limit 1
+      for no key update skip locked
+    ) o
+    order by o.due_at, o.message_id limit 1
+  );
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.claim(in_queue text, in_is_slow boolean, in_actor text, in_room integer, in_bytes_max bigint, in_lease_ms bigint, in_claimed_at timestamp with time zone, in_look_from timestamp with time zone)
  RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -537,47 +1121,41 @@ CREATE OR REPLACE FUNCTION public.claim(in_status text, in_actor text, in_room i
 AS $function$
 #variable_conflict use_column
 declare
-  looked_at timestamptz := clock_timestamp();
+  due message_states[] := array(
+    select d from lock_due(
+      in_queue => in_queue,
+      in_is_slow => in_is_slow,
+      in_room => in_room,
+      in_at => in_claimed_at,
+      in_look_from => in_look_from) d);
 begin
   -- Most looks find nothing. They skip the statement below and the trigger of the log, which fires for no rows too.
-  if not exists (
-    select 1 from message_states s
-    where s.status = in_status and s.due_at is not null and s.due_at <= looked_at and s.due_at >= in_look_from
-  ) then
+  if cardinality(due) = 0 then
     return;
   end if;
   return query
-  with due as materialized (
-    select s.message_id, s.transaction_id, s.version, s.attempts, s.retry_count, s.due_at, s.position, s.recorded_at,
-      s.created_at
-    from message_states s
-    where s.status = in_status and s.due_at is not null and s.due_at <= looked_at and s.due_at >= in_look_from
-    order by s.due_at, s.message_id
-    limit in_room
-    for no key update skip locked
-  ),
-  measured as (
+  with measured as (
     select d.*, r.payload, r.traceparent,
       sum(r.payload_bytes::bigint) over (order by d.due_at, d.message_id) - r.payload_bytes as bytes_before
-    from due d
+    from unnest(due) d
     cross join lateral (
       select p.payload, p.payload_bytes, p.traceparent from records p
       where p.message_id = d.message_id and p.version = 1 limit 1
     ) r
   ),
   chosen as materialized (
-    select m.*, greatest(looked_at, m.recorded_at) + in_lease_ms * interval '1 millisecond' as lease_end
+    select m.*, greatest(in_claimed_at, m.recorded_at) + in_lease_ms * interval '1 millisecond' as lease_end
     from measured m where m.bytes_before < in_bytes_max
   ),
   started as (
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt)
-    select c.message_id, c.version + 1, greatest((select current_position()), c.position), greatest(looked_at, c.recorded_at),
+    select c.message_id, c.version + 1, greatest((select current_position()), c.position), greatest(in_claimed_at, c.recorded_at),
       'attempt_started', in_actor, 'processing', c.retry_count, c.lease_end, c.attempts + 1
     from chosen c
     order by c.message_id
   )
   select c.message_id, c.attempts + 1, c.retry_count, c.transaction_id::text, c.payload, c.traceparent,
-    (extract(epoch from looked_at - c.created_at) * 1000)::double precision, lease_micros(c.lease_end)
+    (extract(epoch from in_claimed_at - c.created_at) * 1000)::double precision, lease_micros(c.lease_end)
   from chosen c
   order by c.due_at, c.message_id;
   perform refuse_unprojected();
@@ -600,6 +1178,26 @@ begin
       select r.reason, failure_pattern(r.reason) as pattern from (select distinct unnest(in_reasons)) r(reason)
     ) p on p.reason = f.reason
     group by 2, 3;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.count_failures_of(in_first bigint DEFAULT 0, in_next bigint DEFAULT '9223372036854775807'::bigint)
+ RETURNS TABLE(minute timestamp with time zone, pattern text, n bigint, last_at timestamp with time zone, examples bigint[])
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+  return query
+  select date_bin('1 minute', e.recorded_at, 'epoch') as minute, failure_pattern(e.reason) as pattern, count(*) as n,
+    max(e.recorded_at) as last_at, (array_agg(distinct e.message_id order by e.message_id desc))[1:3] as examples
+  from message_events e
+  where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null
+    and e.message_id >= in_first and e.message_id < in_next
+  group by 1, 2;
 end
 $function$
 ;
@@ -629,16 +1227,82 @@ begin
   if in_status = 'processing' and lease_ends_at('-infinity', in_reconnected_at, in_grace_ms) > long_ago then
     return 0;
   end if;
+  if in_status <> 'processing' and exists (select from destinations d where d.destination = 'default'
+      and (d.state <> 'flowing' or d.rate_limit is not null or d.throttled_at is not null)) then
+    return 0;
+  end if;
   if in_status = 'processing' then
     listening := listening_instances();
+    perform note_overdue('-infinity', long_ago);
   end if;
   return (
     select count(*) from (
-      select 1 from message_states s where s.status = in_status and s.due_at is not null and s.due_at <= long_ago
-        and (listening is null or split_part(s.claimed_by, '/', 1) <> all (listening))
+      select from message_states s where s.queue = in_status and s.due_at is not null and s.due_at <= long_ago
+      union all
+      select from overdue_attempts o
+      join message_states s on s.message_id = o.message_id and s.status = 'processing' and s.lease_ends_at = o.lease_ends_at
+      where in_status = 'processing' and o.lease_ends_at <= long_ago and split_part(s.claimed_by, '/', 1) <> all (listening)
       limit 1000
     ) missed
   );
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.count_rollups(in_first bigint DEFAULT 0, in_next bigint DEFAULT '9223372036854775807'::bigint)
+ RETURNS TABLE(minute timestamp with time zone, measure text, bucket integer, n bigint)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+  return query
+  with event as (
+    select e.message_id, e.version, e.recorded_at, e.type, e.outcome, e.duration_ms,
+      date_bin('1 minute', e.recorded_at, 'epoch') as minute,
+      case e.type
+        when 'succeeded' then true
+        when 'late_result_observed' then e.status = 'success' and 'success' <> (
+          select b.status from message_events b where b.message_id = e.message_id and b.version = e.version - 1
+            and b.message_id >= in_first and b.message_id < in_next
+        )
+        else false
+      end as succeeds
+    from message_events e
+    where e.message_id >= in_first and e.message_id < in_next
+  ),
+  duration as materialized (
+    select t.minute, t.measure, latency_bucket(t.micros) as bucket, count(*) as n, max(t.micros)::bigint as longest
+    from (
+      select e.minute, 'end_to_end' as measure, round(date_part('epoch', e.recorded_at - b.recorded_at) * 1e6) as micros
+      from event e
+      join message_events b on b.message_id = e.message_id and b.version = 1 and b.message_id >= in_first and b.message_id < in_next
+      where e.type in ('succeeded', 'late_result_observed') and e.succeeds
+      union all
+      select e.minute, 'attempt', e.duration_ms * 1000::double precision
+      from event e where e.type in ('succeeded', 'attempt_failed') and e.duration_ms is not null
+    ) t
+    group by 1, 2, 3
+  )
+  select k.minute, k.measure, 0 as bucket, count(*) as n
+  from (select e.minute, event_measure(e.type, e.outcome, e.version = 1, e.succeeds) as measure from event e) k
+  where k.measure is not null
+  group by 1, 2
+  union all
+  select d.minute, d.measure, d.bucket, d.n from duration d
+  union all
+  select d.minute, d.measure || '_max', 0, max(d.longest) from duration d group by 1, 2
+  union all
+  select '-infinity', 'retries', s.retry_count, count(*) from message_states s
+  where s.message_id >= in_first and s.message_id < in_next group by 3
+  union all
+  select '-infinity', unknown_measure(s.status), 0, count(*)
+  from message_states s where s.outcome_unknown and s.message_id >= in_first and s.message_id < in_next group by 2
+  union all
+  select '-infinity', case when d.resolution is null then 'on_hold' else 'resolved_dead_letter' end, 0, count(*)
+  from decided_messages d where d.message_id >= in_first and d.message_id < in_next group by 2;
 end
 $function$
 ;
@@ -717,6 +1381,38 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.created_between(in_from timestamp with time zone, in_to timestamp with time zone)
+ RETURNS TABLE(first_message_id bigint, last_message_id bigint)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+  return query
+  select min(s.first_message_id), max(s.last_message_id)
+  from (
+    (
+      select a.first_message_id, a.last_message_id from partition_advances a
+      where a.recorded_at >= coalesce(in_from, '-infinity') and a.recorded_at < coalesce(in_to, 'infinity')
+        and a.first_message_id is not null
+      order by a.recorded_at limit 10000
+    )
+    union all
+    (
+      select a.first_message_id, a.last_message_id from partition_advances a
+      where a.recorded_at >= coalesce(in_from, '-infinity') and a.recorded_at < coalesce(in_to, 'infinity')
+        and a.first_message_id is not null
+      order by a.recorded_at desc limit 10000
+    )
+  ) s;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.current_position()
  RETURNS bigint
  LANGUAGE plpgsql
@@ -726,11 +1422,20 @@ CREATE OR REPLACE FUNCTION public.current_position()
  SET enable_bitmapscan TO 'off'
 AS $function$
 declare
+  base bigint;
+  given bigint;
   ahead bigint;
 begin
+  -- The weakest lock that recognize_server waits for. A dump does not have it.
+  lock table log_epochs in row share mode;
+  -- A statement of its own, because it sees the epoch that began while the one above waited.
+  base := (select l.base from log_epochs l order by l.epoch desc limit 1);
+  given := pg_current_xact_id()::text::bigint;
   -- Every statement that appended has left a delta, and folded deltas lie below the bound of the fold. Both tables are small, and
-  -- so this finds the highest position sooner than the log itself would.
-  select rewound_by(greatest(f.bound, d.position + 1)) into ahead
+  -- so this finds the highest position sooner than the log itself would. The rest is `rewound_by`, written out: calling a function in
+  -- SQL has it planned anew for each statement (0.2 ms, measured).
+  select greatest(f.bound, d.position + 1) - greatest(pg_snapshot_xmax(pg_current_snapshot())::text::bigint, given + 1) - base
+    into ahead
   from (select bound from status_count_folds order by bound desc limit 1) f
   left join lateral (
     select c.position from status_count_deltas c where c.position >= f.bound order by c.position desc limit 1
@@ -739,7 +1444,92 @@ begin
     raise exception 'the log reaches % positions beyond the transaction ids of this cluster, as after a restore into a younger one', ahead
       using errcode = 'object_not_in_prerequisite_state', hint = 'npm run epoch -- --reason R';
   end if;
-  return pg_current_xact_id()::text::bigint + (select base from log_epochs order by epoch desc limit 1);
+  return given + base;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.decide_message(in_transaction_id text, in_decision text, in_actor text, in_reason text, in_resolution text DEFAULT NULL::text, in_evidence text DEFAULT NULL::text)
+ RETURNS TABLE(answer text, version integer, status text, attempt integer, resolution text, actor text, since timestamp with time zone, reason text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  id bigint;
+  found_state message_states;
+  stands record;
+  decided_at timestamptz;
+begin
+  if coalesce(btrim(in_actor), '') = '' or coalesce(btrim(in_reason), '') = '' then
+    raise exception 'a decision takes an actor and a reason' using errcode = 'invalid_parameter_value';
+  end if;
+  if in_decision is null or in_decision not in ('hold', 'release', 'cancel', 'resolve', 'reopen') then
+    raise exception 'there is no decision %', in_decision using errcode = 'invalid_parameter_value';
+  end if;
+  if (in_decision = 'resolve') <> coalesce(in_resolution in ('carried_out', 'not_carried_out', 'duplicate', 'ignored'), false)
+      or in_decision <> 'resolve' and (in_resolution is not null or in_evidence is not null) then
+    raise exception 'the decision % with the resolution %', in_decision, in_resolution using errcode = 'invalid_parameter_value';
+  end if;
+  select b.message_id into id from inbox b where b.transaction_id = in_transaction_id collate "C";
+  select * into found_state from message_states s where s.message_id = id for no key update;
+  if not found then
+    return query select 'unknown', null::int, null::text, null::int, null::text, null::text, null::timestamptz, null::text;
+    return;
+  end if;
+  -- A statement of its own, because it sees what the other decision did that the one above waited for.
+  select d.version, d.resolution, e.actor, e.recorded_at, e.reason into stands
+    from (values (id)) as m (message_id)
+    left join decided_messages d on d.message_id = m.message_id
+    left join message_events e on e.message_id = d.message_id and e.version = d.version;
+  answer := case
+    when in_decision = 'release' then case when stands.version is null or stands.resolution is not null then 'not_held' end
+    when in_decision in ('resolve', 'reopen') then
+      case
+        when found_state.status <> 'dead_letter' then 'not_a_dead_letter'
+        when in_decision = 'resolve' and stands.resolution is not null then 'already_resolved'
+        when in_decision = 'reopen' and stands.resolution is null then 'not_resolved'
+      end
+    when found_state.status = 'processing' then 'already_started'
+    when found_state.status in ('success', 'dead_letter') then 'already_ended'
+    when in_decision = 'hold' and stands.version is not null then 'already_held'
+  end;
+  version := found_state.version;
+  status := found_state.status;
+  if answer = 'already_started' then
+    attempt := found_state.attempts;
+  end if;
+  if answer in ('already_held', 'already_resolved') then
+    resolution := stands.resolution;
+    actor := stands.actor;
+    since := stands.recorded_at;
+    reason := stands.reason;
+  end if;
+  if answer is null then
+    answer := 'decided';
+    version := found_state.version + 1;
+    status := case in_decision when 'cancel' then 'dead_letter' else found_state.status end;
+    decided_at := greatest(clock_timestamp(), found_state.recorded_at);
+    insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, reason,
+        resolution, evidence)
+      select id, found_state.version + 1, greatest(current_position(), found_state.position), decided_at,
+        case in_decision when 'hold' then 'held' when 'release' then 'released' when 'cancel' then 'cancelled'
+          when 'resolve' then 'resolved' else 'reopened' end,
+        in_actor, case in_decision when 'cancel' then 'dead_letter' else found_state.status end, found_state.retry_count,
+        -- Never before now: a lane does not look again at times that it has passed.
+        case when in_decision = 'release' then greatest(decided_at, (
+          select e.due_at from message_events e
+          where found_state.status = 'failed' and e.message_id = id and e.version = stands.version - 1
+        )) end,
+        in_reason, in_resolution, in_evidence;
+    perform refuse_unprojected();
+  end if;
+  return next;
 end
 $function$
 ;
@@ -798,6 +1588,222 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.decision_counts()
+ RETURNS TABLE(open_dead_letters bigint, resolved_dead_letters bigint, on_hold bigint)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+  return query
+  select c.dead_letter - a.dead_letter - (n.resolved - a.resolved), n.resolved - a.resolved, n.on_hold
+  from status_counts() c
+  cross join (
+    select coalesce(sum(r.n) filter (where r.measure = 'resolved_dead_letter'), 0)::bigint as resolved,
+      coalesce(sum(r.n) filter (where r.measure = 'on_hold'), 0)::bigint as on_hold
+    from read_rollups('-infinity', '-infinity', array['resolved_dead_letter', 'on_hold']) r
+  ) n
+  -- By the key, segment by segment: the rows of an archive are thousands.
+  cross join (
+    select coalesce(sum(s.dead_letter), 0)::bigint as dead_letter, coalesce(sum(r.n), 0)::bigint as resolved
+    from segment_archives s
+    left join lateral (
+      select b.n from archived_rollups b
+      where b.segment = s.segment and b.minute = '-infinity' and b.measure = 'resolved_dead_letter' and b.bucket = 0
+      limit 1
+    ) r on true
+  ) a;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.decisions_of(in_message_ids bigint[])
+ RETURNS SETOF decided_messages
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+  return query
+  select l.message_id, l.version, l.resolution
+  from unnest(in_message_ids) as u(message_id)
+  cross join lateral (
+    select e.message_id, e.version, e.type, e.resolution from message_events e
+    where e.message_id = u.message_id
+      and e.type in ('held', 'released', 'cancelled', 'attempt_started', 'resolved', 'reopened', 'replayed', 'succeeded', 'late_result_observed')
+      and (e.type <> 'late_result_observed' or e.status = 'success')
+    order by e.version desc limit 1
+  ) l
+  where l.type in ('held', 'resolved');
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.drop_segment(in_row jsonb, in_rollups jsonb, in_failures jsonb, in_checked bigint, in_lock_timeout_ms integer)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  archived segment_archives;
+  parent text;
+  part text;
+  wait_ms int;
+  is_locked boolean := false;
+begin
+  insert into segment_archives
+    select * from jsonb_populate_record(null::segment_archives,
+      in_row || jsonb_build_object('archived_at', clock_timestamp()))
+    returning * into archived;
+  if not exists (
+    select from log_segments s
+    where s.segment = archived.segment and s.first_message_id = archived.first_message_id
+      and s.next_message_id = archived.next_message_id
+  ) then
+    raise exception 'segment % has other message ids', archived.segment;
+  end if;
+  -- An older release that runs beside this one writes archives without these columns.
+  if not coalesce((in_row ->> 'has_decisions')::boolean, false) and exists (
+    select from message_events e
+    where e.message_id >= archived.first_message_id and e.message_id < archived.next_message_id and e.resolution is not null
+  ) then
+    raise exception 'segment % has decisions that this release does not archive', archived.segment
+      using hint = 'archive it by a later release, and move this archive away';
+  end if;
+  insert into archived_rollups
+    select archived.segment, r.minute, r.measure, r.bucket, r.n
+    from jsonb_to_recordset(in_rollups) as r(minute timestamptz, measure text, bucket int, n bigint);
+  insert into archived_failures
+    select archived.segment, r.minute, r.pattern, r.n, r.last_at, r.examples
+    from jsonb_to_recordset(in_failures) as r(minute timestamptz, pattern text, n bigint, last_at timestamptz, examples bigint[]);
+  foreach wait_ms in array array[10, 10, 20, 20, 50, 50, 100, in_lock_timeout_ms]
+  loop
+    begin
+      perform set_config('lock_timeout', least(wait_ms, in_lock_timeout_ms)::text, true);
+      -- All statements of the service name the tables, so this keeps them out. `only` leaves the partitions to those who vacuum them.
+      lock table only message_states, only records, only message_events in access exclusive mode;
+      is_locked := true;
+    exception when lock_not_available then
+      -- What it had locked is free again.
+    end;
+    exit when is_locked;
+    perform pg_sleep(0.05);
+  end loop;
+  if not is_locked then
+    raise exception 'the tables of the log are in use' using errcode = 'lock_not_available';
+  end if;
+  -- A vacuum of the partition itself may be in the way for a moment, and everybody waits already.
+  perform set_config('lock_timeout', in_lock_timeout_ms::text, true);
+  if segment_changed(archived.first_message_id, archived.next_message_id, in_checked, null) then
+    return false;
+  end if;
+  foreach parent in array array['message_states', 'records', 'message_events']
+  loop
+    part := format('%s_s%s', parent, archived.segment);
+    execute format('alter table %I detach partition %I', parent, part);
+    execute format('drop table %I', part);
+  end loop;
+  delete from decided_messages where message_id >= archived.first_message_id and message_id < archived.next_message_id;
+  return true;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.due_decision(in_place destinations, in_hold_after integer, in_brake_after integer, in_ramp_ms bigint)
+ RETURNS TABLE(state text, cause text)
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  -- So many failures in a row are no chance, even where a payment in fifty fails.
+  ramp_failures_min constant int := 5;
+  due text;
+begin
+  due := case
+    when in_place.state in ('flowing', 'ramping') and in_hold_after > 0 and in_place.failures >= least(in_hold_after, case
+        when in_place.state = 'ramping' and in_place.is_answered
+          then greatest(ramp_failures_min, ramp_room(clock_timestamp() - in_place.since))
+        when in_place.state = 'ramping' then 1
+      end) then 'held failures'
+    when in_place.state in ('flowing', 'ramping') and in_brake_after > 0 and in_place.refusals >= in_brake_after
+      then 'held refusals'
+    when in_place.state = 'held' and in_place.probes >= 3 then 'ramping probes'
+    when in_place.state = 'paused' and in_place.until <= clock_timestamp() then 'ramping until'
+    -- A clock that was set back may leave the beginning of a ramp in the future.
+    when in_place.state = 'ramping' and (in_place.since + in_ramp_ms * interval '1 millisecond' <= clock_timestamp()
+        or in_place.since > clock_timestamp()) then 'flowing ramped'
+    -- A clock that was set back may leave the beginning in the future.
+    when throttle_ends_at(in_place) <= clock_timestamp() or in_place.throttled_at > clock_timestamp() + interval '60 seconds'
+      then in_place.state || ' unthrottled'
+    end;
+  state := split_part(due, ' ', 1);
+  cause := split_part(due, ' ', 2);
+  return next;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.earliest_due(in_queue text, in_is_slow boolean, in_look_from timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  if in_is_slow is null then
+    return (
+      select s.due_at from message_states s
+      where s.queue = in_queue and s.due_at is not null and s.due_at >= in_look_from
+      order by s.due_at limit 1
+    );
+  elsif in_is_slow then
+    return (
+      select s.due_at from message_states s
+      where s.queue = 'failed' and s.is_slow and s.due_at is not null and s.due_at >= in_look_from
+      order by s.due_at limit 1
+    );
+  else
+    return (
+      select s.due_at from message_states s
+      where s.queue = 'failed' and not s.is_slow and s.due_at is not null and s.due_at >= in_look_from
+      order by s.due_at limit 1
+    );
+  end if;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.enter_destination(in_destination text)
+ RETURNS destinations
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  found destinations;
+begin
+  perform pg_advisory_xact_lock_shared(hashtextextended('destination ' || in_destination, 0));
+  -- A statement of its own, because it sees what was decided while the one above waited.
+  select * into found from destinations d where d.destination = in_destination;
+  if found.destination is null then
+    raise exception 'there is no destination %', in_destination
+      using errcode = 'integrity_constraint_violation', hint = 'npm run rebuild';
+  end if;
+  return found;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.event_measure(in_type text, in_outcome text, in_begins boolean, in_succeeds boolean)
  RETURNS text
  LANGUAGE sql
@@ -810,6 +1816,7 @@ AS $function$
     when 'attempt_failed' then in_outcome
     when 'attempt_abandoned' then 'abandoned'
     when 'dead_lettered' then 'dead_lettered'
+    when 'cancelled' then 'dead_lettered'
     when 'replayed' then 'replayed'
     when 'duplicate_received' then 'duplicates'
     when 'conflict_received' then case when in_begins then 'conflicts' end
@@ -836,15 +1843,193 @@ begin
   if lease_ends_at('-infinity', in_reconnected_at, in_grace_ms) > looked_at then
     return;
   end if;
+  perform note_overdue(in_look_from, looked_at);
   listening := listening_instances();
   return query
   select s.message_id, s.attempts, s.retry_count, abandoned_before(s.message_id, s.attempts), s.transaction_id::text,
-    lease_micros(s.due_at), s.claimed_by, split_part(s.claimed_by, '/', 1) = any (listening)
-  from message_states s
-  where s.status = 'processing' and s.due_at is not null and s.due_at <= looked_at and s.due_at >= in_look_from
-    and split_part(s.claimed_by, '/', 1) <> all (in_spared)
-  order by s.due_at, s.message_id
+    lease_micros(s.lease_ends_at), s.claimed_by, split_part(s.claimed_by, '/', 1) = any (listening)
+  from overdue_attempts o
+  join message_states s on s.message_id = o.message_id and s.status = 'processing' and s.lease_ends_at = o.lease_ends_at
+  where o.lease_ends_at <= looked_at and split_part(s.claimed_by, '/', 1) <> all (in_spared)
+  order by s.lease_ends_at, s.message_id
   limit in_rows_max;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.expunge(in_transaction_ids text[], in_actor text, in_reason text)
+ RETURNS TABLE(place bigint, answer text, version integer, status text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  ids bigint[];
+  targets bigint[];
+begin
+  if coalesce(btrim(in_actor), '') = '' or coalesce(btrim(in_reason), '') = '' then
+    raise exception 'to expunge takes an actor and a reason' using errcode = 'invalid_parameter_value';
+  end if;
+  ids := array(
+    select i.message_id
+    from unnest(in_transaction_ids) with ordinality as u (transaction_id, place)
+    left join lateral (
+      select b.message_id from inbox b where b.transaction_id = u.transaction_id collate "C" limit 1
+    ) i on true
+    order by u.place
+  );
+  -- In the order of message ids, as everywhere. A replay takes the same lock, so that of the two only the first one is done.
+  perform from message_states s where s.message_id = any (ids) order by s.message_id for no key update;
+  -- A statement of its own, because it sees what the other request did that the one above waited for.
+  targets := array(
+    select s.message_id from message_states s
+    where s.message_id = any (ids) and s.status in ('success', 'dead_letter')
+      and not exists (select from message_events e where e.message_id = s.message_id and e.type = 'expunged')
+  );
+  perform append_expunged(targets, in_actor, in_reason);
+  return query
+  select u.place,
+    case
+      when m.version is null then 'unknown'
+      when x.version is null then 'open'
+      when u.message_id = any (targets) and row_number() over (partition by u.message_id order by u.place) = 1 then 'expunged'
+      else 'already'
+    end,
+    coalesce(x.version, m.version), m.status
+  from unnest(ids) with ordinality as u (message_id, place)
+  left join lateral (
+    select s.version, s.status from message_states s where s.message_id = u.message_id limit 1
+  ) m on true
+  left join lateral (
+    select e.version from message_events e where e.message_id = u.message_id and e.type = 'expunged' limit 1
+  ) x on true
+  order by u.place;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.expunge_aged(in_retain_ms bigint, in_actor text, in_reason text, in_events_max bigint)
+ RETURNS TABLE(expunged integer, held integer, more boolean)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+  aged_until timestamptz := clock_timestamp() - in_retain_ms * interval '1 millisecond';
+  -- With so many held back, the walk waits until they are free.
+  held_max constant int := 1000;
+  walked payload_retention;
+  walked_ids bigint[] := '{}';
+  walked_events bigint := 0;
+  candidates bigint[];
+  locked bigint[];
+  aged bigint[];
+begin
+  expunged := 0;
+  held := 0;
+  more := false;
+  if in_retain_ms <= 0 then
+    raise exception 'a retention of % ms' , in_retain_ms using errcode = 'invalid_parameter_value';
+  end if;
+  insert into payload_retention (position, message_id, version, held_back)
+    select 0, 0, 0, '{}' where not exists (select from payload_retention)
+    on conflict do nothing;
+  select * into walked from payload_retention for no key update skip locked;
+  if not found then
+    return next;
+    return;
+  end if;
+  if cardinality(walked.held_back) < held_max then
+    with ahead as materialized (
+      select (r.event).message_id, (r.event).version, (r.event).position, r.place,
+        -- An event that is old enough may follow one that is not: another session's clock_timestamp() was earlier.
+        bool_and((r.event).recorded_at <= aged_until) over (order by r.place) as is_aged
+      from read_log(
+        in_after_position => walked.position,
+        in_after_message_id => walked.message_id,
+        in_after_version => walked.version,
+        in_before_position => 9223372036854775807,
+        in_before_message_id => 0,
+        in_before_version => 0,
+        in_backwards => false,
+        in_examined_max => in_events_max,
+        in_rows_max => in_events_max,
+        in_types => null,
+        in_outcomes => null,
+        in_actor => null,
+        in_recorded_from => null,
+        in_recorded_to => null) r
+    )
+    select count(*), coalesce(array_agg(distinct a.message_id), '{}'),
+      (array_agg(a.position order by a.place desc))[1], (array_agg(a.message_id order by a.place desc))[1],
+      (array_agg(a.version order by a.place desc))[1]
+      into walked_events, walked_ids, walked.position, walked.message_id, walked.version
+      from ahead a where a.is_aged;
+    more := walked_events = in_events_max;
+  end if;
+  candidates := walked_ids || walked.held_back;
+  -- In the order of message ids, as everywhere. Nothing is waited for: who holds a message may hold it for hours.
+  locked := array(
+    select l.message_id from (
+      select s.message_id from message_states s
+      where s.message_id = any (candidates) and s.status in ('success', 'dead_letter') and s.updated_at <= aged_until
+      order by s.message_id for no key update skip locked
+    ) l
+  );
+  -- A statement of its own, because it sees what was committed before the locks were taken.
+  aged := array(
+    select s.message_id from message_states s
+    where s.message_id = any (candidates) and s.status in ('success', 'dead_letter') and s.updated_at <= aged_until
+      and not exists (select from message_events e where e.message_id = s.message_id and e.type = 'expunged')
+  );
+  walked.held_back := array(select a.message_id from unnest(aged) as a(message_id) where a.message_id <> all (locked));
+  aged := array(select a.message_id from unnest(aged) as a(message_id) where a.message_id = any (locked));
+  perform append_expunged(aged, in_actor, in_reason);
+  if walked_events > 0 then
+    update payload_retention set position = walked.position, message_id = walked.message_id, version = walked.version,
+      held_back = walked.held_back;
+  else
+    update payload_retention set held_back = walked.held_back where held_back <> walked.held_back;
+  end if;
+  expunged := cardinality(aged);
+  held := cardinality(walked.held_back);
+  return next;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.expunge_only()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  expunged records := old;
+begin
+  expunged.key := null;
+  expunged.headers := null;
+  expunged.traceparent := null;
+  expunged.payload := null;
+  expunged.payload_state := 'expunged';
+  -- Type json has no equality, so `=` does not compare such rows.
+  if new *= expunged and exists (
+    select from message_events e where e.message_id = old.message_id and e.type = 'expunged' and e.version > old.version
+  ) then
+    return new;
+  end if;
+  raise exception 'update on records is refused: the log is append-only' using errcode = 'insufficient_privilege',
+    hint = 'select * from expunge(array[''the transaction id''], ''who'', ''why'')';
 end
 $function$
 ;
@@ -871,18 +2056,6 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.fold_counts(in_rows_min integer DEFAULT 1)
- RETURNS void
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-begin
-  perform fold_piece(in_rows_min);
-end
-$function$
-;
-
 CREATE OR REPLACE FUNCTION public.fold_failures(in_old_bound bigint, in_new_bound bigint)
  RETURNS void
  LANGUAGE plpgsql
@@ -893,10 +2066,12 @@ begin
     delete from failure_deltas where position >= in_old_bound and position < in_new_bound returning *
   )
   insert into failure_rollups as r (minute, pattern, n, last_at, examples)
-    select g.minute, g.pattern, sum(g.n), max(g.last_at), example_ids(g.examples)
+    select a.minute, g.pattern, sum(g.n), max(g.last_at), example_ids(g.examples)
     from gone g
-    group by g.minute, g.pattern
-    order by g.minute, g.pattern
+    cross join aged_below() b
+    cross join lateral (select aged_minute(g.minute, b.hours_below, b.days_below) as minute) a
+    group by a.minute, g.pattern
+    order by a.minute, g.pattern
   on conflict (minute, pattern) do update set
     n = r.n + excluded.n,
     last_at = greatest(r.last_at, excluded.last_at),
@@ -983,11 +2158,13 @@ begin
   ),
   summed as (
     insert into rollups as r (minute, measure, bucket, n)
-      select u.minute, u.measure, u.bucket, case when is_maximum(u.measure) then max(u.n) else sum(u.n) end
+      select a.minute, u.measure, u.bucket, case when is_maximum(u.measure) then max(u.n) else sum(u.n) end
       from gone g
+      cross join aged_below() b
       cross join lateral unnest(g.minutes, g.measures, g.buckets, g.counts) as u(minute, measure, bucket, n)
-      group by u.minute, u.measure, u.bucket
-      order by u.minute, u.measure, u.bucket
+      cross join lateral (select aged_minute(u.minute, b.hours_below, b.days_below) as minute) a
+      group by a.minute, u.measure, u.bucket
+      order by a.minute, u.measure, u.bucket
     on conflict (minute, measure, bucket) do update
       set n = case when is_maximum(r.measure) then greatest(r.n, excluded.n) else r.n + excluded.n end
   )
@@ -998,6 +2175,64 @@ begin
     from gone;
   delete from status_count_folds where bound < new_bound;
   return new_bound < reached;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.forget_positions(in_above bigint, in_rows_max integer)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  reached bigint;
+  -- Segments that follow each other are one range here, so an id is compared with few ranges and not with each archive.
+  archived_ids int8multirange := (
+    select range_agg(int8range(a.first_message_id, a.next_message_id)) from segment_archives a
+  );
+  archived_to bigint := (select max(a.highest_position) from segment_archives a);
+begin
+  select max(l.position) into reached from (
+    select p.position from event_positions p
+    where p.position > in_above and p.position <= archived_to
+    order by p.position limit in_rows_max
+  ) l;
+  delete from event_positions p
+    where p.position > in_above and p.position <= reached
+      and p.position < (select l.position from event_positions l order by l.position desc limit 1)
+      and not exists (select from unnest(p.message_ids) as m(message_id) where not archived_ids @> m.message_id);
+  return reached;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.free_slots(in_place destinations, in_at timestamp with time zone, OUT slots integer, OUT first_at timestamp with time zone, OUT free_at timestamp with time zone)
+ RETURNS record
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  pace record := pace_of(in_place, in_at);
+begin
+  -- A clock that was set back must not make anybody wait for as long.
+  if in_place.not_before > in_at and in_place.not_before <= in_at + interval '60 seconds' then
+    slots := 0;
+    first_at := in_place.not_before;
+    free_at := in_place.not_before;
+    return;
+  end if;
+  if pace.rate is null then
+    return;
+  end if;
+  -- A clock that was set back by more than what the checker takes for a step: what was planned is of another time.
+  first_at := case
+    when in_place.slots_since > in_at + interval '5 seconds' then in_at + (pace.burst - 1) / pace.rate * interval '1 second'
+    else greatest(in_at, in_place.next_slot_at) end;
+  slots := least(1e9, greatest(0, 1 + floor(pace.burst - 1 - extract(epoch from first_at - in_at)::double precision * pace.rate + 1e-6)));
+  free_at := first_at + (slots + 1 - pace.burst) / pace.rate * interval '1 second';
 end
 $function$
 ;
@@ -1052,6 +2287,8 @@ CREATE OR REPLACE FUNCTION public.ingest(in_topic text, in_partition integer, in
  SET enable_mergejoin TO 'off'
 AS $function$
 declare
+  room int := 0;
+  target destinations;
   held_partition int;
   stored bigint;
   is_ended boolean;
@@ -1063,6 +2300,11 @@ declare
   place int;
   original bigint;
 begin
+  if in_room > 0 then
+    target := enter_destination('default');
+    -- Where there is a pace, only a look takes slots.
+    room := case when target.state = 'flowing' and target.rate_limit is null and target.throttled_at is null then in_room else 0 end;
+  end if;
   loop
     select p.partition_id into held_partition from partitions p
       where p.topic = in_topic and p.partition = in_partition and p.incarnation = in_incarnation for no key update;
@@ -1110,6 +2352,11 @@ begin
   written_at := clock_timestamp();
   written_position := current_position();
   minted := array(select nextval('message_ids') from generate_series(1, cardinality(in_offsets)));
+  -- The sweep makes segments ahead of need. Without a sweep the log must go on all the same.
+  if coalesce((select l.next_message_id from log_segments l order by l.segment desc limit 1), 0)
+      <= minted[cardinality(minted)] then
+    perform make_segments();
+  end if;
   -- First a plain insert, because nearly every slice has new ids only: 7 µs a message less than ON CONFLICT (measured).
   begin
     insert into inbox (transaction_id, message_id, payload_sha256)
@@ -1197,7 +2444,7 @@ begin
       union all
       select 2, 'attempt_started', in_lane, 'processing', written_at + in_lease_ms * interval '1 millisecond', 1, null,
         null, null, null, null, null, null, null
-      where r.result = 'r' and r.nth <= in_room
+      where r.result = 'r' and r.nth <= room
     ) e
     where r.result in ('r', 'x', 'c')
     order by 1, 2;
@@ -1246,7 +2493,7 @@ begin
         count_letter(results, 'c') as conflicts, count_letter(results, 'x') as rejected
     ) c;
   message_ids := minted;
-  claimed := least(in_room, count_letter(results, 'r'));
+  claimed := least(room, count_letter(results, 'r'));
   lease_ends_at := lease_micros(written_at + in_lease_ms * interval '1 millisecond');
   return next;
 end
@@ -1259,6 +2506,44 @@ CREATE OR REPLACE FUNCTION public.is_maximum(in_measure text)
  IMMUTABLE PARALLEL SAFE
 AS $function$
   select right(in_measure, 4) = '_max'
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.is_slow(in_duration_ms integer)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select coalesce(in_duration_ms, 0) > 1000
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.keep_archived_duplicate(in_message_id bigint, in_actor text, in_topic text, in_partition integer, in_incarnation integer, in_offset bigint, in_hash bytea, in_conflicting_id bigint, in_timestamp_ms bigint, in_payload_bytes integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  written_at timestamptz := clock_timestamp();
+begin
+  if not exists (
+    select from segment_archives a where in_message_id >= a.first_message_id and in_message_id < a.next_message_id
+  ) then
+    raise exception 'message % has no state and is not archived', in_message_id using errcode = 'no_data_found';
+  end if;
+  if in_conflicting_id is not null then
+    return;
+  end if;
+  insert into archived_duplicates (topic, partition, incarnation, kafka_offset, message_id, recorded_at, timestamp_ms,
+      payload_bytes, payload_sha256, actor)
+    values (in_topic, in_partition, in_incarnation, in_offset, in_message_id, written_at, in_timestamp_ms, in_payload_bytes,
+      in_hash, in_actor);
+  -- It is counted as the trigger `project` counts a duplicate that is an event.
+  insert into status_count_deltas (position, pending, processing, success, failed, dead_letter, minutes, measures, buckets,
+      counts)
+    values (current_position(), 0, 0, 0, 0, 0, array[date_bin('1 minute', written_at, 'epoch')], array['duplicates'], array[0],
+      array[1]);
+end
 $function$
 ;
 
@@ -1293,7 +2578,7 @@ CREATE OR REPLACE FUNCTION public.last_position()
  SET enable_bitmapscan TO 'off'
 AS $function$
 begin
-  return coalesce((select e.position from message_events e order by e.position desc limit 1), 0);
+  return coalesce((select p.position from event_positions p order by p.position desc limit 1), 0);
 end
 $function$
 ;
@@ -1330,6 +2615,13 @@ AS $function$
       select d.kafka_offset, d.payload_sha256 from message_events d
       where d.topic = slice.topic and d.partition = slice.partition and d.type = 'duplicate_received'
         and d.kafka_offset >= slice.first_offset and d.kafka_offset < slice.next_offset and d.incarnation = slice.incarnation
+      order by d.kafka_offset desc limit 1
+    )
+    union all
+    (
+      select d.kafka_offset, d.payload_sha256 from archived_duplicates d
+      where d.topic = slice.topic and d.partition = slice.partition and d.incarnation = slice.incarnation
+        and d.kafka_offset >= slice.first_offset and d.kafka_offset < slice.next_offset
       order by d.kafka_offset desc limit 1
     )
   ) e
@@ -1374,7 +2666,7 @@ $function$
 CREATE OR REPLACE FUNCTION public.lease_micros(in_lease_ends_at timestamp with time zone)
  RETURNS bigint
  LANGUAGE sql
- IMMUTABLE PARALLEL SAFE STRICT
+ STABLE PARALLEL SAFE STRICT
 AS $function$
   select (extract(epoch from in_lease_ends_at) * 1000000)::bigint
 $function$
@@ -1391,6 +2683,63 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.lock_destination(in_destination text)
+ RETURNS destinations
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET lock_timeout TO '200ms'
+AS $function$
+declare
+  found destinations;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('destination ' || in_destination, 0));
+  -- A statement of its own, because it sees what was decided while the one above waited.
+  select * into found from destinations d where d.destination = in_destination for no key update;
+  if found.destination is null then
+    raise exception 'there is no destination %', in_destination
+      using errcode = 'integrity_constraint_violation', hint = 'npm run rebuild';
+  end if;
+  return found;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.lock_due(in_queue text, in_is_slow boolean, in_room integer, in_at timestamp with time zone, in_look_from timestamp with time zone)
+ RETURNS SETOF message_states
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  -- Three texts, because a plan finds an index only by a condition that is written out.
+  if in_is_slow is null then
+    return query
+      select s.* from message_states s
+      where s.queue = in_queue and s.due_at is not null and s.due_at <= in_at and s.due_at >= in_look_from
+      order by s.due_at, s.message_id
+      limit in_room
+      for no key update skip locked;
+  elsif in_is_slow then
+    return query
+      select s.* from message_states s
+      where s.queue = 'failed' and s.is_slow and s.due_at is not null and s.due_at <= in_at and s.due_at >= in_look_from
+      order by s.due_at, s.message_id
+      limit in_room
+      for no key update skip locked;
+  else
+    return query
+      select s.* from message_states s
+      where s.queue = 'failed' and not s.is_slow and s.due_at is not null and s.due_at <= in_at and s.due_at >= in_look_from
+      order by s.due_at, s.message_id
+      limit in_room
+      for no key update skip locked;
+  end if;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.log_end()
  RETURNS bigint
  LANGUAGE plpgsql
@@ -1403,7 +2752,7 @@ AS $function$
 declare
   last bigint;
 begin
-  select e.position into last from message_events e where e.position < watermark() order by e.position desc limit 1;
+  select p.position into last from event_positions p where p.position < watermark() order by p.position desc limit 1;
   -- A new epoch may have no events yet. Its base keeps the end from being of an earlier epoch.
   return greatest(last, (select base from log_epochs order by epoch desc limit 1)) + 1;
 end
@@ -1421,7 +2770,7 @@ CREATE OR REPLACE FUNCTION public.log_floor()
 AS $function$
 begin
   return greatest(
-    (select position + 1 from message_events order by position desc limit 1),
+    (select position + 1 from event_positions order by position desc limit 1),
     (select position + 1 from status_count_deltas order by position desc limit 1),
     (select position + 1 from failure_deltas order by position desc limit 1),
     (select bound from status_count_folds order by bound desc limit 1),
@@ -1436,34 +2785,219 @@ CREATE OR REPLACE FUNCTION public.look(in_status text, in_actor text, in_room in
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+begin
+  return query
+  select l.kind, l.message_id, l.attempt, l.retry_count, l.transaction_id, l.payload, l.traceparent, l.age_ms, l.lease_ends_at,
+    l.status, case when l.kind = 'timer' then l.due_in_ms end, l.next_look_from, l.last_position
+  from look_lane(
+    in_status => in_status,
+    in_actor => in_actor,
+    in_room => in_room,
+    -- One more than it may get, so that it comes again for them: nothing wakes it when a slow one ends.
+    in_slow_room => in_room + 1,
+    in_bytes_max => in_bytes_max,
+    in_lease_ms => in_lease_ms,
+    in_statuses => in_statuses,
+    in_look_from => in_look_from,
+    in_reconnected_at => in_reconnected_at,
+    in_grace_ms => in_grace_ms) l;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.look_lane(in_status text, in_actor text, in_room integer, in_slow_room integer, in_bytes_max bigint, in_lease_ms bigint, in_statuses text[], in_look_from timestamp with time zone[], in_reconnected_at timestamp with time zone, in_grace_ms bigint)
+ RETURNS TABLE(kind text, message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint, is_slow boolean, status text, due_in_ms double precision, next_look_from text, last_position bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
  SET jit TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
 AS $function$
 #variable_conflict use_column
 declare
+  target destinations := enter_destination('default');
+  claimed_at timestamptz := clock_timestamp();
+  is_paced boolean := target.rate_limit is not null or target.throttled_at is not null;
+  is_probe boolean := target.state = 'held' and in_room > 0 and begin_probe('default', in_status);
+  -- Fresh messages are in one order. Of retries the slow ones come first, because they are bounded. They take half of the room at most,
+  -- because there may be room for one at a time only.
+  kinds boolean[] := case when in_status = 'failed' and not is_probe then array[true, false] else array[null::boolean] end;
+  -- How the lane's other messages are found: false for retries, null for fresh messages and for a probe, which may be any.
+  is_slow_apart boolean := case when in_status = 'failed' and not is_probe then false end;
+  room int := case when is_probe then 1 when target.state in ('flowing', 'ramping') then in_room else 0 end;
+  slow_room int := in_slow_room;
+  -- The slots that the lane may take; null if there is no pace.
+  slots int;
+  first_at timestamptz;
+  claimed record;
+  started int := 0;
+  -- When the destination may let through what it does not let through now.
+  next_through timestamptz;
+  slot_at timestamptz;
   looked_at timestamptz;
   earliest timestamptz;
+  overdue timestamptz;
+  due_at timestamptz;
+  -- When the earliest message of the lane's own status that may start is due.
+  waits_since timestamptz;
+  -- What is not committed yet is due at least 35 s after this.
+  unseen_from timestamptz;
 begin
-  return query
-    select 'claim', c.message_id, c.attempt, c.retry_count, c.transaction_id, c.payload, c.traceparent, c.age_ms,
-      c.lease_ends_at, null::text, null::double precision, null::text, null::bigint
-    from claim(in_status, in_actor, in_room, in_bytes_max, in_lease_ms, in_look_from[1]) c;
+  if is_paced and room > 0 and (
+    earliest_due(in_status, is_slow_apart, case when is_probe then '-infinity' else in_look_from[1] end) <= claimed_at
+    or is_slow_apart is not null and slow_room > 0 and earliest_due(in_status, true, '-infinity') <= claimed_at
+  ) then
+    -- Other lanes wait here until this transaction has ended.
+    select * into target from destinations d where d.destination = target.destination for no key update;
+    claimed_at := clock_timestamp();
+    select s.slots, s.first_at, s.free_at into slots, first_at, slot_at from share_slots(target, in_status, claimed_at) s;
+    room := least(room, slots);
+  elsif is_paced then
+    -- What comes between these statements must not start without a slot.
+    room := 0;
+  end if;
+  -- With room for one alone, the one that is due first goes first.
+  if room = 1 and kinds[1] and earliest_due('failed', false, in_look_from[1]) <= earliest_due('failed', true, '-infinity') then
+    kinds := array[false, true];
+  end if;
+  for nth in 1 .. cardinality(kinds) loop
+    for claimed in
+      select c.* from claim(
+        in_queue => in_status,
+        in_is_slow => kinds[nth],
+        in_actor => in_actor,
+        in_room => case when kinds[nth] then least(slow_room, (room + 1) / 2) else room - started end,
+        in_bytes_max => in_bytes_max,
+        in_lease_ms => in_lease_ms,
+        in_claimed_at => claimed_at,
+        in_look_from => case when kinds[nth] or is_probe then '-infinity' else in_look_from[1] end) c
+    loop
+      started := started + 1;
+      slow_room := slow_room - case when kinds[nth] then 1 else 0 end;
+      return query select 'claim', claimed.message_id, claimed.attempt, claimed.retry_count, claimed.transaction_id,
+        claimed.payload, claimed.traceparent, claimed.age_ms, claimed.lease_ends_at, coalesce(kinds[nth], false), null::text,
+        null::double precision, null::text, null::bigint;
+    end loop;
+    exit when started >= room;
+  end loop;
+  if started > 0 and slots is not null then
+    perform take_slots(target, claimed_at, first_at, in_status, started);
+  end if;
+  if started > 0 and is_probe then
+    update destinations d set
+      probe_message_id = claimed.message_id,
+      probe_attempt = claimed.attempt,
+      probe_ends_at = clock_timestamp() + in_lease_ms * interval '1 millisecond'
+    where d.destination = target.destination
+    returning d.* into target;
+  end if;
+  next_through := case target.state
+      when 'paused' then target.until
+      when 'held' then least(clock_timestamp() + greatest(target.probe_delay_ms, 1000) * interval '1 millisecond',
+        greatest(coalesce(target.probe_ends_at, target.next_probe_at),
+          -- The message of the next probe may be the other lane's.
+          case when target.next_probe_at <= clock_timestamp() then clock_timestamp() + interval '1 second' end))
+      else case when started = slots then slot_at end
+    end;
   for nth in 1 .. cardinality(in_statuses) loop
-    select s.due_at into earliest from message_states s
-      where s.status = in_statuses[nth] and s.due_at is not null and s.due_at >= in_look_from[nth]
-      order by s.due_at limit 1;
     looked_at := clock_timestamp();
+    if in_statuses[nth] = 'processing' then
+      perform note_overdue(in_look_from[nth], looked_at);
+      select min(o.lease_ends_at) into overdue from overdue_attempts o;
+      select c.lease_ends_at into earliest from lease_checks c
+        where c.lease_ends_at >= in_look_from[nth] order by c.lease_ends_at limit 1;
+      -- Under load a lease ends every few milliseconds, nearly always of an attempt that has ended.
+      due_at := lease_ends_at(
+        least(overdue, case when earliest is not null then greatest(earliest, looked_at + interval '1 second') end),
+        in_reconnected_at, in_grace_ms);
+      unseen_from := looked_at + coalesce((select min(i.lease_ms) from instances i), 0) * interval '1 millisecond';
+    else
+      earliest := earliest_due(in_statuses[nth], is_slow_apart, in_look_from[nth]);
+      looked_at := clock_timestamp();
+      -- Nothing is due before the destination lets it through. Where only a notification can change that, there is no timer.
+      waits_since := least(earliest, case when is_slow_apart is not null and slow_room > 0 then earliest_due('failed', true, '-infinity') end);
+      due_at := case
+        when waits_since is not null and (target.state in ('flowing', 'ramping') or next_through is not null)
+          then greatest(next_through, waits_since)
+      end;
+      unseen_from := looked_at;
+    end if;
     return query select 'timer', null::bigint, null::int, null::int, null::text, null::bytea, null::text,
-      null::double precision, null::bigint, in_statuses[nth],
-      extract(epoch from case in_statuses[nth] when 'processing' then lease_ends_at(earliest, in_reconnected_at, in_grace_ms)
-        else earliest end - looked_at)::double precision * 1000,
-      to_char(least(earliest, looked_at + (case in_statuses[nth] when 'processing'
-        then coalesce((select min(lease_ms) from instances), 0) else 0 end - 35000) * interval '1 millisecond')
-        at time zone 'UTC',
-        'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+      null::double precision, null::bigint, null::boolean, in_statuses[nth],
+      extract(epoch from due_at - looked_at)::double precision * 1000,
+      to_char(least(earliest, unseen_from - interval '35 seconds') at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
       last_position();
   end loop;
+  return query select 'destination', null::bigint, target.decision, null::int, null::text, null::bytea, null::text,
+    null::double precision, null::bigint, null::boolean, target.state,
+    case when waits_since <= clock_timestamp() and started = slots then extract(epoch from slot_at - clock_timestamp())::double precision * 1000 end, null::text, null::bigint;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.make_segments(in_messages bigint DEFAULT NULL::bigint)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  latest log_segments;
+  reached bigint;
+  size bigint;
+  first_id bigint;
+  next_id bigint;
+  made int := 0;
+  parent text;
+  part text;
+begin
+  -- One session at a time.
+  perform pg_advisory_xact_lock(hashtextextended('make_segments', 0));
+  loop
+    select s.* into latest from log_segments s order by s.segment desc limit 1;
+    select case when m.is_called then m.last_value else m.last_value - 1 end into reached from message_ids m;
+    -- The smallest that there is: one that skipped ids is larger.
+    size := coalesce(in_messages, (select min(s.next_message_id - s.first_message_id) from log_segments s), 5000000);
+    exit when latest.next_message_id - 1 - reached >= size;
+    first_id := coalesce(latest.next_message_id, 1);
+    -- The ids may have gone on far beyond, because a change of the server skips some (recognize_server).
+    next_id := greatest(first_id, reached + 1) + size;
+    latest.segment := coalesce(latest.segment, 0) + 1;
+    foreach parent in array array['message_events', 'records', 'message_states']
+    loop
+      part := format('%s_s%s', parent, latest.segment);
+      execute format('create table %I (like %I including all)', part, parent);
+      if parent = 'message_states' then
+        -- Half of each page is left free, so that a message's next row version lands on the page it is already on.
+        -- A row changes once or twice soon after it was made. So a vacuum is due when a small share of the rows is dead.
+        execute format('alter table %I set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05)', part);
+      else
+        -- Rows never change, but for records that are expunged. A vacuum after each 500,000 freezes them for good, so that none must read them again years later.
+        execute format('alter table %I set (autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scale_factor = 0,
+          autovacuum_vacuum_insert_threshold = 500000)', part);
+        -- What is expunged is on disk until a vacuum, so one is due when a small share of the rows is dead.
+        if parent = 'records' then
+          execute format('alter table %I set (autovacuum_vacuum_scale_factor = 0.05,
+            toast.autovacuum_vacuum_scale_factor = 0.05)', part);
+        end if;
+        -- The guard of the whole table does not see a statement that names its partition.
+        execute format('create trigger append_only before update or delete or truncate on %I
+          for each statement execute function refuse_change()', part);
+        execute format('alter table %I enable always trigger append_only', part);
+        -- An insert into the partition would go past the trigger that projects it. An insert into the whole table does not fire this
+        -- one. It is not on always: a restore and a logical replica fill the partitions one by one.
+        execute format('create trigger past_the_log before insert on %I
+          for each statement execute function refuse_change()', part);
+      end if;
+      execute format('alter table %I attach partition %I for values from (%s) to (%s)', parent, part, first_id, next_id);
+    end loop;
+    insert into log_segments (segment, first_message_id, next_message_id) values (latest.segment, first_id, next_id);
+    made := made + 1;
+  end loop;
+  return made;
 end
 $function$
 ;
@@ -1474,6 +3008,138 @@ CREATE OR REPLACE FUNCTION public.merge_examples(ids bigint[], others bigint[])
  IMMUTABLE PARALLEL SAFE
 AS $function$
   select array(select distinct id from unnest(ids || others) as u(id) order by id desc limit 3)
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.note_overdue(in_from timestamp with time zone, in_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+  -- A look stays short, also after a long stop.
+  statements_max constant int := 20000;
+  started record;
+  found_ids bigint[] := '{}';
+  first_id bigint;
+  last_id bigint;
+begin
+  delete from overdue_attempts o where not exists (
+    select from message_states s
+    where s.message_id = o.message_id and s.status = 'processing' and s.lease_ends_at = o.lease_ends_at
+  );
+  for started in
+    -- Another instance may be at it. Then it is done, or done again by the next look.
+    with ended as (
+      delete from lease_checks c
+      where c.ctid = any (array(
+        select k.ctid from lease_checks k where k.lease_ends_at >= in_from and k.lease_ends_at <= in_now
+        order by k.lease_ends_at limit statements_max for update skip locked
+      ))
+      returning c.position
+    )
+    select p.message_ids from ended e join event_positions p on p.position = e.position
+  loop
+    first_id := started.message_ids[1];
+    last_id := started.message_ids[cardinality(started.message_ids)];
+    -- The messages of a slice lie side by side. Reading such a range is several times cheaper than reading them one by one.
+    if last_id - first_id < 4 * cardinality(started.message_ids) then
+      found_ids := found_ids || array(
+        select s.message_id from message_states s
+        where s.message_id between first_id and last_id and s.status = 'processing' and s.lease_ends_at <= in_now
+      );
+    else
+      found_ids := found_ids || array(
+        select s.message_id from message_states s
+        where s.message_id = any (started.message_ids) and s.status = 'processing' and s.lease_ends_at <= in_now
+      );
+    end if;
+  end loop;
+  -- All at once and in order: two sessions may find the same attempt, because slices that are stored at once take ids in turn.
+  insert into overdue_attempts (message_id, lease_ends_at)
+    select distinct s.message_id, s.lease_ends_at from message_states s
+    where s.message_id = any (found_ids) and s.status = 'processing' and s.lease_ends_at <= in_now
+    order by 1, 2
+    on conflict do nothing;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.note_verdicts(in_destination text, in_message_ids bigint[], in_attempts integer[], in_verdicts text[], in_reasons text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  noted_at timestamptz := clock_timestamp();
+  -- The longest wait between two probes.
+  wait_ms_max constant bigint := 60000;
+  -- After a probe that was answered, the next one follows soon.
+  wait_ms_min constant bigint := 1000;
+  place destinations;
+  counted record;
+  verdict text;
+  shows_life boolean;
+begin
+  select
+      max(v.place) filter (where v.verdict in ('success', 'refusal', 'other')) is not null as resets_failures,
+      count(*) filter (where v.verdict = 'failure' and v.place > v.last_answer)::int as failures,
+      max(v.place) filter (where v.verdict = 'success') is not null as resets_refusals,
+      count(*) filter (where v.verdict = 'refusal' and v.place > v.last_success)::int as refusals,
+      (array_agg(v.reason order by v.place desc) filter (where v.verdict in ('failure', 'refusal')))[1] as last_reason
+    into counted
+    from (
+      select u.*,
+        coalesce(max(u.place) filter (where u.verdict in ('success', 'refusal', 'other')) over (), 0) as last_answer,
+        coalesce(max(u.place) filter (where u.verdict = 'success') over (), 0) as last_success
+      from unnest(coalesce(in_verdicts, array['success']), in_reasons) with ordinality as u(verdict, reason, place)
+    ) v;
+  update destinations d set
+    failures = counted.failures + case when counted.resets_failures then 0 else d.failures end,
+    refusals = counted.refusals + case when counted.resets_refusals then 0 else d.refusals end,
+    last_reason = coalesce(counted.last_reason, d.last_reason),
+    is_answered = d.is_answered or d.state = 'ramping' and counted.resets_failures
+  where d.destination = in_destination and d.state in ('flowing', 'ramping')
+    and (counted.failures > 0 or counted.refusals > 0 or counted.resets_failures and d.failures > 0
+      or counted.resets_refusals and d.refusals > 0 or d.state = 'ramping' and counted.resets_failures and not d.is_answered);
+
+  select * into place from destinations d
+    where d.destination = in_destination and d.state = 'held' and d.probe_message_id = any (in_message_ids)
+    for no key update;
+  if not found then
+    return;
+  end if;
+  select case when in_verdicts is null then 'success' else u.verdict end into verdict
+    from unnest(in_message_ids, in_attempts, in_verdicts) as u(message_id, attempt, verdict)
+    where u.message_id = place.probe_message_id and u.attempt = place.probe_attempt;
+  if not found then
+    return;
+  end if;
+  -- After refusals only an accepted payment shows that the destination works.
+  shows_life := verdict = 'success' or verdict in ('refusal', 'other') and place.cause = 'failures';
+  update destinations d set
+    probes = case when shows_life then d.probes + 1 when verdict = 'none' then d.probes else 0 end,
+    probe_delay_ms = w.delay_ms,
+    next_probe_at = noted_at + case when verdict = 'none' then 0 when shows_life then least(wait_ms_min, w.delay_ms) else w.delay_ms end
+      * interval '1 millisecond',
+    probe_message_id = null,
+    probe_attempt = null,
+    probe_ends_at = null
+  from (
+    select case when shows_life or verdict = 'none' then place.probe_delay_ms
+      else least(place.probe_delay_ms * 2, greatest(wait_ms_max, place.probe_delay_ms)) end as delay_ms
+  ) w
+  where d.destination = in_destination;
+  perform pg_notify('destination_changed', in_destination);
+end
 $function$
 ;
 
@@ -1530,17 +3196,63 @@ declare
 begin
   return query
   select s.message_id, s.attempts, s.retry_count, s.transaction_id::text, r.payload, r.traceparent,
-    (extract(epoch from looked_at - s.created_at) * 1000)::double precision, lease_micros(s.due_at),
+    (extract(epoch from looked_at - s.created_at) * 1000)::double precision, lease_micros(s.lease_ends_at),
     (extract(epoch from looked_at - e.recorded_at) * 1000)::double precision
-  from message_states s
+  from processing_messages(in_actor) as started(message_id)
+  join message_states s on s.message_id = started.message_id
   join records r on r.message_id = s.message_id and r.version = 1
   cross join lateral (
     select b.recorded_at from message_events b
     where b.message_id = s.message_id and b.type = 'attempt_started' order by b.version desc limit 1
   ) e
-  where s.status = 'processing' and s.due_at is not null and s.claimed_by = in_actor
+  where s.status = 'processing' and s.claimed_by = in_actor
     and e.recorded_at > coalesce((select max(c.recorded_at) from server_changes c where c.from_timeline is not null), '-infinity')
   order by s.message_id;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.pace_of(in_place destinations, in_at timestamp with time zone, OUT rate double precision, OUT burst double precision)
+ RETURNS record
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  throttled double precision := throttled_rate(in_place, in_at);
+begin
+  -- least() passes nulls over.
+  rate := least(in_place.rate_limit, throttled);
+  -- A processor may count strictly. So no more may start at once than makes up for a lane that looks 50 ms late; and none earlier
+  -- than it might at the full rate.
+  burst := least(1 + (in_place.rate_burst - 1) * rate / in_place.rate_limit, case when throttled is not null then 1 + throttled / 20 end);
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.pause_destination(in_destination text, in_actor text, in_reason text, in_until timestamp with time zone DEFAULT NULL::timestamp with time zone)
+ RETURNS TABLE(answer text, decision integer, state text, since timestamp with time zone, actor text, reason text, until timestamp with time zone)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  place destinations := lock_destination(in_destination);
+begin
+  -- The pause before has ended, and no instance was there to say so.
+  if place.state = 'paused' and place.until <= clock_timestamp() then
+    place := append_decision(place, 'ramping', 'until', in_actor, 'the time of the pause is over');
+  end if;
+  answer := case when place.state = 'paused' then 'already_paused' when in_until <= clock_timestamp() then 'until_passed'
+    else 'paused' end;
+  if answer = 'paused' then
+    place := append_decision(place, 'paused', 'operator', in_actor, in_reason, in_until);
+  end if;
+  return query
+    select answer, place.decision, place.state, place.since, l.actor, l.reason, place.until
+    from (values (1)) as one
+    left join destination_decisions l on l.destination = place.destination and l.decision = place.decision;
 end
 $function$
 ;
@@ -1561,11 +3273,16 @@ begin
     select s.*, i.message_id
     from stray_outcomes s
     join inbox i on i.transaction_id = s.transaction_id and i.payload_sha256 = s.payload_sha256
-    where in_transaction_id is null or s.transaction_id = in_transaction_id
+    where (in_transaction_id is null or s.transaction_id = in_transaction_id)
+      and not exists (
+        select from segment_archives a where i.message_id >= a.first_message_id and i.message_id < a.next_message_id
+      )
     order by i.message_id, s.attempt, s.lease_ends_at
     limit 1000
   loop
     perform from message_states where message_id = stray.message_id for no key update;
+    -- It was archived just now.
+    continue when not found;
     delete from stray_outcomes s
       where s.transaction_id = stray.transaction_id and s.attempt = stray.attempt and s.lease_ends_at = stray.lease_ends_at
         and s.actor = stray.actor;
@@ -1593,6 +3310,36 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.processing_messages(in_actor text)
+ RETURNS SETOF bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+  return query
+  select s.message_id
+  from (
+    select u.message_id
+    from lease_checks c
+    join event_positions p on p.position = c.position
+    cross join lateral unnest(p.message_ids) as u(message_id)
+    where in_actor is null or c.actor = in_actor
+    union
+    select o.message_id from overdue_attempts o
+  ) started
+  join message_states s on s.message_id = started.message_id
+  where s.status = 'processing' and (in_actor is null or s.claimed_by = in_actor)
+  order by s.message_id;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.project()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1614,8 +3361,12 @@ begin
     count(*) filter (where e.version = 1) as first_ones,
     count(*) filter (where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected')) as failures,
     coalesce(bool_or(e.due_at is not null), false) as leaves_open,
+    coalesce(bool_or(e.type = 'attempt_started' and e.due_at is not null), false) as starts,
+    coalesce(bool_or(e.type in ('held', 'released', 'cancelled', 'resolved', 'reopened', 'late_result_observed')), false) as decides,
     -- At least the transaction's own position, so the watermark passes it only after the transaction has ended.
-    max(e.position) as position
+    max(e.position) as position,
+    -- Starting a statement costs for each segment; these two leave out the segments that have none of the messages.
+    min(e.message_id) as first_id, max(e.message_id) as last_id
     into given from new_events e;
   -- A statement that appended nothing notifies nobody. An empty claim that notifies would wake itself: 11,476 looks in 3 s,
   -- measured.
@@ -1623,6 +3374,13 @@ begin
     return null;
   end if;
   events_left := given.events;
+  insert into event_positions (position, message_ids)
+    select e.position, array_agg(distinct e.message_id) from new_events e group by e.position;
+  if given.starts then
+    insert into lease_checks (lease_ends_at, position, actor)
+      select max(e.due_at), e.position, e.actor from new_events e
+      where e.type = 'attempt_started' and e.due_at is not null group by e.position, e.actor;
+  end if;
 
   if given.first_ones > 0 then
     with chain as (
@@ -1647,9 +3405,10 @@ begin
         or (c.version = 2 and c.type = 'attempt_started' and c.first_type is not null)
     ),
     stored as (
-      insert into message_states (message_id, transaction_id, version, status, retry_count, attempts, due_at, claimed_by,
-        error_message, outcome_unknown, position, created_at, updated_at, recorded_at)
-      select b.message_id, b.transaction_id, b.version, b.status, b.retry_count, coalesce(b.attempt, 0), b.due_at,
+      insert into message_states (message_id, transaction_id, version, status, retry_count, attempts, due_at,
+        lease_ends_at, queue, claimed_by, error_message, outcome_unknown, position, created_at, updated_at, recorded_at)
+      select b.message_id, b.transaction_id, b.version, b.status, b.retry_count, coalesce(b.attempt, 0),
+        case when not b.is_started then b.due_at end, case when b.is_started then b.due_at end, queue_of(b.status),
         case when b.is_started then b.actor end,
         case when b.status in ('failed', 'dead_letter') then b.reason end, false, b.position, b.created_at, b.recorded_at,
         b.recorded_at
@@ -1696,38 +3455,65 @@ begin
   while events_left > 0 loop
     with step as materialized (
       select e.message_id, e.version, e.position, e.recorded_at, e.type, e.actor, e.status, e.retry_count, e.due_at, e.attempt,
-        e.outcome, e.duration_ms, e.reason, s.status as prior_status, s.retry_count as prior_retry_count,
-        s.outcome_unknown as prior_unknown, s.outcome_unknown or coalesce(e.outcome = 'unknown', false) as outcome_unknown,
-        s.created_at, date_bin('1 minute', e.recorded_at, 'epoch') as minute
+        e.outcome, e.duration_ms, e.reason,
+        -- Whatever has a status without a due time is on hold, and may not be attempted.
+        case when e.type = 'attempt_started' and s.due_at is null and s.status in ('pending', 'failed') then 'on_hold'
+          else s.status end as prior_status,
+        s.retry_count as prior_retry_count,
+        s.is_slow as prior_slow, s.outcome_unknown as prior_unknown, s.outcome_unknown or coalesce(e.outcome = 'unknown', false) as outcome_unknown,
+        s.created_at, s.transaction_id, s.attempts as prior_attempts, s.claimed_by as prior_claimed_by,
+        s.error_message as prior_error_message, s.updated_at as prior_updated_at,
+        date_bin('1 minute', e.recorded_at, 'epoch') as minute
       from new_events e
       cross join lateral (
-        select m.status, m.retry_count, m.outcome_unknown, m.created_at from message_states m
-        where m.message_id = e.message_id and m.version = e.version - 1 limit 1
+        select m.* from message_states m
+        where m.message_id = e.message_id and m.version = e.version - 1
+          and m.message_id between given.first_id and given.last_id
+        limit 1
       ) s
     ),
+    -- Every message of a step has its row, so each of these inserts becomes an update. An update by name would prepare itself for each
+    -- segment of the log; an insert finds its segment by the message id.
     moved as (
-      update message_states s set
-        version = f.version,
-        status = f.status,
-        retry_count = f.retry_count,
+      insert into message_states as s (message_id, transaction_id, created_at, version, status, retry_count, attempts, due_at,
+        lease_ends_at, queue, claimed_by, error_message, outcome_unknown, is_slow, position, updated_at, recorded_at)
+      select f.message_id, f.transaction_id, f.created_at, f.version, f.status, f.retry_count,
         -- A late result names an attempt before the last one.
-        attempts = greatest(s.attempts, f.attempt),
-        due_at = f.due_at,
-        claimed_by = case when f.type = 'attempt_started' then f.actor when f.status = 'processing' then s.claimed_by end,
-        error_message = case
+        greatest(f.prior_attempts, f.attempt),
+        case when f.status <> 'processing' then f.due_at end,
+        case when f.status = 'processing' then f.due_at end,
+        queue_of(f.status),
+        case when f.type = 'attempt_started' then f.actor when f.status = 'processing' then f.prior_claimed_by end,
+        case
           when f.type in ('succeeded', 'attempt_failed', 'attempt_abandoned', 'replayed')
               or (f.type = 'late_result_observed' and f.status = 'success')
             then case when f.status in ('failed', 'dead_letter') then f.reason end
-          else s.error_message end,
-        outcome_unknown = f.outcome_unknown,
-        position = f.position,
-        updated_at = case
+          else f.prior_error_message end,
+        f.outcome_unknown,
+        f.status = 'failed' and case when f.type in ('attempt_failed', 'attempt_abandoned') then is_slow(f.duration_ms)
+          else f.prior_slow end,
+        f.position,
+        case
           when f.status <> f.prior_status or f.retry_count <> f.prior_retry_count or f.type = 'attempt_started'
             then f.recorded_at
-          else s.updated_at end,
-        recorded_at = f.recorded_at
+          else f.prior_updated_at end,
+        f.recorded_at
       from step f
-      where s.message_id = f.message_id
+      on conflict (message_id) do update set
+        version = excluded.version,
+        status = excluded.status,
+        retry_count = excluded.retry_count,
+        attempts = excluded.attempts,
+        due_at = excluded.due_at,
+        lease_ends_at = excluded.lease_ends_at,
+        queue = excluded.queue,
+        claimed_by = excluded.claimed_by,
+        error_message = excluded.error_message,
+        outcome_unknown = excluded.outcome_unknown,
+        is_slow = excluded.is_slow,
+        position = excluded.position,
+        updated_at = excluded.updated_at,
+        recorded_at = excluded.recorded_at
     ),
     kind as materialized (
       select f.prior_status, f.type, f.status, f.outcome, f.minute, min(f.message_id) as example, count(*) as events
@@ -1801,6 +3587,11 @@ begin
     perform count_failures(array_agg(e.message_id), array_agg(e.recorded_at), array_agg(e.reason))
       from new_events e where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null;
   end if;
+  if given.decides then
+    perform project_decisions(given.position, array_agg(distinct e.message_id))
+      from new_events e
+      where e.type in ('held', 'released', 'cancelled', 'resolved', 'reopened', 'late_result_observed');
+  end if;
   perform pg_notify('message_events', '');
   if given.leaves_open then
     perform pg_notify('message_due', '');
@@ -1810,15 +3601,72 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.project_decisions(in_position bigint, in_message_ids bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+  on_hold bigint;
+  resolved bigint;
+begin
+  select count(*) filter (where d.resolution is null), count(*) filter (where d.resolution is not null) into on_hold, resolved
+    from decided_messages d where d.message_id = any (in_message_ids);
+  delete from decided_messages d
+    where d.message_id = any (in_message_ids)
+      and not exists (select from decisions_of(in_message_ids) n where n.message_id = d.message_id);
+  insert into decided_messages as d (message_id, version, resolution)
+    select n.message_id, n.version, n.resolution from decisions_of(in_message_ids) n order by n.message_id
+    on conflict (message_id) do update set version = excluded.version, resolution = excluded.resolution;
+  select count(*) filter (where d.resolution is null) - on_hold, count(*) filter (where d.resolution is not null) - resolved
+    into on_hold, resolved
+    from decided_messages d where d.message_id = any (in_message_ids);
+  insert into status_count_deltas (position, pending, processing, success, failed, dead_letter, minutes, measures, buckets, counts)
+    select in_position, 0, 0, 0, 0, 0, array_agg('-infinity'::timestamptz), array_agg(m.measure), array_agg(0), array_agg(m.n)
+    from (values ('on_hold', on_hold), ('resolved_dead_letter', resolved)) as m(measure, n)
+    where m.n <> 0
+    having count(*) > 0;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.queue_of(in_status text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case when in_status in ('pending', 'failed', 'dead_letter') then in_status end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.ramp_room(in_age interval)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select power(2, least(30, greatest(0, floor(extract(epoch from in_age)))))::int
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.read_failures(in_first timestamp with time zone, in_last timestamp with time zone)
  RETURNS TABLE(minute timestamp with time zone, pattern text, n bigint, last_at timestamp with time zone, examples bigint[])
  LANGUAGE sql
  STABLE
 AS $function$
-  select r.minute, r.pattern, r.n, r.last_at, r.examples from failure_rollups r where r.minute between in_first and in_last
+  select r.minute, r.pattern, r.n, r.last_at, r.examples from failure_rollups r
+  where r.minute between date_bin('24 hours', in_first, 'epoch') and in_last
+    and r.minute >= (select aged_minute(in_first, b.hours_below, b.days_below) from aged_below() b)
   union all
-  select d.minute, d.pattern, d.n, d.last_at, d.examples from failure_deltas d
-  where d.position >= (select max(bound) from status_count_folds) and d.minute between in_first and in_last
+  select aged_minute(d.minute, b.hours_below, b.days_below), d.pattern, d.n, d.last_at, d.examples from failure_deltas d
+  cross join aged_below() b
+  where d.position >= (select max(bound) from status_count_folds)
+    and aged_minute(d.minute, b.hours_below, b.days_below)
+      between aged_minute(in_first, b.hours_below, b.days_below) and in_last
 $function$
 ;
 
@@ -1833,6 +3681,7 @@ CREATE OR REPLACE FUNCTION public.read_log(in_after_position bigint, in_after_me
  SET enable_bitmapscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
+ SET enable_hashagg TO 'off'
 AS $function$
 declare
   head bigint := watermark();
@@ -1847,12 +3696,22 @@ begin
           and (in_recorded_to is null or e.recorded_at < in_recorded_to) as matches,
         row_number() over (order by e.position desc, e.message_id desc, e.version desc) as place
       from (
-        select e as event, e.position, e.message_id, e.version, e.type, e.outcome, e.actor, e.recorded_at
-        from message_events e
-        where e.position >= in_after_position and e.position <= least(in_before_position, head - 1)
-          and (e.position, e.message_id, e.version) > (in_after_position, in_after_message_id, in_after_version)
-          and (e.position, e.message_id, e.version) < (in_before_position, in_before_message_id, in_before_version)
-        order by e.position desc, e.message_id desc, e.version desc limit in_examined_max
+        select e.event, o.position, o.message_id, e.version, e.type, e.outcome, e.actor, e.recorded_at
+        from (
+          select distinct p.position, u.message_id
+          from event_positions p
+          cross join lateral unnest(p.message_ids) as u(message_id)
+          where p.position >= in_after_position and p.position <= least(in_before_position, head - 1)
+            and (p.position, u.message_id) >= (in_after_position, in_after_message_id)
+            and (p.position, u.message_id) <= (in_before_position, in_before_message_id)
+          order by p.position desc, u.message_id desc
+        ) o
+        cross join lateral (
+          select m as event, m.version, m.type, m.outcome, m.actor, m.recorded_at from message_events m where m.message_id = o.message_id and m.position = o.position
+        ) e
+        where (o.position, o.message_id, e.version) > (in_after_position, in_after_message_id, in_after_version)
+          and (o.position, o.message_id, e.version) < (in_before_position, in_before_message_id, in_before_version)
+        order by o.position desc, o.message_id desc, e.version desc limit in_examined_max
       ) e
     ) e
     where e.matches or e.place = in_examined_max
@@ -1867,12 +3726,22 @@ begin
           and (in_recorded_to is null or e.recorded_at < in_recorded_to) as matches,
         row_number() over (order by e.position asc, e.message_id asc, e.version asc) as place
       from (
-        select e as event, e.position, e.message_id, e.version, e.type, e.outcome, e.actor, e.recorded_at
-        from message_events e
-        where e.position >= in_after_position and e.position <= least(in_before_position, head - 1)
-          and (e.position, e.message_id, e.version) > (in_after_position, in_after_message_id, in_after_version)
-          and (e.position, e.message_id, e.version) < (in_before_position, in_before_message_id, in_before_version)
-        order by e.position asc, e.message_id asc, e.version asc limit in_examined_max
+        select e.event, o.position, o.message_id, e.version, e.type, e.outcome, e.actor, e.recorded_at
+        from (
+          select distinct p.position, u.message_id
+          from event_positions p
+          cross join lateral unnest(p.message_ids) as u(message_id)
+          where p.position >= in_after_position and p.position <= least(in_before_position, head - 1)
+            and (p.position, u.message_id) >= (in_after_position, in_after_message_id)
+            and (p.position, u.message_id) <= (in_before_position, in_before_message_id)
+          order by p.position asc, u.message_id asc
+        ) o
+        cross join lateral (
+          select m as event, m.version, m.type, m.outcome, m.actor, m.recorded_at from message_events m where m.message_id = o.message_id and m.position = o.position
+        ) e
+        where (o.position, o.message_id, e.version) > (in_after_position, in_after_message_id, in_after_version)
+          and (o.position, o.message_id, e.version) < (in_before_position, in_before_message_id, in_before_version)
+        order by o.position asc, o.message_id asc, e.version asc limit in_examined_max
       ) e
     ) e
     where e.matches or e.place = in_examined_max
@@ -1939,13 +3808,19 @@ CREATE OR REPLACE FUNCTION public.read_rollups(in_first timestamp with time zone
  LANGUAGE sql
  STABLE
 AS $function$
+  -- No row begins earlier than the day of in_first. The planner needs this bound: it cannot see the other one.
   select r.minute, r.measure, r.bucket, r.n from rollups r
-  where r.minute between in_first and in_last and (in_measures is null or r.measure = any (in_measures))
+  where r.minute between date_bin('24 hours', in_first, 'epoch') and in_last
+    and r.minute >= (select aged_minute(in_first, b.hours_below, b.days_below) from aged_below() b)
+    and (in_measures is null or r.measure = any (in_measures))
   union all
-  select u.minute, u.measure, u.bucket, u.n from status_count_deltas d
+  select aged_minute(u.minute, b.hours_below, b.days_below), u.measure, u.bucket, u.n from status_count_deltas d
+  cross join aged_below() b
   cross join lateral unnest(d.minutes, d.measures, d.buckets, d.counts) as u(minute, measure, bucket, n)
   where d.position >= (select max(bound) from status_count_folds)
-    and u.minute between in_first and in_last and (in_measures is null or u.measure = any (in_measures))
+    and aged_minute(u.minute, b.hours_below, b.days_below)
+      between aged_minute(in_first, b.hours_below, b.days_below) and in_last
+    and (in_measures is null or u.measure = any (in_measures))
 $function$
 ;
 
@@ -1967,10 +3842,13 @@ begin
     select 0, 0, 0, 0, 0, 0 where not exists (select from status_count_folds);
   select array[c.pending, c.processing, c.success, c.failed, c.dead_letter],
       array(
-        select count(m.message_id)
+        select count(m.message_id) + coalesce((
+            select sum(case n.status when 'success' then a.success when 'dead_letter' then a.dead_letter end)::bigint
+            from segment_archives a
+          ), 0)
         from unnest(statuses) with ordinality as n(status, place)
         left join message_states m on m.status = n.status
-        group by n.place order by n.place
+        group by n.place, n.status order by n.place
       )
     into strict counted, scanned
     from status_counts() c;
@@ -1987,6 +3865,164 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.rebuild_decisions(in_above bigint, in_rows_max integer)
+ RETURNS TABLE(message_id bigint, transaction_id text, was text, became text, reached bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  ids bigint[];
+  broken bigint[];
+begin
+  ids := array(
+    select k.message_id from (
+      (select e.message_id from message_events e where e.message_id > in_above and e.version = 1 order by 1 limit in_rows_max)
+      union
+      (select d.message_id from decided_messages d where d.message_id > in_above order by 1 limit in_rows_max)
+    ) k
+    order by 1 limit in_rows_max
+  );
+  broken := array(
+    select coalesce(d.message_id, n.message_id)
+    from (select c.* from decided_messages c where c.message_id = any (ids)) d
+    full join decisions_of(ids) n on n.message_id = d.message_id
+    where d is distinct from n
+  );
+  if cardinality(broken) > 0 then
+    perform from message_states s where s.message_id = any (broken) order by s.message_id for no key update;
+    return query
+    with different as materialized (
+      select i.message_id, d.message_id as stored_id, n.message_id as found_id, n.version, n.resolution,
+        case when d.message_id is not null then format('%s at version %s', coalesce(d.resolution, 'on hold'), d.version) end as was,
+        case when n.message_id is not null then format('%s at version %s', coalesce(n.resolution, 'on hold'), n.version) end as became
+      from unnest(broken) as i(message_id)
+      left join decided_messages d on d.message_id = i.message_id
+      left join decisions_of(broken) n on n.message_id = i.message_id
+      where d is distinct from n
+    ),
+    removed as (
+      delete from decided_messages d using different c where d.message_id = c.stored_id and c.found_id is null
+    ),
+    repaired as (
+      insert into decided_messages as d (message_id, version, resolution)
+      select c.found_id, c.version, c.resolution from different c where c.found_id is not null
+      on conflict (message_id) do update set version = excluded.version, resolution = excluded.resolution
+    )
+    select c.message_id,
+      (select e.transaction_id::text from message_events e where e.message_id = c.message_id and e.version = 1), c.was, c.became,
+      null::bigint
+    from different c
+    order by c.message_id;
+  end if;
+  return query select null::bigint, null, null, null, ids[cardinality(ids)];
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.rebuild_destinations()
+ RETURNS TABLE(destination text, field text, was text, became text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  name text;
+  stored jsonb;
+  decided jsonb;
+  held_at bigint;
+begin
+  for name in
+    select 'default' union select d.destination from destinations d union select c.destination from destination_decisions c
+    order by 1
+  loop
+    -- Twice: first without a lock, for which everything that is sent would have to wait.
+    for look in 1 .. 2 loop
+      if look = 2 then
+        perform pg_advisory_xact_lock(hashtextextended('destination ' || name, 0));
+      end if;
+      select to_jsonb(s) into stored
+        from (
+          select d.decision, d.state_decision, d.state, d.cause, d.since, d.until, d.rate_limit, d.rate_burst,
+            d.throttled_at is not null as is_throttled,
+            case when d.state = 'held' and (d.next_probe_at is null or d.probe_delay_ms is null) then 'missing' else 'set' end
+              as next_probe_at
+          from destinations d where d.destination = name
+        ) s;
+      select to_jsonb(l), case when l.state = 'held' then l.position end into decided, held_at
+        from (
+          select coalesce(c.decision, 0) as decision, b.decision as state_decision, coalesce(b.state, 'flowing') as state, b.cause,
+            b.recorded_at as since, b.until, c.rate_limit, c.rate_burst, coalesce(t.cause = 'throttled', false) as is_throttled,
+            'set' as next_probe_at, b.position
+          from (values (1)) as one
+          left join lateral (
+            select a.* from destination_decisions a where a.destination = name order by a.decision desc limit 1
+          ) c on true
+          left join lateral (
+            select a.* from destination_decisions a
+            where a.destination = name and a.cause not in ('rate', 'setting', 'throttled', 'unthrottled')
+            order by a.decision desc limit 1
+          ) b on true
+          left join lateral (
+            select a.cause from destination_decisions a
+            where a.destination = name and a.cause in ('throttled', 'unthrottled')
+            order by a.decision desc limit 1
+          ) t on true
+        ) l;
+      decided := decided - 'position';
+      exit when stored is not distinct from decided;
+    end loop;
+    continue when stored is not distinct from decided;
+    insert into destinations as d (destination, decision, state_decision, state, cause, since, until, rate_limit, rate_burst,
+        throttled_at, throttled_rate, next_probe_at, probe_delay_ms, probe_message_id, probe_attempt, probe_ends_at)
+      select name, r.decision, r.state_decision, r.state, r.cause, r.since, r.until, r.rate_limit, r.rate_burst,
+        case when r.is_throttled then clock_timestamp() end, case when r.is_throttled then 1 end,
+        case when held_at is not null then clock_timestamp() end, case when held_at is not null then 5000 end,
+        p.message_id, p.attempts, p.lease_ends_at
+      from jsonb_to_record(decided) as r(decision int, state_decision int, state text, cause text, since timestamptz,
+        until timestamptz, rate_limit double precision, rate_burst int, is_throttled boolean)
+      left join lateral (
+        select m.message_id, m.attempts, m.lease_ends_at
+        from (
+          select u.message_id from lease_checks k
+          join event_positions e on e.position = k.position
+          cross join lateral unnest(e.message_ids) as u(message_id)
+          where k.position > held_at
+          union
+          select o.message_id from overdue_attempts o
+        ) s
+        join message_states m on m.message_id = s.message_id and m.status = 'processing'
+        join message_events e on e.message_id = m.message_id and e.type = 'attempt_started' and e.attempt = m.attempts
+        where e.position > held_at
+        order by e.position desc limit 1
+      ) p on true
+      on conflict (destination) do update set decision = excluded.decision, state_decision = excluded.state_decision,
+        rate_limit = excluded.rate_limit, rate_burst = excluded.rate_burst, throttled_at = excluded.throttled_at,
+        throttled_rate = excluded.throttled_rate, throttled_from = null, not_before = null, state = excluded.state, cause = excluded.cause,
+        since = excluded.since, until = excluded.until, failures = 0, refusals = 0, last_reason = null, probes = 0,
+        next_probe_at = excluded.next_probe_at, probe_delay_ms = excluded.probe_delay_ms,
+        probe_message_id = excluded.probe_message_id, probe_attempt = excluded.probe_attempt,
+        probe_ends_at = excluded.probe_ends_at;
+    perform pg_notify('destination_changed', name);
+    return query
+      select name, c.field, c.was, c.became
+      from (
+        select b.key as field, s.value as was, b.value as became
+        from jsonb_each_text(decided) b join jsonb_each_text(stored) s on s.key = b.key
+        where s.value is distinct from b.value
+        union all
+        select null, null, decided ->> 'state' where stored is null
+      ) c
+      order by c.field;
+  end loop;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.rebuild_failures()
  RETURNS TABLE(minute timestamp with time zone, pattern text, was text, became text)
  LANGUAGE plpgsql
@@ -1998,11 +4034,16 @@ AS $function$
 begin
   perform pg_advisory_xact_lock(hashtextextended('fold_counts', 0));
   return query
-  with counted as (
-    select date_bin('1 minute', e.recorded_at, 'epoch') as minute, failure_pattern(e.reason) as pattern, count(*) as n,
-      max(e.recorded_at) as last_at, (array_agg(distinct e.message_id order by e.message_id desc))[1:3] as examples
-    from message_events e
-    where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null
+  with by_minute as (
+    select c.minute, c.pattern, c.n, c.last_at, c.examples from count_failures_of() c
+    union all
+    select a.minute, a.pattern, a.n, a.last_at, a.examples from archived_failures a
+  ),
+  counted as (
+    select aged_minute(m.minute, b.hours_below, b.days_below) as minute, m.pattern, sum(m.n)::bigint as n,
+      max(m.last_at) as last_at, example_ids(m.examples) as examples
+    from by_minute m
+    cross join aged_below() b
     group by 1, 2
   ),
   stored as (
@@ -2042,7 +4083,7 @@ begin
   return query
   with link as (
     select e.message_id, e.version, e.position, e.recorded_at, e.type, e.actor, e.status, e.retry_count, e.due_at, e.attempt,
-      e.outcome, e.reason, e.transaction_id,
+      e.outcome, e.duration_ms, e.reason, e.transaction_id,
       e.status is distinct from lag(e.status) over events
         or e.retry_count is distinct from lag(e.retry_count) over events
         or e.type = 'attempt_started' as updates,
@@ -2065,6 +4106,8 @@ begin
       (array_agg(case when l.status in ('failed', 'dead_letter') then l.reason end order by l.version desc)
         filter (where l.sets_error))[1] as error_message,
       coalesce(bool_or(l.outcome = 'unknown'), false) as outcome_unknown,
+      coalesce((array_agg(is_slow(l.duration_ms) order by l.version desc)
+        filter (where l.type in ('attempt_failed', 'attempt_abandoned')))[1], false) as is_slow,
       (array_agg(l.position order by l.version desc))[1] as position,
       (array_agg(l.recorded_at order by l.version))[1] as created_at,
       (array_agg(l.recorded_at order by l.version desc) filter (where l.updates))[1] as updated_at,
@@ -2073,9 +4116,10 @@ begin
     group by l.message_id
     having min(l.version) = 1
   )
-  select f.message_id, f.transaction_id collate "C", f.version, f.status, f.retry_count, f.attempts, f.due_at,
-    case when f.status = 'processing' then f.claimed_by end, f.error_message, f.outcome_unknown, f.position, f.created_at,
-    f.updated_at, f.recorded_at
+  select f.message_id, f.created_at, f.position, f.updated_at, f.recorded_at,
+    case when f.status <> 'processing' then f.due_at end, case when f.status = 'processing' then f.due_at end, f.version, f.retry_count, f.attempts,
+    f.outcome_unknown, f.status, case when f.status = 'processing' then f.claimed_by end, f.error_message,
+    queue_of(f.status), f.transaction_id collate "C", f.status = 'failed' and f.is_slow
   from fold f;
 end
 $function$
@@ -2147,6 +4191,40 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.rebuild_positions(in_above bigint, in_rows_max integer)
+ RETURNS TABLE(message_id bigint, transaction_id text, version integer, reached bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+  return query
+  with looked_at as materialized (
+    select e.message_id, e.transaction_id
+    from message_events e where e.message_id > in_above and e.version = 1 order by e.message_id limit in_rows_max
+  ),
+  missing as materialized (
+    select e.message_id, l.transaction_id, e.version, e.position
+    from looked_at l
+    join message_events e on e.message_id = l.message_id
+    where not exists (
+      select from event_positions p where p.position = e.position and e.message_id = any (p.message_ids)
+    )
+  ),
+  stored as (
+    insert into event_positions (position, message_ids)
+    select m.position, array_agg(distinct m.message_id) from missing m group by m.position
+  )
+  select m.message_id, m.transaction_id::text, m.version, null::bigint from missing m
+  union all
+  select null, null, null, (select max(l.message_id) from looked_at l);
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.rebuild_rollups()
  RETURNS TABLE(minute timestamp with time zone, measure text, bucket integer, was bigint, became bigint)
  LANGUAGE plpgsql
@@ -2158,45 +4236,20 @@ AS $function$
 begin
   perform pg_advisory_xact_lock(hashtextextended('fold_counts', 0));
   return query
-  with event as (
-    select e.message_id, e.version, e.recorded_at, e.type, e.outcome, e.duration_ms,
-      date_bin('1 minute', e.recorded_at, 'epoch') as minute,
-      case e.type
-        when 'succeeded' then true
-        when 'late_result_observed' then e.status = 'success' and 'success' <> (
-          select b.status from message_events b where b.message_id = e.message_id and b.version = e.version - 1
-        )
-        else false
-      end as succeeds
-    from message_events e
-  ),
-  duration as materialized (
-    select t.minute, t.measure, latency_bucket(t.micros) as bucket, count(*) as n, max(t.micros)::bigint as longest
-    from (
-      select e.minute, 'end_to_end' as measure, round(date_part('epoch', e.recorded_at - b.recorded_at) * 1e6) as micros
-      from event e
-      join message_events b on b.message_id = e.message_id and b.version = 1
-      where e.type in ('succeeded', 'late_result_observed') and e.succeeds
-      union all
-      select e.minute, 'attempt', e.duration_ms * 1000::double precision
-      from event e where e.type in ('succeeded', 'attempt_failed') and e.duration_ms is not null
-    ) t
-    group by 1, 2, 3
+  -- By the minute, whatever has aged.
+  with by_minute as (
+    select c.minute, c.measure, c.bucket, c.n from count_rollups() c
+    union all
+    select a.minute, a.measure, a.bucket, a.n from archived_rollups a
+    union all
+    select date_bin('1 minute', d.recorded_at, 'epoch'), 'duplicates', 0, count(*) from archived_duplicates d group by 1
   ),
   counted as (
-    select k.minute, k.measure, 0 as bucket, count(*) as n
-    from (select e.minute, event_measure(e.type, e.outcome, e.version = 1, e.succeeds) as measure from event e) k
-    where k.measure is not null
-    group by 1, 2
-    union all
-    select d.minute, d.measure, d.bucket, d.n from duration d
-    union all
-    select d.minute, d.measure || '_max', 0, max(d.longest) from duration d group by 1, 2
-    union all
-    select '-infinity', 'retries', s.retry_count, count(*) from message_states s group by 3
-    union all
-    select '-infinity', unknown_measure(s.status), 0, count(*)
-    from message_states s where s.outcome_unknown group by 2
+    select aged_minute(m.minute, b.hours_below, b.days_below) as minute, m.measure, m.bucket,
+      case when is_maximum(m.measure) then max(m.n) else sum(m.n)::bigint end as n
+    from by_minute m
+    cross join aged_below() b
+    group by 1, 2, 3
   ),
   stored as (
     select r.minute, r.measure, r.bucket, case when is_maximum(r.measure) then max(r.n) else sum(r.n)::bigint end as n
@@ -2265,10 +4318,10 @@ begin
     repaired as (
       insert into message_states as s
       select (d.folded).* from different d where (d.folded).message_id is not null
-      on conflict (message_id) do update set (transaction_id, version, status, retry_count, attempts, due_at, claimed_by,
-          error_message, outcome_unknown, position, created_at, updated_at, recorded_at)
+      on conflict (message_id) do update set (transaction_id, version, status, retry_count, attempts, due_at, lease_ends_at,
+          queue, claimed_by, error_message, outcome_unknown, is_slow, position, created_at, updated_at, recorded_at)
         = row (excluded.transaction_id, excluded.version, excluded.status, excluded.retry_count, excluded.attempts,
-          excluded.due_at, excluded.claimed_by, excluded.error_message, excluded.outcome_unknown, excluded.position,
+          excluded.due_at, excluded.lease_ends_at, excluded.queue, excluded.claimed_by, excluded.error_message, excluded.outcome_unknown, excluded.is_slow, excluded.position,
           excluded.created_at, excluded.updated_at, excluded.recorded_at)
     )
     select d.message_id, coalesce((d.folded).transaction_id, (d.stored).transaction_id)::text, c.field, c.was, c.became,
@@ -2287,6 +4340,12 @@ begin
     -- A repaired message may be due.
     perform pg_notify('message_due', ''), pg_notify('message_events', '');
   end if;
+  -- What is open is looked at when its lease has ended, also if `lease_checks` does not lead to it any more.
+  insert into overdue_attempts (message_id, lease_ends_at)
+    select s.message_id, s.lease_ends_at from message_states s
+    where s.message_id = any (ids) and s.status = 'processing' and s.lease_ends_at is not null
+    order by 1, 2
+    on conflict do nothing;
   return query select null::bigint, null, null, null, null, ids[cardinality(ids)];
 end
 $function$
@@ -2326,9 +4385,10 @@ begin
     -- A log from an older cluster: an operator begins an epoch first, because nothing can be appended until then.
     exit when rewound_by(log_floor()) > 0;
     if attempt = 1 then
-      -- Every transaction that appends holds a lock on this table, so none is open while the change is recorded. Then look once
-      -- more, because another instance may have recorded the change.
-      lock table log_epochs in access exclusive mode;
+      -- Every transaction that appends holds a lock on this table (current_position), so none is open while the change is recorded.
+      -- Who only reads does not wait, and is not waited for: a dump that was begun on the standby may take hours. Then look
+      -- once more, because another instance may have recorded the change.
+      lock table log_epochs in exclusive mode;
       continue;
     end if;
     if known.epoch is null then
@@ -2345,8 +4405,11 @@ begin
       insert into server_changes (epoch, actor, system_identifier, timeline, position, from_system_identifier, from_timeline,
           from_position, lost_after)
         select begun, in_actor, here_system, here_timeline, here_position, known.system_identifier, known.timeline, in_seen,
-          least(pg_last_xact_replay_timestamp(),
-            (select e.recorded_at from message_events e order by e.position desc limit 1));
+          least(pg_last_xact_replay_timestamp(), (
+            select max(e.recorded_at)
+            from (select position, message_ids from event_positions order by position desc limit 1) p
+            join message_events e on e.message_id = any (p.message_ids) and e.position = p.position
+          ));
     end if;
     select c.* into strict known from server_changes c order by c.epoch desc limit 1;
   end loop;
@@ -2412,6 +4475,25 @@ CREATE OR REPLACE FUNCTION public.replay(in_transaction_ids text[], in_actor tex
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  return query
+  select r.place, case when r.answer in ('on_hold', 'resolved', 'expunged') then 'not_replayable' else r.answer end, r.version,
+    r.status
+  from replay_messages(
+    in_transaction_ids => in_transaction_ids,
+    in_actor => in_actor,
+    in_reason => in_reason,
+    in_request_key => in_request_key) r;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.replay_messages(in_transaction_ids text[], in_actor text, in_reason text, in_request_key text)
+ RETURNS TABLE(place bigint, answer text, version integer, status text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
  SET jit TO 'off'
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
@@ -2435,7 +4517,13 @@ begin
   return query
   with input as materialized (
     select u.place, u.message_id, m.version, m.status, m.position, m.recorded_at,
-      m.status = 'dead_letter' and f.type = 'received' as is_replayable,
+      m.status = 'dead_letter' and f.type = 'received' and x.version is null and d.message_id is null as is_replayable,
+      case
+        when d.resolution is not null then 'resolved'
+        when d.message_id is not null then 'on_hold'
+        when m.status = 'dead_letter' and f.type = 'received' and x.version is not null then 'expunged'
+        else 'not_replayable'
+      end as refusal,
       a.version as accepted_version, a.reason as accepted_reason,
       row_number() over (partition by u.message_id order by u.place) = 1 as is_first
     from unnest(ids) with ordinality as u (message_id, place)
@@ -2445,6 +4533,12 @@ begin
     left join lateral (
       select e.type from message_events e where e.message_id = u.message_id and e.version = 1 limit 1
     ) f on true
+    left join lateral (
+      select e.version from message_events e where e.message_id = u.message_id and e.type = 'expunged' limit 1
+    ) x on true
+    left join lateral (
+      select k.message_id, k.resolution from decided_messages k where k.message_id = u.message_id limit 1
+    ) d on true
     left join lateral (
       select e.version, e.reason from message_events e
       where in_request_key is not null and e.message_id = u.message_id and e.type = 'replayed' and e.actor = in_actor
@@ -2458,7 +4552,7 @@ begin
         when i.version is null then 'unknown'
         when i.accepted_reason = in_reason then 'repeated'
         when i.accepted_version is not null then 'key_reused'
-        when not i.is_replayable then 'not_replayable'
+        when not i.is_replayable then i.refusal
         when i.is_first then 'replayed'
         when in_request_key is not null then 'repeated'
         else 'not_replayable'
@@ -2485,6 +4579,28 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.resume_destination(in_destination text, in_actor text, in_reason text)
+ RETURNS TABLE(answer text, decision integer, state text, since timestamp with time zone, actor text, reason text, until timestamp with time zone)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  place destinations := lock_destination(in_destination);
+begin
+  answer := case when place.state in ('held', 'paused') then 'resumed' else 'not_stopped' end;
+  if answer = 'resumed' then
+    place := append_decision(place, 'ramping', 'operator', in_actor, in_reason);
+  end if;
+  return query
+    select answer, place.decision, place.state, place.since, l.actor, l.reason, place.until
+    from (values (1)) as one
+    left join destination_decisions l on l.destination = place.destination and l.decision = place.decision;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.rewound_by(in_position bigint)
  RETURNS bigint
  LANGUAGE sql
@@ -2496,16 +4612,104 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.segment_changed(in_first bigint, in_next bigint, in_from bigint, in_to bigint)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+  select exists (
+    select from event_positions p
+    where p.position >= in_from and (in_to is null or p.position < in_to)
+      and exists (select from unnest(p.message_ids) as m(message_id) where m.message_id >= in_first and m.message_id < in_next)
+  )
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.server_change(in_change server_changes)
  RETURNS text
  LANGUAGE sql
- IMMUTABLE
+ STABLE
 AS $function$
   select in_change.epoch || '@' || lease_micros(in_change.recorded_at)
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.set_rate_limit(in_destination text, in_actor text, in_reason text, in_cause text, in_per_second double precision, in_burst integer)
+ RETURNS TABLE(answer text, decision integer, state text, since timestamp with time zone, actor text, reason text, until timestamp with time zone)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  place destinations := lock_destination(in_destination);
+  burst int := case when in_per_second is not null then coalesce(in_burst, greatest(2, ceil(in_per_second / 5))::int) end;
+  known record;
+begin
+  if in_cause = 'setting' then
+    select c.rate_limit, c.rate_burst into known from destination_decisions c
+      where c.destination = in_destination and c.cause = 'setting' order by c.decision desc limit 1;
+  else
+    select place.rate_limit, place.rate_burst into known;
+  end if;
+  answer := case when (known.rate_limit, known.rate_burst) is distinct from (in_per_second, burst) then 'rate_set'
+    else 'rate_unchanged' end;
+  if answer = 'rate_set' then
+    place.rate_limit := in_per_second;
+    place.rate_burst := burst;
+    -- A slot of the old limit may be far away.
+    update destinations d set
+      next_slot_at = case when d.next_slot_at is not null
+        then least(d.next_slot_at, clock_timestamp() + burst / in_per_second * interval '1 second') end
+    where d.destination = in_destination;
+    place := append_decision(place, place.state, in_cause, in_actor, in_reason);
+  end if;
+  return query
+    select answer, place.decision, place.state, l.recorded_at, l.actor, l.reason, place.until
+    from (values (1)) as one
+    left join destination_decisions l on l.destination = place.destination and l.decision = place.decision;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.settle(in_actor text, in_message_ids bigint[], in_transaction_ids text[], in_attempts integer[], in_leases timestamp with time zone[], in_outcomes text[], in_status_codes integer[], in_durations_ms integer[], in_reasons text[], in_delays_ms bigint[])
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  return settle_attempts(
+    in_actor => in_actor,
+    in_message_ids => in_message_ids,
+    in_transaction_ids => in_transaction_ids,
+    in_attempts => in_attempts,
+    in_leases => in_leases,
+    in_outcomes => in_outcomes,
+    in_status_codes => in_status_codes,
+    in_durations_ms => in_durations_ms,
+    in_reasons => in_reasons,
+    in_delays_ms => in_delays_ms,
+    in_spared_delays_ms => spared_delays(in_actor, in_message_ids),
+    in_verdicts => array(
+      select case
+          when u.outcome = 'accepted' then 'success'
+          when u.outcome = 'refused' then 'refusal'
+          when u.outcome = 'not_sent' and u.duration_ms is null then 'none'
+          when u.outcome = 'unavailable' and u.status_code < 500 then 'other'
+          else 'failure'
+        end
+      from unnest(in_outcomes, in_status_codes, in_durations_ms) with ordinality as u(outcome, status_code, duration_ms, place)
+      order by u.place
+    ));
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.settle_attempts(in_actor text, in_message_ids bigint[], in_transaction_ids text[], in_attempts integer[], in_leases timestamp with time zone[], in_outcomes text[], in_status_codes integer[], in_durations_ms integer[], in_reasons text[], in_delays_ms bigint[], in_spared_delays_ms bigint[], in_verdicts text[])
  RETURNS text[]
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2517,25 +4721,48 @@ CREATE OR REPLACE FUNCTION public.settle(in_actor text, in_message_ids bigint[],
  SET enable_mergejoin TO 'off'
 AS $function$
 declare
+  target destinations := enter_destination('default');
+  spares boolean := target.state <> 'flowing';
   settled_at timestamptz := clock_timestamp();
+  -- The planner's start of a statement costs for each segment; these two leave out the segments that have none of the messages.
+  first_id bigint := (select min(u.id) from unnest(in_message_ids) as u(id));
+  last_id bigint := (select max(u.id) from unnest(in_message_ids) as u(id));
+  verdicts text[] := in_verdicts;
   answers text[];
   late int;
 begin
+  -- What was sent before the ramp says nothing of how the destination does since.
+  if target.state = 'ramping' and in_verdicts is not null then
+    select array_agg(case when u.verdict = 'failure' and s.position < d.position then 'none' else u.verdict end order by u.place)
+      into verdicts
+      from unnest(in_message_ids, in_verdicts) with ordinality as u(message_id, verdict, place)
+      left join message_states s on s.message_id = u.message_id
+      left join destination_decisions d on d.destination = target.destination and d.decision = target.state_decision;
+  end if;
+  -- A statement of its own locks the messages. One that locks and reads loses rows after it has waited for a lock, where segments are left
+  -- out both by these bounds and by each message's id (PostgreSQL 18; test/log/write/segments-locked.test.ts).
+  perform from message_states s
+    where s.message_id = any (in_message_ids) and s.message_id between first_id and last_id
+    order by s.message_id for no key update;
   with input as materialized (
-    select i.*, m.version, m.retry_count, m.position, m.recorded_at,
-      m.status = 'processing' and m.attempts = i.attempt and m.claimed_by = in_actor and m.due_at = i.lease_ends_at
+    select i.message_id, i.attempt, i.outcome, i.status_code, i.duration_ms, i.reason, i.place, w.is_spared,
+      case when w.is_spared then coalesce(i.delay_ms, i.spared_delay_ms) else i.delay_ms end as delay_ms,
+      m.version, m.retry_count, m.position, m.recorded_at,
+      m.status = 'processing' and m.attempts = i.attempt and m.claimed_by = in_actor and m.lease_ends_at = i.lease_ends_at
         and m.transaction_id = i.transaction_id as is_open
     from (
       select * from unnest(in_message_ids, in_transaction_ids, in_attempts, in_leases, in_outcomes, in_status_codes,
-          in_durations_ms, in_reasons, in_delays_ms)
+          in_durations_ms, in_reasons, in_delays_ms, in_spared_delays_ms)
         with ordinality as u(message_id, transaction_id, attempt, lease_ends_at, outcome, status_code, duration_ms, reason,
-          delay_ms, place)
+          delay_ms, spared_delay_ms, place)
       order by u.message_id
     ) i
+    cross join lateral (select spares and i.outcome not in ('accepted', 'refused') as is_spared) w
     left join lateral (
-      select s.version, s.retry_count, s.position, s.recorded_at, s.status, s.attempts, s.claimed_by, s.due_at,
+      select s.version, s.retry_count, s.position, s.recorded_at, s.status, s.attempts, s.claimed_by, s.lease_ends_at,
         s.transaction_id
-      from message_states s where s.message_id = i.message_id limit 1 for no key update
+      from message_states s
+      where s.message_id = i.message_id and s.message_id between first_id and last_id limit 1
     ) m on true
   ),
   appended as (
@@ -2550,7 +4777,9 @@ begin
         i.status_code, i.duration_ms, i.reason
       where i.outcome = 'accepted'
       union all
-      select 1, 'attempt_failed', 'failed', i.retry_count + case when i.delay_ms is null then 0 else 1 end,
+      select 1, 'attempt_failed', 'failed',
+        i.retry_count + case
+          when i.is_spared or i.delay_ms is null or i.outcome = 'not_sent' and i.duration_ms is null then 0 else 1 end,
         greatest(settled_at, i.recorded_at) + i.delay_ms * interval '1 millisecond', i.outcome, i.status_code, i.duration_ms,
         i.reason
       where i.outcome <> 'accepted'
@@ -2562,7 +4791,7 @@ begin
     where i.is_open
     order by 1, 2
   )
-  select array_agg(case when i.is_open then 'appended' end order by i.place) into answers from input i;
+  select array_agg(case when i.is_open then case when i.is_spared then 'spared' else 'appended' end end order by i.place) into answers from input i;
   perform refuse_unprojected();
 
   for late in select place from unnest(answers) with ordinality as a(answer, place) where answer is null
@@ -2579,8 +4808,57 @@ begin
       in_duration_ms => in_durations_ms[late],
       in_reason => in_reasons[late]);
   end loop;
+  -- Nothing is written while all attempts succeed. What was in the log already was counted when it was appended.
+  if exists (select from unnest(answers) as a(answer) where a.answer <> 'already')
+      and (in_verdicts is not null or target.state <> 'flowing' or target.failures > 0 or target.refusals > 0) then
+    perform note_verdicts(target.destination, in_message_ids, in_attempts, verdicts, in_reasons);
+  end if;
   return answers;
 end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.share_slots(in_place destinations, in_queue text, in_at timestamp with time zone, OUT slots integer, OUT first_at timestamp with time zone, OUT free_at timestamp with time zone)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  -- As long as a lane needs to look.
+  patience constant interval := '30 milliseconds';
+  free record := free_slots(in_place, in_at);
+  pace record := pace_of(in_place, in_at);
+  one_free_at timestamptz := greatest(in_place.not_before,
+    coalesce(in_place.next_slot_at, '-infinity') - (pace.burst - 1) / pace.rate * interval '1 second');
+begin
+  slots := free.slots;
+  first_at := free.first_at;
+  free_at := free.free_at;
+  if slots > 0 and earliest_due(case in_queue when 'pending' then 'failed' else 'pending' end, null, '-infinity') <= in_at then
+    slots := case
+      when slots > 1 then (slots + case when in_place.last_queue = in_queue then 0 else 1 end) / 2
+      when in_place.last_queue is distinct from in_queue or one_free_at + patience <= in_at then 1
+      else 0
+    end;
+    free_at := case when slots = 0 then one_free_at + patience else in_at end;
+  end if;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.spared_delays(in_actor text, in_message_ids bigint[])
+ RETURNS bigint[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select array(
+    select coalesce(least(i.max_delay_ms, i.base_delay_ms * power(2, least(s.retry_count, 30)))::bigint, 60000)
+    from unnest(in_message_ids) with ordinality as u(message_id, place)
+    left join message_states s on s.message_id = u.message_id
+    left join instances i on i.instance = split_part(in_actor, '/', 1)
+    order by u.place
+  )
 $function$
 ;
 
@@ -2648,6 +4926,126 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.take_slots(in_place destinations, in_at timestamp with time zone, in_first_at timestamp with time zone, in_queue text, in_count integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  rate double precision := (pace_of(in_place, in_at)).rate;
+  counted_for double precision := extract(epoch from in_at - in_place.slots_since);
+  is_over boolean := coalesce(counted_for not between 0 and 1, true);
+begin
+  update destinations d set
+    next_slot_at = in_first_at + in_count / rate * interval '1 second',
+    last_queue = in_queue,
+    slots_since = case when is_over then in_at else d.slots_since end,
+    slots_taken = in_count + case when is_over then 0 else d.slots_taken end,
+    slots_rate = case when is_over then coalesce(d.slots_taken / nullif(greatest(counted_for, 1), 0), 0) else d.slots_rate end
+  where d.destination = in_place.destination;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.throttle_destination(in_destination text, in_actor text, in_reason text, in_wait_ms bigint, in_sent_ms_ago double precision, in_rate double precision)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  noted_at timestamptz;
+  place destinations;
+  known destinations;
+  given double precision;
+  measured double precision;
+  sent_at timestamptz;
+  is_news boolean;
+begin
+  select * into place from destinations d where d.destination = in_destination;
+  if place.throttled_at is null then
+    place := lock_destination(in_destination);
+  else
+    select * into place from destinations d where d.destination = in_destination for no key update;
+    -- Another session ended it meanwhile. To begin it anew takes the other lock, which comes before this one: the caller tries again.
+    if place.throttled_at is null then
+      raise exception 'the throttle of destination % has just ended', in_destination using errcode = 'serialization_failure';
+    end if;
+  end if;
+  noted_at := clock_timestamp();
+  sent_at := noted_at - in_sent_ms_ago * interval '1 millisecond';
+  given := (pace_of(place, noted_at)).rate;
+  -- Whatever was sent before that did not know of the rate since.
+  is_news := sent_at > coalesce(greatest(place.throttled_at, place.not_before), '-infinity');
+  known := place;
+  place.not_before := greatest(case when place.not_before <= noted_at + interval '60 seconds' then place.not_before end,
+    case when in_wait_ms > 0 then noted_at + least(in_wait_ms, 60000) * interval '1 millisecond' end);
+  if place.throttled_at is null then
+    place.throttled_at := noted_at;
+    place.throttled_rate := greatest(1, in_rate * greatest(1, cardinality(listening_instances())) / 2);
+    perform append_decision(place, place.state, 'throttled', in_actor, in_reason);
+    return;
+  end if;
+  if is_news then
+    if place.throttled_from is null then
+      place.throttled_from := given;
+      place.throttled_rate := given / 2;
+    else
+      -- There may have been less to send than was given.
+      measured := greatest(place.slots_rate, place.slots_taken / greatest(1, extract(epoch from noted_at - place.slots_since)::double precision));
+      place.throttled_from := greatest(0.01, given / 2, least(given, measured));
+      place.throttled_rate := place.throttled_from * 0.9;
+    end if;
+    place.throttled_at := noted_at;
+  end if;
+  -- Many answers may come that say nothing new.
+  if not is_news and place.not_before is not distinct from known.not_before then
+    return;
+  end if;
+  update destinations d set
+    not_before = place.not_before,
+    throttled_at = place.throttled_at,
+    throttled_rate = place.throttled_rate,
+    throttled_from = place.throttled_from
+  where d.destination = in_destination;
+  perform pg_notify('destination_changed', in_destination);
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.throttle_ends_at(in_place destinations)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select greatest(in_place.throttled_at, in_place.not_before)
+    + case when in_place.throttled_from is null then interval '10 seconds' else interval '150 seconds' end
+  where in_place.throttled_at is not null
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.throttled_rate(in_place destinations, in_at timestamp with time zone)
+ RETURNS double precision
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  -- How steep the curve is: with a tenth less it is back at the old rate after 30 s (0.1 / 30³).
+  steepness constant double precision := 3.7e-6;
+  seconds double precision := greatest(0, extract(epoch from in_at - greatest(in_place.throttled_at, in_place.not_before)));
+  back_after double precision;
+begin
+  if in_place.throttled_from is null then
+    return in_place.throttled_rate * power(2, least(seconds, 30));
+  end if;
+  back_after := cbrt((1 - in_place.throttled_rate / in_place.throttled_from) / steepness);
+  return in_place.throttled_from * (1 + steepness * power(seconds - back_after, 3));
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.unknown_measure(in_status text)
  RETURNS text
  LANGUAGE sql
@@ -2678,6 +5076,41 @@ begin
     )
     select coalesce(array_agg(f.message_id), '{}') from free f
   );
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.walk_positions(in_above_position bigint, in_above_message_id bigint, in_below_position bigint, in_below_message_id bigint, in_descending boolean, in_rows_max bigint)
+ RETURNS TABLE(log_position bigint, message_id bigint)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashagg TO 'off'
+AS $function$
+begin
+  if in_descending then
+    return query
+    select distinct p.position, u.message_id
+    from event_positions p
+    cross join lateral unnest(p.message_ids) as u(message_id)
+    where p.position >= in_above_position and p.position <= in_below_position
+      and (p.position, u.message_id) > (in_above_position, in_above_message_id)
+      and (p.position, u.message_id) < (in_below_position, in_below_message_id)
+    order by p.position desc, u.message_id desc limit in_rows_max;
+  else
+    return query
+    select distinct p.position, u.message_id
+    from event_positions p
+    cross join lateral unnest(p.message_ids) as u(message_id)
+    where p.position >= in_above_position and p.position <= in_below_position
+      and (p.position, u.message_id) > (in_above_position, in_above_message_id)
+      and (p.position, u.message_id) < (in_below_position, in_below_message_id)
+    order by p.position asc, u.message_id asc limit in_rows_max;
+  end if;
 end
 $function$
 ;

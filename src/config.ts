@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import type { ConnectionOptions } from 'node:tls'
 import { parseEnv } from 'node:util'
 import { findMisnamed } from './config/find-misnamed.ts'
@@ -16,6 +17,9 @@ import { readFailpoint, type Failpoint } from './config/read-failpoint.ts'
 import { readBrokers, readKafka, type KafkaConfig } from './config/read-kafka.ts'
 import type { ReadFile } from './config/read-tls.ts'
 import { defaults, quote, Settings, type Environment } from './config/settings.ts'
+import type { GuardPolicy } from './log/write/advance-destination.ts'
+import { throttleWaitMsMax } from './message/read-throttle.ts'
+import { rateLimitMax, rateLimitMin, type RateLimit } from './message/rate-limit.ts'
 import type { RetryPolicy } from './message/decide.ts'
 import { tlsOptions } from './runtime/tls.ts'
 
@@ -30,8 +34,25 @@ export type Config = {
    */
   readonly unusedProxies: readonly string[]
   readonly retry: RetryPolicy
+  /** The name of the one destination, as its decisions and the API call it. */
+  readonly destination: string
+  readonly guard: GuardPolicy
+  /** The limit that the settings give; null for none. */
+  readonly rate: RateLimit | null
+  /** The longest that all payments wait at once because the processor asks for it; 0 if such an answer is of its own payment alone. */
+  readonly throttleMaxMs: number
   readonly lanes: { readonly fresh: number; readonly retry: number; readonly leaseMs: number }
   readonly maxRecordBytes: number
+  /** How long payloads are kept after the last change of their message, and how it was written; null for ever. */
+  readonly retention: { readonly retainMs: number; readonly text: string } | null
+  /** Segments whose last event is older are archived into the folder, and how the age was written; null for never. */
+  readonly logRetention: {
+    readonly retainMs: number
+    readonly text: string
+    readonly directory: string
+  } | null
+  /** How many messages a new segment of the log holds. */
+  readonly segmentMessages: number
   readonly api: ApiConfig
   readonly logLevel: string
   readonly dataDir: string
@@ -45,6 +66,9 @@ const leaseMarginMs = 1_000
 // Bytes sometimes travel as hexadecimal digits: twice this number must stay well below V8's longest string of
 // 2^29 − 24 characters.
 const recordBytesMax = 128 * 1024 * 1024
+
+// A hundred years.
+const retainMsMax = 36_500 * 24 * 60 * 60 * 1_000
 
 /**
  * The variables of the process. They take precedence over those of a `.env` file in the current folder.
@@ -79,12 +103,23 @@ export function configure(
       baseDelayMs: settings.milliseconds('BASE_DELAY', 0, timerMsMax),
       maxDelayMs: settings.milliseconds('MAX_DELAY', 0, timerMsMax),
     },
+    destination: 'default',
+    guard: {
+      holdAfter: settings.integer('HOLD_AFTER', 0, 1_000_000),
+      brakeAfter: settings.integer('BRAKE_AFTER', 0, 1_000_000),
+      probeEveryMs: settings.milliseconds('PROBE_EVERY', 100, 3_600_000),
+    },
+    rate: readRate(settings),
+    throttleMaxMs: settings.milliseconds('THROTTLE_MAX', 0, throttleWaitMsMax),
     lanes: {
       fresh: settings.integer('MAX_CONCURRENT', 1, 10_000),
       retry: settings.integer('MAX_CONCURRENT_RETRIES', 1, 10_000),
       leaseMs: settings.milliseconds('LEASE', 1, timerMsMax),
     },
     maxRecordBytes: settings.integer('MAX_RECORD_BYTES', 1, recordBytesMax),
+    retention: readRetention(settings),
+    logRetention: readLogRetention(settings),
+    segmentMessages: settings.integer('SEGMENT_MESSAGES', 1_000, 1_000_000_000),
     api: readApi(settings),
     logLevel: settings.choice('LOG_LEVEL', logLevels),
     dataDir: settings.text('DATA_DIR'),
@@ -93,6 +128,42 @@ export function configure(
   }
   const faults = [...settings.faults, ...findContradictions(config), ...findMisnamed(environment)]
   return faults.length === 0 ? { config } : { faults }
+}
+
+/** RATE_LIMIT with RATE_BURST. 0 stands for no limit, and for a burst that goes by the limit. */
+function readRate(settings: Settings): RateLimit | null {
+  const perSecond = settings.number('RATE_LIMIT', 0, rateLimitMax)
+  const burst = settings.integer('RATE_BURST', 0, rateLimitMax)
+  if (perSecond > 0 && perSecond < rateLimitMin)
+    settings.fault(`RATE_LIMIT is ${perSecond}: it must be 0, or at least ${rateLimitMin}.`)
+  if (perSecond === 0 && burst > 0)
+    settings.fault('RATE_BURST is set but RATE_LIMIT is not: it would have no effect.')
+  return perSecond === 0 ? null : { perSecond, burst: burst === 0 ? null : burst }
+}
+
+/** RETAIN_PAYLOAD. 0 stands for ever. */
+function readRetention(settings: Settings): Config['retention'] {
+  const retainMs = settings.duration('RETAIN_PAYLOAD', retainMsMax)
+  return retainMs === 0 ? null : { retainMs, text: settings.text('RETAIN_PAYLOAD') }
+}
+
+/** RETAIN_LOG with ARCHIVE_DIR: neither does anything without the other. */
+function readLogRetention(settings: Settings): Config['logRetention'] {
+  const faults = settings.faults.length
+  const retainMs = settings.duration('RETAIN_LOG', retainMsMax)
+  const isRead = settings.faults.length === faults
+  const directory = settings.given('ARCHIVE_DIR')
+  if (retainMs > 0 && directory === null)
+    settings.fault(
+      'RETAIN_LOG is set but ARCHIVE_DIR is not: name the folder that the archives are put into.',
+    )
+  if (isRead && retainMs === 0 && directory !== null)
+    settings.fault(
+      'ARCHIVE_DIR is set but RETAIN_LOG is not: nothing would be archived. Set RETAIN_LOG, or leave ARCHIVE_DIR out.',
+    )
+  return retainMs === 0 || directory === null
+    ? null
+    : { retainMs, text: settings.text('RETAIN_LOG'), directory: resolve(directory) }
 }
 
 /** NODE_ENV, for the embedded parts, which refuse to run in production. */
@@ -127,6 +198,11 @@ export function databaseForTools(as: 'service' | 'owner' = 'service'): {
   })
 }
 
+/** The place at which a crash test kills a command; null without one, and always in production. */
+export function failpointForTools(): Failpoint | null {
+  return readOrThrow((settings) => (readProduction(settings) ? null : readFailpoint(settings)))
+}
+
 function readText(path: string): string {
   return readFileSync(path, 'utf8')
 }
@@ -149,8 +225,14 @@ function readProduction(settings: Settings): boolean {
 }
 
 /** Settings that are valid by themselves but not together. */
-function findContradictions({ database, kafka, downstream, lanes, production, failpoint }: Config): string[] {
+function findContradictions(config: Config): string[] {
+  const { database, kafka, downstream, lanes, retention, logRetention, production, failpoint } = config
   const faults: string[] = []
+  if (retention !== null && logRetention !== null && logRetention.retainMs <= retention.retainMs) {
+    faults.push(
+      'RETAIN_LOG must be longer than RETAIN_PAYLOAD: what is archived before its payload was removed keeps it.',
+    )
+  }
   if (lanes.leaseMs < downstream.timeoutMs + leaseMarginMs) {
     faults.push(
       'LEASE must be at least DOWNSTREAM_TIMEOUT + 1 second, or an attempt could outlive its lease.',

@@ -22,7 +22,7 @@ import { StartRefused } from './runtime/migrate.ts'
 import { createPool } from './runtime/pool.ts'
 import { reasonOf } from './runtime/reason-of.ts'
 import { readRelease } from './runtime/release.ts'
-import { tlsOptions } from './runtime/tls.ts'
+import { tlsOptions, type Tls } from './runtime/tls.ts'
 import { wait } from './runtime/wait.ts'
 import { late, within } from './runtime/within.ts'
 import { startService, type Service, type ServiceOptions } from './service.ts'
@@ -106,6 +106,10 @@ async function live(run: Run, embedded: Embedded, signal: AbortSignal): Promise<
       release,
       health: () => health(run, signal.aborted),
       access: config.api,
+      reasonsRequired: config.api.reasonsRequired,
+      destination: { name: config.destination, url: withoutSecrets(run.options.downstreamUrl) },
+      certificates: () => tlsOf(config).flatMap(([side, tls]) => tls.ends().map((end) => ({ side, ...end }))),
+      onDestination: (wake) => run.options.destinationChanges.on(wake),
       onEvents: (wake) => run.options.events.on(wake),
     },
   )
@@ -163,6 +167,7 @@ function prepare(config: Config, embedded: Embedded, metrics: Metrics, logger: L
     logger,
     failpoint: createFailpoint(config.failpoint),
     events: new Hint(),
+    destinationChanges: new Hint(),
   }
   return {
     options,
@@ -184,18 +189,19 @@ function tellOfDescriptors({ lanes }: Config, logger: Logger): void {
 }
 
 /** Logs when replaced TLS files are in use, and when they cannot be used. */
-function tellOfTls({ database, kafka, downstream }: Config, logger: Logger): void {
-  for (const [side, tls] of Object.entries({
-    database: database.ssl,
-    kafka: kafka.tls,
-    downstream: downstream.tls,
-  })) {
-    if (!tls) continue
+function tellOfTls(config: Config, logger: Logger): void {
+  for (const [side, tls] of tlsOf(config)) {
     tls.onChange = (reason) => {
       if (reason === null) logger.info({ side }, 'TLS files read again')
       else logger.warn({ side, reason }, 'new TLS files cannot be used; the old ones stay in use')
     }
   }
+}
+
+/** The files that secure each side, where it is secured. */
+function tlsOf({ database, kafka, downstream }: Config): [side: string, Tls][] {
+  const sides = { database: database.ssl, kafka: kafka.tls, downstream: downstream.tls }
+  return Object.entries(sides).flatMap(([side, tls]) => (tls ? [[side, tls] satisfies [string, Tls]] : []))
 }
 
 /**
@@ -232,7 +238,8 @@ async function stop({ service, options }: Run): Promise<void> {
   await options.database.end()
 }
 
-function health({ service, startingUp }: Run, draining: boolean): Health {
+function health({ service, startingUp, options }: Run, draining: boolean): Health {
+  const { lanes } = options.config
   return {
     listener: {
       up: service?.listener.up ?? false,
@@ -250,9 +257,16 @@ function health({ service, startingUp }: Run, draining: boolean): Health {
       coordinatorError: null,
     },
     lanes: service?.lanes() ?? [],
+    destination: service?.destination() ?? { room: 0, limit: lanes.fresh + lanes.retry },
+    logRetention: service?.logRetention() ?? null,
     draining,
     starting: startingUp,
   }
+}
+
+/** A URL as everyone may see it. Its query may hold a key as well. */
+function withoutSecrets(url: URL): string {
+  return `${url.origin}${url.pathname}`
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

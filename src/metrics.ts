@@ -47,19 +47,37 @@ export function createMetrics(release: string) {
     }),
     inFlight: new Gauge({
       name: 'tqp_in_flight',
-      help: 'Attempts of this instance that are open in the log, by lane.',
+      help: 'Requests of this instance to the processor that are under way, by lane.',
+      labelNames: ['lane'],
+      registers,
+    }),
+    claimedAhead: new Gauge({
+      name: 'tqp_claimed_ahead',
+      help: 'Attempts that this instance has claimed and that wait for a request to end, by lane.',
       labelNames: ['lane'],
       registers,
     }),
     wakeups: new Counter({
       name: 'tqp_wakeups_total',
-      help: 'Looks for due work, by their cause (start, notify, timer, slot, sweep, reconnect).',
+      help: 'Looks for due work, by their cause (start, notify, timer, slot, sweep, reconnect, destination).',
       labelNames: ['lane', 'cause'],
       registers,
     }),
     missedWakeups: new Counter({
       name: 'tqp_missed_wakeups_total',
       help: 'Messages that the sweep found due for over 10 s although the lane had room and the listener was up. Normally 0.',
+      registers,
+    }),
+    probes: new Counter({
+      name: 'tqp_probes_total',
+      help: 'Probes of a held destination that this instance sent, by result: answered (accepted, refused, or another attempt is asked for) or failed.',
+      labelNames: ['result'],
+      registers,
+    }),
+    throttledSeconds: new Counter({
+      name: 'tqp_throttled_seconds_total',
+      help: 'Seconds in which messages of a lane were due and waited for the rate limit, or because the processor had asked for less.',
+      labelNames: ['lane'],
       registers,
     }),
     records: new Counter({
@@ -95,6 +113,22 @@ export function createMetrics(release: string) {
       labelNames: ['topic', 'partition'],
       registers,
     }),
+    unreadLag: new Gauge({
+      name: 'tqp_unread_lag',
+      help: 'The same for a partition that nobody reads: one that is stopped, or that no member of the group reads. Asked of the broker once a minute.',
+      labelNames: ['topic', 'partition'],
+      registers,
+    }),
+    subscriptions: new Gauge({
+      name: 'tqp_subscriptions',
+      help: 'Open GraphQL subscriptions of this instance.',
+      registers,
+    }),
+    lastSweep: new Gauge({
+      name: 'tqp_last_sweep_timestamp_seconds',
+      help: 'When a sweep of this instance last ended well, or its sweeps began, in seconds since 1970; 0 before that.',
+      registers,
+    }),
   }
   beginCounts(metrics)
   return metrics
@@ -109,7 +143,7 @@ const outcomes = {
   abandoned: 0,
 } satisfies Record<OutcomeKind | 'abandoned', number>
 // The causes of wake/waker.ts, which this file must not import.
-const causes = ['start', 'notify', 'timer', 'slot', 'sweep', 'reconnect']
+const causes = ['start', 'notify', 'timer', 'slot', 'sweep', 'reconnect', 'destination']
 
 /**
  * Starts every series with known labels at 0, so that it exists from the first scrape on, as Prometheus
@@ -120,10 +154,14 @@ function beginCounts({
   attempts,
   attemptSeconds,
   wakeups,
-}: Pick<Metrics, 'attempts' | 'attemptSeconds' | 'wakeups'>): void {
+  probes,
+  throttledSeconds,
+}: Pick<Metrics, 'attempts' | 'attemptSeconds' | 'wakeups' | 'probes' | 'throttledSeconds'>): void {
+  for (const result of ['answered', 'failed']) probes.inc({ result }, 0)
   for (const lane of lanes) {
     for (const outcome of Object.keys(outcomes)) attempts.inc({ lane, outcome }, 0)
     for (const cause of causes) wakeups.inc({ lane, cause }, 0)
     attemptSeconds.zero({ lane })
+    throttledSeconds.inc({ lane }, 0)
   }
 }

@@ -1,7 +1,10 @@
+import { inspectRetention } from './archive/inspect-retention.ts'
+import { chooseOwnerUrl } from './config/read-database.ts'
 import { findOtherDatabase } from './log/server/find-other-database.ts'
 import { inspectGround } from './log/server/inspect-ground.ts'
 import { inspectLog } from './log/server/inspect-log.ts'
 import { inspectServer } from './log/server/inspect-server.ts'
+import { makeSegments } from './log/server/make-segments.ts'
 import { advanceIds } from './log/write/advance-ids.ts'
 import { migrate, StartRefused } from './runtime/migrate.ts'
 import { leadsToPooler } from './runtime/pooler.ts'
@@ -30,9 +33,10 @@ export async function prepareDatabase(
   await awaitSameDatabase(options)
   if (server.faults.length > 0) throw new StartRefused(server.faults.join('\n'))
   for (const warning of server.warnings) logger.warn(warning)
+  await refuseRetention(options)
   onStep('migrations')
   const applied = await migrate(
-    { ...options.connection, connectionString: chooseMigrateUrl(options) },
+    { ...options.connection, connectionString: ownerUrl(options) },
     server.role,
     (functions) => logger.warn({ functions }, 'a later release has brought its own functions, and they stay'),
   )
@@ -42,6 +46,8 @@ export async function prepareDatabase(
   await awaitGround(options)
   for (const advance of await advanceIds(database))
     logger.warn(advance, 'next ids were below ids in the log: raised')
+  const segments = await makeSegments(database, options.config.segmentMessages)
+  if (segments > 0) logger.info({ segments }, 'segments of the log made')
   await options.server.begin(database)
   await register(options)
 }
@@ -81,14 +87,15 @@ async function awaitSameDatabase({ config, connection, database }: ServiceOption
 }
 
 /**
- * The owner's connection. Else, if LISTEN_DATABASE_URL is a direct connection of the same role beside a
- * pooler, that one.
+ * The owner's connection archives, too: the service's own role cannot drop what is in the log. It runs before any migration, which another
+ * role may not be able to make.
  */
-function chooseMigrateUrl({ config, connection: { connectionString } }: ServiceOptions): string {
-  const { migrateUrl, listenUrl } = config.database
-  if (migrateUrl !== null) return migrateUrl
-  const isSameRole = listenUrl !== null && new URL(listenUrl).username === new URL(connectionString).username
-  return isSameRole ? listenUrl : connectionString
+async function refuseRetention(options: ServiceOptions): Promise<void> {
+  const { logRetention } = options.config
+  if (logRetention === null) return
+  const owner = { ...options.connection, connectionString: ownerUrl(options) }
+  const faults = await inspectRetention(owner, logRetention.directory)
+  if (faults.length > 0) throw new StartRefused(faults.join('\n'))
 }
 
 /** The start waits and is not refused: a restore may still be running. */
@@ -111,4 +118,8 @@ async function refuseRewound({ database, logger }: ServiceOptions, role: string)
       'the role of the service can change what is in the log: give DATABASE_URL a role that owns nothing, and the owner to MIGRATE_DATABASE_URL',
     )
   }
+}
+
+function ownerUrl({ config, connection }: ServiceOptions): string {
+  return chooseOwnerUrl(config.database, connection.connectionString)
 }

@@ -1,10 +1,14 @@
 import type pg from 'pg'
-import type { Config } from './config.ts'
+import { RetainLog } from './archive/retain-log.ts'
+import { readEnvironment, type Config } from './config.ts'
+import { chooseOwnerUrl } from './config/read-database.ts'
 import { createDeliverer } from './deliver/deliver.ts'
 import { dispatch } from './dispatch/dispatch.ts'
+import { mostAhead } from './dispatch/wire.ts'
 import { consume } from './ingest/consume.ts'
 import type { ServerWatch } from './log/server/server-watch.ts'
 import { notify } from './log/write/notify.ts'
+import { recordRateSetting } from './log/write/steer-destination.ts'
 import { registerInstance } from './log/write/register-instance.ts'
 import type { InstanceId } from './message/message.ts'
 import type { Metrics } from './metrics.ts'
@@ -35,6 +39,8 @@ export type ServiceOptions = {
   failpoint: Failpoint
   /** Fires when any instance may have appended events. */
   events: Hint
+  /** Fires when something may have been decided about the destination, or a probe of it may have ended. */
+  destinationChanges: Hint
 }
 
 /**
@@ -43,14 +49,16 @@ export type ServiceOptions = {
  * here.
  */
 export function startService(options: ServiceOptions & { afterOutage: boolean }) {
-  const { config, database, server, instance, metrics, logger, failpoint, events } = options
+  const { config, database, server, instance, metrics, logger, failpoint, events, destinationChanges } =
+    options
   const { lanes, downstream } = config
   const deliverer = createDeliverer({
     url: options.downstreamUrl,
     timeoutMs: downstream.timeoutMs,
     connections: lanes.fresh + lanes.retry,
     headers: downstream.headers,
-    retryStatuses: downstream.retryStatuses,
+    retryStatuses: (statusCode) =>
+      downstream.retryStatuses(statusCode) || downstream.holdStatuses(statusCode),
     tls: downstream.tls,
   })
   const decisions = new Hint()
@@ -62,12 +70,15 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
   const listener = listen({
     connectionString: config.database.listenUrl ?? options.connection.connectionString,
     ssl: options.connection.ssl,
-    channels: ['message_due', 'message_events', 'partition_decided'],
+    channels: ['message_due', 'message_events', 'partition_decided', 'destination_changed'],
     instance,
     onNotify: (channel) => {
       if (channel === 'message_due') dispatcher.wake('notify')
       else if (channel === 'partition_decided') decisions.give()
-      else events.give()
+      else if (channel === 'destination_changed') {
+        dispatcher.lookAtDestination()
+        destinationChanges.give()
+      } else events.give()
     },
     notifyAsWriter: (channel, payload) => notify(database, channel, payload),
     onAlive: (other) => presence.hear(other),
@@ -77,7 +88,9 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
       // needs the answer asks again.
       if (reconnect) void server.recognize(database).catch(() => undefined)
       dispatcher.wake(reconnect ? 'reconnect' : 'start')
+      dispatcher.lookAtDestination()
       decisions.give()
+      destinationChanges.give()
       events.give()
     },
     logger,
@@ -88,8 +101,13 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
     instance,
     limits: lanes,
     leaseMs: lanes.leaseMs,
+    segmentMessages: config.segmentMessages,
     timeoutMs: downstream.timeoutMs,
-    policy: config.retry,
+    policy: { ...config.retry, holdStatuses: downstream.holdStatuses },
+    destination: config.destination,
+    guard: config.guard,
+    throttleMaxMs: config.throttleMaxMs,
+    retention: config.retention,
     deliver: (delivery, deadlineAt) => deliverer.deliver(delivery, deadlineAt),
     abortAll: (reason) => deliverer.abortAll(reason),
     mayLive: (other) => presence.mayLive(other),
@@ -112,30 +130,61 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
     logger,
     failpoint,
   })
+  const stopping = new AbortController()
+  const retainLog = createRetainLog(options)
+  const retaining = retainLog?.live(stopping.signal)
   return {
     listener,
     consumer,
+    /** Null without RETAIN_LOG. */
+    logRetention: () => retainLog?.standing ?? null,
     lanes: () => dispatcher.lanes(),
+    destination: () => dispatcher.destination(),
     /**
      * Accepts no more work, ends open attempts within `graceMs`, and everything else within two more seconds.
      */
     async drain(graceMs: number): Promise<void> {
-      await Promise.all([consumer.stop(), dispatcher.drain(graceMs)])
+      stopping.abort()
+      await Promise.all([consumer.stop(), dispatcher.drain(graceMs), retaining])
       await Promise.all([listener.stop(), deliverer.close()])
       presence.end()
     },
   }
 }
 
-/** Records in the log the settings under which this instance is about to write. */
+function createRetainLog({ config, connection, instance, logger }: ServiceOptions): RetainLog | null {
+  if (config.logRetention === null) return null
+  const { connectionString } = connection
+  const environment = {
+    ...readEnvironment(),
+    DATABASE_URL: connectionString,
+    MIGRATE_DATABASE_URL: chooseOwnerUrl(config.database, connectionString),
+  }
+  return new RetainLog({ retention: config.logRetention, instance, environment, logger })
+}
+
+/** Records in the log the settings under which this instance is about to write, and the limit that they give. */
 export async function register({ config, database, instance, release }: ServiceOptions): Promise<void> {
   await registerInstance(database, {
     instance,
     release,
-    freshMax: config.lanes.fresh,
-    retryMax: config.lanes.retry,
+    freshMax: config.lanes.fresh + mostAhead(config.lanes.fresh),
+    retryMax: config.lanes.retry + mostAhead(config.lanes.retry),
     leaseMs: config.lanes.leaseMs,
     timeoutMs: config.downstream.timeoutMs,
     retry: config.retry,
   })
+  await recordRate(config, database, instance)
+}
+
+/** Before anything is sent. If a transaction that waits for a lock is in the way, the start waits too. */
+async function recordRate(
+  config: Config,
+  database: ServiceOptions['database'],
+  instance: string,
+): Promise<void> {
+  for (;;) {
+    const { kind } = await recordRateSetting(database, config.destination, `${instance}/guard`, config.rate)
+    if (kind !== 'in_the_way') return
+  }
 }

@@ -44,19 +44,35 @@ t.test('with nothing set, every part is embedded and every value is the document
       sasl: null,
     },
     retry: { retriesMax: 5, baseDelayMs: 60_000, maxDelayMs: 3_600_000 },
+    destination: 'default',
+    rate: null,
+    throttleMaxMs: 60_000,
+    guard: { holdAfter: 20, brakeAfter: 50, probeEveryMs: 5_000 },
     lanes: { fresh: 50, retry: 5, leaseMs: 60_000 },
     maxRecordBytes: 16 * 1024 * 1024,
-    api: { host: '127.0.0.1', port: 8000, tokens: [], open: false, publicUrl: null, introspection: true },
+    segmentMessages: 5_000_000,
+    retention: null,
+    logRetention: null,
+    api: {
+      host: '127.0.0.1',
+      port: 8000,
+      tokens: [],
+      open: false,
+      publicUrl: null,
+      introspection: true,
+      reasonsRequired: false,
+    },
     logLevel: 'info',
     dataDir: '.data',
     production: false,
     failpoint: null,
   })
-  const { retryStatuses, tls, ...rest } = downstream
+  const { retryStatuses, holdStatuses, tls, ...rest } = downstream
   t.ok(tls.secureContext())
   t.strictSame(rest, { url: null, timeoutMs: 30_000, headers: {} })
   const retried = [200, 301, 400, 404, 408, 409, 425, 429, 500, 503, 599, 600].filter(retryStatuses)
   t.strictSame(retried, [408, 409, 425, 429, 500, 503, 599])
+  t.strictSame([400, 401, 402, 403, 407, 408, 500].filter(holdStatuses), [401, 403, 407])
   t.end()
 })
 
@@ -86,6 +102,7 @@ t.test('all faults are told at once, each by the name of its setting', (t) => {
     LEASE: 'NaN',
     PORT: '65536',
     LOG_LEVEL: 'loud',
+    REASONS: 'sometimes',
     KAFKA_SSL: 'maybe',
     KAFKA_BROKER: 'localhost',
     KAFKA_TOPIC: 'a topic',
@@ -114,6 +131,7 @@ t.test('all faults are told at once, each by the name of its setting', (t) => {
     'MAX_DELAY',
     'MAX_RETRIES',
     'PORT',
+    'REASONS',
     'RETRY_STATUSES',
   ])
   for (const fault of told) t.match(fault, /^[A-Z].*[.?]$/, 'it is one sentence')
@@ -127,6 +145,59 @@ t.test('a number of retries that is negative, huge, not whole, or not a number i
     ])
   }
   t.equal(read({ MAX_RETRIES: '0' }).retry.retriesMax, 0)
+  t.end()
+})
+
+t.test('the retention of payloads is a number of seconds, or of a unit that it names', (t) => {
+  const day = 24 * 60 * 60 * 1_000
+  for (const [text, retainMs] of Object.entries({
+    '90d': 90 * day,
+    '1.5h': 1.5 * 60 * 60 * 1_000,
+    '30m': 30 * 60 * 1_000,
+    '2s': 2_000,
+    '0.5s': 500,
+    '36500d': 36_500 * day,
+  }))
+    t.strictSame(read({ RETAIN_PAYLOAD: text }).retention, { retainMs, text })
+  for (const text of ['', '0', '0d', '0.0'])
+    t.equal(read({ RETAIN_PAYLOAD: text }).retention, null, `${text} keeps for ever`)
+  for (const value of [
+    '90',
+    '90 d',
+    '90D',
+    '90w',
+    '-1',
+    '1e3',
+    'NaN',
+    '.5d',
+    '0.0001s',
+    '36501d',
+    '9'.repeat(400),
+    'forever',
+  ])
+    refuses(t, faults({ RETAIN_PAYLOAD: value }), [
+      /^RETAIN_PAYLOAD is ".*": it must be 0, or a number with its unit \(s, m, h or d\), like 90d, and at most 36500d\.$/,
+    ])
+  t.end()
+})
+
+t.test('RETAIN_LOG and ARCHIVE_DIR go together, and RETAIN_LOG is longer than RETAIN_PAYLOAD', (t) => {
+  t.equal(read({}).logRetention, null)
+  t.strictSame(read({ RETAIN_LOG: '400d', ARCHIVE_DIR: '/srv/archives' }).logRetention, {
+    retainMs: 400 * 86_400_000,
+    text: '400d',
+    directory: '/srv/archives',
+  })
+  refuses(t, faults({ RETAIN_LOG: '400d' }), [
+    /^RETAIN_LOG is set but ARCHIVE_DIR is not: name the folder that the archives are put into\.$/,
+  ])
+  for (const off of [{}, { RETAIN_LOG: '0' }])
+    refuses(t, faults({ ARCHIVE_DIR: '/srv/archives', ...off }), [
+      /^ARCHIVE_DIR is set but RETAIN_LOG is not: nothing would be archived\. Set RETAIN_LOG, or leave ARCHIVE_DIR out\.$/,
+    ])
+  const both = { RETAIN_LOG: '90d', ARCHIVE_DIR: '/srv/archives', RETAIN_PAYLOAD: '90d' }
+  refuses(t, faults(both), [/^RETAIN_LOG must be longer than RETAIN_PAYLOAD/])
+  t.ok(read({ ...both, RETAIN_PAYLOAD: '89d' }))
   t.end()
 })
 

@@ -1,7 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import t from 'tap'
+import { parse } from 'yaml'
 import { configure } from '../src/config.ts'
 import { defaults } from '../src/config/settings.ts'
 import { flags as mockFlags, readOptions } from '../src/embedded/mock/options.ts'
@@ -63,17 +65,51 @@ function copied(from: Instruction[]): string[] {
     .flatMap(({ rest }) => rest.split(/\s+/).slice(0, -1))
 }
 
-t.test('four services, each on its port of this machine and nowhere else', (t) => {
+t.test('each service is on its port of this machine and nowhere else', (t) => {
   const ports = Object.entries(compose.services).map(([name, service]) => [
     name,
     ...service.ports.map(interpolateText),
   ])
   t.strictSame(ports.sort(), [
     ['app', '127.0.0.1:8000:8000'],
+    ['grafana', '127.0.0.1:3000:3000'],
     ['kafka', '127.0.0.1:29092:29092'],
     ['mock_downstream', '127.0.0.1:8001:8001'],
     ['postgres', '127.0.0.1:5432:5432'],
+    ['prometheus', '127.0.0.1:9090:9090'],
   ])
+  t.end()
+})
+
+t.test('what watches the service is started by its profile alone, and reads what is in ops/', (t) => {
+  const watching = Object.entries(compose.services).filter(([, { profiles }]) => profiles !== undefined)
+  t.strictSame(
+    watching.map(([name, { profiles }]) => [name, profiles]),
+    [
+      ['prometheus', ['watch']],
+      ['grafana', ['watch']],
+    ],
+  )
+  const mounted = watching.flatMap(([, { volumes }]) => volumes.filter((mount) => mount.startsWith('./')))
+  for (const mount of mounted) {
+    const [path = '', , mode] = mount.split(':')
+    t.ok(existsSync(fileURLToPath(new URL(path, root))), path)
+    t.equal(mode, 'ro', mount)
+  }
+  const inside = new Map(mounted.map((mount) => [mount.split(':')[0], mount.split(':')[1] ?? '']))
+  const config = parse(read('ops/prometheus.yml')) as {
+    rule_files: string[]
+    scrape_configs: { job_name: string; dns_sd_configs: { names: string[]; port: number }[] }[]
+  }
+  t.strictSame(
+    config.rule_files.map((name) => `${dirname(inside.get('./ops/prometheus.yml')!)}/${name}`),
+    [inside.get('./ops/alerts.yml')],
+  )
+  t.match(config.scrape_configs, [{ job_name: /^tqp/, dns_sd_configs: [{ names: ['app'], port: 8000 }] }])
+  t.match(read('ops/grafana/datasource.yml'), 'url: http://prometheus:9090')
+  const dashboard = inside.get('./ops/grafana.json') ?? ''
+  t.match(read('ops/grafana/dashboards.yml'), `path: ${dirname(dashboard)} `)
+  t.equal(compose.services.grafana?.environment?.GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH, dashboard)
   t.end()
 })
 
@@ -83,6 +119,8 @@ t.test('images are named to the last number, and ours is built from here', (t) =
   t.match(bases[0], /^node:22\.\d+\.\d+-\w+-slim$/)
   t.match(postgres?.image, /^postgres:18\.\d+$/)
   t.match(kafka?.image, /^apache\/kafka:4\.\d+\.\d+$/)
+  t.match(compose.services.prometheus?.image, /^prom\/prometheus:v3\.\d+\.\d+$/)
+  t.match(compose.services.grafana?.image, /^grafana\/grafana:12\.\d+\.\d+$/)
   t.strictSame(
     Object.keys(compose.services).filter((name) => compose.services[name]?.build !== undefined),
     ['app'],
@@ -127,7 +165,9 @@ t.test('what the app needs is healthy before it starts, and each service can be 
 })
 
 t.test('data outlive their containers, in volumes that have a name', (t) => {
-  const mounts = Object.values(compose.services).flatMap((service) => service.volumes)
+  const mounts = Object.values(compose.services)
+    .flatMap((service) => service.volumes)
+    .filter((mount) => !mount.startsWith('./'))
   const named = new Set(mounts.map((mount) => mount.split(':')[0]))
   t.strictSame([...named].sort(), Object.keys(compose.volumes).sort())
   t.strictSame(postgres?.volumes, ['postgres:/var/lib/postgresql'])
@@ -171,7 +211,7 @@ const leftOut = [
   ...['KAFKA_SASL_MECHANISM', 'KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD'],
   ...['DATABASE_URL', 'DATABASE_SSL', 'DATABASE_CA', 'LISTEN_DATABASE_URL', 'MIGRATE_DATABASE_URL'],
   ...['DOWNSTREAM_CA', 'DOWNSTREAM_CERT', 'DOWNSTREAM_KEY'],
-  ...['DATA_DIR', 'NODE_ENV', 'FAILPOINT'],
+  ...['RETAIN_LOG', 'ARCHIVE_DIR', 'DATA_DIR', 'NODE_ENV', 'FAILPOINT'],
 ]
 /** What its parts are reached by, and what goes with its published port. */
 const fixed = [

@@ -15,8 +15,8 @@ const usage = `Usage: npm test -- [--tests-only] [FILE …]
 Everything that must hold before a commit, on the Node that runs it. All of it runs, whatever fails; the last line sums it up. A
 test file that fails runs again, alone: if it passes then, it is listed as unsteady and does not count as failed.
 
-  --tests-only  leaves out what no Node makes a difference to, and so do named test files; the containers have a Node of
-                their own
+  --tests-only  leaves out what no Node and no server makes a difference to (so do named test files), and test/ops, where
+                Prometheus judges; the containers have a Node of their own
   --help        this text
 
 Ends with 0 if nothing failed, 1 if something did, 2 if it could not run.
@@ -93,7 +93,9 @@ async function run(flags: { 'tests-only': boolean }, files: readonly string[]): 
   else await checkSources(flags['tests-only'])
   built = await step('build', installed('tsc'), ['-p', 'tsconfig.build.json'])
   await startDatabase()
-  const all = flags['tests-only'] ? ['--exclude=test/containers/*.test.ts'] : []
+  const all = flags['tests-only']
+    ? ['--exclude=test/containers/*.test.ts', '--exclude=test/ops/*.test.ts']
+    : []
   await runTests(files.length > 0 ? files : all, kafkaKind())
   if (files.length === 0 && kafkaKind() === 'embedded') await runOnApacheKafka()
   for (const sentence of [await stopSharedKafka(), await stopTestPostgres()])
@@ -146,11 +148,11 @@ async function runOnApacheKafka(): Promise<void> {
   }
 }
 
-/** The tests that take the broker they are given; one that starts an Apache Kafka itself has had it. */
+/** The tests that take the broker they are given; one that starts an Apache Kafka itself has had it. Prometheus makes no difference there. */
 async function findTestsOfEitherBroker(): Promise<string[]> {
   const found: string[] = []
   for (const name of await readdir(join(root, 'test'), { recursive: true })) {
-    if (!name.endsWith('.test.ts')) continue
+    if (!name.endsWith('.test.ts') || name.startsWith('ops/')) continue
     const text = await readFile(join(root, 'test', name), 'utf8')
     if (/support\/(kafka|line)\.ts'/.test(text) && !text.includes('startApacheKafka'))
       found.push(`test/${name}`)

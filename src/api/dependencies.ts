@@ -13,6 +13,14 @@ export type ApiDependencies = {
   readonly release: string
   readonly health: () => Health
   readonly access: Access
+  /** Whether a replay by REST needs a reason; GraphQL's needs one always. */
+  readonly reasonsRequired: boolean
+  /** Where payments are delivered: its name, and its URL without credentials. */
+  readonly destination: { readonly name: string; readonly url: string }
+  /** When the certificates of the settings end, by the side that they are for. */
+  readonly certificates: () => readonly { readonly side: string; readonly file: string; readonly at: Date }[]
   /** Has a function called whenever events may have been appended, by whichever instance; answers how to stop that. */
   readonly onEvents: (wake: () => void) => () => void
+  /** The same for the destination: whenever something may have been decided about it, or a probe may have ended. */
+  readonly onDestination: (wake: () => void) => () => void
 }

@@ -28,11 +28,23 @@ export type Health = {
   }
   readonly lanes: readonly {
     readonly lane: string
+    /** Requests to the processor that are under way. */
     readonly inFlight: number
+    /** Attempts that were claimed and wait for a request to end. */
+    readonly claimedAhead: number
     readonly limit: number
     /** Why the lane waits for the database; null while it does not. */
     readonly lastError: string | null
   }[]
+  /** How many requests all lanes together may have under way now, and at most. */
+  readonly destination: { readonly room: number; readonly limit: number }
+  /** What RETAIN_LOG does in this instance; null without it. */
+  readonly logRetention: {
+    /** When it last went through all segments; null before the first time. */
+    readonly lastRunAt: Date | null
+    /** Why something that is old enough stays in the database; null if nothing does. */
+    readonly waitsFor: string | null
+  } | null
   readonly draining: boolean
   /** What start-up waits for; null once the process is at work. */
   readonly starting: string | null

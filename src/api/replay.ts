@@ -1,19 +1,17 @@
 import { replay as replayInLog, type ReplayAnswer } from '../log/write/replay.ts'
-import { isLine, reasonBytesMax, requestKeyBytesMax } from '../message/is-line.ts'
-import { anonymous } from './access.ts'
+import { isLine, requestKeyBytesMax } from '../message/is-line.ts'
 import { ask, DatabaseUnavailable } from './ask.ts'
 import type { ApiDependencies } from './dependencies.ts'
-import { readBody } from './read-body.ts'
+import { readOperator } from './read-operator.ts'
+import { explainStanding } from './explain-decision.ts'
 import { json, refusal, type Answer, type Call } from './route.ts'
-
-const operatorBytesMax = 128
 
 /**
  * Opens a dead letter again. A request that carries an Idempotency-Key can be sent again safely: it is accepted once and
  * answered each time.
  */
 export async function replay(dependencies: ApiDependencies, call: Call): Promise<Answer> {
-  const read = await readRequest(call)
+  const read = await readRequest(dependencies, call)
   if ('refused' in read) return read.refused
   const transactionId = call.parameter
   const answer = await act(dependencies, { transactionId, ...read })
@@ -32,35 +30,16 @@ export async function replay(dependencies: ApiDependencies, call: Call): Promise
 
 type Read = { actor: string; reason: string; requestKey: string | null }
 
-async function readRequest({ request, viewer }: Call): Promise<Read | { refused: Answer }> {
-  const requestKey = request.headers['idempotency-key'] ?? null
+async function readRequest(dependencies: ApiDependencies, call: Call): Promise<Read | { refused: Answer }> {
+  const requestKey = call.request.headers['idempotency-key'] ?? null
   if (requestKey !== null && !isLine(requestKey, requestKeyBytesMax)) {
     return { refused: refusal(400, `Idempotency-Key must be 1 to ${requestKeyBytesMax} bytes.`) }
   }
-  const body = await readBody(request)
-  if ('refused' in body) return body
-  const { reason } = body.fields
-  // A token names its holder, whatever the body says; without tokens the caller is believed.
-  const holder = viewer === null || viewer === anonymous ? null : viewer.name
-  const operator = holder ?? body.fields.operator
-  if (!isAbsent(reason) && !isLine(reason, reasonBytesMax))
-    return { refused: refuseField('reason', reasonBytesMax) }
-  if (!isAbsent(operator) && !isLine(operator, operatorBytesMax)) {
-    return { refused: refuseField('operator', operatorBytesMax) }
-  }
-  return {
-    actor: operator ?? 'rest',
-    reason: reason ?? 'none given',
-    requestKey,
-  }
-}
-
-function isAbsent(value: unknown): value is undefined | null {
-  return value === undefined || value === null
-}
-
-function refuseField(name: string, bytesMax: number): Answer {
-  return refusal(400, `${name} must be text of 1 to ${bytesMax} bytes without control characters.`)
+  const operator = await readOperator(call)
+  if ('refused' in operator) return operator
+  if (operator.reason === null && dependencies.reasonsRequired)
+    return { refused: refusal(400, 'REASONS is required here: give a reason in the body, {"reason": "…"}.') }
+  return { actor: operator.actor, reason: operator.reason ?? 'none given', requestKey }
 }
 
 /** Null where the database gave no answer: whether the replay was committed then, nobody can say. */
@@ -94,6 +73,16 @@ function describe(transactionId: string, answer: ReplayAnswer): Answer {
       return refusal(409, 'This Idempotency-Key was used for a replay with another reason.')
     case 'not_replayable':
       return refusal(409, explainRefusal(transactionId, answer.status))
+    case 'expunged':
+      return refusal(409, `The payload of ${transactionId} was expunged: there are no bytes to send.`)
+    case 'already_held':
+    case 'already_resolved':
+      return refusal(409, explainStanding(transactionId, answer))
+    case 'archived':
+      return refusal(
+        409,
+        `Transaction ${transactionId} is archived in ${answer.archive}: it takes no more events.`,
+      )
     case 'unknown':
       return refusal(404, `Transaction ${transactionId} is unknown.`)
   }

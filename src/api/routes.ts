@@ -1,4 +1,5 @@
 import type { ApiDependencies } from './dependencies.ts'
+import { expunge } from './expunge.ts'
 import { metrics } from './metrics.ts'
 import { wantsPage } from './playground/serve-playground.ts'
 import { replay } from './replay.ts'
@@ -52,6 +53,13 @@ export function routes(dependencies: ApiDependencies): Route[] {
       about: 'Opens a dead letter again; the body may be {"reason", "operator"}.',
       needs: 'operator',
       answer: (call) => replay(dependencies, call),
+    },
+    {
+      method: 'POST',
+      path: '/expunge/{transaction_id}',
+      about: 'Removes the bytes of a success or a dead letter for good; the body is {"reason", "operator"}.',
+      needs: 'operator',
+      answer: (call) => expunge(dependencies, call),
     },
   ]
   return table

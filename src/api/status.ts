@@ -1,6 +1,8 @@
 import type { Pool } from 'pg'
+import { countDecided, type DecidedCounts } from '../log/read/count-decided.ts'
 import { findUnconfirmed } from '../log/read/find-unconfirmed.ts'
-import { listStopped, type StoppedPartition } from '../log/read/list-stopped.ts'
+import { listStopped } from '../log/read/list-stopped.ts'
+import { readDestination, type DestinationStanding } from '../log/read/read-destinations.ts'
 import { readServerChanges } from '../log/read/read-server-changes.ts'
 import { inspectGround } from '../log/server/inspect-ground.ts'
 import { explainQueue, relieveQueue, usageHigh } from '../log/server/relieve-queue.ts'
@@ -17,11 +19,11 @@ export async function status(dependencies: ApiDependencies): Promise<Answer> {
   const { database, instance, release } = dependencies
   const health = dependencies.health()
   // Asked together, so that a database that hangs costs one bound and not several.
-  const [standing, faultsWithin, server, stopped] = await Promise.all([
+  const [standing, faultsWithin, server, waiting] = await Promise.all([
     readStanding(dependencies),
     findFaultsWithin(dependencies, health),
     ask(database, readServerChanges, checkMsMax).catch(() => null),
-    ask(database, listStopped, checkMsMax).catch((): StoppedPartition[] | null => null),
+    readWaiting(dependencies).catch(() => null),
   ])
   const faults = [...findFaults(health, standing), ...faultsWithin]
   return json(faults.length === 0 ? 200 : 503, {
@@ -37,7 +39,11 @@ export async function status(dependencies: ApiDependencies): Promise<Answer> {
     server_change: server?.last ?? null,
     stray_outcomes: server?.strays ?? null,
     // Null where nobody can say. A stopped partition waits for an operator; the service as a whole is well.
-    stopped,
+    stopped: waiting?.stopped ?? null,
+    // Null where nobody can say. While payments do not flow, the service as a whole is well too.
+    destination: waiting === null ? null : describeDestination(waiting.destination),
+    // The same.
+    ...describeDecided(waiting?.decided ?? null),
   })
 }
 
@@ -73,6 +79,46 @@ async function readStanding({ database }: ApiDependencies): Promise<Standing> {
   } catch (error) {
     const fault = mask(error instanceof Error && error.message !== '' ? error.message : 'no answer')
     return { fault, unconfirmedSeconds: null }
+  }
+}
+
+/** What waits for an operator, or for the processor. */
+async function readWaiting({ database, destination }: ApiDependencies) {
+  return ask(
+    database,
+    async (client) => ({
+      stopped: await listStopped(client),
+      destination: await readDestination(client, destination.name),
+      decided: await countDecided(client),
+    }),
+    checkMsMax,
+  )
+}
+
+function describeDestination(standing: DestinationStanding | null) {
+  if (standing === null) return null
+  const { name, state, since, cause, reason, until, nextProbeAt, rateLimit, throttledRate, notBefore } =
+    standing
+  // A reason may quote what the processor or an operator wrote, and /status is open to all.
+  return {
+    name,
+    state,
+    since,
+    cause,
+    reason: mask(reason),
+    until,
+    next_probe_at: nextProbeAt,
+    rate_limit: rateLimit,
+    throttled_rate: throttledRate,
+    not_before: notBefore,
+  }
+}
+
+/** What waits for an operator's decision, and what an operator keeps from being sent. */
+function describeDecided(decided: DecidedCounts | null) {
+  return {
+    dead_letters: decided && { open: decided.openDeadLetters, resolved: decided.resolvedDeadLetters },
+    on_hold: decided && decided.onHold,
   }
 }
 
@@ -130,7 +176,7 @@ function namePartitions(partitions: readonly number[]): string {
     : `partitions ${others.toReversed().join(', ')} and ${last}`
 }
 
-function describe({ listener, consumer, lanes, draining, starting }: Health) {
+function describe({ listener, consumer, lanes, logRetention, draining, starting }: Health) {
   return {
     listener: { up: listener.up, age_ms: listener.ageMs, last_error: mask(listener.lastError) },
     consumer: {
@@ -147,12 +193,18 @@ function describe({ listener, consumer, lanes, draining, starting }: Health) {
       coordinator_error: mask(consumer.coordinatorError),
       last_error: mask(consumer.lastError),
     },
-    lanes: lanes.map(({ lane, inFlight, limit, lastError }) => ({
+    lanes: lanes.map(({ lane, inFlight, claimedAhead, limit, lastError }) => ({
       lane,
       in_flight: inFlight,
+      claimed_ahead: claimedAhead,
       limit,
       last_error: mask(lastError),
     })),
+    // Null without RETAIN_LOG. What waits is no fault of the service: payments go on.
+    log_retention: logRetention && {
+      last_run_at: logRetention.lastRunAt?.toISOString().replace('Z', '000Z') ?? null,
+      waits_for: mask(logRetention.waitsFor),
+    },
     draining,
     starting: mask(starting),
   }

@@ -8,7 +8,7 @@ import { exitCodes, FlagFault, runCommand } from './run-command.ts'
 
 const usage = `Usage: npm run rebuild
 
-Recomputes the projection, the inbox, the counts and the rollups from the log, and names what differed. Services may be running.
+Recomputes the projection, the inbox, the decisions about messages, the destinations, the counts and the rollups from the log, and names what differed. Services may be running.
 
   --help  this text
 
@@ -57,11 +57,18 @@ function name(difference: Difference): string {
       const { topic, partition, was, is } = difference
       return `fold of ${topic}:${partition}: was ${was}, is ${is}; removed, the next fold sums it again`
     }
+    case 'destination': {
+      const { destination, column, was, is } = difference
+      if (column === null) return `destination ${destination}: had no row, is ${is}; repaired`
+      return `destination ${destination}: ${column} was ${was}, is ${is}; repaired`
+    }
     case 'column':
     case 'missing':
     case 'surplus':
     case 'inbox':
     case 'contradiction':
+    case 'position':
+    case 'decision':
       return nameOfMessage(difference)
   }
 }
@@ -77,6 +84,10 @@ function nameOfMessage(difference: Extract<Difference, { messageId: string }>): 
       return `${message}: was ${difference.status} without an event in the log; removed`
     case 'inbox':
       return `${message}: was missing from the inbox; repaired`
+    case 'position':
+      return `${message}: version ${difference.version} was missing from event_positions; repaired`
+    case 'decision':
+      return `${message}: the decision that stands was ${difference.was ?? 'none'}, is ${difference.is ?? 'none'}; repaired`
     case 'contradiction':
       return `${message}: the inbox says ${difference.was}, the log ${difference.is}; this cannot be repaired`
   }

@@ -8,7 +8,7 @@ Creates a token for the API and prints it once, together with its entry for API_
 token's hash.
 
   --name N  the holder's name; the log names the holder as the actor
-  --role R  viewer may read everything, operator may also replay
+  --role R  viewer may read everything, operator may also replay and expunge
   --help    this text
 
 Ends with 0 if a token was printed, 2 if it could not run.

@@ -6,13 +6,15 @@ import { isClean, printJson, printText } from '../verify/print.ts'
 import { verify } from '../verify/verify.ts'
 import { exitCodes, runCommand } from './run-command.ts'
 
-const usage = `Usage: npm run verify -- [--ledger F] [--acks F] [--json]
+const usage = `Usage: npm run verify -- [--ledger F] [--acks F] [--archive DIR]… [--json]
 
 Checks the log against every invariant that the given files allow, and prints one line for each. It changes nothing. Services may be
 running.
 
   --ledger F  the file that the mock processor wrote with its --ledger
   --acks F    the file that \`npm run produce\` wrote with its --acks
+  --archive DIR  an archive that \`npm run archive\` wrote, or a folder of archives; it is checked together with the database. It can be
+              given more than once
   --json      prints one JSON object instead of lines
   --help      this text
 
@@ -25,6 +27,7 @@ const noSchema = new Set(['42P01', '42703', '3F000'])
 interface Flags {
   ledger?: string | undefined
   acks?: string | undefined
+  archive?: string[] | undefined
   json: boolean
 }
 
@@ -35,6 +38,7 @@ async function run(flags: Flags): Promise<number> {
     databaseSsl,
     ledgerPath: flags.ledger ?? null,
     acksPath: flags.acks ?? null,
+    archives: flags.archive ?? [],
   })
   process.stdout.write(flags.json ? printJson(report) : printText(report))
   return isClean(report) ? exitCodes.done : exitCodes.differs
@@ -48,6 +52,9 @@ function explain(fault: unknown): string {
   if (fault instanceof pg.DatabaseError) return `PostgreSQL refused: ${fault.message}.`
   if (fault instanceof AggregateError && fault.errors[0] instanceof Error)
     return `The database cannot be reached: ${fault.errors[0].message}.`
+  // Only an error of the file system has a path.
+  if (fault instanceof Error && 'code' in fault && 'path' in fault)
+    return `A file cannot be read: ${fault.message}.`
   if (fault instanceof Error && 'code' in fault) return `The database cannot be reached: ${fault.message}.`
   return reasonOf(fault)
 }
@@ -57,6 +64,7 @@ process.exitCode = await runCommand({
   options: {
     ledger: { type: 'string' },
     acks: { type: 'string' },
+    archive: { type: 'string', multiple: true },
     json: { type: 'boolean', default: false },
   },
   run,

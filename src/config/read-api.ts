@@ -10,6 +10,8 @@ export type ApiConfig = {
   /** The address of the service for browsers behind a proxy; null if there is no proxy. */
   readonly publicUrl: PublicUrl | null
   readonly introspection: boolean
+  /** Whether a replay by REST needs a reason. */
+  readonly reasonsRequired: boolean
 }
 
 /**
@@ -48,7 +50,9 @@ export function readApi(settings: Settings): ApiConfig {
     )
   }
   const introspection = settings.flag('API_INTROSPECTION')
-  return { host, port: settings.integer('PORT', 0, 65_535), tokens, open, publicUrl, introspection }
+  const reasonsRequired = settings.choice('REASONS', ['optional', 'required']) === 'required'
+  const port = settings.integer('PORT', 0, 65_535)
+  return { host, port, tokens, open, publicUrl, introspection, reasonsRequired }
 }
 
 function readPublicUrl(settings: Settings): PublicUrl | null {

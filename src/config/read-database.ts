@@ -76,6 +76,21 @@ export function readOtherUrl(
   return settings.given(name)
 }
 
+/**
+ * The owner's connection. Else, if LISTEN_DATABASE_URL is a direct connection of the same role beside a
+ * pooler, that one.
+ *
+ * @param url where DATABASE_URL, or the embedded database, is
+ */
+export function chooseOwnerUrl(
+  { migrateUrl, listenUrl }: Pick<DatabaseConfig, 'migrateUrl' | 'listenUrl'>,
+  url: string,
+): string {
+  if (migrateUrl !== null) return migrateUrl
+  const isSameRole = listenUrl !== null && new URL(listenUrl).username === new URL(url).username
+  return isSameRole ? listenUrl : url
+}
+
 function readUrl(settings: Settings, name: 'DATABASE_URL' | 'LISTEN_DATABASE_URL' | 'MIGRATE_DATABASE_URL') {
   if (namesSeveralHosts(settings.text(name))) {
     settings.fault(

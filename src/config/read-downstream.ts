@@ -1,6 +1,6 @@
 import type { Tls } from '../runtime/tls.ts'
 import { readHeaders } from './read-headers.ts'
-import { readRetryStatuses } from './read-retry-statuses.ts'
+import { readStatuses } from './read-statuses.ts'
 import { faultUnusedTls, readTls, type ReadFile } from './read-tls.ts'
 import type { Settings } from './settings.ts'
 
@@ -11,6 +11,8 @@ export type DownstreamConfig = {
   readonly headers: Readonly<Record<string, string>>
   readonly tls: Tls
   readonly retryStatuses: (statusCode: number) => boolean
+  /** The statuses by which the processor refuses us, and not one payment: the attempt is retried, and counts as the processor's failure. */
+  readonly holdStatuses: (statusCode: number) => boolean
 }
 
 /** The longest timer of Node: a longer one fires at once. */
@@ -27,7 +29,8 @@ export function readDownstream(settings: Settings, readFile: ReadFile): Downstre
     timeoutMs,
     headers: readHeaders(settings),
     tls,
-    retryStatuses: readRetryStatuses(settings),
+    retryStatuses: readStatuses(settings, 'RETRY_STATUSES'),
+    holdStatuses: readStatuses(settings, 'HOLD_STATUSES'),
   }
 }
 

@@ -1,3 +1,5 @@
+import { readSpan } from './read-span.ts'
+
 /**
  * Every setting by name, with its default as a user would write it. An empty default means that there is
  * none. `.env.example` explains each setting, and a test compares the two.
@@ -30,6 +32,13 @@ export const defaults = {
   DOWNSTREAM_CERT: '',
   DOWNSTREAM_KEY: '',
   RETRY_STATUSES: '408,409,425,429,5xx',
+  HOLD_STATUSES: '401,403,407',
+  HOLD_AFTER: '20',
+  BRAKE_AFTER: '50',
+  PROBE_EVERY: '5',
+  RATE_LIMIT: '0',
+  RATE_BURST: '0',
+  THROTTLE_MAX: '60',
   MAX_RETRIES: '5',
   BASE_DELAY: '60',
   MAX_DELAY: '3600',
@@ -37,12 +46,17 @@ export const defaults = {
   MAX_CONCURRENT_RETRIES: '5',
   LEASE: '60',
   MAX_RECORD_BYTES: '16777216',
+  RETAIN_PAYLOAD: '0',
+  RETAIN_LOG: '0',
+  ARCHIVE_DIR: '',
+  SEGMENT_MESSAGES: '5000000',
   HOST: '127.0.0.1',
   PORT: '8000',
   API_TOKENS: '',
   API_OPEN: 'false',
   PUBLIC_URL: '',
   API_INTROSPECTION: 'true',
+  REASONS: 'optional',
   LOG_LEVEL: 'info',
   DATA_DIR: '.data',
   NODE_ENV: 'development',
@@ -100,6 +114,14 @@ export class Settings {
     return Number(defaults[name])
   }
 
+  /** A number from `min` to `max`, fractions allowed. */
+  number(name: SettingName, min: number, max: number): number {
+    const value = parseDecimal(this.text(name), /^\d+(\.\d+)?$/)
+    if (value !== null && value >= min && value <= max) return value
+    this.fault(`${name} is ${quote(this.text(name))}: it must be a number from ${min} to ${max}.`)
+    return Number(defaults[name])
+  }
+
   /** A number of seconds from `minMs` to `maxMs`, fractions allowed; returned in whole milliseconds. */
   milliseconds(name: SettingName, minMs: number, maxMs: number): number {
     const seconds = parseDecimal(this.text(name), /^\d+(\.\d+)?$/)
@@ -109,6 +131,19 @@ export class Settings {
       `${name} is ${quote(this.text(name))}: it must be a number of seconds from ${minMs / 1_000} to ${maxMs / 1_000}.`,
     )
     return Number(defaults[name]) * 1_000
+  }
+
+  /**
+   * A span of time up to `maxMs`, with its unit: a plain number could be meant as days and be read as seconds. 0 needs none. Returned in
+   * whole milliseconds.
+   */
+  duration(name: SettingName, maxMs: number): number {
+    const ms = readSpan(this.text(name))
+    if (ms !== null && ms <= maxMs) return ms
+    this.fault(
+      `${name} is ${quote(this.text(name))}: it must be 0, or a number with its unit (s, m, h or d), like 90d, and at most ${maxMs / 86_400_000}d.`,
+    )
+    return Number(defaults[name])
   }
 
   /**

@@ -1,17 +1,8 @@
-import type { Dispatcher } from 'undici'
 import type { Outcome } from '../message/outcome.ts'
 import { classify } from './classify.ts'
 import { explainBroken, explainNotSent } from './explain.ts'
+import type { AnswerHeaders } from './header-values.ts'
 import { refusalBehind } from './refused-certificate.ts'
-
-/** No useful answer is longer. A longer answer is cut, its connection is dropped, and its status counts. */
-const answerMaxBytes = 64 * 1024
-
-/**
- * Interim answers (1xx) are skipped. After this many the attempt ends: a final answer is not expected any
- * more.
- */
-const interimMax = 100
 
 /** What all attempts of one deliverer share. */
 export type AttemptContext = {
@@ -24,31 +15,30 @@ export type AttemptContext = {
   readonly timeoutReason: string
 }
 
-/**
- * One HTTP request, from the call to its outcome. undici calls the methods as events happen.
- *
- * undici's older handler interface (`onConnect` … `onError`) is used on purpose: undici wraps the newer one
- * in an object of the older kind, with all headers of the answer parsed, for every request (measured: 1.9 to
- * 3.5 µs of 17 to 26).
- *
- * **Bytes begin to leave at `onConnect`**: undici 7 calls it in the same turn as, and immediately before, the
- * single write of the request. Before that call nothing was sent; after it the request may have arrived.
- * undici repeats a request on its own only if that call never came, because the connection failed while the
- * request waited for it.
- */
-export class Attempt implements Dispatcher.DispatchHandler {
+/** The connection that an attempt's bytes leave on: its answer's status, once it is known, and its end. */
+type Carrier = { readonly statusCode: number | null; drop(): void }
+
+/** The head as text, each character one byte (latin1), and the body. */
+export type Request = { readonly head: string; readonly body: Buffer }
+
+/** One HTTP request, from the call to its outcome. Its connection calls the methods as events happen. */
+export class Attempt {
+  readonly request: Request
   readonly deadlineAt: number
   readonly #context: AttemptContext
   readonly #resolve: (outcome: Outcome) => void
   #hasEnded = false
-  #abort: (() => void) | null = null
-  #statusCode: number | null = null
-  #headers: readonly Buffer[] = []
-  #interims = 0
-  #answerBytes = 0
+  /** Not null: bytes may have left on it. */
+  #connection: Carrier | null = null
 
-  constructor(context: AttemptContext, deadlineAt: number, resolve: (outcome: Outcome) => void) {
+  constructor(
+    context: AttemptContext,
+    request: Request,
+    deadlineAt: number,
+    resolve: (outcome: Outcome) => void,
+  ) {
     this.#context = context
+    this.request = request
     this.deadlineAt = deadlineAt
     this.#resolve = resolve
     context.open.add(this)
@@ -63,13 +53,14 @@ export class Attempt implements Dispatcher.DispatchHandler {
    * would be read as the next request's.
    */
   end(reason: string): void {
-    if (this.#abort === null) {
+    const connection = this.#connection
+    if (connection === null) {
       this.#finish({ kind: 'not_sent', reason: `${reason}, not sent` })
     } else {
-      const answer =
-        this.#statusCode === null ? 'no answer' : `answer (HTTP ${this.#statusCode}) not complete`
-      this.#finish({ kind: 'unknown', statusCode: this.#statusCode, reason: `${reason}, sent, ${answer}` })
-      this.#abort()
+      const { statusCode } = connection
+      const answer = statusCode === null ? 'no answer' : `answer (HTTP ${statusCode}) not complete`
+      this.#finish({ kind: 'unknown', statusCode, reason: `${reason}, sent, ${answer}` })
+      connection.drop()
     }
   }
 
@@ -77,51 +68,34 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.end(this.#context.timeoutReason)
   }
 
-  onConnect(abort: () => void): void {
+  /**
+   * The connection is about to write the request. From here on, its bytes may have left.
+   *
+   * @returns false if the attempt has ended and nothing may be written
+   */
+  begin(connection: Carrier): boolean {
     // Deadlines are checked every 50 ms. Between two checks nothing may be sent after a deadline.
     if (!this.#hasEnded && performance.now() >= this.deadlineAt) this.expire()
-    if (this.#hasEnded) abort()
-    else this.#abort = abort
-  }
-
-  onHeaders(statusCode: number, headers: Buffer[]): boolean {
-    if (statusCode < 200) {
-      this.#interims += 1
-      if (this.#interims > interimMax) this.end(`over ${interimMax} interim answers`)
-      return true
-    }
-    this.#statusCode = statusCode
-    this.#headers = headers
+    if (this.#hasEnded) return false
+    this.#connection = connection
     return true
   }
 
-  onData(chunk: Buffer): boolean {
-    this.#answerBytes += chunk.length
-    if (this.#answerBytes > answerMaxBytes && !this.#hasEnded) {
-      this.#answered()
-      this.#abort?.()
-    }
-    return true
+  /** The answer has come, and as much of its body as counts. */
+  answer(statusCode: number, headers: AnswerHeaders): void {
+    this.#finish(classify(statusCode, headers, this.#context.retryStatuses))
   }
 
-  onComplete(): void {
-    this.#answered()
-  }
-
-  onError(error: Error): void {
-    if (this.#hasEnded) return
+  /** The connection could not be made, or it broke before the end of the answer. */
+  fail(error: Error): void {
     const { peer, secure } = this.#context
     const refusal = refusalBehind(error)
-    if (this.#abort === null || refusal !== null) {
+    if (this.#connection === null || refusal !== null) {
       this.#finish({ kind: 'not_sent', reason: explainNotSent(refusal ?? error, peer, secure) })
     } else {
-      const reason = explainBroken(error, this.#statusCode)
-      this.#finish({ kind: 'unknown', statusCode: this.#statusCode, reason })
+      const { statusCode } = this.#connection
+      this.#finish({ kind: 'unknown', statusCode, reason: explainBroken(error, statusCode) })
     }
-  }
-
-  #answered(): void {
-    this.#finish(classify(this.#statusCode ?? 0, this.#headers, this.#context.retryStatuses))
   }
 
   #finish(outcome: Outcome): void {

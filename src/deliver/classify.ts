@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { Outcome } from '../message/outcome.ts'
+import type { AnswerHeaders } from './header-values.ts'
 import { retryAfter } from './retry-after.ts'
 
 /**
@@ -7,11 +8,11 @@ import { retryAfter } from './retry-after.ts'
  * the operator removed from RETRY_STATUSES is refused, even a 5xx: that is the effect of removing it. A
  * status that HTTP does not define (below 200, above 599) tells nothing, so the outcome is unknown.
  *
- * @param headers names and values alternate; read only if the status may be retried
+ * @param headers read only if the status may be retried
  */
 export function classify(
   statusCode: number,
-  headers: readonly Buffer[],
+  headers: AnswerHeaders,
   retryStatuses: (statusCode: number) => boolean,
 ): Outcome {
   if (statusCode < 200 || statusCode > 599) {

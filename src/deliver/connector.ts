@@ -1,6 +1,5 @@
-import type { Socket } from 'node:net'
-import { TLSSocket, type SecureContext } from 'node:tls'
-import { buildConnector } from 'undici'
+import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net'
+import { connect as connectTls, type SecureContext } from 'node:tls'
 import type { Tls } from '../runtime/tls.ts'
 import { hearOut } from './hear-out.ts'
 import { noteRefusal } from './refused-certificate.ts'
@@ -8,55 +7,77 @@ import { noteRefusal } from './refused-certificate.ts'
 /** After this time a connect is given up, so that it does not hold a connection slot for ever. */
 const connectMaxMs = 10_000
 
-type Connector = buildConnector.connector
-
-/** undici's types do not declare that the socket is returned. */
-type Open = (...given: Parameters<Connector>) => Socket
+/** TCP looks after this time whether the other side of a silent connection is still there. */
+const probeAfterMs = 60_000
 
 /**
- * Connects as undici does, and adds what undici does not do itself.
- *
- * @param connecting the sockets that are still connecting are kept in it. An AbortSignal in the options would
- *   work too, but Node's sockets keep a listener on it for ever: 3.6 KB an attempt while the processor was
- *   down, and each connect slower than the one before (measured).
+ * Begins to connect. What is read goes to `onread`. `connected` is called once, after the TLS handshake if
+ * there is one. A connect that fails or takes too long ends the socket with an error.
  */
-export function createConnector(url: URL, timeoutMs: number, tls: Tls, connecting: Set<Socket>): Connector {
-  const open = url.protocol === 'https:' ? openSecurely(timeoutMs, tls) : build(timeoutMs)
-  return (options, callback) => {
-    const socket = open(options, (...result) => {
-      connecting.delete(socket)
-      callback(...result)
-      if (socket instanceof TLSSocket) noteRefusal(socket)
-    })
-    hearOut(socket)
-    connecting.add(socket)
-  }
-}
+export type Connect = (onread: OnReadOpts, connected: () => void) => Socket
 
 /**
- * A connector keeps its secure context and the TLS sessions made with it. So a new one is built whenever the
- * files have changed.
+ * @param host the Host header that the operator set, if any: a TLS server is asked for its name (SNI), and
+ *   must show a certificate for it
  */
-function openSecurely(timeoutMs: number, tls: Tls): Open {
-  let context = tls.secureContext()
-  let open = build(timeoutMs, context)
-  return (...given) => {
-    const now = tls.secureContext()
-    if (now !== context) open = build(timeoutMs, now)
-    context = now
-    return open(...given)
-  }
-}
-
-function build(timeoutMs: number, secureContext?: SecureContext): Open {
+export function createConnector(url: URL, timeoutMs: number, tls: Tls, host: string | null): Connect {
   const connectMs = Math.min(timeoutMs, connectMaxMs)
-  const options = {
-    timeout: connectMs,
+  const secure = url.protocol === 'https:'
+  const address = {
+    // The URL has an IPv6 address in brackets.
+    host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: Number(url.port || (secure ? 443 : 80)),
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: probeAfterMs,
     // If a name has addresses of two families and the first does not answer, the next one gets as much time.
     // Node's own limit is 250 ms.
     autoSelectFamilyAttemptTimeout: Math.max(10, Math.round(connectMs / 2)),
-    allowH2: false,
-    secureContext,
   }
-  return buildConnector(options) as unknown as Open
+  const open = secure ? openSecurely(address, tls, serverName(host ?? url.host)) : openPlainly(address)
+
+  return (onread, connected) => {
+    const socket = open(onread)
+    hearOut(socket)
+    const timer = setTimeout(() => {
+      socket.destroy(Object.assign(new Error('connect timeout'), { code: 'ETIMEDOUT' }))
+    }, connectMs)
+    socket.once(secure ? 'secureConnect' : 'connect', () => {
+      clearTimeout(timer)
+      connected()
+    })
+    socket.once('close', () => clearTimeout(timer))
+    return socket
+  }
+}
+
+type Address = { host: string; port: number }
+type Open = (onread: OnReadOpts) => Socket
+
+function openPlainly(address: Address): Open {
+  return (onread) => connectTcp({ ...address, onread })
+}
+
+/** The last session is offered again, which shortens the handshake; never across a change of the files. */
+function openSecurely(address: Address, tls: Tls, servername: string): Open {
+  let context: SecureContext | null = null
+  let session: Buffer | undefined
+  return (onread) => {
+    const secureContext = tls.secureContext()
+    if (secureContext !== context) session = undefined
+    context = secureContext
+    const options = { ...address, onread, secureContext, servername, ALPNProtocols: ['http/1.1'] }
+    const socket = connectTls(session === undefined ? options : { ...options, session })
+    socket.on('session', (each) => {
+      if (secureContext === context) session = each
+    })
+    socket.once('secureConnect', () => noteRefusal(socket))
+    return socket
+  }
+}
+
+/** A server is not asked for by an address (RFC 6066 §3). */
+function serverName(host: string): string {
+  const name = host.replace(/:\d*$/, '').replace(/^\[(.*)\]$/, '$1')
+  return isIP(name) === 0 ? name : ''
 }

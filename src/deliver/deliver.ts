@@ -1,13 +1,10 @@
-import type { Dispatcher } from 'undici'
 import type { Outcome } from '../message/outcome.ts'
 import type { Tls } from '../runtime/tls.ts'
 import { Attempt, type AttemptContext } from './attempt.ts'
 import { createConnections } from './connections.ts'
 import { watchDeadlines } from './deadlines.ts'
-import { fixedHeaders, isTraceparent } from './headers.ts'
-
-/** What one attempt sends: the bytes as received, and the values of its headers. */
-type Delivery = { body: Buffer; idempotencyKey: string; attempt: number; traceparent: string | null }
+import { fixedHeaders } from './headers.ts'
+import { createRequestHead, type Delivery } from './request-head.ts'
 
 export type DelivererSettings = {
   url: URL
@@ -45,13 +42,13 @@ export type Deliverer = {
  */
 export function createDeliverer(settings: DelivererSettings): Deliverer {
   const { url, timeoutMs, retryStatuses } = settings
-  const fixed = fixedHeaders(url, settings.headers)
-  const path = url.pathname + url.search
+  const { host, headOf } = createRequestHead(url, fixedHeaders(url, settings.headers))
   const connections = createConnections(
     url,
     settings.connections,
     timeoutMs,
     settings.tls,
+    host,
     settings.connectionLifetimeMs,
   )
   const context: AttemptContext = {
@@ -72,12 +69,14 @@ export function createDeliverer(settings: DelivererSettings): Deliverer {
   return {
     deliver(delivery, deadlineAt) {
       return new Promise((resolve) => {
-        const attempt = new Attempt(context, deadlineAt, resolve)
-        if (stopped !== null) attempt.end(stopped)
+        const head = headOf(delivery)
+        const attempt = new Attempt(context, { head: head ?? '', body: delivery.body }, deadlineAt, resolve)
+        if (head === null) attempt.fail(illegalKey())
+        else if (stopped !== null) attempt.end(stopped)
         else if (performance.now() >= deadlineAt) attempt.expire()
         else {
           deadlines.arm()
-          connections.dispatch(request(path, fixed, delivery), attempt)
+          connections.dispatch(attempt)
         }
       })
     },
@@ -89,16 +88,6 @@ export function createDeliverer(settings: DelivererSettings): Deliverer {
   }
 }
 
-function request(path: string, fixed: readonly string[], delivery: Delivery): Dispatcher.DispatchOptions {
-  const headers = [
-    ...fixed,
-    'Idempotency-Key',
-    delivery.idempotencyKey,
-    'X-Attempt',
-    String(delivery.attempt),
-  ]
-  if (delivery.traceparent !== null && isTraceparent(delivery.traceparent)) {
-    headers.push('traceparent', delivery.traceparent)
-  }
-  return { path, method: 'POST', headers, body: delivery.body }
+function illegalKey(): Error {
+  return Object.assign(new Error('illegal idempotency key'), { code: 'ERR_INVALID_CHAR' })
 }

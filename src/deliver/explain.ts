@@ -1,3 +1,4 @@
+import { AnswerFault } from './answer-fault.ts'
 import { isCertificateAlert, mayBeRefusal } from './refused-certificate.ts'
 
 /** The codes of OpenSSL and Node for a failed certificate or handshake. */
@@ -28,7 +29,6 @@ export function explainNotSent(error: Error, peer: string, secure: boolean): str
     case 'EAI_AGAIN':
       return `DNS: no answer (${peer})`
     case 'ETIMEDOUT':
-    case 'UND_ERR_CONNECT_TIMEOUT':
       return `no connection in time (${peer})`
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
@@ -48,38 +48,35 @@ export function explainBroken(error: Error, statusCode: number | null): string {
   const hint = mayBeRefusal(error) ? '; does the processor refuse our certificate?' : ''
   const where =
     statusCode === null ? `before the answer${hint}` : `before the end of the answer (HTTP ${statusCode})`
+  if (error instanceof AnswerFault) return explainFault(error, where)
   const code = codeOf(error)
   switch (code) {
     case 'ECONNRESET':
     case 'EPIPE':
       return `connection reset ${where}`
-    case 'UND_ERR_SOCKET':
-      return explainSocket(error, where)
-    case 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH':
-      // Once undici has read a content-length, it gives this code for any fault in the headers.
-      if (statusCode === null) return `the headers of the answer are not HTTP/1.1, broken ${where}`
-      return `the answer does not keep to its content-length, broken ${where}`
-    case 'UND_ERR_HEADERS_OVERFLOW':
-      return 'the headers of the answer are too long'
-    case 'HTTPParserError':
-      return `the answer is not HTTP/1.1 (${parserText(error)}), broken ${where}`
-    // undici asserts that a status has no leading zero.
-    case 'ERR_ASSERTION':
-      return `the answer is not HTTP/1.1, broken ${where}`
     default:
       return `${tlsText(error, code) ?? `connection failed (${code})`} ${where}`
   }
 }
 
-/** undici's message for an answer 101 that was not asked for. */
-function explainSocket(error: Error, where: string): string {
-  if (error.message === 'bad upgrade') return 'the answer switches to another protocol'
-  return `connection closed ${where}`
-}
-
-/** The parser's error has no code. Its constant reason is in parentheses in the message. */
-function parserText(error: Error): string {
-  return clean(/\((.*)\)$/.exec(error.message)?.[1] ?? 'no reason given')
+function explainFault({ kind, detail }: AnswerFault, where: string): string {
+  const why = clean(detail ?? 'no reason given')
+  switch (kind) {
+    case 'closed':
+      return `connection closed ${where}`
+    case 'protocol':
+      return `the answer is not HTTP/1.1 (${why}), broken ${where}`
+    case 'headers':
+      return `the headers of the answer are not HTTP/1.1, broken ${where} (${why})`
+    case 'headers_too_long':
+      return 'the headers of the answer are too long'
+    case 'content_length':
+      return `the answer does not keep to its content-length, broken ${where}`
+    case 'too_many_interims':
+      return 'over 100 interim answers, sent, no answer'
+    case 'upgrade':
+      return 'the answer switches to another protocol'
+  }
 }
 
 /** The text of a wrong host name is not repeated, because the peer chooses the names in its certificate. */
@@ -92,7 +89,7 @@ function tlsText(error: Error, code: string): string | null {
 }
 
 /**
- * An error's code, which is a constant of Node, OpenSSL or undici. The message is not used: the address in it
+ * An error's code, which is a constant of Node or OpenSSL. The message is not used: the address in it
  * differs from try to try.
  */
 function codeOf(error: Error): string {

@@ -6,9 +6,7 @@ import { validateHeaderName, validateHeaderValue } from 'node:http'
  */
 const reserved = new Set(['idempotency-key', 'x-attempt'])
 
-/**
- * Headers about the connection and the body's framing. undici writes these, and refuses them from its caller.
- */
+/** Headers about the connection and the body's framing. `request-head.ts` writes what is needed of them. */
 const framing = new Set([
   'connection',
   'content-length',
@@ -23,8 +21,7 @@ const framing = new Set([
 
 /**
  * The headers that every request carries: the content type, the credentials of the URL, and the operator's
- * headers, which may replace both. They are a flat array of names and values, which undici takes without a
- * copy.
+ * headers, which may replace both. Names and values alternate.
  *
  * @throws an Error with a sentence that names the header but never its value, because values are often
  *   secrets

@@ -30,8 +30,8 @@ export function noteRefusal(socket: TLSSocket): void {
   if (socket.getProtocol() !== 'TLSv1.3') return
   const showsCertificate = Object.keys(socket.getCertificate() ?? {}).length > 0
   let alert: Error | null = null
-  // An alert is both an error and an end, and undici answers the end with an error of its own.
-  socket.on('error', (error: NodeJS.ErrnoException) => {
+  // Before the connection hears of the error. An alert may also be an end, which has an error of its own.
+  socket.prependListener('error', (error: NodeJS.ErrnoException) => {
     if (socket.bytesRead > 0) return
     if (isCertificateAlert(error.code ?? '')) alert = error
     if (alert !== null) refusals.set(error, alert)

@@ -1,3 +1,5 @@
+import type { AnswerHeaders } from './header-values.ts'
+
 /**
  * The longest delay that this service's settings, timers and integer columns can hold: 2³¹ − 1 ms, 24.8 days.
  */
@@ -17,25 +19,15 @@ const httpDates = [
  * The delay that an answer asks for with Retry-After (RFC 9110 §10.2.3), in milliseconds from 0 to 2³¹ − 1;
  * null if there is none, or none in a known form. A date is compared with the answer's own Date header,
  * because the processor means a duration and its clock may differ from ours.
- *
- * @param headers names and values alternate, as undici hands them over
  */
-export function retryAfter(headers: readonly Buffer[], nowMs: number = Date.now()): number | null {
-  const value = header(headers, 'retry-after')
+export function retryAfter(headers: AnswerHeaders, nowMs: number = Date.now()): number | null {
+  const value = headers.get('retry-after')?.trim() ?? null
   if (value === null) return null
   if (/^\d+$/.test(value)) return Math.min(delayMaxMs, Number(value) * 1000)
   const at = httpDate(value)
   if (at === null) return null
-  const from = httpDate(header(headers, 'date') ?? '') ?? nowMs
+  const from = httpDate(headers.get('date')?.trim() ?? '') ?? nowMs
   return Math.min(delayMaxMs, Math.max(0, at - from))
-}
-
-function header(headers: readonly Buffer[], name: string): string | null {
-  for (let at = 0; at + 1 < headers.length; at += 2) {
-    if (headers[at]?.toString('latin1').toLowerCase() === name)
-      return headers[at + 1]?.toString('latin1').trim() ?? null
-  }
-  return null
 }
 
 function httpDate(value: string): number | null {

@@ -6,8 +6,8 @@ import type { Lane } from './lane.ts'
 
 /**
  * After the answer of a COMMIT was lost: takes up the attempts that stand open in the log under this lane's name and that it
- * does not hold. None of them was sent, because only a lane that holds an attempt sends it. Their deadline
- * counts from their start in the log; past it they end as not sent.
+ * does not hold. None of them was sent, because only a lane that holds an attempt sends it. Their lease
+ * counts from their start in the log; near its end they are not sent any more.
  *
  * The log and the lane are read at different times, so an attempt could look like an orphan and be none. Two things prevent that. This
  * first waits for the lane's transactions under way: their attempts are in the log before the lane hears of them. (A lane in doubt begins
@@ -23,7 +23,8 @@ export async function adopt(lane: Lane, database: Pool, logger: Logger, signal: 
   const open = await findOpenAttempts(database, lane.actor)
   const waitedMs = performance.now() - askedAt
   const orphans = open.filter(({ claim }) => !wasHeld(claim))
-  for (const { claim, startedMsAgo } of orphans) lane.start([claim], lane.deadlineAt(startedMsAgo + waitedMs))
+  const answeredAt = performance.now()
+  for (const { claim, startedMsAgo } of orphans) lane.start([claim], answeredAt - startedMsAgo - waitedMs)
   if (orphans.length > 0) {
     logger.warn(
       { lane: lane.name, attempts: orphans.length },

@@ -1,18 +1,22 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import type { ServerWatch } from '../log/server/server-watch.ts'
-import type { RetryPolicy } from '../message/decide.ts'
+import type { GuardPolicy } from '../log/write/advance-destination.ts'
+import { readThrottle } from '../message/read-throttle.ts'
 import { lanes as laneNames, type Lane as LaneName } from '../message/message.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { within } from '../runtime/within.ts'
 import { Waker, type WakeCause } from '../wake/waker.ts'
-import { makeAttempt, reportAttempt, type Deliver } from './make-attempt.ts'
+import { Destination } from './destination.ts'
+import { endUnsent, makeAttempt, reportAttempt, type AttemptPolicy, type Deliver } from './make-attempt.ts'
 import { Ground } from './ground.ts'
 import { Lane, type Reservation } from './lane.ts'
 import { Outage } from './outage.ts'
+import { retain, type Retention } from './retain.ts'
 import { runLane } from './run-lane.ts'
 import { Settler } from './settler.ts'
+import type { Finished } from './store-outcomes.ts'
 import { sweep } from './sweep.ts'
 import { watchQueue } from './watch-queue.ts'
 
@@ -23,7 +27,14 @@ export type DispatchOptions = {
   limits: Readonly<Record<LaneName, number>>
   leaseMs: number
   timeoutMs: number
-  policy: RetryPolicy
+  policy: AttemptPolicy
+  /** The name of the destination, and when the guard holds it. */
+  destination: string
+  guard: GuardPolicy
+  /** The longest that all wait at once for a processor that asks for less; 0 if none does. */
+  throttleMaxMs: number
+  /** How long payloads are kept; null for ever. */
+  retention: Retention | null
   deliver: Deliver
   /** Ends every open request now; see Deliverer. */
   abortAll: (reason: string) => void
@@ -31,6 +42,8 @@ export type DispatchOptions = {
   mayLive: (instance: string) => boolean
   /** performance.now() since when the LISTEN session has been up; null while it is down. */
   listenerUpSince: () => number | null
+  /** How many messages a new segment of the log holds. */
+  segmentMessages: number
   metrics: Metrics
   logger: Logger
   failpoint: (name: string) => void
@@ -41,13 +54,26 @@ export type DispatchOptions = {
 export type Dispatcher = {
   /** A hint that something may be due. */
   wake(cause: WakeCause): void
+  /** A hint that something was decided about the destination. */
+  lookAtDestination(): void
   /**
    * Room for messages that ingest stores, so that their first attempt starts in the same transaction. Rejects while the log lacks
    * what it rests on: nothing is to be stored then.
    */
   reserveFresh(max: number): Promise<Reservation>
-  /** `lastError`: why the lane waits for the database; null while it does not. */
-  lanes(): { lane: LaneName; inFlight: number; limit: number; lastError: string | null }[]
+  /**
+   * `inFlight`: requests under way. `claimedAhead`: attempts that wait for one to end. `lastError`: why the lane waits for the
+   * database; null while it does not.
+   */
+  lanes(): {
+    lane: LaneName
+    inFlight: number
+    claimedAhead: number
+    limit: number
+    lastError: string | null
+  }[]
+  /** How many requests all lanes together may have under way now, and at most. */
+  destination(): { room: number; limit: number }
   /** Takes no more, finishes what is open, and after `graceMs` ends that too as unknown. Resolves within about `graceMs` + 1.5 s. */
   drain(graceMs: number): Promise<void>
 }
@@ -58,6 +84,10 @@ export type Dispatcher = {
 const reserveWaitMs = 500
 const patienceMs = 5_000
 const settleGraceMs = 1_500
+const stopping = 'the service is stopping'
+
+/** Whether the requests that are still open were ended by the stop: that says nothing of the destination. */
+type End = { isAborted: boolean }
 
 /** A lane with what works for it. */
 type LaneParts = {
@@ -74,57 +104,122 @@ export function dispatch(options: DispatchOptions): Dispatcher {
   const outage = new Outage(options.leaseMs, options.timeoutMs, options.server)
   if (options.afterOutage) outage.begin()
   const ground = new Ground(options.database, options.logger)
-  const lanes = laneNames.map((name) => createLane(name, options, outage))
+  const destination = new Destination({
+    name: options.destination,
+    database: options.database,
+    actor: `${options.instance}/guard`,
+    policy: options.guard,
+    limitMax: Math.max(options.limits.fresh, options.limits.retry),
+    logger: options.logger,
+    onChange: () => lanes.forEach(noteDestination),
+  })
+  const end: End = { isAborted: false }
+  const lanes = laneNames.map((name) => createLane(name, options, outage, destination, end))
   const isBehind = (): boolean => lanes.some((parts) => parts.settler.behind)
   const isHeld: Lane['holds'] = (attempt) => lanes.some((parts) => parts.lane.holds(attempt))
   const countHeld = (): number => lanes.reduce((sum, { lane }) => sum + lane.open, 0)
   const loops = lanes.map(({ lane, waker }) =>
-    runLane(lane, { ...options, outage, ground, waker, isBehind, isHeld, countHeld }, stop.signal),
+    runLane(
+      lane,
+      { ...options, outage, ground, destination, waker, isBehind, isHeld, countHeld },
+      stop.signal,
+    ),
   )
   const watches = [
-    sweep({ ...options, lanes, outage, ground }, stop.signal),
+    sweep({ ...options, lanes, outage, ground, destination }, stop.signal),
+    retain({ ...options, ground }, stop.signal),
     watchQueue(options, stop.signal),
   ]
   const fresh = partsOf(lanes, 'fresh')
   return {
     wake: (cause) => lanes.forEach((parts) => parts.waker.wake(cause)),
+    lookAtDestination: () => {
+      destination.check()
+      // The next probe may be this instance's.
+      if (destination.state !== 'flowing') lanes.forEach((parts) => parts.waker.wake('destination'))
+    },
     reserveFresh: async (max) => {
       ground.refuse()
-      return reserveFresh(fresh, max, stop.signal)
+      // What has waited goes first.
+      return reserveFresh(fresh, max, destination.state === 'flowing' && !destination.isPaced, stop.signal)
     },
     lanes: () =>
       lanes.map(({ lane, settler }) => ({
         lane: lane.name,
-        inFlight: lane.open,
+        inFlight: lane.sending,
+        claimedAhead: lane.waiting,
         limit: lane.limit,
         // If the lane waits only because the settler does, the settler's reason says more.
         lastError: settler.lastError ?? lane.lastError,
       })),
+    destination: () => ({
+      room: roomOf(destination, options.limits),
+      limit: options.limits.fresh + options.limits.retry,
+    }),
     drain: async (graceMs) => {
       const drainedAt = performance.now()
       stop.abort()
       // A loop may hang on a frozen database; what is open is finished all the same.
       await within(Promise.all([...loops, ...watches]), graceMs / 2)
-      await finish(lanes, options, graceMs - (performance.now() - drainedAt))
+      await finish(lanes, options, end, graceMs - (performance.now() - drainedAt))
+      await within(destination.stop(), settleGraceMs)
     },
   }
 }
 
-function createLane(name: LaneName, options: DispatchOptions, outage: Outage): LaneParts {
+/** What the lanes may send now. While the destination is held or paused, a lane still looks (see Destination.room). */
+function roomOf({ state, room }: Destination, limits: DispatchOptions['limits']): number {
+  switch (state) {
+    case 'paused':
+      return 0
+    case 'held':
+      return 1
+    case 'flowing':
+    case 'ramping':
+      return Math.min(limits.fresh, room) + Math.min(limits.retry, room)
+  }
+}
+
+function noteDestination({ lane, waker }: LaneParts): void {
+  lane.recheck()
+  waker.wake('destination')
+}
+
+function createLane(
+  name: LaneName,
+  options: DispatchOptions,
+  outage: Outage,
+  destination: Destination,
+  end: End,
+): LaneParts {
   const { database, policy, metrics, logger, failpoint } = options
   const waker = new Waker()
-  const lane = new Lane(
+  const lane = new Lane({
     name,
-    options.instance,
-    options.limits[name],
-    options.timeoutMs,
-    (claim, deadlineAt) => {
-      void makeAttempt(claim, deadlineAt, options.deliver, policy).then((finished) => {
-        failpoint(`${name}.sent`)
-        settler.add(finished)
-      })
+    instance: options.instance,
+    limit: options.limits[name],
+    leaseMs: options.leaseMs,
+    timeoutMs: options.timeoutMs,
+    destination,
+    send: async (claim, deadlineAt, waitedMs) => {
+      const sentAt = performance.now()
+      destination.noteSent()
+      const finished = await makeAttempt(
+        claim,
+        deadlineAt,
+        waitedMs,
+        options.deliver,
+        policy,
+        options.timeoutMs,
+      )
+      const asked = readThrottle(finished.outcome)
+      if (asked !== null && options.throttleMaxMs > 0)
+        destination.throttle(Math.min(asked.waitMs, options.throttleMaxMs), sentAt, asked.reason)
+      failpoint(`${name}.sent`)
+      settler.add(end.isAborted ? { ...finished, verdict: 'none' } : finished)
     },
-  )
+    drop: (claim, reason) => settler.add(endUnsent(claim, reason)),
+  })
   const settler = new Settler({
     database,
     actor: lane.actor,
@@ -135,6 +230,9 @@ function createLane(name: LaneName, options: DispatchOptions, outage: Outage): L
     onSettled: (batch, answers) => {
       failpoint(`${name}.after_outcome`)
       lane.close(batch)
+      if (destination.state !== 'flowing' || batch.some(mayHold)) destination.check()
+      // Others of its kind may wait for it to end.
+      if (batch.some(({ claim }) => claim.isSlow)) waker.wake('slot')
       batch.forEach((finished, at) =>
         reportAttempt(lane, finished, answers[at] ?? 'stray', policy, metrics, logger),
       )
@@ -143,22 +241,32 @@ function createLane(name: LaneName, options: DispatchOptions, outage: Outage): L
   return { lane, settler, waker, behindSince: null }
 }
 
+/** Whether the guard may have to decide after such an outcome. */
+function mayHold({ verdict }: Finished): boolean {
+  return verdict === 'failure' || verdict === 'refusal'
+}
+
 /**
  * Gives no room while messages are due: new records must not overtake a backlog, which the lane's own looks work off. If the lane keeps
  * up, this waits for room, because an attempt that starts in the transaction that stores its message saves a claim. If the lane has not
- * kept up for a while, this does not wait until it does: storing records comes first.
+ * kept up for a while, this does not wait until it does: storing records comes first. While the destination does not flow, or has a pace, there is no room.
  */
-async function reserveFresh(parts: LaneParts, max: number, signal: AbortSignal): Promise<Reservation> {
+async function reserveFresh(
+  parts: LaneParts,
+  max: number,
+  flows: boolean,
+  signal: AbortSignal,
+): Promise<Reservation> {
   const { lane, waker } = parts
-  const wanted = Math.min(max, Math.ceil(lane.limit / 2))
+  const wanted = Math.min(max, Math.ceil(lane.capacity / 2))
   const until = performance.now() + reserveWaitMs
   // Several partitions wait here at once, and the first to wake may have taken the room.
-  while (!notePace(parts, wanted) && isPatient(parts) && !signal.aborted) {
+  while (flows && !notePace(parts, wanted) && isPatient(parts) && !signal.aborted) {
     const restMs = until - performance.now()
     if (restMs <= 0) break
     await lane.waitToKeepUp(wanted, signal, restMs)
   }
-  const reservation = lane.reserve(lane.keepsUp(1) && !signal.aborted ? max : 0)
+  const reservation = lane.reserve(flows && lane.keepsUp(1) && !signal.aborted ? max : 0)
   // Messages without room are due as soon as they are stored. Whether there are any (the slice may fail, or hold duplicates only), the
   // next look finds out.
   const isShort = reservation.room < max
@@ -191,10 +299,17 @@ function isPatient({ behindSince }: LaneParts): boolean {
   return behindSince === null || performance.now() - behindSince < patienceMs
 }
 
-async function finish(lanes: LaneParts[], options: DispatchOptions, graceMs: number): Promise<void> {
+async function finish(
+  lanes: LaneParts[],
+  options: DispatchOptions,
+  end: End,
+  graceMs: number,
+): Promise<void> {
   await Promise.all(lanes.map(({ lane }) => lane.waitForEnd(graceMs)))
+  for (const { lane } of lanes) lane.stop(stopping)
   if (lanes.some(({ lane }) => lane.open > 0)) {
-    options.abortAll('the service is stopping')
+    end.isAborted = true
+    options.abortAll(stopping)
     // What was aborted reports its outcome before the settlers are asked to end.
     await setImmediate()
   }

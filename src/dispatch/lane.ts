@@ -2,6 +2,7 @@ import type { AttemptName, Claim } from '../log/write/claim.ts'
 import { commitMsMax } from '../log/write/commit-ms-max.ts'
 import type { Lane as LaneName } from '../message/message.ts'
 import { Latch } from '../runtime/latch.ts'
+import { mostAhead, Wire, type WireOptions } from './wire.ts'
 
 // A doubt is kept at least this long: a statement may reach the server that much later than its connection seemed to break.
 const doubtMinMs = 1_000
@@ -9,59 +10,89 @@ const doubtMinMs = 1_000
 /** Room that was set aside for attempts about to be started in a transaction. Ends by exactly one of its three calls. */
 export type Reservation = {
   readonly room: number
-  /** The transaction is committed: these attempts are open. Room that they leave over is given back. */
-  start(claims: readonly Claim[]): void
+  /**
+   * The transaction is committed: these attempts are open. Room that they leave over is given back.
+   *
+   * @param isSent false if they end unsent; by default they do if the destination is held or paused, as far as is known here
+   */
+  start(claims: readonly Claim[], isSent?: boolean): void
   /** Nothing was started. */
   release(): void
   /** The transaction's answer was lost: attempts may be open in the log that nobody holds. */
   doubt(): void
 }
 
+export type LaneOptions = Omit<WireOptions, 'onChange'> & { name: LaneName; instance: string }
+
 /**
- * The room of one lane. Three things use it up: the attempts that are open in the log (from the claim's commit to the commit of the
- * outcome), the reservations for attempts about to be started, and the reservations in doubt.
+ * The room of one lane: how many attempts it may claim now. The requests under way use up the limit, and the attempts that wait for one
+ * to end use up what may be claimed ahead. Reservations for attempts about to be started, and reservations in doubt, count as
+ * waiting. An attempt whose outcome is only to be stored counts no more, except that `openMax` bounds all that is open in the log, from
+ * the claim's commit to the commit of the outcome.
  */
 export class Lane {
   readonly name: LaneName
   /** Who the events of this lane name: instance/lane. */
   readonly actor: string
+  /** How many requests may be under way at once. */
   readonly limit: number
+  /** How many attempts may be open in the log at once. */
+  readonly openMax: number
   /** Why the last look failed; null if it did not. */
   lastError: string | null = null
-  readonly #begin: (claim: Claim, deadlineAt: number) => void
-  readonly #timeoutMs: number
+  readonly #wire: Wire
+  readonly #destination: LaneOptions['destination']
   readonly #open = new Set<string>()
+  /** Those of them whose message was slow in its last attempt. */
+  readonly #slow = new Set<string>()
   #doubts: { room: number; since: number }[] = []
   readonly #waiting = new Set<() => void>()
   #reserved = 0
   #idle = false
   #roomSince: number | null = performance.now()
 
-  /** @param begin starts one attempt; it must end by close() */
-  constructor(
-    name: LaneName,
-    instance: string,
-    limit: number,
-    timeoutMs: number,
-    begin: (claim: Claim, deadlineAt: number) => void,
-  ) {
+  constructor({ name, instance, ...wire }: LaneOptions) {
     this.name = name
     this.actor = `${instance}/${name}`
-    this.limit = limit
-    this.#timeoutMs = timeoutMs
-    this.#begin = begin
+    this.limit = wire.limit
+    this.openMax = wire.limit + mostAhead(wire.limit)
+    this.#destination = wire.destination
+    this.#wire = new Wire({ ...wire, onChange: () => this.#noteChange() })
   }
 
   get room(): number {
-    const doubted = this.#doubts.reduce((sum, { room }) => sum + room, 0)
-    return this.limit - this.#open.size - this.#reserved - doubted
+    return this.#roomOf(this.capacity)
   }
 
+  /** The room of this lane if it held nothing. */
+  get capacity(): number {
+    return this.#wire.room + this.#wire.ahead
+  }
+
+  /** How many requests are under way. */
+  get sending(): number {
+    return this.#wire.sending
+  }
+
+  /** How many attempts were claimed ahead, and wait for a request to end. */
+  get waiting(): number {
+    return this.#wire.waiting
+  }
+
+  /** How many attempts are open in the log. */
   get open(): number {
     return this.#open.size
   }
 
-  /** performance.now() since when there has been room without a break; null while there is none. */
+  /**
+   * How many attempts it may claim now of messages whose last attempt was slow: together they hold half of the requests at most, so that
+   * payments which always time out leave room to others.
+   */
+  get slowRoom(): number {
+    return Math.max(0, Math.max(1, Math.floor(this.#wire.room / 2)) - this.#slow.size)
+  }
+
+  /** performance.now() since when a request could have begun, without a break; null while none could. */
   get roomSince(): number | null {
     return this.#roomSince
   }
@@ -90,16 +121,16 @@ export class Lane {
     return (attempt) => held.has(keyOf(attempt))
   }
 
-  /** Sets aside what room there is, at most `max`. The deadline of its attempts starts here, before their claim is issued. */
+  /** Sets aside what room there is, at most `max`. The leases of its attempts count from here, before their claim is issued. */
   reserve(max: number): Reservation {
     const room = Math.max(0, Math.min(max, this.room))
-    const deadlineAt = this.deadlineAt(0)
+    const claimedAt = performance.now()
     this.#reserve(room)
     return {
       room,
-      start: (claims) => {
+      start: (claims, isSent) => {
         this.#reserve(-room)
-        this.start(claims, deadlineAt)
+        this.start(claims, claimedAt, isSent)
       },
       release: () => this.#reserve(-room),
       doubt: () => {
@@ -109,20 +140,36 @@ export class Lane {
     }
   }
 
-  /** The deadline, on performance.now()'s clock, of an attempt that was started so many milliseconds ago. */
-  deadlineAt(startedMsAgo: number): number {
-    return performance.now() + this.#timeoutMs - startedMsAgo
+  /**
+   * @param claimedAt on performance.now()'s clock: before their claim was issued
+   * @param isSent false if they end unsent; by default they do if the destination is held or paused
+   */
+  start(claims: readonly Claim[], claimedAt: number, isSent = this.#destination.refusal === null): void {
+    for (const claim of claims) {
+      this.#open.add(keyOf(claim))
+      if (claim.isSlow === true) this.#slow.add(keyOf(claim))
+    }
+    this.#wire.add(claims, claimedAt, isSent ? null : this.#destination.refusal)
+    this.#noteChange()
   }
 
-  start(claims: readonly Claim[], deadlineAt: number): void {
-    for (const claim of claims) this.#open.add(keyOf(claim))
+  /** The destination has other room than before, or refuses what waits. */
+  recheck(): void {
+    this.#wire.recheck()
     this.#noteChange()
-    for (const claim of claims) this.#begin(claim, deadlineAt)
+  }
+
+  /** Sends nothing any more: what waits ends as not sent. */
+  stop(reason: string): void {
+    this.#wire.stop(reason)
   }
 
   /** The outcomes of these attempts are in the log. */
   close(attempts: readonly AttemptName[]): void {
-    for (const attempt of attempts) this.#open.delete(keyOf(attempt))
+    for (const attempt of attempts) {
+      this.#open.delete(keyOf(attempt))
+      this.#slow.delete(keyOf(attempt))
+    }
     this.#noteChange()
   }
 
@@ -139,12 +186,16 @@ export class Lane {
   }
 
   /**
-   * Resolves with the room as soon as it reaches `wanted`. Resolves earlier, with the room there is, after `ms`, when the signal aborts,
-   * or when a new doubt comes: a doubt may hold all the room, and only the loop that waits here can resolve it (`adopt`).
+   * Resolves with the room as soon as a look is worth it: at once if a request could begin, and else when half of what may be claimed
+   * ahead is free, because a look costs the same for one attempt as for many. Resolves earlier, with the room there is, after `ms`, when
+   * the signal aborts, or when a new doubt comes: a doubt may hold all the room, and only the loop that waits here can resolve it
+   * (`adopt`).
    */
-  async waitForRoom(wanted: number, signal: AbortSignal, ms?: number): Promise<number> {
+  async waitForRoom(signal: AbortSignal, ms?: number): Promise<number> {
     const known = this.#doubts.length
-    await this.#waitUntil(() => this.room >= wanted || this.#doubts.length > known, signal, ms)
+    const isWorthIt = (): boolean =>
+      this.room >= 1 && (this.waiting === 0 || this.room >= (this.capacity - this.limit) / 2)
+    await this.#waitUntil(() => isWorthIt() || this.#doubts.length > known, signal, ms)
     return this.room
   }
 
@@ -184,8 +235,16 @@ export class Lane {
     this.#noteChange()
   }
 
+  #roomOf(capacity: number): number {
+    const doubted = this.#doubts.reduce((sum, { room }) => sum + room, 0)
+    const free = capacity - this.sending - this.waiting
+    return Math.min(free, this.openMax - this.#open.size) - this.#reserved - doubted
+  }
+
   #noteChange(): void {
-    if (this.room <= 0) this.#roomSince = null
+    // Without what may be claimed ahead: that fades with time alone, and nothing would note it. A lane that the destination holds back has
+    // no room of its own choice.
+    if (this.#destination.room < Infinity || this.#roomOf(this.limit) <= 0) this.#roomSince = null
     else this.#roomSince ??= performance.now()
     for (const check of this.#waiting) check()
   }

@@ -1,8 +1,9 @@
 import type { Claim } from '../log/write/claim.ts'
 import type { SettleAnswer } from '../log/write/settle.ts'
-import { decide, type RetryPolicy } from '../message/decide.ts'
+import { decide, decideUnsent, retryDelayOf, type RetryPolicy } from '../message/decide.ts'
 import { idempotencyKey } from '../message/idempotency-key.ts'
 import type { Outcome } from '../message/outcome.ts'
+import { judge, type Verdict } from '../message/verdict.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Lane } from './lane.ts'
@@ -14,12 +15,28 @@ export type Deliver = (
   deadlineAt: number,
 ) => Promise<Outcome>
 
-/** Makes the one HTTP attempt of a claim and decides what is to follow. */
+export type AttemptPolicy = RetryPolicy & {
+  /** The statuses by which the destination refuses us, and not one payment. */
+  readonly holdStatuses: (statusCode: number) => boolean
+}
+
+// A request with a smaller part of its timeout says nothing of the destination if its time runs out. The settings allow a lease that
+// leaves not quite the whole timeout to any request, so a smaller cut must not silence the guard.
+const fairPart = 1 / 2
+
+/**
+ * Makes the one HTTP attempt of a claim and decides what is to follow.
+ *
+ * @param waitedMs how long the claim waited for a request to end
+ * @param timeoutMs how long a request may take where the lease leaves it the time
+ */
 export async function makeAttempt(
   claim: Claim,
   deadlineAt: number,
+  waitedMs: number,
   deliver: Deliver,
-  policy: RetryPolicy,
+  policy: AttemptPolicy,
+  timeoutMs: number,
 ): Promise<Finished> {
   const startedAt = performance.now()
   const outcome = await deliver(
@@ -31,16 +48,27 @@ export async function makeAttempt(
     },
     deadlineAt,
   )
-  return {
-    claim,
-    messageId: claim.messageId,
-    transactionId: claim.transactionId,
-    attempt: claim.attempt,
-    leaseEndsAt: claim.leaseEndsAt,
-    outcome,
-    durationMs: performance.now() - startedAt,
-    decision: decide(outcome, claim.retries, policy),
-  }
+  const decision = decide(outcome, claim.retries, policy)
+  const endedAt = performance.now()
+  // Then the database was slow to claim, and not the destination to answer.
+  const isCutShort = endedAt >= deadlineAt && deadlineAt - startedAt < timeoutMs * fairPart
+  const judged = judge(outcome, true, policy.holdStatuses)
+  const verdict = isCutShort && judged === 'failure' ? 'none' : judged
+  return finish(claim, { outcome, durationMs: endedAt - startedAt, decision, verdict, waitedMs })
+}
+
+/** Ends the attempt of a claim that waited for a request to end and was not sent. The log knows it by the duration of null. */
+export function endUnsent(claim: Claim, reason: string): Finished {
+  const outcome = { kind: 'not_sent', reason: `waited in its lane and was not sent: ${reason}` } as const
+  return finish(claim, { outcome, durationMs: null, decision: decideUnsent(), verdict: 'none', waitedMs: 0 })
+}
+
+function finish(
+  claim: Claim,
+  end: Pick<Finished, 'outcome' | 'durationMs' | 'decision' | 'verdict' | 'waitedMs'>,
+): Finished {
+  const { messageId, transactionId, attempt, leaseEndsAt } = claim
+  return { claim, messageId, transactionId, attempt, leaseEndsAt, ...end }
 }
 
 /** One wide line an attempt, and what it counts, once its outcome is in the log. */
@@ -52,16 +80,17 @@ export function reportAttempt(
   metrics: Metrics,
   logger: Logger,
 ): void {
-  const { claim, outcome, decision, durationMs } = finished
+  const { claim, outcome, decision, durationMs, waitedMs, verdict } = finished
   metrics.attempts.inc({ lane: lane.name, outcome: outcome.kind })
-  metrics.attemptSeconds.observe({ lane: lane.name }, durationMs / 1_000)
+  if (claim.isProbe === true) countProbe(verdict, metrics)
+  if (durationMs !== null) metrics.attemptSeconds.observe({ lane: lane.name }, durationMs / 1_000)
   const line = {
     transaction_id: claim.transactionId,
     lane: lane.name,
     attempt: claim.attempt,
     outcome: outcome.kind,
     status_code: 'statusCode' in outcome ? outcome.statusCode : null,
-    ms: Math.round(durationMs * 10) / 10,
+    ms: durationMs === null ? null : Math.round(durationMs * 10) / 10,
   }
   if (answer === 'stray') {
     logger.warn({ ...line, answer }, 'outcome kept of an attempt that a failover took out of the log')
@@ -71,24 +100,30 @@ export function reportAttempt(
     logger.warn({ ...line, answer }, 'outcome came after its attempt had ended')
     return
   }
-  switch (decision.then) {
-    case 'success':
-      metrics.endToEndSeconds.observe((claim.ageMs + durationMs) / 1_000)
-      logger.info(line, 'attempt')
-      return
-    case 'retry':
-      logger.info(
-        {
-          ...line,
-          reason: 'reason' in outcome ? outcome.reason : null,
-          retry: `${claim.retries + 1}/${policy.retriesMax}`,
-          next_retry_at: new Date(Date.now() + decision.delayMs).toISOString(),
-        },
-        'attempt',
-      )
-      return
-    case 'dead_letter':
-      logger.warn({ ...line, reason: 'reason' in outcome ? outcome.reason : null }, 'dead letter')
-      return
+  if (decision.then === 'success') {
+    metrics.endToEndSeconds.observe((claim.ageMs + waitedMs + (durationMs ?? 0)) / 1_000)
+    logger.info(line, 'attempt')
+    return
   }
+  const reason = 'reason' in outcome ? outcome.reason : null
+  const isSpared = answer === 'spared'
+  const delayMs = retryDelayOf(decision, isSpared)
+  if (delayMs === null) {
+    logger.warn({ ...line, reason }, 'dead letter')
+    return
+  }
+  logger.info(
+    {
+      ...line,
+      reason,
+      retry: `${claim.retries + (isSpared || durationMs === null ? 0 : 1)}/${policy.retriesMax}`,
+      next_retry_at: new Date(Date.now() + delayMs).toISOString(),
+    },
+    'attempt',
+  )
+}
+
+/** A probe that was not sent has no result. */
+function countProbe(verdict: Verdict, { probes }: Metrics): void {
+  if (verdict !== 'none') probes.inc({ result: verdict === 'failure' ? 'failed' : 'answered' })
 }

@@ -11,6 +11,7 @@ import { retryDelayMs } from '../runtime/retry-delay.ts'
 import { wait } from '../runtime/wait.ts'
 import type { Waker, WakeCause } from '../wake/waker.ts'
 import { adopt } from './adopt.ts'
+import type { Destination } from './destination.ts'
 import type { Ground } from './ground.ts'
 import type { Lane } from './lane.ts'
 import type { Outage } from './outage.ts'
@@ -22,6 +23,7 @@ export type LaneDependencies = {
   server: Pick<ServerWatch, 'change' | 'see'>
   outage: Outage
   ground: Ground
+  destination: Pick<Destination, 'see'>
   waker: Waker
   policy: RetryPolicy
   metrics: Metrics
@@ -64,7 +66,7 @@ export async function runLane(
       await ground.require()
       if (dependencies.isBehind()) throw new Error('outcomes from before the outage are being stored')
       if (lane.doubtful) await adopt(lane, database, logger, signal)
-      if ((await lane.waitForRoom(1, signal, lane.doubtful ? doubtEveryMs : undefined)) < 1) continue
+      if ((await lane.waitForRoom(signal, lane.doubtful ? doubtEveryMs : undefined)) < 1) continue
       const lookedAt = performance.now()
       const found = await lookOnce(lane, dependencies, view)
       view = found.view
@@ -115,6 +117,8 @@ type View = {
   refusal: Refusal | null
   /** The change of the server since when all this holds. */
   change: string | null
+  /** performance.now() since when the pace of the destination holds up what is due; null if it does not. */
+  pacedAt: number | null
 }
 
 // Between two tries to end what the log does not take: each costs a statement for each halving.
@@ -122,7 +126,7 @@ const refusedEveryMs = 1_000
 
 /** After a change of the server nothing that was seen before says where to look. */
 function blank({ server }: LaneDependencies): View {
-  return { lookFrom: {}, leasesAt: 0, refusal: null, change: server.change }
+  return { lookFrom: {}, leasesAt: 0, refusal: null, change: server.change, pacedAt: null }
 }
 
 type Found = { more: boolean; dueInMs: number | null; view: View }
@@ -131,20 +135,22 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, known: View)
   const { change } = dependencies.server
   const view = known.change === change ? known : blank(dependencies)
   const lookedAt = performance.now()
+  if (view.pacedAt !== null)
+    dependencies.metrics.throttledSeconds.inc({ lane: lane.name }, (lookedAt - view.pacedAt) / 1_000)
   // The retry lane takes over for both lanes. It does not look for leases each time: under load the index is full of entries of leases
   // that were settled early, and finding the earliest open one in every look cost 11 µs a message.
   const withLeases = lane.name === 'retry' && lookedAt >= view.leasesAt
   dependencies.failpoint(`${lane.name}.before_claim`)
   // Slices cannot use room while a look has reserved it, and most looks of an idle lane find nothing. So an idle lane reserves a
   // tenth. If that is filled, the lane looks again at once, with all its room.
-  const reservation = lane.reserve(lane.idle ? Math.ceil(lane.limit / 10) : lane.limit)
+  const reservation = lane.reserve(lane.idle ? Math.ceil(lane.capacity / 10) : lane.capacity)
   let found
   try {
     found = await look(
       dependencies.database,
       lane.name,
       lane.actor,
-      reservation.room,
+      { all: reservation.room, slow: lane.slowRoom },
       dependencies.outage.lease(),
       view.lookFrom,
       withLeases,
@@ -158,14 +164,15 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, known: View)
   dependencies.server.see(found.lastPosition, change)
   lane.idle = found.dueInMs === null || found.dueInMs > 0
   if (found.claims.length > 0) dependencies.failpoint(`${lane.name}.after_claim`)
-  reservation.start(found.claims)
+  reservation.start(found.claims, dependencies.destination.see(found.destination))
   const { lookFrom } = found
+  const pacedAt = found.slotInMs === null ? null : lookedAt
   if (found.expired) {
     const looked = { lane, ...dependencies, lookFrom: lookFrom.processing ?? '-infinity' }
     const { taken, refusal } = await takeOver(looked)
     const leasesAt = refusal === null ? 0 : lookedAt + refusedEveryMs
     // What is left is held by this instance, or by another that lives, and about to be settled.
-    return { more: taken > 0, dueInMs: 1_000, view: { lookFrom, leasesAt, refusal, change } }
+    return { more: taken > 0, dueInMs: 1_000, view: { lookFrom, leasesAt, refusal, change, pacedAt } }
   }
   const leasesAt = withLeases ? nextLeases(lookedAt, found.leaseEndsInMs, dependencies) : view.leasesAt
   // If there was room and a due message was not claimed, another instance has locked it, or it is beyond the bytes of one look.
@@ -173,7 +180,7 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, known: View)
   return {
     more,
     dueInMs: withLeases ? found.dueInMs : sooner(found.dueInMs, leasesAt),
-    view: { lookFrom, leasesAt, refusal: withLeases ? null : view.refusal, change },
+    view: { lookFrom, leasesAt, refusal: withLeases ? null : view.refusal, change, pacedAt },
   }
 }
 

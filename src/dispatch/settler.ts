@@ -4,7 +4,7 @@ import { lockedEveryMs, OutcomeStore, type Finished, type StoreOptions } from '.
 
 const batchMax = 500
 // Long enough to gather the outcomes of one turn of the event loop. With 5 ms batches were larger (160 instead of 110), but there were 8 %
-// fewer messages a second: outcomes that wait use up the lane's limit. If no attempt is open any more, nothing is waited for.
+// fewer messages a second at a limit of 500. If no attempt is open any more, nothing is waited for.
 const lingerMs = 1
 // While one batch waits for its commit, a second one may be stored, if at least `besideMin` outcomes have finished meanwhile. A smaller one
 // is not worth it: each batch by itself costs PostgreSQL as much as 25 outcomes.
@@ -14,7 +14,7 @@ const besideMin = 150
 /**
  * Brings the outcomes of one lane into the log, in batches: what finishes while one batch is being stored makes the next. It
  * decides when a batch is stored; `OutcomeStore` decides how. What is not stored yet stays in memory; there is never more of it than the
- * lane's limit.
+ * lane may have open.
  */
 export class Settler {
   readonly #openCount: () => number

@@ -10,7 +10,11 @@ import { retryDelayMs } from '../runtime/retry-delay.ts'
 import { wait } from '../runtime/wait.ts'
 
 /** An attempt that has its outcome. */
-export type Finished = Settlement & { claim: Claim }
+export type Finished = Settlement & {
+  claim: Claim
+  /** How long it waited for a request to end before it was sent, in milliseconds. */
+  waitedMs: number
+}
 
 export type StoreOptions = {
   database: Pool

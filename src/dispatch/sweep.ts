@@ -1,24 +1,29 @@
 import type { Pool } from 'pg'
+import { makeSegments } from '../log/server/make-segments.ts'
 import { countMissed } from '../log/write/count-missed.ts'
-import { foldPiece } from '../log/write/fold-counts.ts'
+import { agePiece, foldPiece } from '../log/write/fold-counts.ts'
 import { placeStrays } from '../log/write/place-strays.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import { wait } from '../runtime/wait.ts'
 import type { Waker } from '../wake/waker.ts'
+import type { Destination } from './destination.ts'
 import type { Ground } from './ground.ts'
 import type { Lane } from './lane.ts'
 import type { Outage } from './outage.ts'
 
 const sweepEveryMs = 60_000
 const missedAfterMs = 10_000
+// Once an hour one piece is old. After an outage of weeks more are, and they must not keep the next sweep from its time: a piece
+// takes some 0.1 s.
+const agedPiecesMax = 60
 
 /**
  * The smoke alarm. Every minute it counts what has been due for over ten seconds although the lane had room and the LISTEN
  * session was up all that time: a wake-up that was missed. It stays 0 as long as the rest is right; if it does not, the lane
- * is woken all the same. It also checks that the log has what it rests on, places stray outcomes, and folds the counts by status. An idle
- * service does nothing else with its tables.
+ * is woken all the same. It also checks that the log has what it rests on, makes the log's segments ahead of need, places stray outcomes,
+ * folds the counts by status and the rollups, and makes old rollups coarser. An idle service does nothing else with its tables.
  */
 export async function sweep(
   options: {
@@ -26,14 +31,21 @@ export async function sweep(
     lanes: readonly { lane: Lane; waker: Waker }[]
     outage: Outage
     ground: Ground
+    destination: Pick<Destination, 'check'>
     listenerUpSince: () => number | null
+    segmentMessages: number
     metrics: Metrics
     logger: Logger
+    /** For tests. */
+    everyMs?: number
   },
   signal: AbortSignal,
 ): Promise<void> {
   const { database, lanes, outage, ground, metrics, logger } = options
-  while (await wait(sweepEveryMs, signal)) {
+  metrics.lastSweep.setToCurrentTime()
+  while (await wait(options.everyMs ?? sweepEveryMs, signal)) {
+    // An instance that died may have left a decision that is due.
+    options.destination.check()
     try {
       await ground.inspect()
       if (ground.fault !== null) {
@@ -52,8 +64,12 @@ export async function sweep(
         )
         waker.wake('sweep')
       }
+      const segments = await makeSegments(database, options.segmentMessages)
+      if (segments > 0) logger.info({ segments }, 'segments of the log made')
       await placeStrays(database)
       while (!signal.aborted && (await foldPiece(database)));
+      for (let piece = 0; piece < agedPiecesMax && !signal.aborted && (await agePiece(database)); piece++);
+      metrics.lastSweep.setToCurrentTime()
     } catch (error) {
       logger.warn({ reason: reasonOf(error) }, 'sweep failed')
     }

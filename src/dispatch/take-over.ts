@@ -3,7 +3,7 @@ import { classifyFault } from '../log/server/fault.ts'
 import { abandon, findExpired, type Expired } from '../log/write/abandon.ts'
 import { findUnlocked } from '../log/write/find-unlocked.ts'
 import type { Lease } from '../log/write/lease.ts'
-import { decideAbandoned, type Decision, type RetryPolicy } from '../message/decide.ts'
+import { decideAbandoned, retryDelayOf, type Decision, type RetryPolicy } from '../message/decide.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
@@ -46,12 +46,14 @@ export async function takeOver(
   }))
   if (abandonments.length === 0) return { taken: 0, refusal: null }
   const { ended, refusal } = await abandonUnlocked(database, lane.actor, abandonments, lease)
-  for (const { expired, decision } of ended) {
+  for (const { expired, decision, isSpared } of ended) {
     metrics.attempts.inc({ lane: lane.name, outcome: 'abandoned' })
     const line = { transaction_id: expired.transactionId, attempt: expired.attempt, outcome: 'unknown' }
-    if (decision.then === 'retry') {
+    const delayMs = retryDelayOf(decision, isSpared)
+    if (delayMs !== null) {
+      const retries = expired.retries + (isSpared ? 0 : 1)
       logger.warn(
-        { ...line, retry: `${expired.retries + 1}/${policy.retriesMax}`, due_in_ms: decision.delayMs },
+        { ...line, retry: `${retries}/${policy.retriesMax}`, due_in_ms: delayMs },
         'attempt abandoned',
       )
     } else {
@@ -90,7 +92,7 @@ function instanceOf(actor: string): string {
 }
 
 type Abandonment = { expired: Expired; decision: Decision }
-type Ended = { ended: Abandonment[]; refusal: Refusal | null }
+type Ended = { ended: (Abandonment & { isSpared: boolean })[]; refusal: Refusal | null }
 
 /** Of one attempt whose end the log does not take. The reason names no transaction. */
 export type Refusal = { readonly transactionId: string; readonly attempt: number; readonly reason: string }
@@ -123,8 +125,11 @@ async function abandonTaken(
   lease: Lease,
 ): Promise<Ended> {
   try {
-    const ended = await abandon(database, actor, some, lease)
-    return { ended: some.filter((_, at) => ended[at] === true), refusal: null }
+    const answers = await abandon(database, actor, some, lease)
+    const ended = some.flatMap((each, at) =>
+      answers[at] === 'stale' ? [] : [{ ...each, isSpared: answers[at] === 'spared' }],
+    )
+    return { ended, refusal: null }
   } catch (error) {
     if (classifyFault(error) !== 'broken') throw error
     const [only, ...more] = some

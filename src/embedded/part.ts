@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { programArguments } from '../runtime/program-arguments.ts'
 import { endWithUs, type Lifeline } from './end-with-us.ts'
 import { isAlive, isErrno, lastLine, signal, startOf, waitForEnd } from './postgres/process.ts'
 import { refuseTakenPort } from './refuse-taken-port.ts'
@@ -74,7 +74,7 @@ async function adopt(recordPath: string, options: PartOptions): Promise<number |
 }
 
 async function launch(dataDir: string, recordPath: string, options: PartOptions): Promise<number> {
-  const script = scriptArguments(options.script)
+  const script = programArguments(`embedded/${options.script}`)
   const { port, name, remedy } = options
   await refuseTakenPort({ port, part: name, program: script.at(-1) ?? '', remedy })
   const logPath = join(dataDir, `${options.name}.log`)
@@ -96,16 +96,6 @@ async function launch(dataDir: string, recordPath: string, options: PartOptions)
   throw new Error(
     `The embedded ${options.name} ${fault}. The last line in ${logPath}: ${await lastLine(logPath, size)}`,
   )
-}
-
-/**
- * Built scripts are in this folder as .js. In a checkout they are .ts and run through tsx, as this process
- * does.
- */
-function scriptArguments(script: string): string[] {
-  if (import.meta.url.endsWith('.js'))
-    return ['--enable-source-maps', fileURLToPath(new URL(`./${script}.js`, import.meta.url))]
-  return ['--import', import.meta.resolve('tsx'), fileURLToPath(new URL(`./${script}.ts`, import.meta.url))]
 }
 
 async function waitUntilReady(pid: number, { port, ready }: PartOptions, ms: number): Promise<boolean> {

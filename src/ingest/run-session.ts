@@ -14,6 +14,7 @@ import type { FreshLane } from './fresh-lane.ts'
 import { handleBatch } from './handle-batch.ts'
 import type { Health } from './health.ts'
 import { watchUnread } from './watch-unread.ts'
+import { watchUnreadLag } from './watch-unread-lag.ts'
 import { watchWaiting, type WaitingWatch } from './watch-waiting.ts'
 
 export type ConsumeOptions = {
@@ -64,6 +65,7 @@ export async function runSession(
   const shared = { ...options, session, topic, groupId, health, signal: ended.signal }
   const assignment = new Assignment({ ...shared, actor: `${options.instance}/ingest` })
   const waiting = watchWaiting({ ...shared, assignment })
+  void watchUnreadLag({ ...shared, assignment })
   const parts: Parts = { assignment, committer, waiting, joined: watchUnread(shared) }
   const forgets = [
     options.decisions.on(() => assignment.reconsider()),

@@ -15,6 +15,14 @@ export async function readRange(kafka: Kafka, topic: string, partition: number):
   })
 }
 
+/** The broker's ranges of all partitions of a topic. Fails if one of them has no leader. */
+export async function readRanges(kafka: Kafka, topic: string): Promise<Map<number, BrokerRange>> {
+  return withAdmin(kafka, async (admin) => {
+    const found = await admin.fetchTopicOffsets(topic)
+    return new Map(found.map((each) => [each.partition, { low: BigInt(each.low), high: BigInt(each.high) }]))
+  })
+}
+
 /** The topic's partitions, in order. */
 export async function listPartitions(admin: Admin, topic: string): Promise<number[]> {
   const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })

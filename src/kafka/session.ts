@@ -9,7 +9,7 @@ import { onLeaders, type Leaders } from './cluster/watch-leaders.ts'
 import { createConsumer, createKafka, type KafkaOptions } from './connect.ts'
 import { toFetchedBatch, type FetchedBatch } from './fetched-batch.ts'
 import { findUnread, type Unread } from './find-unread.ts'
-import { readCommitted, readRange, type BrokerRange } from './read-range.ts'
+import { readCommitted, readRange, readRanges, type BrokerRange } from './read-range.ts'
 import { watchSilence } from './watch-silence.ts'
 
 // One partition's slice is decoded while others are being stored, and a slow partition does not stop all.
@@ -127,6 +127,11 @@ export class KafkaSession {
   /** The broker's range of a partition. */
   readRange(partition: number): Promise<BrokerRange> {
     return readRange(this.#kafka, this.#topic, partition)
+  }
+
+  /** The broker's ranges of all partitions of the topic. */
+  readRanges(): Promise<Map<number, BrokerRange>> {
+    return readRanges(this.#kafka, this.#topic)
   }
 
   /** The group's committed offset in Kafka; null if there is none. */

@@ -3,8 +3,14 @@ import type { Outcome } from './outcome.ts'
 
 export type RetryPolicy = BackoffPolicy & { readonly retriesMax: number }
 
-/** What follows an attempt: the message succeeded, is retried after a delay, or is a dead letter. */
-export type Decision = { then: 'success' } | { then: 'retry'; delayMs: number } | { then: 'dead_letter' }
+/**
+ * What follows an attempt: the message succeeded, is retried after a delay, or is a dead letter. A message whose retries are exhausted
+ * is none if its destination turns out not to flow: then it is retried after `sparedDelayMs` (null if it was refused).
+ */
+export type Decision =
+  | { then: 'success' }
+  | { then: 'retry'; delayMs: number }
+  | { then: 'dead_letter'; sparedDelayMs: number | null }
 
 /**
  * Decides what follows an attempt's outcome.
@@ -22,7 +28,7 @@ export function decide(
     case 'accepted':
       return { then: 'success' }
     case 'refused':
-      return { then: 'dead_letter' }
+      return { then: 'dead_letter', sparedDelayMs: null }
     case 'unavailable':
       return retry(retries, policy, outcome.retryAfterMs, random)
     case 'not_sent':
@@ -46,12 +52,31 @@ export function decideAbandoned(
   return { then: 'retry', delayMs: 0 }
 }
 
+/**
+ * Decides what follows an attempt that waited in its lane for a request to end, and was not sent. The retry is due at once,
+ * for whichever instance has room, and uses up none of the retries: a message never becomes a dead letter because it waited for
+ * others.
+ */
+export function decideUnsent(): Decision {
+  return { then: 'retry', delayMs: 0 }
+}
+
+/**
+ * @param isSpared whether the attempt ended while its destination did not flow
+ * @returns the milliseconds until the next attempt; null if none follows
+ */
+export function retryDelayOf(decision: Decision, isSpared: boolean): number | null {
+  if (decision.then === 'retry') return decision.delayMs
+  return decision.then === 'dead_letter' && isSpared ? decision.sparedDelayMs : null
+}
+
 function retry(
   retries: number,
   policy: RetryPolicy,
   retryAfterMs: number | null,
   random: () => number,
 ): Decision {
-  if (retries >= policy.retriesMax) return { then: 'dead_letter' }
-  return { then: 'retry', delayMs: backoff(policy, retries, retryAfterMs, random) }
+  const delayMs = backoff(policy, retries, retryAfterMs, random)
+  if (retries >= policy.retriesMax) return { then: 'dead_letter', sparedDelayMs: delayMs }
+  return { then: 'retry', delayMs }
 }

@@ -1,5 +1,7 @@
 /** The longest reason and name of an operator, and the longest name that a caller gives a request. */
 export const reasonBytesMax = 2_048
+/** The longest evidence that an operator may give for a resolution. */
+export const evidenceBytesMax = 2_048
 export const operatorBytesMax = 128
 export const requestKeyBytesMax = 128
 
@@ -12,6 +14,6 @@ export function isLine(value: unknown, bytesMax: number): value is string {
     typeof value === 'string' &&
     value.trim() !== '' &&
     Buffer.byteLength(value) <= bytesMax &&
-    !/[\p{Cc}\p{Cs}]/u.test(value)
+    !/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/u.test(value)
   )
 }

@@ -18,8 +18,18 @@ export const eventTypes = [
   'conflict_received',
   'rejected',
   'late_result_observed',
+  'expunged',
+  'held',
+  'released',
+  'cancelled',
+  'resolved',
+  'reopened',
 ] as const
 export type EventType = (typeof eventTypes)[number]
+
+/** What an operator says became of the payment of a dead letter. */
+export const resolutions = ['carried_out', 'not_carried_out', 'duplicate', 'ignored'] as const
+export type Resolution = (typeof resolutions)[number]
 
 /** The two lanes: `fresh` for the first attempt since `received` or `replayed`, `retry` for all others. */
 export const lanes = ['fresh', 'retry'] as const

@@ -51,7 +51,7 @@ const statement = `with wanted (name, value) as (
     case when $2 and has_schema_privilege('public', 'usage')
       then not exists (
         select from pg_class log join pg_class c on c.relnamespace = log.relnamespace and c.relowner = log.relowner
-        where log.oid = to_regclass('public.message_events') and c.relkind in ('r', 'v') and not pg_table_is_visible(c.oid)
+        where log.oid = to_regclass('public.message_events') and c.relkind in ('r', 'p', 'v') and not pg_table_is_visible(c.oid)
       ) else true end as finds_ours,
     (select setting::int from pg_settings where name = 'statement_timeout') as timeout_ms,
     (

@@ -5,6 +5,9 @@ import { reasonOf } from './reason-of.ts'
 /** The texts of PEM files; null where Node's own authorities, or no client certificate, will do. */
 export type Pems = { readonly ca: string | null; readonly cert: string | null; readonly key: string | null }
 
+/** When what a file holds can no longer be used. */
+export type CertificateEnd = { readonly file: 'ca' | 'cert'; readonly at: Date }
+
 /**
  * Whom we trust on a connection, and who we are on it, by files that may be replaced at any time: certificates live for weeks, and
  * the service for longer.
@@ -40,6 +43,23 @@ export class Tls {
       this.#fault = fault
     }
     return this.#context
+  }
+
+  /**
+   * When the files as they are now end; nothing for a file that is not named. Of several authorities the last end counts, because the
+   * old one and the new one stand side by side while it is replaced. Of a chain the first certificate counts, which is ours. Never
+   * throws.
+   */
+  ends(): CertificateEnd[] {
+    this.secureContext()
+    const { ca, cert } = this.#pems
+    const authorities = endsOf(ca ?? '').sort((one, other) => other.getTime() - one.getTime())
+    return [
+      ...authorities.slice(0, 1).map((at) => ({ file: 'ca' as const, at })),
+      ...endsOf(cert ?? '')
+        .slice(0, 1)
+        .map((at) => ({ file: 'cert' as const, at })),
+    ]
   }
 
   #readAgain(pems: Pems): void {
@@ -81,4 +101,16 @@ function attemptTo<T>(sentence: string, make: () => T): T {
   } catch (cause) {
     throw new Error(`${sentence}: ${reasonOf(cause)}`, { cause })
   }
+}
+
+/** In the order of the file. What is no certificate has no end: OpenSSL skips it too. */
+function endsOf(pem: string): Date[] {
+  const certificates = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  return certificates.flatMap((text) => {
+    try {
+      return [new Date(new X509Certificate(text).validTo)]
+    } catch {
+      return []
+    }
+  })
 }

@@ -1,12 +1,22 @@
 import type pg from 'pg'
-import type { LogEvent } from './event.ts'
+import type { EventType, LogEvent } from './event.ts'
 import type { Invariants } from './invariants.ts'
 import { nameOf, type Message } from './message.ts'
 import type { FindActor } from './settings.ts'
 
+const operatorTypes: ReadonlySet<EventType> = new Set([
+  'replayed',
+  'expunged',
+  'held',
+  'released',
+  'cancelled',
+  'resolved',
+  'reopened',
+])
+
 /**
- * S14: checks who wrote the event. An operator must also say why. Every other actor must be an instance whose settings are
- * known.
+ * S14: checks who wrote the event. An operator must also say why, and so must an instance that expunges by its RETAIN_PAYLOAD. Every
+ * other actor must be an instance whose settings are known.
  */
 export function checkActors(
   message: Message,
@@ -19,8 +29,8 @@ export function checkActors(
     S14.differ(nameOf(message), event.version, `${event.type} has no actor`)
     return
   }
-  if (event.type === 'replayed') {
-    if (isBlank(event.reason)) S14.differ(nameOf(message), event.version, 'replayed without a reason')
+  if (operatorTypes.has(event.type)) {
+    if (isBlank(event.reason)) S14.differ(nameOf(message), event.version, `${event.type} without a reason`)
   } else if (findActor(event.actor).settings === null) {
     S14.differ(nameOf(message), event.version, `${event.actor} is of no registered instance`)
   }

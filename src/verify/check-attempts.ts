@@ -41,6 +41,12 @@ export function checkAttempts(
     case 'replayed':
     case 'duplicate_received':
     case 'conflict_received':
+    case 'expunged':
+    case 'held':
+    case 'released':
+    case 'cancelled':
+    case 'resolved':
+    case 'reopened':
       return
   }
 }

@@ -1,15 +1,16 @@
 import type pg from 'pg'
-import { doubled } from './doubled.ts'
 import type { LogEvent } from './event.ts'
 import { namedMax, type Invariants } from './invariants.ts'
 import type { LostWindows } from './lost-windows.ts'
 import { nameOf, type Message } from './message.ts'
+import { Moments } from './moments.ts'
 import type { FindActor } from './settings.ts'
 
 type Excess = { actor: string; position: number; open: number; limit: number }
 
 /**
- * S17: counts how many attempts of an instance's lane are open at the same time, in the order of positions. An attempt also
+ * S17: counts how many attempts of an instance's lane are open at the same time, in the order of positions. The log says nothing of
+ * which of them had a request under way. An attempt also
  * ends when another instance abandons it, and when the server changes, because its end may have been lost. It keeps the
  * position of each start and end: 16 bytes an attempt.
  */
@@ -44,6 +45,12 @@ export class Concurrency {
       case 'duplicate_received':
       case 'conflict_received':
       case 'late_result_observed':
+      case 'expunged':
+      case 'held':
+      case 'released':
+      case 'cancelled':
+      case 'resolved':
+      case 'reopened':
         return
     }
   }
@@ -103,28 +110,7 @@ export class Concurrency {
         order by e.message_id desc limit 1`,
       [position, actor],
     )
-    const what = `${actor} has ${open} attempts open at position ${position}; its limit is ${limit}`
+    const what = `${actor} has ${open} attempts open at position ${position}; it may hold ${limit}`
     this.#invariants.S17.differ(rows[0]?.name ?? actor, rows[0]?.version ?? null, what)
-  }
-}
-
-/** The starts and ends of one lane. Each is kept as twice its position, plus one for a start, so that ends sort before starts. */
-class Moments {
-  #moments = new Float64Array(64)
-  #count = 0
-
-  add(position: number, isStart: boolean): void {
-    if (this.#count === this.#moments.length) this.#moments = doubled(this.#moments)
-    this.#moments[this.#count++] = 2 * position + (isStart ? 1 : 0)
-  }
-
-  /** Yields the starts after which more than `limit` attempts are open. */
-  *above(limit: number): Generator<{ position: number; open: number }> {
-    let open = 0
-    for (const moment of this.#moments.subarray(0, this.#count).sort()) {
-      const isStart = moment % 2 === 1
-      open += isStart ? 1 : -1
-      if (isStart && open > limit) yield { position: (moment - 1) / 2, open }
-    }
   }
 }

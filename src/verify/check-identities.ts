@@ -83,7 +83,12 @@ export class Identities {
       select coalesce(e.transaction_id, i.transaction_id) as name, e.message_id as of_log, i.message_id as of_inbox,
         e.transaction_id is distinct from i.transaction_id as other_id, count(*) over () as differences
       from (select message_id, transaction_id, payload_sha256 from message_events where version = 1) e
-      full join inbox i on i.message_id = e.message_id
+      full join (
+        select i.message_id, i.transaction_id, i.payload_sha256 from inbox i
+        where not exists (
+          select from segment_archives a where i.message_id >= a.first_message_id and i.message_id < a.next_message_id
+        )
+      ) i on i.message_id = e.message_id
       where i.transaction_id is distinct from e.transaction_id or i.payload_sha256 is distinct from e.payload_sha256
       order by coalesce(e.message_id, i.message_id)
       limit ${namedMax}`)

@@ -18,11 +18,25 @@ export function checkPayload(
     const fault = record === null ? 'nothing of its record is kept' : findFault(message, event, record)
     if (fault !== null) S13.differ(nameOf(message), event.version, fault)
     if (event.version === 1) message.payloadBytes = record?.bytes ?? null
+    if (record?.state === 'expunged') message.expungedRecord ??= event.version
+    else if (record !== null) message.keptRecord ??= event.version
   } else if (record !== null) {
     S13.differ(nameOf(message), event.version, `a record is kept for ${event.type}`)
   } else if (event.type === 'conflict_received' && event.payloadSha256 === message.payloadSha256) {
     S13.differ(nameOf(message), event.version, 'a conflicting record has the same hash')
   }
+}
+
+/**
+ * S13: checks that the records of a message are expunged if the log says so, and only then. Call it when all events of the message
+ * were read: the event that expunges a record comes after it.
+ */
+export function checkExpunged(message: Message, { S13 }: Invariants): void {
+  const { expungedAt, expungedRecord, keptRecord } = message
+  if (expungedAt === null && expungedRecord !== null)
+    S13.differ(nameOf(message), expungedRecord, 'is expunged, but no event says so')
+  if (expungedAt !== null && keptRecord !== null)
+    S13.differ(nameOf(message), keptRecord, `was expunged at version ${expungedAt}, but its record is kept`)
 }
 
 /** S13: finds kept records that belong to no event. */
@@ -55,6 +69,12 @@ function findFault(message: Message, event: LogEvent, record: StoredRecord): str
       return record.keptBytes === null ? null : `${record.keptBytes} bytes are kept of an absent value`
     case 'same':
       if (event.type !== 'duplicate_received') return `not kept as a duplicate, although it is ${event.type}`
+      return event.payloadSha256 === message.payloadSha256 && record.bytes === message.payloadBytes
+        ? null
+        : 'a duplicate differs from the bytes received first'
+    case 'expunged':
+      if (record.keptBytes !== null || record.hasEnvelope) return 'is expunged, but something of it is kept'
+      if (event.type !== 'duplicate_received') return null
       return event.payloadSha256 === message.payloadSha256 && record.bytes === message.payloadBytes
         ? null
         : 'a duplicate differs from the bytes received first'

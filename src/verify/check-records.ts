@@ -1,3 +1,4 @@
+import type { Archives } from './archives.ts'
 import { isRecordEvent, type EventType, type LogEvent } from './event.ts'
 import type { Invariants } from './invariants.ts'
 import { nameOf, type Message } from './message.ts'
@@ -14,7 +15,13 @@ const kindOf: Partial<Record<EventType, number>> = {
   rejected: offsetKinds.rejected,
 }
 
-type ConflictSide = { name: string; version: number; messageId: number; relatedId: number | null }
+type ConflictSide = {
+  name: string
+  version: number
+  position: number
+  messageId: number
+  relatedId: number | null
+}
 
 /**
  * S2, the part that single events show: each offset has at most one record event, and a conflict has both its sides. It keeps
@@ -52,14 +59,21 @@ export class Records {
     }
   }
 
-  /** S2: reports conflicts of which only one side was found. Call it when the whole log was read. */
-  finish(): void {
-    for (const { name, version, messageId, relatedId } of this.#halves.values())
+  /**
+   * S2: reports conflicts of which only one side was found. Call it when the whole log was read. The other side may be in an archive
+   * that was not given. And an archived message takes no more events: a later conflict with it has one side.
+   */
+  finish(archives: Archives): void {
+    for (const { name, version, position, messageId, relatedId } of this.#halves.values()) {
+      const archived = archives.find(relatedId)
+      if (archived !== undefined && archived.folder === null) continue
+      if (archived !== undefined && version === 1 && position > (archived.highestPosition ?? 0)) continue
       this.#invariants.S2.differ(
         name,
         version,
         `only one side of the conflict of messages ${messageId} and ${relatedId} was found`,
       )
+    }
   }
 
   #account(message: Message, event: LogEvent, partition: string, offset: number, recordId: string): void {
@@ -86,6 +100,7 @@ export class Records {
     const side = {
       name: nameOf(message),
       version: event.version,
+      position: event.position,
       messageId: event.messageId,
       relatedId: event.relatedMessageId,
     }

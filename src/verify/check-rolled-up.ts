@@ -1,24 +1,36 @@
 import type pg from 'pg'
 import { namedMax, type Invariants } from './invariants.ts'
+import { agedTime } from './rollup-bounds.ts'
 
 /**
- * S4: compares the failures by minute and pattern with the log. The patterns themselves are not checked: they come from the
+ * S4: compares the failures by minute (or hour, or day) and pattern with the log, and with what the log remembers of archived segments. The patterns themselves are not checked: they come from the
  * service's own SQL function failure_pattern. Checked is how often each pattern came, when last, and for which messages.
  */
 export async function checkFailures(client: pg.Client, { S4 }: Invariants): Promise<void> {
   const { rows } = await client.query<Row>(`
-    with counted as (
-      select date_trunc('minute', e.recorded_at, 'UTC') as minute, failure_pattern(e.reason) collate "C" as pattern,
+    with of_log as (
+      select ${agedTime('e.recorded_at')} as minute, failure_pattern(e.reason) collate "C" as pattern,
         count(*)::numeric as n, max(e.recorded_at) as last_at,
         (array_agg(distinct e.message_id order by e.message_id desc))[1:3] as examples
       from message_events e
       where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null
       group by 1, 2
     ),
+    every as (
+      select minute, pattern, n, last_at, examples from of_log
+      union all
+      select ${agedTime('minute')}, pattern, n, last_at, examples from archived_failures
+    ),
+    counted as (
+      select y.minute, y.pattern, sum(y.n) filter (where coalesce(x.place, 1) = 1) as n, max(y.last_at) as last_at,
+        (array_agg(distinct x.id order by x.id desc) filter (where x.id is not null))[1:3] as examples
+      from every y left join lateral unnest(y.examples) with ordinality as x(id, place) on true
+      group by y.minute, y.pattern
+    ),
     kept as (
       select minute, pattern, n, last_at, examples from failure_rollups
       union all
-      select minute, pattern, n, last_at, examples from failure_deltas
+      select ${agedTime('minute')}, pattern, n, last_at, examples from failure_deltas
       where position >= (select max(bound) from status_count_folds)
     ),
     sums as (

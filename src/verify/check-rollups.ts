@@ -1,7 +1,9 @@
 import type pg from 'pg'
+import type { Archives } from './archives.ts'
 import type { LogEvent } from './event.ts'
 import type { Invariants } from './invariants.ts'
 import type { Message } from './message.ts'
+import { agedMinute, agedTime, type RollupBounds } from './rollup-bounds.ts'
 
 // The minute of measures that stand for the present.
 const now = -1
@@ -12,20 +14,22 @@ const bucketBounds = Array.from({ length: 140 }, (_, at) => boundAt(at))
 
 /**
  * S4: counts each measure of each minute by what the events mean, and compares the counts with the service's rollups. It keeps
- * one number for each measure of each minute.
+ * one number for each measure of each minute, or of each hour or day where the rollups have aged.
  */
 export class Rollups {
   readonly #invariants: Invariants
+  readonly #bounds: RollupBounds
   /** The counts, by measure and bucket, then by minute since 1970. */
   readonly #counts = new Map<string, Map<number, number>>()
 
-  constructor(invariants: Invariants) {
+  constructor(bounds: RollupBounds, invariants: Invariants) {
+    this.#bounds = bounds
     this.#invariants = invariants
   }
 
   /** Call it for every event, before it is folded into its message. */
   add(message: Message, event: LogEvent): void {
-    const minute = Math.floor(event.recordedAt / minuteMicros)
+    const minute = agedMinute(Math.floor(event.recordedAt / minuteMicros), this.#bounds)
     const measure = measureOf(message, event)
     if (measure !== null) this.#add(measure, 0, minute)
     if (measure === 'succeeded' && message.last !== null)
@@ -37,20 +41,23 @@ export class Rollups {
   /** Call it for every message when all its events were read. */
   addMessage(message: Message): void {
     this.#add('retries', message.retryCount, now)
+    if (message.heldAt !== null) this.#add('on_hold', 0, now)
+    if (message.resolvedAt !== null) this.#add('resolved_dead_letter', 0, now)
     if (!message.outcomeUnknown) return
     const isEnded = message.status === 'success' || message.status === 'dead_letter'
     this.#add(`unknown_${isEnded ? message.status : 'open'}`, 0, now)
   }
 
-  /** Call it when the whole log was read. */
-  async finish(client: pg.Client): Promise<void> {
+  /** Call it when the whole log was read. What could not be read counts as the log remembers it. */
+  async finish(client: pg.Client, archives: Archives): Promise<void> {
+    await this.#addArchived(client, archives)
     const { rows } = await client.query<{ minute: string; measure: string; bucket: number; n: string }>(`
       select case when r.minute = '-infinity' then ${now} else extract(epoch from r.minute) / 60 end::bigint as minute,
         r.measure, r.bucket, case when r.measure in ('end_to_end_max', 'attempt_max') then max(r.n) else sum(r.n) end as n
       from (
         select minute, measure, bucket, n from rollups
         union all
-        select u.minute, u.measure, u.bucket, u.n
+        select ${agedTime('u.minute')}, u.measure, u.bucket, u.n
         from status_count_deltas d
         cross join lateral unnest(d.minutes, d.measures, d.buckets, d.counts) as u(minute, measure, bucket, n)
         where d.position >= (select max(bound) from status_count_folds)
@@ -60,6 +67,21 @@ export class Rollups {
     for (const [key, minutes] of this.#counts) {
       const [measure = '', bucket = ''] = key.split('/')
       for (const minute of [...minutes.keys()]) this.#check(measure, Number(bucket), minute, 0)
+    }
+  }
+
+  async #addArchived(client: pg.Client, { missing }: Archives): Promise<void> {
+    const { rows } = await client.query<{ minute: string; measure: string; bucket: number; n: string }>(
+      `select case when minute = '-infinity' then ${now} else extract(epoch from minute) / 60 end::bigint as minute,
+        measure, bucket, n
+      from archived_rollups where segment = any ($1)`,
+      [missing.map(({ segment }) => segment)],
+    )
+    for (const { minute: at, measure, bucket, n } of rows) {
+      const minutes = this.#minutes(measure, bucket)
+      const minute = Number(at) === now ? now : agedMinute(Number(at), this.#bounds)
+      const known = minutes.get(minute) ?? 0
+      minutes.set(minute, measure.endsWith('_max') ? Math.max(known, Number(n)) : known + Number(n))
     }
   }
 
@@ -110,6 +132,8 @@ function measureOf(message: Message, event: LogEvent): string | null {
     case 'replayed':
     case 'rejected':
       return event.type
+    case 'cancelled':
+      return 'dead_lettered'
     case 'attempt_started':
       return 'attempts'
     case 'attempt_failed':
@@ -122,6 +146,12 @@ function measureOf(message: Message, event: LogEvent): string | null {
       return event.version === 1 ? 'conflicts' : null
     case 'late_result_observed':
       return event.outcome === 'accepted' && message.status !== 'success' ? 'succeeded' : null
+    case 'expunged':
+    case 'held':
+    case 'released':
+    case 'resolved':
+    case 'reopened':
+      return null
   }
 }
 

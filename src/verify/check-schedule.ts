@@ -1,5 +1,7 @@
 import { isSupersededBy } from './check-attempts.ts'
+import type { Destinations } from './destinations.ts'
 import type { LogEvent } from './event.ts'
+import { isUnsent } from './fold.ts'
 import type { Invariants } from './invariants.ts'
 import { nameOf, type Message, type OpenAttempt } from './message.ts'
 import type { FindActor, Settings } from './settings.ts'
@@ -9,28 +11,30 @@ const toleranceMs = 1
 const jitterShare = 0.2
 
 /**
- * S9: compares starts, leases, delays and retries with the settings of the instance that wrote the event. Call it before the
- * event is folded into its message.
+ * S9: compares starts, leases, delays and retries with the settings of the instance that wrote the event. A failure that is spared,
+ * because its destination did not flow, has no limit of retries. Call it before the event is folded into its message.
  */
 export function checkSchedule(
   message: Message,
   event: LogEvent,
   findActor: FindActor,
+  destinations: Destinations,
   invariants: Invariants,
 ): void {
   const { unretried } = message
   if (unretried?.event.type === 'attempt_abandoned' && !isSupersededBy(unretried.event, event))
-    checkAbandonment(message, unretried.event, unretried.attempt, findActor, invariants)
+    checkAbandonment(message, unretried.event, unretried.attempt, findActor, destinations, invariants)
   switch (event.type) {
     case 'attempt_started':
       checkStart(message, event, findActor, invariants)
       return
     case 'attempt_failed':
-      checkFailure(message, event, findActor, invariants)
+      checkFailure(message, event, findActor, destinations, invariants)
       return
     case 'attempt_abandoned':
       // Without a due time the next event shows whether the attempt was superseded.
-      if (event.dueAt !== null) checkAbandonment(message, event, message.open, findActor, invariants)
+      if (event.dueAt !== null)
+        checkAbandonment(message, event, message.open, findActor, destinations, invariants)
       return
     case 'received':
     case 'rejected':
@@ -40,6 +44,12 @@ export function checkSchedule(
     case 'duplicate_received':
     case 'conflict_received':
     case 'late_result_observed':
+    case 'expunged':
+    case 'held':
+    case 'released':
+    case 'cancelled':
+    case 'resolved':
+    case 'reopened':
       return
   }
 }
@@ -58,7 +68,13 @@ function checkStart(message: Message, event: LogEvent, findActor: FindActor, { S
     S9.differ(name, event.version, `a lease of ${leaseMs} ms, but the instance has ${settings.leaseMs} ms`)
 }
 
-function checkFailure(message: Message, event: LogEvent, findActor: FindActor, invariants: Invariants): void {
+function checkFailure(
+  message: Message,
+  event: LogEvent,
+  findActor: FindActor,
+  destinations: Destinations,
+  invariants: Invariants,
+): void {
   const { settings } = findActor(event.actor)
   const name = nameOf(message)
   const { S9 } = invariants
@@ -68,8 +84,13 @@ function checkFailure(message: Message, event: LogEvent, findActor: FindActor, i
     if (isRetried) S9.differ(name, event.version, 'a refused attempt is retried')
     return
   }
+  if (isUnsent(event)) {
+    if (delayMs(event) !== 0)
+      S9.differ(name, event.version, 'waited in its lane and was not sent, but is not due at once')
+    return
+  }
   if (settings === null) return
-  checkRetries(message, event, settings, invariants)
+  if (!destinations.spare(event)) checkRetries(message, event, settings, invariants)
   if (isRetried) checkBackoff(message, event, settings, event.outcome === 'unavailable', invariants)
 }
 
@@ -78,6 +99,7 @@ function checkAbandonment(
   event: LogEvent,
   attempt: OpenAttempt | null,
   findActor: FindActor,
+  destinations: Destinations,
   invariants: Invariants,
 ): void {
   const { settings } = findActor(event.actor)
@@ -91,9 +113,12 @@ function checkAbandonment(
       `abandoned ${attempt.leaseEndsAt - event.recordedAt} µs before its lease ends`,
     )
   if (settings === null) return
-  checkRetries(message, event, settings, invariants)
+  const isSpared = destinations.spare(event)
+  if (!isSpared) checkRetries(message, event, settings, invariants)
   if (event.dueAt === null) return
-  if (message.abandonedBefore) checkBackoff(message, event, settings, false, invariants)
+  // Without a retry left, one that is spared waits its backoff too.
+  const waits = message.abandonedBefore || (isSpared && message.retryCount >= settings.retriesMax)
+  if (waits) checkBackoff(message, event, settings, false, invariants)
   else if (delayMs(event) !== 0)
     S9.differ(
       name,

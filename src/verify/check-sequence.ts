@@ -2,12 +2,18 @@ import type { EventType, LogEvent } from './event.ts'
 import type { Invariants } from './invariants.ts'
 import { nameOf, type Message } from './message.ts'
 
-/** The events that may follow a terminal state: an operator's replay, another record, and an answer that came too late. */
+/**
+ * The events that may follow a terminal state: an operator's replay, resolution and reopening, another record, an answer that came
+ * too late, and the end of the bytes.
+ */
 const allowedAfterTheEnd: ReadonlySet<EventType> = new Set([
   'replayed',
   'duplicate_received',
   'conflict_received',
   'late_result_observed',
+  'expunged',
+  'resolved',
+  'reopened',
 ])
 
 /** Names a legal step, as `readTransitions` does. */
@@ -39,6 +45,8 @@ export function checkSequence(
     S7.differ(name, event.version, `${event.type} after ${message.status}`)
   if (event.type === 'replayed' && message.firstType !== 'received')
     S7.differ(name, event.version, `a message that began as ${message.firstType} is replayed`)
+  if (message.expungedAt !== null && (event.type === 'replayed' || event.type === 'expunged'))
+    S7.differ(name, event.version, `${event.type} after it was expunged at version ${message.expungedAt}`)
   if (event.recordedAt < last.recordedAt)
     S16.differ(
       name,

@@ -12,6 +12,12 @@ export type EventType =
   | 'conflict_received'
   | 'rejected'
   | 'late_result_observed'
+  | 'expunged'
+  | 'held'
+  | 'released'
+  | 'cancelled'
+  | 'resolved'
+  | 'reopened'
 
 /**
  * One row of the log, as the checker reads it. Times are microseconds since 1970. A number holds them exactly, and also ids,
@@ -32,6 +38,8 @@ export type LogEvent = {
   readonly outcome: string | null
   readonly durationMs: number | null
   readonly reason: string | null
+  /** What a dead letter was resolved as. */
+  readonly resolution: string | null
   readonly topic: string | null
   readonly partition: number | null
   readonly offset: number | null
@@ -45,11 +53,13 @@ export type LogEvent = {
 
 /** What is kept of a Kafka record besides its event. */
 export type StoredRecord = {
-  readonly state: 'whole' | 'cut' | 'absent' | 'same'
+  readonly state: 'whole' | 'cut' | 'absent' | 'same' | 'expunged'
   readonly bytes: number
   readonly keptBytes: number | null
   /** The bytes, kept whole, have the hash in the event; null if they were not kept whole. */
   readonly hashes: boolean | null
+  /** A key, headers or a traceparent are kept. */
+  readonly hasEnvelope: boolean
 }
 
 /** A row of `message_states`. */
@@ -60,13 +70,19 @@ export type StoredState = {
   readonly retryCount: number
   readonly attempts: number
   readonly dueAt: number | null
+  readonly leaseEndsAt: number | null
   readonly claimedBy: string | null
+  readonly queue: Status | null
   readonly errorMessage: string | null
   readonly outcomeUnknown: boolean
+  readonly isSlow: boolean
   readonly position: number
   readonly createdAt: number
   readonly updatedAt: number
   readonly recordedAt: number
+  /** Its row of `decided_messages`: the version of the event that stands; null if it has none. */
+  readonly decidedAt: number | null
+  readonly resolution: string | null
 }
 
 /**
@@ -88,6 +104,12 @@ export function isRecordEvent(event: LogEvent): boolean {
     case 'dead_lettered':
     case 'replayed':
     case 'late_result_observed':
+    case 'expunged':
+    case 'held':
+    case 'released':
+    case 'cancelled':
+    case 'resolved':
+    case 'reopened':
       return false
   }
 }

@@ -1,18 +1,26 @@
 import type { LogEvent } from './event.ts'
 import type { Message } from './message.ts'
 
+// An attempt that took longer to fail was slow.
+const slowMs = 1_000
+
 /**
  * Folds one event into its message. It goes by what the event's type means (docs/contract.md), and not by the event's columns
  * about the message. Two columns are an exception, because only the event knows them: when the retry is due, and when the lease
- * ends.
+ * ends. When a released message is due follows from what it was due before.
+ *
+ * @param isSpared whether the event is a failure that uses up no retry, because its destination did not flow
  */
-export function fold(message: Message, event: LogEvent): void {
+export function fold(message: Message, event: LogEvent, isSpared: boolean): void {
   const { status, retryCount, attempts } = message
   if (message.last === null) begin(message, event)
   message.unretried = null
-  apply(message, event)
+  apply(message, event, isSpared)
   // Once any attempt was reported unknown, in time or late, this is true for ever.
   if (event.outcome === 'unknown') message.outcomeUnknown = true
+  if (event.type === 'attempt_failed' || event.type === 'attempt_abandoned')
+    message.isSlow = (event.durationMs ?? 0) > slowMs
+  if (message.status !== 'failed') message.isSlow = false
   if (message.status !== status || message.retryCount !== retryCount || message.attempts !== attempts) {
     message.updatedAt = event.recordedAt
   }
@@ -28,7 +36,7 @@ function begin(message: Message, event: LogEvent): void {
   message.createdAt = event.recordedAt
 }
 
-function apply(message: Message, event: LogEvent): void {
+function apply(message: Message, event: LogEvent, isSpared: boolean): void {
   switch (event.type) {
     case 'received':
       message.status = 'pending'
@@ -52,11 +60,11 @@ function apply(message: Message, event: LogEvent): void {
       return
     case 'attempt_failed':
       message.abandonedBefore = false
-      fail(message, event)
+      fail(message, event, isSpared)
       return
     case 'attempt_abandoned':
       message.abandonedBefore = true
-      fail(message, event)
+      fail(message, event, isSpared)
       return
     case 'dead_lettered':
       message.status = 'dead_letter'
@@ -68,10 +76,38 @@ function apply(message: Message, event: LogEvent): void {
       message.dueAt = event.recordedAt
       message.errorMessage = null
       message.abandonedBefore = false
+      message.cancelledAt = null
+      endDecisions(message)
       return
     case 'late_result_observed':
       message.doubtful = true
       if (event.outcome === 'accepted') accept(message)
+      return
+    case 'expunged':
+      message.expungedAt = event.version
+      return
+    case 'held':
+      if (message.heldAt === null) message.dueBefore = message.dueAt
+      message.heldAt = event.version
+      message.dueAt = null
+      return
+    case 'released':
+      message.dueAt =
+        message.status === 'failed' ? Math.max(message.dueBefore ?? 0, event.recordedAt) : event.recordedAt
+      endDecisions(message)
+      return
+    case 'cancelled':
+      endDecisions(message)
+      message.status = 'dead_letter'
+      message.dueAt = null
+      message.cancelledAt = event.version
+      return
+    case 'resolved':
+      message.resolvedAt = event.version
+      message.resolution = event.resolution
+      return
+    case 'reopened':
+      endDecisions(message)
       return
   }
 }
@@ -81,7 +117,15 @@ function refuseRecord(message: Message, event: LogEvent): void {
   message.errorMessage = event.reason
 }
 
+function endDecisions(message: Message): void {
+  message.heldAt = null
+  message.dueBefore = null
+  message.resolvedAt = null
+  message.resolution = null
+}
+
 function start(message: Message, event: LogEvent): void {
+  endDecisions(message)
   const attempt = event.attempt ?? message.attempts + 1
   message.status = 'processing'
   message.attempts = attempt
@@ -107,15 +151,21 @@ function accept(message: Message): void {
   message.dueAt = null
   message.errorMessage = null
   message.accepted = true
+  endDecisions(message)
 }
 
 /** An end with a due time has scheduled a retry. An end without one has not, and the next event shows why. */
-function fail(message: Message, event: LogEvent): void {
+function fail(message: Message, event: LogEvent, isSpared: boolean): void {
   if (event.dueAt === null) message.unretried = { event, attempt: message.open }
-  else message.retryCount += 1
+  else if (!isSpared && !isUnsent(event)) message.retryCount += 1
   if (event.outcome === 'unknown' || event.type === 'attempt_abandoned') message.doubtful = true
   end(message)
   message.status = 'failed'
   message.dueAt = event.dueAt
   message.errorMessage = event.reason
+}
+
+/** Whether an attempt waited in its lane for other requests to end, and was not sent. Its retry uses up none. */
+export function isUnsent(event: LogEvent): boolean {
+  return event.type === 'attempt_failed' && event.outcome === 'not_sent' && event.durationMs === null
 }

@@ -1,9 +1,9 @@
 /** The invariants of docs/invariants.md that the log and the two files can show, each with its rule in words. */
 const rules = {
-  S1: 'versions of a message are dense from 1',
+  S1: 'versions of a message, and decisions about a destination, are dense from 1',
   S2: 'one record event for every consumed record, one message for an identity',
-  S3: 'every two adjacent events are a legal transition',
-  S4: 'folding the log gives message_states, the counts and the rollups',
+  S3: 'every two adjacent events, and decisions about a destination, are a legal transition',
+  S4: 'folding the log gives message_states, the counts, the rollups and destinations',
   S5: 'attempts are dense, one open at most, each ends once and in order',
   S6: 'an outcome that changes state is of the open attempt, or accepted late',
   S7: 'after a terminal state only operators, records and late results',
@@ -11,11 +11,15 @@ const rules = {
   S9: 'nothing starts before it is due; delays, leases and retries are within policy',
   S12: 'every offset below the stored one is a record event, a recorded hole or was given up by an operator',
   S13: 'the bytes kept and sent hash to the bytes received',
-  S14: 'every event has an actor, an operator’s also a reason',
-  S16: 'recorded time and position never decrease in a message',
-  S17: 'open attempts never exceed the concurrency of their lane',
+  S14: 'every event and decision has an actor, an operator’s also a reason',
+  S16: 'recorded time and position never decrease in a message, nor for a destination',
+  S17: 'open attempts never exceed what their lane may hold',
   S20: 'every acknowledged record is in the log',
   S21: 'every request has its attempt, every success its one effect',
+  S22: 'while its destination does not flow, a failure uses up no retry and exhausts none',
+  S23: 'of the attempts that start while a destination is held, one is open at most',
+  S24: 'no attempt starts while its destination is paused, nor more in a second than its limit allows',
+  S26: 'nothing on hold or cancelled is attempted, nothing resolved is replayed, and each decision fits the one before',
 } as const
 
 export type InvariantId = keyof typeof rules

@@ -14,16 +14,31 @@ export type Message = {
   claimedBy: string | null
   errorMessage: string | null
   outcomeUnknown: boolean
+  isSlow: boolean
   position: number
   createdAt: number
   updatedAt: number
   recordedAt: number
 
+  /** The version of the event `held`, while the message is on hold, and when it would be due otherwise. */
+  heldAt: number | null
+  dueBefore: number | null
+  /** The version of the event `resolved` while a dead letter is resolved, and what it is resolved as. */
+  resolvedAt: number | null
+  resolution: string | null
+
   // Needed by the checker only.
+  /** The version of the event `cancelled`, until a replay. */
+  cancelledAt: number | null
   firstType: EventType | null
   last: LogEvent | null
   payloadSha256: string | null
   payloadBytes: number | null
+  /** The version of the event `expunged`. */
+  expungedAt: number | null
+  /** The version of the first record that is expunged, and of the first one that is not. */
+  expungedRecord: number | null
+  keptRecord: number | null
   open: OpenAttempt | null
   /** The end of an attempt without a retry. The next event must say why there is none. */
   unretried: UnretriedEnd | null
@@ -62,14 +77,23 @@ export function newMessage(first: LogEvent): Message {
     claimedBy: null,
     errorMessage: null,
     outcomeUnknown: false,
+    isSlow: false,
     position: 0,
     createdAt: 0,
     updatedAt: 0,
     recordedAt: 0,
+    heldAt: null,
+    dueBefore: null,
+    resolvedAt: null,
+    resolution: null,
+    cancelledAt: null,
     firstType: null,
     last: null,
     payloadSha256: null,
     payloadBytes: null,
+    expungedAt: null,
+    expungedRecord: null,
+    keptRecord: null,
     open: null,
     unretried: null,
     abandonedBefore: false,

@@ -1,3 +1,4 @@
+import type { ArchivedSegment } from './archives.ts'
 import type { Invariant } from './invariants.ts'
 import type { Report } from './verify.ts'
 
@@ -26,6 +27,8 @@ export function printText(report: Report): string {
   if (report.openEffects !== null)
     lines.push(`${group(report.openEffects)} effects are of attempts still open: no difference`)
   lines.push(...printChanges(report))
+  lines.push(...report.archived.map(printArchived))
+  lines.push(...report.unknownArchives.map(printUnknown))
   lines.push(
     `${differences === 0 ? 'clean' : `${group(differences)} differences`}: ` +
       `${group(report.messages)} messages, ${group(report.events)} events, as of ${report.snapshotAt}`,
@@ -65,6 +68,18 @@ export function printJson(report: Report): string {
     })),
     lost_requests: report.lostRequests,
     stray_outcomes: report.strayOutcomes,
+    archived: report.archived.map((each) => ({
+      segment: each.segment,
+      first_message_id: each.firstMessageId,
+      next_message_id: each.nextMessageId,
+      name: each.name,
+      messages: each.messages,
+      events: each.events,
+      actor: each.actor,
+      reason: each.reason,
+      checked: each.folder !== null,
+    })),
+    unknown_archives: report.unknownArchives,
     invariants: report.invariants.map((invariant) => ({
       id: invariant.id,
       rule: invariant.rule,
@@ -76,6 +91,23 @@ export function printJson(report: Report): string {
       more: invariant.differences - invariant.named.length,
     })),
   })}\n`
+}
+
+/** Says of a segment that is archived whether its events were checked. */
+function printArchived({ segment, firstMessageId, nextMessageId, name, ...each }: ArchivedSegment): string {
+  const what = `${group(each.messages)} messages, ${group(each.events)} events`
+  return printable(
+    `segment ${segment} (messages ${firstMessageId} to ${nextMessageId - 1}: ${what}) was archived as ${name} by ${each.actor} ` +
+      `(${each.reason}): ${each.folder === null ? 'not checked without its archive (--archive)' : 'checked with its archive'}`,
+  )
+}
+
+/** Says what to do about an archive that the log does not remember. */
+function printUnknown(name: string): string {
+  return printable(
+    `archive ${name} was not checked, because the log does not remember it. If the database was restored from a backup of before the ` +
+      'archive, its segment is in the database: `npm run archive` takes it up again. Else it is of another database',
+  )
 }
 
 /** Prints what a failover or a restore explains. */

@@ -42,6 +42,12 @@ export async function inSnapshot<Result>(
     await client.query('begin isolation level repeatable read, read only')
     // A statement of its own, before the others: with a low threshold PostgreSQL would already compile the next statement.
     await client.query('set local jit = off')
+    // Before the snapshot is taken, which these statements do not do: `npm run archive` must not drop a segment that the snapshot
+    // still has. In the order of drop_segment(), so that neither waits for the other in a circle. It waits for milliseconds.
+    await client.query('set local lock_timeout = 0; set local statement_timeout = 0')
+    await client.query(
+      'lock table only public.message_states, only public.records, only public.message_events in access share mode',
+    )
     await client.query(
       `select set_config(s.name, w.value, true)
         from jsonb_each_text($1) w (name, value) join pg_settings s on lower(s.name) = w.name`,

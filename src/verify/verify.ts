@@ -1,18 +1,26 @@
 import type pg from 'pg'
+import { readArchives, type ArchivedSegment } from './archives.ts'
 import { Acknowledgements } from './check-acknowledgements.ts'
 import { checkDecisions } from './check-actors.ts'
+import { checkArchivedDuplicates, checkArchivedIdentities } from './check-archived.ts'
 import { Concurrency } from './check-concurrency.ts'
 import { Identities } from './check-identities.ts'
 import { Ledger } from './check-ledger.ts'
+import { checkDestinations } from './check-destinations.ts'
+import { Holds } from './check-holds.ts'
+import { Rates } from './check-rate.ts'
 import { checkPartitions, type GivenUp } from './check-partitions.ts'
 import { checkStrayRecords } from './check-payloads.ts'
-import { checkCounts, checkStrayStates } from './check-projection.ts'
+import { checkCounts, checkPositions, checkStrayDecisions, checkStrayStates } from './check-projection.ts'
 import { Records } from './check-records.ts'
 import { checkFailures, checkPartitionFolds } from './check-rolled-up.ts'
 import { Rollups } from './check-rollups.ts'
+import { readDestinations } from './destinations.ts'
+import { FileFault } from './json-lines.ts'
 import { nameTransition } from './check-sequence.ts'
 import { createInvariants, type Invariant, type Invariants } from './invariants.ts'
 import { countStrays, readLostWindows, type ServerChange } from './lost-windows.ts'
+import { readRollupBounds } from './rollup-bounds.ts'
 import { readActors } from './settings.ts'
 import { inSnapshot } from './snapshot.ts'
 import { walkLog } from './walk-log.ts'
@@ -25,6 +33,8 @@ export type Evidence = {
   readonly ledgerPath: string | null
   /** The test producer's acknowledgements; null if there are none. */
   readonly acksPath: string | null
+  /** Folders of archived segments: each is an archive, or a folder of archives. Without it, none. */
+  readonly archives?: readonly string[]
 }
 
 export type Report = {
@@ -47,6 +57,10 @@ export type Report = {
   readonly lostRequests: number | null
   /** Outcomes of such attempts that wait until Kafka hands their payments over again. */
   readonly strayOutcomes: number
+  /** Segments of the log that are not in the database any more. */
+  readonly archived: readonly ArchivedSegment[]
+  /** Names of given archives that the log does not remember. They were not checked. */
+  readonly unknownArchives: readonly string[]
 }
 
 /**
@@ -71,18 +85,35 @@ export async function verify(evidence: Evidence): Promise<Report> {
   const { databaseUrl: connectionString, databaseSsl: ssl = false } = evidence
   return inSnapshot({ connectionString, ssl }, async (client) => {
     ledger?.readOn()
+    const archives = await readArchives(client, evidence.archives ?? [], invariants)
+    // A broken archive is told as a difference, and then the files cannot be compared.
+    const [unread] = archives.missing
+    if (unread !== undefined && (ledger !== null || acknowledgements !== null))
+      throw new FileFault(
+        `The files cannot be compared with the log without the archive ${unread.name}: ${
+          (evidence.archives ?? []).length === 0
+            ? 'name its folder with --archive'
+            : 'give it whole with --archive'
+        }.`,
+      )
     const snapshotAt = await readClock(client)
     const findActor = await readActors(client)
     const windows = await readLostWindows(client)
     ledger?.explainBy(windows)
+    const destinations = await readDestinations(client)
+    const holds = new Holds(destinations, invariants)
+    const rates = new Rates(destinations, invariants)
     const records = new Records(invariants)
     const identities = new Identities(invariants)
     const concurrency = new Concurrency(findActor, windows, invariants)
-    const rollups = new Rollups(invariants)
-    const walked = await walkLog(client, {
+    const rollups = new Rollups(await readRollupBounds(client), invariants)
+    const walked = await walkLog(client, archives, {
       invariants,
       findActor,
       windows,
+      destinations,
+      holds,
+      rates,
       legal: await readTransitions(client),
       records,
       identities,
@@ -91,17 +122,30 @@ export async function verify(evidence: Evidence): Promise<Report> {
       acknowledgements,
       ledger,
     })
-    records.finish()
+    await checkArchivedDuplicates(client, archives, {
+      invariants,
+      findActor,
+      records,
+      rollups,
+      acknowledgements,
+    })
+    await checkArchivedIdentities(client, archives, invariants)
+    records.finish(archives)
     await identities.finish(client)
     await concurrency.finish(client)
+    await holds.finish(client)
+    rates.finish()
     await checkStrayStates(client, invariants)
+    await checkStrayDecisions(client, invariants)
+    await checkPositions(client, invariants)
     await checkStrayRecords(client, invariants)
-    await checkCounts(client, walked.counts, invariants)
-    await rollups.finish(client)
+    await checkCounts(client, walked.counts, archives, invariants)
+    await rollups.finish(client, archives)
     await checkFailures(client, invariants)
     await checkPartitionFolds(client, invariants)
     await checkDecisions(client, invariants)
-    const standing = await checkPartitions(client, records.partitions, invariants)
+    await checkDestinations(client, destinations, findActor, invariants)
+    const standing = await checkPartitions(client, records.partitions, archives, invariants)
     const acknowledged = acknowledgements?.finish(standing)
     const requested = ledger?.finish()
     return {
@@ -116,15 +160,18 @@ export async function verify(evidence: Evidence): Promise<Report> {
       serverChanges: windows.changes,
       lostRequests: requested?.lostRequests ?? null,
       strayOutcomes: await countStrays(client),
+      archived: archives.all,
+      unknownArchives: archives.unknown,
     }
   })
 }
 
 /** Names the unit in which each invariant is counted, and what cannot be checked without the files. */
 function nameLimits(invariants: Invariants, hasLedger: boolean, hasAcknowledgements: boolean): void {
-  const { S2, S4, S5, S6, S8, S9, S12, S13, S17, S20, S21 } = invariants
+  const { S1, S2, S3, S4, S5, S6, S8, S9, S12, S13, S14, S16, S17, S20, S21, S22, S23, S24, S26 } = invariants
+  for (const each of [S1, S3, S14, S16]) each.unit = 'events and decisions'
   S2.unit = 'record events'
-  S4.unit = 'messages, counts and rollups'
+  S4.unit = 'messages, counts, rollups and destinations'
   S5.unit = 'starts and ends'
   S6.unit = 'outcomes'
   S8.unit = hasLedger ? 'identities and requests' : 'identities'
@@ -134,6 +181,10 @@ function nameLimits(invariants: Invariants, hasLedger: boolean, hasAcknowledgeme
   S17.unit = 'starts'
   S20.unit = 'acknowledgements'
   S21.unit = 'requests'
+  S22.unit = 'failures and dead letters'
+  S23.unit = 'probes'
+  S24.unit = 'starts'
+  S26.unit = 'starts, replays and decisions'
   if (!hasLedger) {
     S8.limit =
       'checked: how keys are made, and that no two identities have the same key; without --ledger, not what was sent'

@@ -1,7 +1,7 @@
 import { Latch } from '../runtime/latch.ts'
 
 /** Why a lane looks again; the label of `tqp_wakeups_total`. */
-export type WakeCause = 'start' | 'notify' | 'timer' | 'slot' | 'sweep' | 'reconnect'
+export type WakeCause = 'start' | 'notify' | 'timer' | 'slot' | 'sweep' | 'reconnect' | 'destination'
 
 /**
  * Shorter waits would spin when a look finds something due that it may not take, as when another instance holds the row.

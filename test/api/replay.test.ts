@@ -2,6 +2,7 @@ import t from 'tap'
 import type { Pool } from 'pg'
 import { accepted, settleOne } from '../log/support.ts'
 import { database } from '../support/database.ts'
+import { graphql } from './graphql/graphql.ts'
 import { connectThroughProxy, startService, store, storeDeadLetters } from './service.ts'
 
 async function readReplays(pool: Pool, transactionId: string) {
@@ -41,6 +42,22 @@ t.test('the body names the operator and the reason', async (t) => {
   }
   t.match(await readReplays(pool, 'a'), [{ actor: 'alice', reason }])
   t.match(await readReplays(pool, 'b'), [{ actor: 'rest', reason: 'none given' }])
+})
+
+t.test('where reasons are required, a replay without one is refused, and nothing is replayed', async (t) => {
+  const { pool } = await database(t)
+  const { call } = await startService(t, pool, undefined, undefined, { reasonsRequired: true })
+  await storeDeadLetters(pool, ['tx-1'])
+  for (const body of [undefined, '{}', '{"reason": null}', '{"operator": "alice"}'])
+    t.match(await call('POST', '/replay/tx-1', body === undefined ? {} : { body }), {
+      status: 400,
+      json: { detail: /^REASONS is required here: give a reason in the body/ },
+    })
+  t.strictSame(await readReplays(pool, 'tx-1'), [])
+  const field = 'mutation { replay(transactionId: "tx-1", reason: " ") { __typename } }'
+  t.match((await graphql({ call }, field)).errors, [{ message: /^reason must be/, path: ['replay'] }])
+  t.equal((await call('POST', '/replay/tx-1', { body: '{"reason": "mended"}' })).status, 200)
+  t.match(await readReplays(pool, 'tx-1'), [{ actor: 'rest', reason: 'mended' }])
 })
 
 t.test('a body that is not as it should be is refused, and nothing is replayed', async (t) => {

@@ -30,6 +30,7 @@ t.test('the root names the service, its version and every route', async (t) => {
       'GET /readyz',
       'GET /transactions',
       'POST /replay/{transaction_id}',
+      'POST /expunge/{transaction_id}',
     ],
   )
 })
@@ -96,7 +97,11 @@ t.test('a port that is taken is told in one sentence that names it', async (t) =
     release: 'r',
     health: () => well,
     access,
+    reasonsRequired: false,
+    destination: { name: 'default', url: 'https://processor.test/process' },
     onEvents: () => () => undefined,
+    certificates: () => [],
+    onDestination: () => () => undefined,
   }
   const logger = { warn: () => undefined } as never
   await t.rejects(serve({ host: '127.0.0.1', port }, { ...dependencies, logger }), {

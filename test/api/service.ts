@@ -5,6 +5,7 @@ import pg, { type Pool } from 'pg'
 import { pino } from 'pino'
 import type { Test } from 'tap'
 import type { Access } from '../../src/api/access.ts'
+import type { ApiDependencies } from '../../src/api/dependencies.ts'
 import type { Health } from '../../src/api/health.ts'
 import { serve, type Serving } from '../../src/api/serve.ts'
 import type { Claim } from '../../src/log/write/claim.ts'
@@ -27,9 +28,11 @@ export const well: Health = {
     coordinatorError: null,
   },
   lanes: [
-    { lane: 'fresh', inFlight: 3, limit: 50, lastError: null },
-    { lane: 'retry', inFlight: 0, limit: 5, lastError: null },
+    { lane: 'fresh', inFlight: 3, claimedAhead: 2, limit: 50, lastError: null },
+    { lane: 'retry', inFlight: 0, claimedAhead: 0, limit: 5, lastError: null },
   ],
+  destination: { room: 55, limit: 55 },
+  logRetention: null,
   draining: false,
   starting: null,
 }
@@ -39,6 +42,8 @@ export type Service = Serving & {
   lines: Record<string, unknown>[]
   /** What the LISTEN session would give. */
   events: Hint
+  /** The same, for the destination. */
+  destinationChanges: Hint
   call: (method: string, path: string, options?: CallOptions) => Promise<Reply>
 }
 
@@ -48,7 +53,14 @@ export async function startService(
   database: Pool,
   health: () => Health = () => well,
   access: Access = { tokens: [], open: false, introspection: true },
-  limits: { connectionsMax?: number } = {},
+  {
+    reasonsRequired = false,
+    ...limits
+  }: {
+    connectionsMax?: number
+    certificates?: ApiDependencies['certificates']
+    reasonsRequired?: boolean
+  } = {},
 ): Promise<Service> {
   const lines: Record<string, unknown>[] = []
   const logger = pino(
@@ -57,6 +69,7 @@ export async function startService(
   )
   const metrics = createMetrics('1.2.3')
   const events = new Hint()
+  const destinationChanges = new Hint()
   const dependencies = {
     database,
     metrics,
@@ -65,11 +78,22 @@ export async function startService(
     release: '1.2.3',
     health,
     access,
+    reasonsRequired,
+    destination: { name: 'default', url: 'https://processor.test/process' },
     onEvents: (wake: () => void) => events.on(wake),
+    certificates: limits.certificates ?? (() => []),
+    onDestination: (wake: () => void) => destinationChanges.on(wake),
   }
   const serving = await serve({ host: '127.0.0.1', port: 0, ...limits }, dependencies)
   t.teardown(() => serving.close())
-  return { ...serving, metrics, lines, events, call: (...call) => send(serving.port, ...call) }
+  return {
+    ...serving,
+    metrics,
+    lines,
+    events,
+    destinationChanges,
+    call: (...call) => send(serving.port, ...call),
+  }
 }
 
 /** A pool whose way to the database can be made to fail. */
@@ -151,7 +175,8 @@ export async function store(
 export async function storeDeadLetters(pool: Pool, ids: readonly string[]): Promise<void> {
   await storeAttempted(pool, ids, {
     outcome: { kind: 'refused', statusCode: 422, reason: 'HTTP 422' },
-    decision: { then: 'dead_letter' },
+    decision: { then: 'dead_letter', sparedDelayMs: null },
+    verdict: 'refusal',
   })
 }
 
@@ -160,13 +185,14 @@ export async function storeSuccesses(pool: Pool, ids: readonly string[]): Promis
   await storeAttempted(pool, ids, {
     outcome: { kind: 'accepted', statusCode: 200 },
     decision: { then: 'success' },
+    verdict: 'success',
   })
 }
 
 async function storeAttempted(
   pool: Pool,
   ids: readonly string[],
-  ended: Pick<Settlement, 'outcome' | 'decision'>,
+  ended: Pick<Settlement, 'outcome' | 'decision' | 'verdict'>,
 ): Promise<void> {
   const claims = await store(pool, ids, { room: ids.length })
   const answers = await settle(

@@ -2,6 +2,8 @@ import t from 'tap'
 import type { Health } from '../../src/api/health.ts'
 import { recognizeServer } from '../../src/log/server/recognize-server.ts'
 import { database } from '../support/database.ts'
+import { pauseDestination } from '../../src/log/write/steer-destination.ts'
+import { hold } from './destination.ts'
 import { connectThroughProxy, startService, well } from './service.ts'
 
 t.test('a service at work is healthy, ready and alive, and says what its parts do', async (t) => {
@@ -9,7 +11,7 @@ t.test('a service at work is healthy, ready and alive, and says what its parts d
   const { call } = await startService(t, pool)
   const { status, json } = await call('GET', '/status')
   t.equal(status, 200)
-  const { timestamp, ...rest } = json as Record<string, unknown>
+  const { timestamp, destination, ...rest } = json as Record<string, unknown>
   t.match(timestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
   t.strictSame(rest, {
     status: 'healthy',
@@ -29,14 +31,30 @@ t.test('a service at work is healthy, ready and alive, and says what its parts d
       last_error: null,
     },
     lanes: [
-      { lane: 'fresh', in_flight: 3, limit: 50, last_error: null },
-      { lane: 'retry', in_flight: 0, limit: 5, last_error: null },
+      { lane: 'fresh', in_flight: 3, claimed_ahead: 2, limit: 50, last_error: null },
+      { lane: 'retry', in_flight: 0, claimed_ahead: 0, limit: 5, last_error: null },
     ],
+    log_retention: null,
     draining: false,
     starting: null,
     server_change: null,
     stray_outcomes: 0,
     stopped: [],
+    dead_letters: { open: 0, resolved: 0 },
+    on_hold: 0,
+  })
+  const { since, ...standing } = destination as Record<string, unknown>
+  t.match(since, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
+  t.strictSame(standing, {
+    name: 'default',
+    state: 'flowing',
+    cause: null,
+    reason: null,
+    until: null,
+    next_probe_at: null,
+    rate_limit: null,
+    throttled_rate: null,
+    not_before: null,
   })
   t.match(await call('GET', '/readyz'), { status: 200, json: { status: 'ready' } })
   t.match(await call('GET', '/healthz'), { status: 200, json: { status: 'alive' } })
@@ -73,6 +91,40 @@ t.test(
     }
   },
 )
+
+t.test('a destination that is held or paused is told, and the service is well', async (t) => {
+  const { pool } = await database(t)
+  const { call } = await startService(t, pool)
+  await hold(pool, ['failed-1', 'failed-2'])
+  t.match(await call('GET', '/status'), {
+    status: 200,
+    json: {
+      status: 'healthy',
+      destination: {
+        state: 'held',
+        cause: 'failures',
+        reason: '2 failures in a row, the last one: HTTP 503',
+        next_probe_at: /Z$/,
+      },
+    },
+  })
+  t.equal((await call('GET', '/readyz')).status, 200)
+  const reason = 'see https://alice:hunter2@wiki.test/runbook'
+  await pauseDestination(pool, 'default', { actor: 'bob', reason }, { at: '2999-01-01T00:00:00Z' })
+  const { status, text, json } = await call('GET', '/status')
+  t.equal(status, 200)
+  t.match(json, {
+    destination: {
+      state: 'paused',
+      cause: 'operator',
+      reason: 'see https://…@wiki.test/runbook',
+      until: '2999-01-01T00:00:00.000000Z',
+      next_probe_at: null,
+    },
+  })
+  t.notMatch(text, /bob|hunter2/, 'it is open to all')
+  t.equal((await call('GET', '/readyz')).status, 200)
+})
 
 t.test('a change of the database server is told, with what may be missing', async (t) => {
   const { pool } = await database(t)

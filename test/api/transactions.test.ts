@@ -88,6 +88,6 @@ t.test('the list reads no payloads and does not sort the table', async (t) => {
   )
   const { rows } = await pool.query<Record<string, string>>(`explain (costs off) ${statement.text}`, [20])
   const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
-  t.match(plan, 'Index Scan Backward using message_states_created')
+  t.match(plan, 'Index Scan Backward using message_states_s1_pkey')
   t.notMatch(plan, /records|Sort/)
 })

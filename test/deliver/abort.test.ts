@@ -55,7 +55,7 @@ t.test('close ends what is open, closes idle connections, and may be called twic
 })
 
 t.test('close does not wait for a connection that is still being made', async (t) => {
-  // Its TLS handshake is never answered, so undici is connecting until its own limit of 10 s.
+  // Its TLS handshake is never answered, so it is connecting until the limit of 10 s.
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo

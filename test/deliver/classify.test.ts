@@ -1,7 +1,9 @@
 import t from 'tap'
 import { classify } from '../../src/deliver/classify.ts'
+import { HeaderValues } from '../../src/deliver/header-values.ts'
 import { answer, send, startDeliverer, startProcessor } from './processor.ts'
 
+const none = new HeaderValues()
 const standard = (statusCode: number) => [408, 409, 425, 429].includes(statusCode) || statusCode >= 500
 
 t.test('every status has the outcome that the contract gives it', async (t) => {
@@ -14,14 +16,14 @@ t.test('every status has the outcome that the contract gives it', async (t) => {
           : standard(statusCode)
             ? 'unavailable'
             : 'refused'
-    const outcome = classify(statusCode, [], standard)
+    const outcome = classify(statusCode, none, standard)
     if (outcome.kind !== expected) t.fail(`${statusCode} is ${outcome.kind} instead of ${expected}`)
   }
 })
 
 t.test('a 5xx that the settings do not retry is refused', async (t) => {
   t.strictSame(
-    classify(501, [], (statusCode) => statusCode === 503),
+    classify(501, none, (statusCode) => statusCode === 503),
     { kind: 'refused', statusCode: 501, reason: 'HTTP 501 Not Implemented' },
   )
 })
@@ -30,11 +32,11 @@ t.test(
   'the settings cannot make a success or an undefined status a retry that is known not to have happened',
   async (t) => {
     t.match(
-      classify(200, [], () => true),
+      classify(200, none, () => true),
       { kind: 'accepted' },
     )
     t.match(
-      classify(999, [], () => true),
+      classify(999, none, () => true),
       { kind: 'unknown', reason: 'HTTP 999, which is no known answer' },
     )
   },

@@ -28,7 +28,7 @@ t.test('no more connections are open than set', async (t) => {
   t.equal(processor.connections, 3)
 })
 
-t.test('of many requests at once each has its outcome, also those that undici does not take', async (t) => {
+t.test('of many requests at once each has its outcome, also those that cannot be sent', async (t) => {
   const processor = await startProcessor(t, (socket) => setImmediate(() => socket.write(answer('200 OK'))))
   const deliverer = startDeliverer(t, processor.url, { connections: 40 })
   // More than begin in one turn of the event loop, and more than there are connections.

@@ -1,14 +1,17 @@
 import t from 'tap'
+import { HeaderValues } from '../../src/deliver/header-values.ts'
 import { retryAfter } from '../../src/deliver/retry-after.ts'
 
 const now = Date.UTC(2030, 0, 1, 12, 0, 0)
 const longest = 2 ** 31 - 1
 
 function read(...pairs: [string, string][]): number | null {
-  return retryAfter(
-    pairs.flat().map((text) => Buffer.from(text, 'latin1')),
-    now,
-  )
+  const headers = new HeaderValues()
+  for (const [name, value] of pairs) {
+    headers.addToName(Buffer.from(name, 'latin1'), 0, name.length)
+    headers.addToValue(Buffer.from(value, 'latin1'), 0, value.length)
+  }
+  return retryAfter(headers, now)
 }
 
 t.test('seconds become milliseconds, cut to what a timer can hold', async (t) => {

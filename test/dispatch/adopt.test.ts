@@ -3,10 +3,11 @@ import type pg from 'pg'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { adopt } from '../../src/dispatch/adopt.ts'
-import { Lane } from '../../src/dispatch/lane.ts'
+import type { Lane } from '../../src/dispatch/lane.ts'
 import type { Claim } from '../../src/log/write/claim.ts'
 import { fresh, newName, record, store } from '../log/support.ts'
 import { database } from '../support/database.ts'
+import { hangingLane } from './support.ts'
 
 const logger = pino({ level: 'silent' })
 const never = new AbortController().signal
@@ -14,7 +15,7 @@ const never = new AbortController().signal
 function lane(limit = 10) {
   const begun: string[] = []
   const deadlines: number[] = []
-  const made = new Lane('fresh', fresh.split('/')[0]!, limit, 30_000, (claim, deadlineAt) => {
+  const made = hangingLane('fresh', fresh.split('/')[0]!, limit, (claim, deadlineAt) => {
     begun.push(claim.transactionId)
     deadlines.push(deadlineAt)
   })
@@ -67,7 +68,7 @@ t.test('attempts in the log that nobody holds are started, with the deadline of 
 t.test('an attempt that is settled while the log is read is not started again', async (t) => {
   const { pool, lane, begun } = await setUp(t)
   const claims = await openInLog(pool, 3)
-  lane.start(claims, performance.now() + 30_000)
+  lane.start(claims, performance.now())
   lane.reserve(1).doubt()
   await adopt(
     lane,
@@ -107,7 +108,7 @@ t.test(
 t.test('a lane that waits for room hears of the doubt that takes all of it', async (t) => {
   const { pool, lane, begun } = await setUp(t)
   const underWay = lane.reserve(10)
-  const waiting = lane.waitForRoom(1, never)
+  const waiting = lane.waitForRoom(never)
   const claims = await openInLog(pool, 10)
   underWay.doubt()
   t.equal(await waiting, 0)

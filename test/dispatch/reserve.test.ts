@@ -5,6 +5,7 @@ import { createMetrics } from '../../src/metrics.ts'
 import { database } from '../support/database.ts'
 import { sameServer } from '../log/support.ts'
 import { until } from '../support/until.ts'
+import { guard, holdsNothing } from '../support/flowing.ts'
 
 t.test(
   'a slice that found too little room and brought nothing new leaves the lane open to the next',
@@ -15,9 +16,14 @@ t.test(
       instance: 'instance-1',
       server: sameServer,
       limits: { fresh: 10, retry: 5 },
+      segmentMessages: 5_000_000,
       leaseMs: 60_000,
       timeoutMs: 30_000,
-      policy: { retriesMax: 5, baseDelayMs: 100, maxDelayMs: 1_000 },
+      policy: { retriesMax: 5, baseDelayMs: 100, maxDelayMs: 1_000, holdStatuses: holdsNothing },
+      destination: 'default',
+      throttleMaxMs: 60_000,
+      guard,
+      retention: null,
       deliver: () => Promise.reject(new Error('nothing is to be sent here')),
       abortAll: () => undefined,
       mayLive: () => false,

@@ -1,7 +1,6 @@
 import { pino } from 'pino'
 import t from 'tap'
 import { Ground } from '../../src/dispatch/ground.ts'
-import { Lane } from '../../src/dispatch/lane.ts'
 import { Outage } from '../../src/dispatch/outage.ts'
 import { runLane } from '../../src/dispatch/run-lane.ts'
 import { createMetrics } from '../../src/metrics.ts'
@@ -9,6 +8,8 @@ import { Waker } from '../../src/wake/waker.ts'
 import { openAttempts, retry, sameServer } from '../log/support.ts'
 import { database } from '../support/database.ts'
 import { until } from '../support/until.ts'
+import { hangingLane } from './support.ts'
+import { flowing } from '../support/flowing.ts'
 
 const logger = pino({ level: 'silent' })
 
@@ -20,17 +21,18 @@ for (const code of ['40001', '40P01']) {
     await pool.query('create sequence looks')
     await pool.query('alter function claim rename to claim_unhindered')
     await pool.query(
-      `create function claim(in_status text, in_actor text, room int, bytes_max bigint, in_lease_ms bigint, look_from timestamptz)
+      `create function claim(in_queue text, in_is_slow boolean, in_actor text, in_room int, in_bytes_max bigint, in_lease_ms bigint, in_claimed_at timestamptz,
+           in_look_from timestamptz)
         returns table (message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea, traceparent text,
           age_ms double precision, lease_ends_at bigint)
         language plpgsql volatile as $$
         begin
           if nextval('looks') <= 3 then raise sqlstate '${code}'; end if;
-          return query select * from claim_unhindered(in_status, in_actor, room, bytes_max, in_lease_ms, look_from);
+          return query select * from claim_unhindered(in_queue, in_is_slow, in_actor, in_room, in_bytes_max, in_lease_ms, in_claimed_at, in_look_from);
         end $$`,
     )
     const begun: string[] = []
-    const lane = new Lane('retry', retry.split('/')[0]!, 10, 30_000, ({ messageId }) => begun.push(messageId))
+    const lane = hangingLane('retry', retry.split('/')[0]!, 10, ({ messageId }) => begun.push(messageId))
     const outage = new Outage(60_000, 1_000, sameServer)
     const stop = new AbortController()
     t.teardown(() => stop.abort())
@@ -41,6 +43,7 @@ for (const code of ['40001', '40P01']) {
         server: sameServer,
         outage,
         ground: new Ground(pool, logger),
+        destination: flowing,
         waker: new Waker(),
         policy: { retriesMax: 3, baseDelayMs: 1, maxDelayMs: 1 },
         metrics: createMetrics('test'),

@@ -1,6 +1,5 @@
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { Lane } from '../../src/dispatch/lane.ts'
 import { Outage } from '../../src/dispatch/outage.ts'
 import { takeOver } from '../../src/dispatch/take-over.ts'
 import { countMissed } from '../../src/log/write/count-missed.ts'
@@ -10,6 +9,7 @@ import { recordLines } from '../ingest/harness.ts'
 import { noGrace, openAttempt, openAttempts, sameServer, stateOf, typesOf } from '../log/support.ts'
 import { database } from '../support/database.ts'
 import { until } from '../support/until.ts'
+import { hangingLane } from './support.ts'
 
 /** Of a server that has only just started leases are kept for this time and five seconds more. */
 function noOutage(): Outage {
@@ -20,7 +20,7 @@ function noOutage(): Outage {
 async function setUp(t: Test, taker = 'instance-2') {
   const { pool, url } = await database(t)
   const messageId = await openAttempt(pool, 0)
-  const lane = new Lane('retry', taker, 10, 1_000, () => undefined)
+  const lane = hangingLane('retry', taker, 10)
   const take = async (mayLive: boolean, held: readonly MessageId[] = []): Promise<number> => {
     const { taken } = await takeOver({
       lane,
@@ -61,7 +61,10 @@ t.test('nothing is taken from an instance that lives, whatever the clock says of
 /** Older than the attempts that are there, and more than are looked at at once. */
 async function openMany(pool: pg.Pool, leasesEnd: string): Promise<MessageId[]> {
   const ids = await openAttempts(pool, 600, 0)
-  await pool.query('update message_states set due_at = $2 where message_id = any ($1)', [ids, leasesEnd])
+  await pool.query('update message_states set lease_ends_at = $2 where message_id = any ($1)', [
+    ids,
+    leasesEnd,
+  ])
   return ids
 }
 
@@ -113,7 +116,7 @@ t.test('an attempt whose end the log does not take keeps no other from being tak
   )
   await pool.query('alter table message_events enable trigger project')
   const { taken, refusal } = await takeOver({
-    lane: new Lane('retry', 'instance-2', 5, 1_000, () => undefined),
+    lane: hangingLane('retry', 'instance-2', 5),
     database: pool,
     outage: noOutage(),
     policy: { retriesMax: 5, baseDelayMs: 0, maxDelayMs: 0 },

@@ -10,6 +10,9 @@ import { readMetric, startReadyService, type Service } from '../support/service.
 import { mountSmallDisk, withoutMount, type SmallDisk } from '../support/small-disk.ts'
 import { until } from '../support/until.ts'
 
+// They wait for most of their time.
+t.jobs = 2
+
 const skip = withoutMount
 const total = 1_500
 
@@ -89,7 +92,7 @@ async function isWhole(t: Test, { line, service, producing }: Parts): Promise<vo
 
 t.test(
   'a full disk is told of and waited for under load, and the service goes on by itself when there is room',
-  { skip },
+  { buffered: true, skip },
   async (t) => {
     const parts = await setUp(t, 'data')
     const { disk, postgres, line, service } = parts
@@ -113,7 +116,7 @@ t.test(
     }
     await until('the leases of all open attempts to have ended', async () => {
       const { rows } = await postgres.pool.query<{ ended: boolean }>(
-        `select coalesce(every(due_at < now()), false) as ended from message_states where status = 'processing'`,
+        `select coalesce(every(lease_ends_at < now()), false) as ended from message_states where status = 'processing'`,
       )
       return rows[0]!.ended
     })
@@ -126,7 +129,7 @@ t.test(
 
 t.test(
   'a PostgreSQL that a full disk for its WAL brings down is waited for until it is started again',
-  { skip },
+  { buffered: true, skip },
   async (t) => {
     const parts = await setUp(t, 'wal')
     const { disk, postgres, service } = parts
@@ -149,7 +152,7 @@ t.test(
 
 t.test(
   'a PostgreSQL that panics in a checkpoint on a full disk, comes back or not, costs nothing either',
-  { skip },
+  { buffered: true, skip },
   async (t) => {
     const parts = await setUp(t, 'data')
     const { disk, postgres, service } = parts

@@ -72,7 +72,7 @@ async function isSent(line: Line, requests: number): Promise<void> {
 async function isPast({ pool }: OwnPostgres, attempts: number): Promise<boolean> {
   const { rows } = await pool.query<{ past: boolean }>(
     `select count(*) = $1 and clock_timestamp() > pg_postmaster_start_time() + $2 * interval '1 second' as past
-      from message_states where status = 'processing' and due_at < clock_timestamp()`,
+      from message_states where status = 'processing' and lease_ends_at < clock_timestamp()`,
     [attempts, graceSeconds],
   )
   return rows[0]!.past

@@ -9,6 +9,9 @@ import { isReady, readMetric, startReadyService, startService } from '../support
 import { until } from '../support/until.ts'
 import { addressOf, throughPort } from '../wake/start-listener.ts'
 
+// They wait for most of their time.
+t.jobs = 2
+
 const skip = withoutPgbouncer
 const limit = 'set statement_timeout = 30000'
 
@@ -26,33 +29,37 @@ async function startBehindPooler(t: Test) {
   return { pool, line, pooler, service }
 }
 
-t.test('behind a transaction pooler nothing is lost, also when the pooler is killed', { skip }, async (t) => {
-  const { pool, line, pooler, service } = await startBehindPooler(t)
-  const producing = line.produce(2_000, 400)
-  await until('work to be under way', async () => (await line.counts()).success > 300)
-  const { rows } = await pool.query<{ sessions: number }>(
-    `select count(*)::int as sessions from pg_stat_activity
+t.test(
+  'behind a transaction pooler nothing is lost, also when the pooler is killed',
+  { buffered: true, skip },
+  async (t) => {
+    const { pool, line, pooler, service } = await startBehindPooler(t)
+    const producing = line.produce(2_000, 400)
+    await until('work to be under way', async () => (await line.counts()).success > 300)
+    const { rows } = await pool.query<{ sessions: number }>(
+      `select count(*)::int as sessions from pg_stat_activity
       where datname = current_database() and application_name = 'transaction-queue-proxy'`,
-  )
-  t.ok(rows[0]!.sessions > 1 && rows[0]!.sessions <= 4, 'its fourteen connections share the four sessions')
-  await pooler.kill()
-  await until('the outage to be shown', async () => (await fetch(`${service.url}/status`)).status === 503)
-  await pooler.restart()
-  await producing
-  await line.settled(2_000)
+    )
+    t.ok(rows[0]!.sessions > 1 && rows[0]!.sessions <= 4, 'its fourteen connections share the four sessions')
+    await pooler.kill()
+    await until('the outage to be shown', async () => (await fetch(`${service.url}/status`)).status === 503)
+    await pooler.restart()
+    await producing
+    await line.settled(2_000)
 
-  t.notOk(
-    service.log.some(({ reason }) => /prepared statement/.test(String(reason))),
-    'no statement was prepared by name',
-  )
-  t.equal(await readMetric(service, 'tqp_missed_wakeups_total'), 0)
-  await line.isSentOnce(t)
-  await line.isClean(t)
-})
+    t.notOk(
+      service.log.some(({ reason }) => /prepared statement/.test(String(reason))),
+      'no statement was prepared by name',
+    )
+    t.equal(await readMetric(service, 'tqp_missed_wakeups_total'), 0)
+    await line.isSentOnce(t)
+    await line.isClean(t)
+  },
+)
 
 t.test(
   'a pooler that freezes under load, and is then started anew, costs time and nothing else',
-  { skip },
+  { buffered: true, skip },
   async (t) => {
     const { line, pooler, service } = await startBehindPooler(t)
     const producing = line.produce(1_500, 300)
@@ -71,6 +78,10 @@ t.test(
     await pooler.restart()
     await producing
     await line.settled(1_500)
+    t.notOk(
+      service.log.some(({ event }) => event === 'destination held'),
+      'an outage of the database does not count against the processor',
+    )
     t.equal(await readMetric(service, 'tqp_missed_wakeups_total'), 0)
     await line.isSentOnce(t)
     await line.isClean(t)
@@ -79,7 +90,7 @@ t.test(
 
 t.test(
   'sessions of a pooler that have no time limit are not used, and are as soon as they have one',
-  { skip },
+  { buffered: true, skip },
   async (t) => {
     const { url, pool } = await database(t)
     const line = await setUpLine(t, ['--success', '1'], { database: { url, pool } })
@@ -111,27 +122,31 @@ t.test(
   },
 )
 
-t.test('a pooler where a direct connection is needed ends the start with a sentence', { skip }, async (t) => {
-  const { url } = await database(t)
-  const pooler = await startPgbouncer(t, url, limit)
-  const service = await startService(t, {
-    DATABASE_URL: pooler.url,
-    KAFKA_BROKER: '127.0.0.1:1',
-    DOWNSTREAM_URL: 'http://127.0.0.1:1',
-  })
-  t.equal(await service.ended, 1)
-  t.match(
-    service.errors(),
-    /^DATABASE_URL leads to a connection pooler, which drops LISTEN: set LISTEN_DATABASE_URL to a direct connection\.$/m,
-  )
-  await t.rejects(migrate({ connectionString: pooler.url }), {
-    message:
-      /^Migrations hold a lock of their session and were led to a connection pooler: name a direct one /,
-  })
-  const proxy = await startProxy(t, addressOf(url))
-  t.equal(
-    await leadsToPooler({ connectionString: throughPort(url, proxy.port) }),
-    false,
-    'what only forwards bytes is as good as a direct connection',
-  )
-})
+t.test(
+  'a pooler where a direct connection is needed ends the start with a sentence',
+  { buffered: true, skip },
+  async (t) => {
+    const { url } = await database(t)
+    const pooler = await startPgbouncer(t, url, limit)
+    const service = await startService(t, {
+      DATABASE_URL: pooler.url,
+      KAFKA_BROKER: '127.0.0.1:1',
+      DOWNSTREAM_URL: 'http://127.0.0.1:1',
+    })
+    t.equal(await service.ended, 1)
+    t.match(
+      service.errors(),
+      /^DATABASE_URL leads to a connection pooler, which drops LISTEN: set LISTEN_DATABASE_URL to a direct connection\.$/m,
+    )
+    await t.rejects(migrate({ connectionString: pooler.url }), {
+      message:
+        /^Migrations hold a lock of their session and were led to a connection pooler: name a direct one /,
+    })
+    const proxy = await startProxy(t, addressOf(url))
+    t.equal(
+      await leadsToPooler({ connectionString: throughPort(url, proxy.port) }),
+      false,
+      'what only forwards bytes is as good as a direct connection',
+    )
+  },
+)

@@ -42,9 +42,9 @@ t.test(
   },
 )
 
-t.test('a processor that answers 401 to all gets each transaction once', { buffered: true }, async (t) => {
-  const line = await setUpLine(t, ['--status', '401'])
-  await startReadyService(t, line.settings)
+t.test('a processor that refuses all gets each transaction once', { buffered: true }, async (t) => {
+  const line = await setUpLine(t, ['--status', '402'])
+  await startReadyService(t, { ...line.settings, BRAKE_AFTER: '0' })
   await line.produce(100)
   t.match(await line.settled(100), { dead_letter: 100 })
   t.same(await countOutcomes(line), { refused: 100 })
@@ -54,7 +54,14 @@ t.test('a processor that answers 401 to all gets each transaction once', { buffe
 
 t.test('Retry-After delays a retry, but never beyond the longest delay', { buffered: true }, async (t) => {
   const line = await setUpLine(t, ['--success', '0.3', '--retry-after', '86400'])
-  await startReadyService(t, { ...line.settings, MAX_RETRIES: '2', BASE_DELAY: '0.01', MAX_DELAY: '1.5' })
+  await startReadyService(t, {
+    ...line.settings,
+    MAX_RETRIES: '2',
+    BASE_DELAY: '0.01',
+    MAX_DELAY: '1.5',
+    HOLD_AFTER: '0',
+    THROTTLE_MAX: '0',
+  })
   await line.produce(50)
   await line.settled(50)
   const { rows } = await line.pool.query(
@@ -71,7 +78,7 @@ t.test(
   async (t) => {
     const line = await setUpLine(t, ['--success', '1'])
     await line.mock.kill()
-    await startReadyService(t, { ...line.settings, MAX_RETRIES: '1000' })
+    await startReadyService(t, { ...line.settings, MAX_RETRIES: '1000', HOLD_AFTER: '0', THROTTLE_MAX: '0' })
     await line.produce(2_000)
     await until('all to have been tried', async () => ((await line.events()).attempt_failed ?? 0) > 2_000)
     await startMock(t, ['--port', String(line.mock.port), '--ledger', line.mock.ledgerPath, '--success', '1'])

@@ -65,7 +65,8 @@ function unknown(reason: RegExp | string, statusCode?: number | null): Expected 
 
 /** Refused, or unavailable where the contract has it so; in the standard's words and no others. */
 function failed(statusCode: number, retryAfterMs?: number): Expected {
-  const kind = [408, 409, 425, 429].includes(statusCode) || statusCode >= 500 ? 'unavailable' : 'refused'
+  const kind =
+    [401, 403, 407, 408, 409, 425, 429].includes(statusCode) || statusCode >= 500 ? 'unavailable' : 'refused'
   const reason = `HTTP ${statusCode} ${STATUS_CODES[statusCode] ?? ''}`.trim()
   return { kind, statusCode, reason, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
 }
@@ -127,12 +128,18 @@ const rows: Row[] = [
   [
     'a header with a bare carriage return',
     write(answer('503 Odd', '{}', 'X-A: a\rX-Injected: yes\r\n')),
-    unknown('the headers of the answer are not HTTP/1.1, broken before the answer', null),
+    unknown(
+      'the headers of the answer are not HTTP/1.1, broken before the answer (Missing expected LF after header value)',
+      null,
+    ),
   ],
   [
     'a header with ANSI codes',
     write(answer('503 Odd', '{}', 'X-A: \u001b[31mred\u001b[0m\r\n')),
-    unknown('the headers of the answer are not HTTP/1.1, broken before the answer', null),
+    unknown(
+      'the headers of the answer are not HTTP/1.1, broken before the answer (Invalid header value char)',
+      null,
+    ),
   ],
   ['ANSI codes in the status line', write(answer('503 \u001b[2J')), failed(503)],
   ['200 that echoes a card number', write(answer('200 OK', `{"card":"${card}"}`)), accepted(200)],
@@ -184,6 +191,9 @@ t.test(
       DOWNSTREAM_TIMEOUT: '5',
       LEASE: '7',
       MAX_RETRIES: '1',
+      HOLD_AFTER: '0',
+      THROTTLE_MAX: '0',
+      BRAKE_AFTER: '0',
       BASE_DELAY: String(baseDelayMs / 1_000),
       MAX_DELAY: String(maxDelayMs / 1_000),
     })
@@ -219,6 +229,8 @@ t.test('refused connections and bad certificates are retried until the processor
     DOWNSTREAM_URL: `https://localhost:${port}/process`,
     DOWNSTREAM_CA: `${t.testdir({ 'ca.pem': ca })}/ca.pem`,
     MAX_RETRIES: '1000',
+    HOLD_AFTER: '0',
+    THROTTLE_MAX: '0',
   })
   let produced = 0
   const reasonIs = async (reason: string) => {

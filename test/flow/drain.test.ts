@@ -13,7 +13,7 @@ t.test(
     const settings = { ...line.settings, DOWNSTREAM_TIMEOUT: '20', LEASE: '30', MAX_CONCURRENT: '200' }
     const service = await startReadyService(t, settings)
     await line.produce(1_500)
-    await until('200 requests in flight', async () => (await line.counts()).processing === 200)
+    await until('200 requests in flight', async () => (await line.counts()).processing >= 200)
 
     service.kill('SIGTERM')
     t.equal(await service.ended, 0)

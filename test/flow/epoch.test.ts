@@ -117,7 +117,7 @@ t.test(
     const old = await database(t)
     await grow(old.pool)
     await store(old.pool, [record(0, newName()), record(1, newName())], { partition: 1 })
-    await old.pool.query('select fold_counts()')
+    await old.pool.query('select fold_piece()')
     await store(old.pool, [record(2, newName())], { partition: 1 })
     const young = await startOwnPostgres(t)
     await migrate({ connectionString: young.url })
@@ -125,7 +125,7 @@ t.test(
 
     const append = (offset: number) => store(young.pool, [record(offset, newName())], { partition: 1 })
     await t.rejects(append(3), { code: '55000', hint: 'npm run epoch -- --reason R' })
-    await young.pool.query('select fold_counts()')
+    await young.pool.query('select fold_piece()')
     t.match((await young.pool.query('select pending from status_counts()')).rows, [{ pending: '3' }])
 
     const role = await createRole(t, young)
@@ -141,7 +141,7 @@ t.test(
       },
     )
     await append(3)
-    await young.pool.query('select fold_counts()')
+    await young.pool.query('select fold_piece()')
     t.match((await young.pool.query('select pending from status_counts()')).rows, [{ pending: '4' }])
   },
 )

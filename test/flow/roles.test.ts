@@ -33,6 +33,7 @@ t.test(
     const service = await startReadyService(t, {
       ...line.settings,
       MAX_RETRIES: '1',
+      HOLD_AFTER: '0',
       MIGRATE_DATABASE_URL: owner.url,
     })
     await line.produce(200)

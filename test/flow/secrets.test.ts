@@ -69,6 +69,9 @@ t.test('no secret, card number or control character is in any line, metric or st
     DOWNSTREAM_HEADERS: JSON.stringify({ Authorization: secrets.header }),
     API_TOKENS: `alice:operator:${createHash('sha256').update(token).digest('hex')}`,
     MAX_RETRIES: '1',
+    HOLD_AFTER: '0',
+    THROTTLE_MAX: '0',
+    BRAKE_AFTER: '0',
     LOG_LEVEL: 'debug',
   }
   const service = await startReadyService(t, settings)

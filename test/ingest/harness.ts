@@ -200,6 +200,15 @@ export async function waitForLine(
   return lines.find(isWanted)!
 }
 
+/** What the consumer says of records that wait in partitions which nobody reads, as `partition:lag`. */
+export async function unreadLagsOf({ metrics }: Pick<TestConsumer, 'metrics'>): Promise<string[]> {
+  const { values } = await metrics.unreadLag.get()
+  return values
+    .filter(({ labels }) => labels.partition !== undefined)
+    .map(({ labels, value }) => `${labels.partition}:${value}`)
+    .sort()
+}
+
 /** Waits for the condition; the test's own timeout ends a wait in vain. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await condition())) await sleep(10)

@@ -11,6 +11,7 @@ import {
   produce,
   readRecords,
   startConsumer,
+  unreadLagsOf,
   until,
   waitForLine,
   type TestConsumer,
@@ -159,9 +160,12 @@ t.test(
     const consumer = startConsumer(t, topic, pool)
     await produce(topic, 0, ['next'])
     await waitForLine(consumer, 'partition stopped')
+    // No fetch tells it: the broker is asked.
+    await until(async () => (await unreadLagsOf(consumer)).join() === '0:1')
     t.match(await decide(topic, pool, 'resumed'), { kind: 'decided', goesOnAt: 10n })
     consumer.decisions.give()
     await until(async () => (await countRecords(pool, topic.topic)) === 11)
+    await until(async () => (await unreadLagsOf(consumer)).length === 0)
     t.strictSame(await decide(topic, pool, 'resumed'), { kind: 'not_stopped' }, 'one word is enough')
   },
 )

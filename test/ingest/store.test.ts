@@ -172,8 +172,9 @@ t.test('a sequence is never moved back, and whoever takes an id meanwhile is wai
   const other = await session(t, url)
   const mending = await session(t, url)
   // One id is there, and the sequence is at none.
-  await pool.query(`insert into message_states select 20, transaction_id, version, status, retry_count, attempts, due_at,
-      claimed_by, error_message, outcome_unknown, position, created_at, updated_at, recorded_at from message_states`)
+  await pool.query(
+    `insert into message_states select (jsonb_populate_record(s, '{"message_id": 20}')).* from message_states s`,
+  )
   await other.database.query('begin')
   await other.database.query(`select nextval('message_ids')`)
   const advancing = advanceIds(mending.database)

@@ -9,6 +9,7 @@ import {
   names,
   produce,
   startConsumer,
+  unreadLagsOf,
   waitForLine,
   type TestConsumer,
   type TestTopic,
@@ -90,8 +91,10 @@ t.test('what a foreign leader deals to nobody is told, and read as soon as it ha
   const [payments, refunds] = await createTopics(t, 2, 2)
   const foreign = startPlain(t, refunds)
   await until('the foreign one to hold its topic', () => foreign.assigned.length === 2)
+  await fill(payments, 2, 'payment')
   const ours = startConsumer(t, payments, pool)
   await hasUnread(ours, payments, [0, 1])
+  await until('their lag', async () => (await unreadLagsOf(ours)).join() === '0:10,1:10')
   t.match(await waitForLine(ours, 'partitions without a reader'), {
     level: 50,
     topic: payments.topic,
@@ -100,12 +103,12 @@ t.test('what a foreign leader deals to nobody is told, and read as soon as it ha
     leader: 'plain',
     reason: /KAFKA_GROUP_ID/,
   })
-  await fill(payments, 2, 'payment')
 
   await foreign.stop()
   await stored(pool, payments, 20)
   await hasUnread(ours, payments, [])
   await waitForLine(ours, 'every partition is read')
+  await until('no lag of unread partitions', async () => (await unreadLagsOf(ours)).length === 0)
 })
 
 /** Topics of one group, with so many partitions each. */

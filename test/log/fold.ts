@@ -96,6 +96,12 @@ function apply(state: FoldedState, event: LoggedEvent): void {
     case 'received':
     case 'dead_lettered':
     case 'duplicate_received':
+    case 'expunged':
+    case 'held':
+    case 'released':
+    case 'cancelled':
+    case 'resolved':
+    case 'reopened':
       break
     default:
       throw new Error(`an event of type ${event.type}`)

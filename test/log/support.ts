@@ -10,6 +10,8 @@ import { settle as settleNamed, type SettleAnswer, type Settlement } from '../..
 import type { Decision } from '../../src/message/decide.ts'
 import type { Lane, MessageId, TransactionId } from '../../src/message/message.ts'
 import type { Outcome } from '../../src/message/outcome.ts'
+import { judge } from '../../src/message/verdict.ts'
+import { holdsNothing } from '../support/flowing.ts'
 
 export const topic = 'incoming'
 export const actor = 'ingest-1'
@@ -30,7 +32,7 @@ export const refused: Outcome = { kind: 'refused', statusCode: 400, reason: 'HTT
 export const unknown: Outcome = { kind: 'unknown', statusCode: null, reason: 'timeout, sent, no answer' }
 
 export const retryAtOnce: Decision = { then: 'retry', delayMs: 0 }
-export const deadLetter: Decision = { then: 'dead_letter' }
+export const deadLetter: Decision = { then: 'dead_letter', sparedDelayMs: null }
 
 /** A record as `decode` would hand it over; the value is a JSON object with the id and `bytes`. */
 export function record(
@@ -143,7 +145,7 @@ export async function lookOnce(
     lookFrom = {},
   }: { as?: string; room?: number; lease?: Lease; lookFrom?: LookFrom } = {},
 ): Promise<Look> {
-  return look(database, lane, as, room, lease, lookFrom, lane === 'retry')
+  return look(database, lane, as, { all: room, slow: room }, lease, lookFrom, lane === 'retry')
 }
 
 /** A settlement whose attempt is named by its number alone; `settle` asks the log for the rest. */
@@ -155,7 +157,14 @@ export function settlement(
   outcome: Outcome,
   decision: Decision = outcome.kind === 'accepted' ? { then: 'success' } : retryAtOnce,
 ): ShortSettlement {
-  return { messageId, attempt, outcome, durationMs: 12, decision }
+  return {
+    messageId,
+    attempt,
+    outcome,
+    durationMs: 12,
+    decision,
+    verdict: judge(outcome, true, holdsNothing),
+  }
 }
 
 /** Settles attempts as the log names them; of one that it does not know, payment and lease are made up. */
@@ -224,6 +233,8 @@ export type State = {
   retry_count: number
   attempts: number
   due_at: Date | null
+  lease_ends_at: Date | null
+  queue: string | null
   claimed_by: string | null
   error_message: string | null
   outcome_unknown: boolean

@@ -23,6 +23,7 @@ t.test('an accepted attempt ends in success, however many retries it took', asyn
 t.test('a refused attempt is a dead letter at once', async (t) => {
   t.strictSame(decide({ kind: 'refused', statusCode: 400, reason: 'HTTP 400' }, 0, policy), {
     then: 'dead_letter',
+    sparedDelayMs: null,
   })
 })
 
@@ -30,9 +31,12 @@ t.test('what may pass is retried after its backoff, until the retries are exhaus
   for (const outcome of retried) {
     t.strictSame(decide(outcome, 0, policy, middle), { then: 'retry', delayMs: 60_000 })
     t.strictSame(decide(outcome, 4, policy, middle), { then: 'retry', delayMs: 960_000 })
-    t.strictSame(decide(outcome, 5, policy, middle), { then: 'dead_letter' })
-    t.strictSame(decide(outcome, 6, policy, middle), { then: 'dead_letter' })
-    t.strictSame(decide(outcome, 0, { ...policy, retriesMax: 0 }, middle), { then: 'dead_letter' })
+    t.strictSame(decide(outcome, 5, policy, middle), { then: 'dead_letter', sparedDelayMs: 1_920_000 })
+    t.strictSame(decide(outcome, 6, policy, middle), { then: 'dead_letter', sparedDelayMs: 3_600_000 })
+    t.strictSame(decide(outcome, 0, { ...policy, retriesMax: 0 }, middle), {
+      then: 'dead_letter',
+      sparedDelayMs: 60_000,
+    })
   }
 })
 
@@ -43,10 +47,10 @@ t.test('Retry-After is heeded', async (t) => {
 t.test('an abandoned attempt uses up a retry and is due at once', async (t) => {
   t.strictSame(decideAbandoned(0, false, policy, middle), { then: 'retry', delayMs: 0 })
   t.strictSame(decideAbandoned(4, false, policy, middle), { then: 'retry', delayMs: 0 })
-  t.strictSame(decideAbandoned(5, false, policy, middle), { then: 'dead_letter' })
+  t.strictSame(decideAbandoned(5, false, policy, middle), { then: 'dead_letter', sparedDelayMs: 1_920_000 })
 })
 
 t.test('a second abandonment in a row waits its backoff', async (t) => {
   t.strictSame(decideAbandoned(1, true, policy, middle), { then: 'retry', delayMs: 120_000 })
-  t.strictSame(decideAbandoned(5, true, policy, middle), { then: 'dead_letter' })
+  t.strictSame(decideAbandoned(5, true, policy, middle), { then: 'dead_letter', sparedDelayMs: 1_920_000 })
 })

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { rmSync, writeFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -69,4 +70,22 @@ t.test('a file that is gone, empty or cut short changes nothing, until it is who
   remove('ca')
   t.equal(tls.secureContext(), before)
   t.match(told.at(-1), /ENOENT/, 'told anew')
+})
+
+t.test('it tells when the files end, and looks at them anew each time', async (t) => {
+  const { tls, put } = setUp(t)
+  const endOf = (pem: string) => new Date(new X509Certificate(pem).validTo)
+  t.strictSame(tls.ends(), [
+    { file: 'ca', at: endOf(ca) },
+    { file: 'cert', at: endOf(client.cert) },
+  ])
+  // An authority that has ended stands beside the one that follows it.
+  put('ca', `${other.expired.cert}${ca}${other.expired.cert}`)
+  // The chain of a client begins with its own certificate.
+  put('cert', `${client.cert}${other.expired.cert}`)
+  t.strictSame(tls.ends(), [
+    { file: 'ca', at: endOf(ca) },
+    { file: 'cert', at: endOf(client.cert) },
+  ])
+  t.strictSame(new Tls(() => ({ ca: null, cert: null, key: null })).ends(), [])
 })

@@ -6,6 +6,8 @@ export type ComposeFile = { services: Record<string, ComposeFileService>; volume
 
 export type ComposeFileService = {
   image: string
+  /** Without one it is always started. */
+  profiles?: string[]
   build?: string
   command?: string[]
   environment?: Record<string, string | number>

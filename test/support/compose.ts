@@ -48,7 +48,7 @@ export class Compose {
     await GenericContainer.fromDockerfile(root).withBuildkit().build(this.#image, { deleteOnExit: false })
   }
 
-  /** Starts each service as soon as those that it depends on are healthy, and waits until all are. */
+  /** Starts each service that has no profile as soon as those that it depends on are healthy, and waits until all are. */
   async up(): Promise<Record<string, ComposeService>> {
     const network = await new Network().start()
     this.#removers.push(() => network.stop())
@@ -66,7 +66,9 @@ export class Compose {
       starting.set(name, started)
       return started
     }
-    const names = Object.keys(this.#file.services)
+    const names = Object.keys(this.#file.services).filter(
+      (name) => this.#file.services[name]?.profiles === undefined,
+    )
     const services = await Promise.all(names.map(start))
     return Object.fromEntries(names.map((name, index) => [name, services[index]!]))
   }

@@ -5,10 +5,14 @@ import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import type { Test } from 'tap'
 import { isAlive } from '../../src/embedded/postgres/process.ts'
+import { makeSegments } from '../../src/log/server/make-segments.ts'
 import { migrate } from '../../src/runtime/migrate.ts'
 import { ensureTestPostgres } from './postgres.ts'
 
 const migrationsFolder = fileURLToPath(new URL('../../migrations/', import.meta.url))
+
+// As the service makes them by default.
+const segmentMessages = 5_000_000
 
 // Any fixed number: one for all test files, so that they make the template once.
 const advisoryLock = 7_233_841_903
@@ -52,6 +56,7 @@ async function ensureTemplate(adminUrl: string, admin: pg.Client): Promise<strin
     await admin.query(`drop database ${old} with (force)`)
   await admin.query(`create database ${building} template template0`)
   await migrate({ connectionString: withDatabase(adminUrl, building) })
+  await asAdmin(withDatabase(adminUrl, building), (owner) => makeSegments(owner, segmentMessages))
   await admin.query(`alter database ${building} rename to ${template}`)
   return template
 }

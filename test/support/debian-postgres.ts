@@ -11,6 +11,9 @@ const folder = '/usr/lib/postgresql/15/bin'
 export const withoutDebianPostgres =
   !existsSync(join(folder, 'postgres')) && 'a stock PostgreSQL is not installed (Debian: postgresql-15)'
 
+/** What dumps and restores its databases. */
+export const debianPrograms = { pg_dump: join(folder, 'pg_dump'), pg_restore: join(folder, 'pg_restore') }
+
 /**
  * What the embedded server is told otherwise goes back to what PostgreSQL ships with, so that a test meets what users run: the
  * compiler, parallel plans, small buffers, frequent checkpoints.

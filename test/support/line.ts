@@ -36,8 +36,8 @@ export interface Line {
   paidTwice(): Promise<string[]>
   /** The transactions for which the processor got more requests than attempts were started. */
   sentTooOften(): Promise<string[]>
-  /** What `npm run verify`, with the ledger and the acknowledgements, ends with and says. */
-  verify(): Promise<{ code: number | null; output: string }>
+  /** What `npm run verify`, with the ledger, the acknowledgements and these flags, ends with and says. */
+  verify(flags?: string[]): Promise<{ code: number | null; output: string }>
   /** Asserts that the processor got no more requests for a transaction than attempts were started. */
   isSentOnce(t: Test): Promise<void>
   /** Asserts that `npm run verify`, with the ledger and the acknowledgements, finds nothing. */
@@ -100,7 +100,8 @@ export async function setUpLine(
       .filter((row) => (requests.get(row.transaction_id) ?? 0) > row.attempts)
       .map((row) => row.transaction_id)
   }
-  const verify = () => runVerify(url, ['--ledger', mock.ledgerPath, '--acks', acksPath])
+  const verify = (flags: string[] = []) =>
+    runVerify(url, ['--ledger', mock.ledgerPath, '--acks', acksPath, ...flags])
   return {
     pool,
     brokers,
@@ -118,6 +119,7 @@ export async function setUpLine(
       BASE_DELAY: '0.1',
       MAX_DELAY: '1',
       MAX_CONCURRENT_RETRIES: '50',
+      PROBE_EVERY: '0.5',
     },
     produce: (count, rate) => send(count, rate ?? null),
     counts,
@@ -150,7 +152,10 @@ export async function setUpLine(
   }
 }
 
-async function runVerify(url: string, flags: string[]): Promise<{ code: number | null; output: string }> {
+export async function runVerify(
+  url: string,
+  flags: string[],
+): Promise<{ code: number | null; output: string }> {
   const child = spawn(process.execPath, [...program('commands/verify'), ...flags], {
     env: { PATH: process.env.PATH, DATABASE_URL: url },
     stdio: ['ignore', 'pipe', 'pipe'],

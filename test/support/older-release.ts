@@ -19,6 +19,15 @@ export function withoutRelease(commit: string): string | false {
   }
 }
 
+/** The edition of the SQL functions that a release brings. */
+export function editionOf(commit: string): number {
+  const text = execFileSync('git', ['show', `${commit}:migrations/functions/edition.json`], {
+    cwd: root,
+    encoding: 'utf8',
+  })
+  return (JSON.parse(text) as { edition: number }).edition
+}
+
 /**
  * Lays out the release of a commit in a folder of its own until the test ends, with the packages of today. It is run from its source.
  *

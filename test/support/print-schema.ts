@@ -25,9 +25,23 @@ export async function printSchema(pool: pg.Pool): Promise<string> {
   const parts = [head]
   for (const part of [tables, sequences, views, triggers, functions]) {
     const { rows } = await pool.query<{ text: string }>(part)
-    parts.push(...rows.map((row) => row.text.trimEnd() + '\n'))
+    parts.push(...rows.map((row) => withoutLoneAlias(row.text).trimEnd() + '\n'))
   }
   return parts.join('\n')
+}
+
+/**
+ * Before 16, PostgreSQL prints a view's columns with the alias of its table even where that is the only table. The alias stays
+ * in subqueries, which have tables of their own.
+ */
+function withoutLoneAlias(text: string): string {
+  const alias = /^create view .*\n {3}FROM \w+ (\w+);\s*$/s.exec(text)?.[1]
+  if (alias === undefined) return text
+  const subquery = /(\( SELECT(?:[^()]|\([^()]*\))*\))/
+  return text
+    .split(subquery)
+    .map((part, index) => (index % 2 === 1 ? part : part.replaceAll(new RegExp(`\\b${alias}\\.`, 'g'), '')))
+    .join('')
 }
 
 /** The GraphQL schema, as the playground shows it. */
@@ -45,7 +59,7 @@ export async function printEdition(): Promise<string> {
 
 // A constraint NOT NULL is a property of its column here: PostgreSQL 18 lists it as a constraint too.
 const tables = `
-  select format(E'create table %I (\\n%s\\n)%s;%s', c.relname,
+  select format(E'create table %I (\\n%s\\n)%s%s;%s', c.relname,
     (select string_agg(line, E',\\n' order by sort, name) from (
       select 0 as sort, to_char(a.attnum, '000') as name, format('  %I %s%s%s%s', a.attname,
         format_type(a.atttypid, a.atttypmod),
@@ -62,12 +76,15 @@ const tables = `
       select 1, k.conname, format('  constraint %I %s', k.conname, pg_get_constraintdef(k.oid))
       from pg_constraint k where k.conrelid = c.oid and k.contype <> 'n'
     ) lines),
+    case when c.relkind = 'p' then ' partition by ' || pg_get_partkeydef(c.oid) end,
     ' with (' || array_to_string(c.reloptions, ', ') || ')',
     (select string_agg(E'\\n' || pg_get_indexdef(i.indexrelid) || ';', '' order by x.relname)
       from pg_index i join pg_class x on x.oid = i.indexrelid
       where i.indrelid = c.oid and not exists (select from pg_constraint k where k.conindid = i.indexrelid))
   ) as text
-  from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') order by c.relname`
+  from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
+    and not c.relispartition
+  order by c.relname`
 
 const sequences = `
   select format('create sequence %I as %s start %s increment %s;', s.sequencename, s.data_type, s.start_value, s.increment_by)
@@ -86,7 +103,9 @@ const triggers = `
   select format(E'%s;\\n-- enabled: %s', pg_get_triggerdef(g.oid),
     case g.tgenabled when 'A' then 'always' when 'O' then 'origin' when 'R' then 'replica' else 'no' end) as text
   from pg_trigger g join pg_class c on c.oid = g.tgrelid
-  where c.relnamespace = 'public'::regnamespace and not g.tgisinternal order by c.relname, g.tgname`
+  where c.relnamespace = 'public'::regnamespace and not g.tgisinternal
+    and not c.relispartition
+  order by c.relname, g.tgname`
 
 const functions = `
   select pg_get_functiondef(p.oid) || ';' as text

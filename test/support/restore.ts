@@ -6,10 +6,13 @@ import type pg from 'pg'
  */
 export async function restore(source: pg.Pool, target: pg.Pool): Promise<void> {
   const { rows: tables } = await source.query<{ name: string }>(
-    `select oid::regclass::text as name from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'`,
+    `select oid::regclass::text as name from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
+       and not relispartition`,
   )
   const client = await target.connect()
   try {
+    // A dump has the partitions; a target that is only migrated has none yet.
+    await client.query('select make_segments()')
     // As superuser, so that neither the projection nor the order of tables matters.
     await client.query('set session_replication_role = replica')
     await client.query('delete from status_count_folds')

@@ -2,6 +2,7 @@ import type { Pool } from 'pg'
 import type { Test } from 'tap'
 import type { Report } from '../../src/verify/verify.ts'
 import { database, type TestDatabase } from '../support/database.ts'
+import { until } from '../support/until.ts'
 import { writeHistory, type History } from './history.ts'
 
 const tables = [
@@ -9,15 +10,22 @@ const tables = [
   'records',
   'inbox',
   'message_states',
+  'decided_messages',
+  'event_positions',
+  'lease_checks',
+  'overdue_attempts',
   'status_count_deltas',
   'status_count_folds',
   'rollups',
   'failure_deltas',
   'failure_rollups',
+  'rollup_bounds',
   'partition_folds',
   'partition_holes',
   'partition_advances',
   'partition_decisions',
+  'destination_decisions',
+  'destinations',
   'instances',
   'legal_transitions',
 ]
@@ -72,7 +80,7 @@ export async function append(
         order by l.version desc limit 1
       ) e
       cross join lateral jsonb_populate_record(null::message_events, to_jsonb(e) || jsonb_build_object('version', e.version + 1, 'attempt', null,
-        'outcome', null, 'reason', null, 'topic', null, 'partition', null, 'kafka_offset', null, 'incarnation', null, 'payload_sha256', null,
+        'outcome', null, 'reason', null, 'resolution', null, 'evidence', null, 'topic', null, 'partition', null, 'kafka_offset', null, 'incarnation', null, 'payload_sha256', null,
         'transaction_id', null, 'related_message_id', null, 'due_at', e.recorded_at + $2 * interval '1 ms') || $3) n`,
     [transactionId, dueMs, JSON.stringify(event)],
   )
@@ -94,4 +102,20 @@ export function differing(report: Report): Record<string, string[]> {
         named.map(({ name, version, what }) => `${name}${version === null ? '' : ` v${version}`}: ${what}`),
       ]),
   )
+}
+
+/** Folds what waits, and makes days of all rollups that there are. */
+export async function foldIntoDays(pool: Pool): Promise<void> {
+  // The watermark is the whole cluster's: other tests hold it back for a while.
+  await until('all deltas to be folded', async () => {
+    await pool.query('select fold_piece()')
+    return (
+      (await pool.query('select from status_count_deltas union all select from failure_deltas')).rowCount ===
+      0
+    )
+  })
+  await until('all rollups to be days', async () => {
+    await pool.query(`select age_rollups('-48 hours', '-48 hours')`)
+    return (await pool.query('select from rollup_bounds where days_below > now()')).rowCount === 1
+  })
 }

@@ -1,9 +1,10 @@
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import type { Claim } from '../../src/log/write/claim.ts'
 import { verify } from '../../src/verify/verify.ts'
 import { database } from '../support/database.ts'
-import { differing } from './broken.ts'
+import { differing, foldIntoDays } from './broken.ts'
 import { accepted, History, unavailable, writeHistory } from './history.ts'
 
 t.test('a log of every type of event is clean with both files, and every invariant is checked', async (t) => {
@@ -12,7 +13,7 @@ t.test('a log of every type of event is clean with both files, and every invaria
   const { rows } = await pool.query<{ types: number }>(
     'select count(distinct type)::int as types from message_events',
   )
-  t.equal(rows[0]?.types, 11, 'the history has every type of event')
+  t.equal(rows[0]?.types, 17, 'the history has every type of event')
   const folder = t.testdir({ ledger: `${history.ledger.join('\n')}\n`, acks: `${history.acks.join('\n')}\n` })
   const report = await verify({
     databaseUrl: url,
@@ -46,10 +47,50 @@ t.test('an effect of an attempt that is still open is counted and is no differen
   t.equal(report.openEffects, 1)
 })
 
+t.test(
+  'an attempt that waited in its lane and was not sent is retried at once, also when no retry is left',
+  async (t) => {
+    const { url, pool } = await database(t)
+    const history = await History.begin(pool)
+    const check = async () => differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null }))
+    const reason = 'waited in its lane and was not sent: the service is stopping'
+    const settleUnsent = (claim: Claim, delayMs: number) =>
+      history.settle(claim, { kind: 'not_sent', reason }, 'retry', 'steady', delayMs)
+
+    const [first] = await history.receive(['waited'], { room: 1 })
+    await history.deliver(first!, unavailable)
+    await history.deliver(await history.claim('retry'), unavailable, 'retry')
+    await settleUnsent(await history.claim('retry'), 0)
+    t.same(await check(), {}, 'its two retries are used up')
+    const { rows } = await pool.query('select status, retry_count, attempts from messages')
+    t.same(rows, [{ status: 'failed', retry_count: 2, attempts: 3 }])
+    await settleUnsent(await history.claim('retry'), 5)
+    t.match(await check(), {
+      S9: [/^waited v9: waited in its lane and was not sent, but is not due at once$/],
+    })
+  },
+)
+
 t.test('counts that were folded are still the counts', async (t) => {
   const { url, pool } = await database(t)
   await writeHistory(pool)
-  await pool.query('select fold_counts()')
+  await pool.query('select fold_piece()')
+  t.same(differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null })), {})
+})
+
+t.test('rollups that have become days are clean, and so is what is added to them later', async (t) => {
+  const { url, pool } = await database(t)
+  await writeHistory(pool)
+  await foldIntoDays(pool)
+  t.equal(
+    (await pool.query(`select from rollups where minute <> date_bin('24 hours', minute, 'epoch')`)).rowCount,
+    0,
+  )
+  t.same(differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null })), {})
+  await pool.query(
+    `select replay(array[transaction_id], 'alice', 'again', null) from messages where status = 'dead_letter' limit 1`,
+  )
+  t.ok((await pool.query('select from status_count_deltas')).rowCount! > 0)
   t.same(differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null })), {})
 })
 

@@ -15,8 +15,8 @@ t.test('the command', async (t) => {
   await t.test('ends with 0 and a line for each invariant when nothing differs', async (t) => {
     const { code, output, errors } = await run(url, files)
     t.equal(code, 0, output + errors)
-    t.equal(output.split('\n').filter((line) => /^S\d+ +ok /.test(line)).length, 16)
-    t.match(output, /^clean: 16 messages, 70 events, as of /m)
+    t.equal(output.split('\n').filter((line) => /^S\d+ +ok /.test(line)).length, 20)
+    t.match(output, /^clean: 37 messages, 190 events, as of /m)
   })
 
   await t.test('says what it cannot check without the files, and ends with 0', async (t) => {
@@ -52,7 +52,7 @@ t.test('the command', async (t) => {
         what: 'message_states.status is failed, folding gives dead_letter',
       },
     ])
-    t.match(report, { messages: 16, events: 70, not_yet_consumed: 0, open_effects: 0 })
+    t.match(report, { messages: 37, events: 190, not_yet_consumed: 0, open_effects: 0 })
   })
 
   await t.test('ends with 2 and one sentence for a file that cannot be read', async (t) => {

@@ -2,17 +2,26 @@ import { createHash } from 'node:crypto'
 import type { Pool } from 'pg'
 import { abandon, findExpired } from '../../src/log/write/abandon.ts'
 import type { Claim } from '../../src/log/write/claim.ts'
+import {
+  advanceDestination,
+  type DestinationState,
+  type GuardPolicy,
+} from '../../src/log/write/advance-destination.ts'
+import { decideMessage, type MessageDecision } from '../../src/log/write/decide-message.ts'
 import { decidePartition } from '../../src/log/write/decide-partition.ts'
+import { expunge } from '../../src/log/write/expunge.ts'
 import { ingest, type DecodedRecord } from '../../src/log/write/ingest.ts'
 import { look } from '../../src/log/write/look.ts'
 import { registerInstance } from '../../src/log/write/register-instance.ts'
 import { replay } from '../../src/log/write/replay.ts'
 import { settle, type SettleAnswer } from '../../src/log/write/settle.ts'
 import { stopPartition } from '../../src/log/write/stop-partition.ts'
-import { decide, decideAbandoned } from '../../src/message/decide.ts'
+import { decide, decideAbandoned, type Decision } from '../../src/message/decide.ts'
 import { idempotencyKey } from '../../src/message/idempotency-key.ts'
 import type { Lane } from '../../src/message/message.ts'
 import type { Outcome } from '../../src/message/outcome.ts'
+import { judge } from '../../src/message/verdict.ts'
+import { holdsNothing } from '../support/flowing.ts'
 
 export const topic = 'transactions.incoming'
 const policy = { retriesMax: 2, baseDelayMs: 20, maxDelayMs: 60 }
@@ -36,6 +45,9 @@ export const unavailable: Outcome = {
   retryAfterMs: null,
 }
 const unknown: Outcome = { kind: 'unknown', statusCode: null, reason: 'no answer in time' }
+
+/** What counts does not hold the destination. */
+const never = { holdAfter: 0, brakeAfter: 0 }
 
 type Slicing = { instance?: Instance; room?: number; hole?: bigint; partition?: number }
 
@@ -113,9 +125,56 @@ export class History {
   /** Claims the one message that is due, as soon as it is. */
   async claim(lane: Lane, instance: Instance = 'steady'): Promise<Claim> {
     for (;;) {
-      const { claims } = await look(this.#pool, lane, `${instance}/${lane}`, 1, lease(instance), {}, false)
+      const { claims } = await look(
+        this.#pool,
+        lane,
+        `${instance}/${lane}`,
+        { all: 1, slow: 1 },
+        lease(instance),
+        {},
+        false,
+      )
       if (claims[0] !== undefined) return claims[0]
     }
+  }
+
+  /** Claims the message that is due, if the destination lets it through. */
+  async tryClaim(lane: Lane, instance: Instance = 'steady'): Promise<Claim | undefined> {
+    return (
+      await look(this.#pool, lane, `${instance}/${lane}`, { all: 1, slow: 1 }, lease(instance), {}, false)
+    ).claims[0]
+  }
+
+  /**
+   * Has the guard decide what is due, until the destination is in a state. One failure or refusal in a row is enough for it, probes follow
+   * each other at once, and a ramp is over as soon as it is looked at.
+   */
+  async guard(state: DestinationState, policy: Partial<GuardPolicy> = {}): Promise<void> {
+    for (;;) {
+      const decides = { holdAfter: 1, brakeAfter: 0, probeEveryMs: 1, ...policy }
+      const view = await advanceDestination(this.#pool, 'default', 'steady/guard', decides, 0)
+      if (view.state === state) return
+    }
+  }
+
+  /** An operator pauses the destination, for so many milliseconds if it is said. */
+  async pause(ms: number | null = null): Promise<void> {
+    await this.#pool.query(
+      `select pause_destination('default', 'alice', 'the processor is being repaired',
+        clock_timestamp() + $1 * interval '1 ms')`,
+      [ms],
+    )
+  }
+
+  async limit(perSecond: number, burst: number): Promise<void> {
+    await this.#pool.query(`select set_rate_limit('default', 'alice', 'a slow night', 'rate', $1, $2)`, [
+      perSecond,
+      burst,
+    ])
+  }
+
+  async resume(): Promise<void> {
+    await this.#pool.query(`select resume_destination('default', 'alice', 'the processor was repaired')`)
   }
 
   /** What the processor writes down of one request. */
@@ -143,13 +202,18 @@ export class History {
     outcome: Outcome,
     lane: Lane,
     instance: Instance = 'steady',
+    unsentDelayMs: number | null = null,
   ): Promise<SettleAnswer | undefined> {
-    const decision = decide(outcome, claim.retries, policyOf(instance))
+    const decision: Decision =
+      unsentDelayMs === null
+        ? decide(outcome, claim.retries, policyOf(instance))
+        : { then: 'retry', delayMs: unsentDelayMs }
     const settlement = {
       ...claim,
       outcome,
-      durationMs: 3,
+      durationMs: unsentDelayMs === null ? 3 : null,
       decision,
+      verdict: judge(outcome, unsentDelayMs === null, holdsNothing),
     }
     return (await settle(this.#pool, `${instance}/${lane}`, [settlement]))[0]
   }
@@ -201,6 +265,21 @@ export class History {
     return { topic, partition, actor: 'alice', reason: 'the archive has them' }
   }
 
+  async expunge(transactionId: string): Promise<void> {
+    await expunge(this.#pool, { transactionId, actor: 'alice', reason: 'asked to be forgotten' })
+  }
+
+  /** An operator decides about a message. */
+  async decide(transactionId: string, decision: MessageDecision | 'hold' | 'release' | 'cancel' | 'reopen') {
+    const answer = await decideMessage(this.#pool, {
+      transactionId,
+      decision: typeof decision === 'string' ? { kind: decision } : decision,
+      actor: 'alice',
+      reason: 'the bank asked for it',
+    })
+    if (answer.kind !== 'decided') throw new Error(`nothing was decided: ${answer.kind}`)
+  }
+
   async replay(transactionId: string): Promise<void> {
     await replay(this.#pool, {
       transactionId,
@@ -220,7 +299,11 @@ export async function writeHistory(pool: Pool): Promise<History> {
   await writeRetried(history)
   await writeAbandoned(history)
   await writeLate(history)
+  await writeHeld(history)
+  await writePaused(history)
   await writeRefusedRecords(history)
+  await writeExpunged(history)
+  await writeDecided(history)
   return history
 }
 
@@ -281,6 +364,66 @@ async function writeLate(history: History): Promise<void> {
   await history.settle(grave!, accepted, 'fresh', 'hasty')
 }
 
+/** The guard holds the destination, probes it and lets payments flow again. What fails meanwhile uses up no retry. */
+async function writeHeld(history: History): Promise<void> {
+  const at = { partition: 3, room: 3 }
+  const [trips, spared, inFlight] = await history.receive(['trips', 'spared', 'in flight'], at)
+  const [lost] = await history.receive(['lost in a hold'], { ...at, instance: 'hasty' })
+  history.request(lost!, false)
+  await history.deliver(trips!, unavailable)
+  await history.guard('held')
+  await history.deliver(spared!, unavailable)
+  await history.deliver(inFlight!, accepted)
+  await history.abandon(lost!)
+  // Two probes fail, by a lease that ends and by no answer.
+  await history.abandon(await history.claim('retry', 'hasty'))
+  await history.deliver(await history.claim('retry'), unknown, 'retry')
+  for (let probes = 0; probes < 3; probes++)
+    await history.deliver(await history.claim('retry'), accepted, 'retry')
+  await history.guard('ramping')
+  await history.receive(['ramped'], at)
+  await history.deliver(await history.claim('fresh'), unavailable)
+  await history.guard('flowing', never)
+  await history.deliver(await history.claim('retry'), accepted, 'retry')
+}
+
+/** An operator pauses the destination while payments are at their last attempt, and it flows again. */
+async function writePaused(history: History): Promise<void> {
+  const at = { partition: 3, room: 1 }
+  const kept = await exhaust(history, 'kept')
+  const abandoned = await exhaust(history, 'kept too', 'hasty')
+  const [other] = await history.receive(['refused in a pause'], at)
+  history.request(abandoned, false)
+  await history.pause()
+  await history.deliver(kept, unknown, 'retry')
+  await history.abandon(abandoned)
+  await history.deliver(other!, refused)
+  await history.receive(['received in a pause'], at)
+  await history.resume()
+  await history.guard('flowing', never)
+  await history.deliver(await history.claim('fresh'), accepted)
+  for (let claims = 0; claims < 2; claims++)
+    await history.deliver(await history.claim('retry'), unavailable, 'retry')
+  // A pause that ends by itself, a brake, and a hold that an operator pauses.
+  await history.pause(20)
+  await history.guard('ramping')
+  await history.guard('flowing', never)
+  const [braked] = await history.receive(['braked'], at)
+  await history.deliver(braked!, refused)
+  await history.guard('held', { holdAfter: 0, brakeAfter: 1 })
+  await history.pause()
+  await history.resume()
+  await history.guard('flowing', never)
+}
+
+/** Receives a payment, uses up its retries and starts its last attempt. */
+async function exhaust(history: History, name: string, instance: Instance = 'steady'): Promise<Claim> {
+  const [first] = await history.receive([name], { partition: 3, room: 1 })
+  await history.deliver(first!, unavailable)
+  await history.deliver(await history.claim('retry'), unavailable, 'retry')
+  return history.claim('retry', instance)
+}
+
 async function writeRefusedRecords(history: History): Promise<void> {
   const empty = {
     payload: null,
@@ -303,6 +446,76 @@ async function writeRefusedRecords(history: History): Promise<void> {
     { transactionId: 'twin', payload: Buffer.from('{"transaction_id":"twin" }') },
     'twin',
   ])
+}
+
+async function writeExpunged(history: History): Promise<void> {
+  const at = { room: 1, partition: 2 }
+  const forgotten = { transactionId: 'forgotten', key: Buffer.from('customer 7') }
+  const [delivered] = await history.receive([forgotten], at)
+  await history.receive([forgotten], at)
+  await history.deliver(delivered!, accepted)
+  const [letter] = await history.receive(['forgotten letter'], at)
+  await history.deliver(letter!, refused)
+  await history.expunge('forgotten')
+  await history.expunge('forgotten letter')
+  const other = {
+    transactionId: 'forgotten',
+    payload: Buffer.from('{"transaction_id":"forgotten","amount":1}'),
+  }
+  await history.receive([forgotten, other], at)
+}
+
+/** Operators hold, release, cancel, resolve and reopen. */
+async function writeDecided(history: History): Promise<void> {
+  const at = { room: 1, partition: 4 }
+  const resolve = { kind: 'resolve', as: 'duplicate', evidence: 'statement 7' } as const
+  await history.receive(['kept on hold'], { partition: 4 })
+  await history.decide('kept on hold', 'hold')
+  const [held] = await history.receive(['held between'], at)
+  await history.deliver(held!, unavailable)
+  await history.decide('held between', 'hold')
+  await history.receive(['held between'], at)
+  await history.decide('held between', 'release')
+  await history.deliver(await history.claim('retry'), accepted, 'retry')
+  await history.receive(['cancelled'], { partition: 4 })
+  await history.decide('cancelled', 'hold')
+  await history.decide('cancelled', 'cancel')
+  const [waits] = await history.receive(['cancelled and replayed'], at)
+  await history.deliver(waits!, unavailable)
+  await history.decide('cancelled and replayed', 'cancel')
+  await history.replay('cancelled and replayed')
+  await history.decide('cancelled and replayed', 'cancel')
+  for (const name of ['resolved', 'reopened']) {
+    const [letter] = await history.receive([name], at)
+    await history.deliver(letter!, refused)
+    await history.decide(name, resolve)
+  }
+  await history.decide('reopened', 'reopen')
+  await history.decide('reopened', { kind: 'resolve', as: 'ignored', evidence: null })
+  await history.decide('reopened', 'reopen')
+  await history.replay('reopened')
+  await history.decide('reopened', 'cancel')
+  // A late acceptance ends a hold and a resolution.
+  const late = await history.receive(['late on hold', 'late when resolved'], {
+    ...at,
+    room: 2,
+    instance: 'hasty',
+  })
+  for (const claim of late) await history.abandon(claim)
+  const lateNames = new Set<string>(late.map(({ transactionId }) => transactionId))
+  while (lateNames.size > 0) {
+    // Others may be due too.
+    const claim = await history.claim('retry')
+    const isResolved = claim.transactionId === 'late when resolved'
+    await history.deliver(claim, isResolved ? refused : unavailable, 'retry')
+    lateNames.delete(claim.transactionId)
+  }
+  await history.decide('late on hold', 'hold')
+  await history.decide('late when resolved', resolve)
+  for (const claim of late) {
+    history.request(claim, true)
+    await history.settle(claim, accepted, 'fresh', 'hasty')
+  }
 }
 
 function record(

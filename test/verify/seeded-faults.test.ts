@@ -1,9 +1,10 @@
+import type { Pool } from 'pg'
 import t from 'tap'
 import { readFunctions } from '../../src/runtime/migrate.ts'
 import { verify } from '../../src/verify/verify.ts'
 import { database } from '../support/database.ts'
 import { differing } from './broken.ts'
-import { unavailable, writeHistory, type History } from './history.ts'
+import { accepted, History, unavailable, writeHistory } from './history.ts'
 
 type Fault = {
   function: string
@@ -12,20 +13,22 @@ type Fault = {
   found: Record<string, RegExp>
   /** What shows the fault where the history alone need not. */
   also?: (history: History) => Promise<void>
+  /** In place of the whole history, where that would not come to its end. */
+  only?: (history: History) => Promise<void>
 }
 
 /** A plausible mistake in one of the functions that write the log, and what must become of a history written with it. */
 const faults: Fault[] = [
   {
-    function: 'claim',
-    right: 's.due_at <= looked_at and',
+    function: 'lock_due',
+    right: 's.due_at <= in_at and',
     wrong: '',
     // Others may start early too: that depends on how long the history took to write.
     found: { S9: /^early v4: starts \d+ µs before it is due$/ },
     also: startEarly,
   },
   {
-    function: 'abandon',
+    function: 'abandon_attempts',
     right: 'then 0 else 1 end as retry_count',
     wrong: 'then 0 else 0 end as retry_count',
     found: { S4: /^abandoned v3: retry_count is 0, folding gives 1$/ },
@@ -38,8 +41,8 @@ const faults: Fault[] = [
   },
   {
     function: 'project',
-    right: 'greatest(s.attempts, f.attempt)',
-    wrong: 'coalesce(f.attempt, s.attempts)',
+    right: 'greatest(f.prior_attempts, f.attempt)',
+    wrong: 'coalesce(f.attempt, f.prior_attempts)',
     found: { S4: /^late from the grave v7: message_states\.attempts is 1, folding gives 2$/ },
   },
   {
@@ -47,6 +50,74 @@ const faults: Fault[] = [
     right: `(where s.to_status = 'failed')`,
     wrong: `(where s.to_status in ('failed', 'dead_letter'))`,
     found: { S4: /^count of failed: is \d+, folding gives 0$/ },
+  },
+  {
+    function: 'settle_attempts',
+    right: `spares boolean := target.state <> 'flowing'`,
+    wrong: 'spares boolean := false',
+    found: {
+      S4: /^held v3: retry_count is 1, folding gives 0$/,
+      S22: /^held v3: attempt_failed uses up a retry while destination default is held \(decision 1\)$/,
+    },
+    only: failWhileHeld,
+  },
+  {
+    function: 'settle_attempts',
+    right: `coalesce(i.delay_ms, i.spared_delay_ms)`,
+    wrong: 'i.delay_ms',
+    found: { S22: /^last v8: retries exhausted while destination default is paused \(decision 1\)$/ },
+    only: failAtLast,
+  },
+  {
+    function: 'abandon_attempts',
+    right: `is_spared boolean := target.state <> 'flowing'`,
+    wrong: 'is_spared boolean := false',
+    found: {
+      S4: /^lost v3: retry_count is 1, folding gives 0$/,
+      S22: /^lost v3: attempt_abandoned uses up a retry while destination default is held \(decision 1\)$/,
+    },
+    only: failWhileHeld,
+  },
+  {
+    function: 'begin_probe',
+    right: `m.status = 'processing' and m.attempts = place.probe_attempt`,
+    wrong: 'false',
+    found: {
+      S23: /^(trips|held|lost) v\d: 2 attempts that started while destination default is held \(decision 1\) are open at position \d+$/,
+    },
+    only: probeTwice,
+  },
+  {
+    function: 'look_lane',
+    right: `when target.state in ('flowing', 'ramping') then in_room`,
+    wrong: `when target.state in ('flowing', 'ramping', 'paused') then in_room`,
+    found: { S24: /^waits v2: attempt 1 starts while destination default is paused \(decision 1\)$/ },
+    only: claimInAPause,
+  },
+  {
+    function: 'ingest',
+    right: `.state = 'flowing'`,
+    wrong: `.state <> 'held'`,
+    found: { S24: /^waits v2: attempt 1 starts while destination default is paused \(decision 1\)$/ },
+    only: claimInAPause,
+  },
+  {
+    function: 'take_slots',
+    right: 'in_count / rate',
+    wrong: '0 / rate',
+    found: {
+      S24: /^destination default: 2 attempts start in the second before .+Z, with a limit of 0\.01 and 1 at once$/,
+    },
+    only: claimAboveALimit,
+  },
+  {
+    function: 'ingest',
+    right: 'target.rate_limit is null',
+    wrong: 'true',
+    found: {
+      S24: /^destination default: 2 attempts start in the second before .+Z, with a limit of 0\.01 and 1 at once$/,
+    },
+    only: claimAboveALimit,
   },
 ]
 
@@ -59,8 +130,7 @@ for (const fault of faults) {
       const sql = sources.find(({ name }) => name === `${fault.function}.sql`)?.sql ?? ''
       if (!sql.includes(fault.right)) throw new Error(`${fault.function}.sql no longer says ${fault.right}`)
       await pool.query(sql.replaceAll(fault.right, fault.wrong))
-      const history = await writeHistory(pool)
-      await fault.also?.(history)
+      await write(pool, fault)
       const lines = differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null }))
       t.same(Object.keys(lines), Object.keys(fault.found), JSON.stringify(lines))
       for (const [id, line] of Object.entries(fault.found))
@@ -70,6 +140,47 @@ for (const fault of faults) {
         )
     },
   )
+}
+
+async function write(pool: Pool, { only, also }: Fault): Promise<void> {
+  const history = only === undefined ? await writeHistory(pool) : await History.begin(pool)
+  await (only ?? also)?.(history)
+}
+
+async function failWhileHeld(history: History): Promise<void> {
+  const [trips, held, accepts] = await history.receive(['trips', 'held', 'accepts'], { room: 3 })
+  const [lost] = await history.receive(['lost'], { instance: 'hasty', room: 1 })
+  await history.deliver(trips!, unavailable)
+  await history.guard('held')
+  await history.deliver(held!, unavailable)
+  await history.deliver(accepts!, accepted)
+  await history.abandon(lost!)
+}
+
+async function failAtLast(history: History): Promise<void> {
+  const [first] = await history.receive(['last'], { room: 1 })
+  await history.deliver(first!, unavailable)
+  await history.deliver(await history.claim('retry'), unavailable, 'retry')
+  const last = await history.claim('retry')
+  await history.pause()
+  await history.deliver(last, unavailable, 'retry')
+}
+
+async function probeTwice(history: History): Promise<void> {
+  await failWhileHeld(history)
+  for (let probes = 0; probes < 2; probes++) await history.claim('retry')
+}
+
+async function claimInAPause(history: History): Promise<void> {
+  await history.pause()
+  await history.receive(['waits'], { room: 1 })
+  await history.tryClaim('fresh')
+}
+
+async function claimAboveALimit(history: History): Promise<void> {
+  await history.limit(0.01, 1)
+  await history.receive(['first', 'second'], { room: 2 })
+  for (let looks = 0; looks < 2; looks++) await history.tryClaim('fresh')
 }
 
 /** Claims what is due in an hour, which only a claim that does not look at the time hands out. */

@@ -136,6 +136,7 @@ t.test('evidence of a lost attempt is right after a failover, and wrong where th
     outcome: accepted,
     durationMs: 1,
     decision: { then: 'success' },
+    verdict: 'success',
   } as const
   t.equal(await keepStray(pool, 'steady/fresh', settlement, claim!.payload), true)
   t.match(differing(await check(history.ledger)), { S6: [/^paid before v4: late result of no attempt/] })

@@ -11,10 +11,12 @@ begin
     delete from failure_deltas where position >= in_old_bound and position < in_new_bound returning *
   )
   insert into failure_rollups as r (minute, pattern, n, last_at, examples)
-    select g.minute, g.pattern, sum(g.n), max(g.last_at), example_ids(g.examples)
+    select a.minute, g.pattern, sum(g.n), max(g.last_at), example_ids(g.examples)
     from gone g
-    group by g.minute, g.pattern
-    order by g.minute, g.pattern
+    cross join aged_below() b
+    cross join lateral (select aged_minute(g.minute, b.hours_below, b.days_below) as minute) a
+    group by a.minute, g.pattern
+    order by a.minute, g.pattern
   on conflict (minute, pattern) do update set
     n = r.n + excluded.n,
     last_at = greatest(r.last_at, excluded.last_at),

@@ -4,9 +4,10 @@
 --
 -- A piece has at most `in_piece_rows` deltas of each kind, unless one position alone has more. So a fold stays shorter than
 -- statement_timeout however much piled up while the watermark was held back. Every scan begins at the bound, because the index
--- keeps entries of deleted deltas until the next vacuum.
+-- keeps entries of deleted deltas until the next vacuum. A delta of a minute that has aged (`age_rollups`) is added to its hour or
+-- day. Both functions hold the same lock, so the bounds do not move meanwhile.
 --
--- Called by: src/log/write/fold-counts.ts (the sweep, and whoever reads metrics), fold_counts.
+-- Called by: src/log/write/fold-counts.ts (the sweep, `npm run rebuild`, and whoever reads metrics).
 -- Returns: true if more deltas wait below the watermark. False if none do, if fewer than `in_rows_min` wait, or if another
 -- session is folding.
 create or replace function fold_piece(in_rows_min int default 1, in_piece_rows int default 10000) returns boolean
@@ -59,11 +60,13 @@ begin
   ),
   summed as (
     insert into rollups as r (minute, measure, bucket, n)
-      select u.minute, u.measure, u.bucket, case when is_maximum(u.measure) then max(u.n) else sum(u.n) end
+      select a.minute, u.measure, u.bucket, case when is_maximum(u.measure) then max(u.n) else sum(u.n) end
       from gone g
+      cross join aged_below() b
       cross join lateral unnest(g.minutes, g.measures, g.buckets, g.counts) as u(minute, measure, bucket, n)
-      group by u.minute, u.measure, u.bucket
-      order by u.minute, u.measure, u.bucket
+      cross join lateral (select aged_minute(u.minute, b.hours_below, b.days_below) as minute) a
+      group by a.minute, u.measure, u.bucket
+      order by a.minute, u.measure, u.bucket
     on conflict (minute, measure, bucket) do update
       set n = case when is_maximum(r.measure) then greatest(r.n, excluded.n) else r.n + excluded.n end
   )

@@ -1,4 +1,4 @@
--- Brings the events of one statement into `message_states`, counts them, and notifies whoever waits.
+-- Brings the events of one statement into `message_states` and `event_positions`, counts them, and notifies whoever waits.
 --
 -- Called by: the trigger `project`, once for each statement that appends to `message_events`.
 -- Returns: null, as a statement trigger does.
@@ -28,8 +28,12 @@ begin
     count(*) filter (where e.version = 1) as first_ones,
     count(*) filter (where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected')) as failures,
     coalesce(bool_or(e.due_at is not null), false) as leaves_open,
+    coalesce(bool_or(e.type = 'attempt_started' and e.due_at is not null), false) as starts,
+    coalesce(bool_or(e.type in ('held', 'released', 'cancelled', 'resolved', 'reopened', 'late_result_observed')), false) as decides,
     -- At least the transaction's own position, so the watermark passes it only after the transaction has ended.
-    max(e.position) as position
+    max(e.position) as position,
+    -- Starting a statement costs for each segment; these two leave out the segments that have none of the messages.
+    min(e.message_id) as first_id, max(e.message_id) as last_id
     into given from new_events e;
   -- A statement that appended nothing notifies nobody. An empty claim that notifies would wake itself: 11,476 looks in 3 s,
   -- measured.
@@ -37,6 +41,13 @@ begin
     return null;
   end if;
   events_left := given.events;
+  insert into event_positions (position, message_ids)
+    select e.position, array_agg(distinct e.message_id) from new_events e group by e.position;
+  if given.starts then
+    insert into lease_checks (lease_ends_at, position, actor)
+      select max(e.due_at), e.position, e.actor from new_events e
+      where e.type = 'attempt_started' and e.due_at is not null group by e.position, e.actor;
+  end if;
 
   if given.first_ones > 0 then
     with chain as (
@@ -61,9 +72,10 @@ begin
         or (c.version = 2 and c.type = 'attempt_started' and c.first_type is not null)
     ),
     stored as (
-      insert into message_states (message_id, transaction_id, version, status, retry_count, attempts, due_at, claimed_by,
-        error_message, outcome_unknown, position, created_at, updated_at, recorded_at)
-      select b.message_id, b.transaction_id, b.version, b.status, b.retry_count, coalesce(b.attempt, 0), b.due_at,
+      insert into message_states (message_id, transaction_id, version, status, retry_count, attempts, due_at,
+        lease_ends_at, queue, claimed_by, error_message, outcome_unknown, position, created_at, updated_at, recorded_at)
+      select b.message_id, b.transaction_id, b.version, b.status, b.retry_count, coalesce(b.attempt, 0),
+        case when not b.is_started then b.due_at end, case when b.is_started then b.due_at end, queue_of(b.status),
         case when b.is_started then b.actor end,
         case when b.status in ('failed', 'dead_letter') then b.reason end, false, b.position, b.created_at, b.recorded_at,
         b.recorded_at
@@ -110,38 +122,65 @@ begin
   while events_left > 0 loop
     with step as materialized (
       select e.message_id, e.version, e.position, e.recorded_at, e.type, e.actor, e.status, e.retry_count, e.due_at, e.attempt,
-        e.outcome, e.duration_ms, e.reason, s.status as prior_status, s.retry_count as prior_retry_count,
-        s.outcome_unknown as prior_unknown, s.outcome_unknown or coalesce(e.outcome = 'unknown', false) as outcome_unknown,
-        s.created_at, date_bin('1 minute', e.recorded_at, 'epoch') as minute
+        e.outcome, e.duration_ms, e.reason,
+        -- Whatever has a status without a due time is on hold, and may not be attempted.
+        case when e.type = 'attempt_started' and s.due_at is null and s.status in ('pending', 'failed') then 'on_hold'
+          else s.status end as prior_status,
+        s.retry_count as prior_retry_count,
+        s.is_slow as prior_slow, s.outcome_unknown as prior_unknown, s.outcome_unknown or coalesce(e.outcome = 'unknown', false) as outcome_unknown,
+        s.created_at, s.transaction_id, s.attempts as prior_attempts, s.claimed_by as prior_claimed_by,
+        s.error_message as prior_error_message, s.updated_at as prior_updated_at,
+        date_bin('1 minute', e.recorded_at, 'epoch') as minute
       from new_events e
       cross join lateral (
-        select m.status, m.retry_count, m.outcome_unknown, m.created_at from message_states m
-        where m.message_id = e.message_id and m.version = e.version - 1 limit 1
+        select m.* from message_states m
+        where m.message_id = e.message_id and m.version = e.version - 1
+          and m.message_id between given.first_id and given.last_id
+        limit 1
       ) s
     ),
+    -- Every message of a step has its row, so each of these inserts becomes an update. An update by name would prepare itself for each
+    -- segment of the log; an insert finds its segment by the message id.
     moved as (
-      update message_states s set
-        version = f.version,
-        status = f.status,
-        retry_count = f.retry_count,
+      insert into message_states as s (message_id, transaction_id, created_at, version, status, retry_count, attempts, due_at,
+        lease_ends_at, queue, claimed_by, error_message, outcome_unknown, is_slow, position, updated_at, recorded_at)
+      select f.message_id, f.transaction_id, f.created_at, f.version, f.status, f.retry_count,
         -- A late result names an attempt before the last one.
-        attempts = greatest(s.attempts, f.attempt),
-        due_at = f.due_at,
-        claimed_by = case when f.type = 'attempt_started' then f.actor when f.status = 'processing' then s.claimed_by end,
-        error_message = case
+        greatest(f.prior_attempts, f.attempt),
+        case when f.status <> 'processing' then f.due_at end,
+        case when f.status = 'processing' then f.due_at end,
+        queue_of(f.status),
+        case when f.type = 'attempt_started' then f.actor when f.status = 'processing' then f.prior_claimed_by end,
+        case
           when f.type in ('succeeded', 'attempt_failed', 'attempt_abandoned', 'replayed')
               or (f.type = 'late_result_observed' and f.status = 'success')
             then case when f.status in ('failed', 'dead_letter') then f.reason end
-          else s.error_message end,
-        outcome_unknown = f.outcome_unknown,
-        position = f.position,
-        updated_at = case
+          else f.prior_error_message end,
+        f.outcome_unknown,
+        f.status = 'failed' and case when f.type in ('attempt_failed', 'attempt_abandoned') then is_slow(f.duration_ms)
+          else f.prior_slow end,
+        f.position,
+        case
           when f.status <> f.prior_status or f.retry_count <> f.prior_retry_count or f.type = 'attempt_started'
             then f.recorded_at
-          else s.updated_at end,
-        recorded_at = f.recorded_at
+          else f.prior_updated_at end,
+        f.recorded_at
       from step f
-      where s.message_id = f.message_id
+      on conflict (message_id) do update set
+        version = excluded.version,
+        status = excluded.status,
+        retry_count = excluded.retry_count,
+        attempts = excluded.attempts,
+        due_at = excluded.due_at,
+        lease_ends_at = excluded.lease_ends_at,
+        queue = excluded.queue,
+        claimed_by = excluded.claimed_by,
+        error_message = excluded.error_message,
+        outcome_unknown = excluded.outcome_unknown,
+        is_slow = excluded.is_slow,
+        position = excluded.position,
+        updated_at = excluded.updated_at,
+        recorded_at = excluded.recorded_at
     ),
     kind as materialized (
       select f.prior_status, f.type, f.status, f.outcome, f.minute, min(f.message_id) as example, count(*) as events
@@ -214,6 +253,11 @@ begin
   if given.failures > 0 then
     perform count_failures(array_agg(e.message_id), array_agg(e.recorded_at), array_agg(e.reason))
       from new_events e where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null;
+  end if;
+  if given.decides then
+    perform project_decisions(given.position, array_agg(distinct e.message_id))
+      from new_events e
+      where e.type in ('held', 'released', 'cancelled', 'resolved', 'reopened', 'late_result_observed');
   end if;
   perform pg_notify('message_events', '');
   if given.leaves_open then

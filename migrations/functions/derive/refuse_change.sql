@@ -1,7 +1,8 @@
 -- Refuses every UPDATE, DELETE and TRUNCATE of the tables that are appended to and never changed. It stops the owner of the log
--- too.
+-- too. There is one exception: an UPDATE of `records` is left to the trigger `expunge_only`, which sees the rows.
 --
--- Called by: the trigger `append_only` of each of these tables, which this file makes.
+-- Called by: the trigger `append_only` of each of these tables, which this file makes; the triggers `append_only` and
+-- `past_the_log` of each segment (make_segments).
 -- Refuses: always, with the SQLSTATE 42501 (insufficient_privilege).
 --
 -- The triggers are statement triggers, because a row trigger does not stop TRUNCATE. They are `enable always`, because
@@ -18,10 +19,11 @@ declare
   ground text;
 begin
   foreach ground in array array['message_events', 'inbox', 'records', 'partition_advances', 'partition_holes',
-    'partition_decisions', 'instances', 'log_epochs', 'server_changes']
+    'partition_decisions', 'instances', 'log_epochs', 'server_changes', 'log_segments',
+    'destination_decisions', 'segment_archives', 'archived_rollups', 'archived_failures', 'archived_duplicates']
   loop
-    execute format('create or replace trigger append_only before update or delete or truncate on %I
-      for each statement execute function refuse_change()', ground);
+    execute format('create or replace trigger append_only before %s on %I for each statement execute function refuse_change()',
+      case when ground = 'records' then 'delete or truncate' else 'update or delete or truncate' end, ground);
     execute format('alter table %I enable always trigger append_only', ground);
   end loop;
 end

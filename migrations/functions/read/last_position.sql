@@ -13,6 +13,6 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 as $$
 begin
-  return coalesce((select e.position from message_events e order by e.position desc limit 1), 0);
+  return coalesce((select p.position from event_positions p order by p.position desc limit 1), 0);
 end
 $$;

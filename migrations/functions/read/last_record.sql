@@ -3,7 +3,7 @@
 -- transaction or a gap.
 --
 -- Called by: src/log/write/next-offsets.ts.
--- Returns: one row; none if the partition has no record.
+-- Returns: one row; none if the partition has no record, or if its last ones are archived.
 create or replace function last_record(in_partition_id int) returns table (kafka_offset bigint, payload_sha256 bytea)
 language sql stable
 set search_path = public, pg_temp
@@ -34,6 +34,13 @@ as $$
       select d.kafka_offset, d.payload_sha256 from message_events d
       where d.topic = slice.topic and d.partition = slice.partition and d.type = 'duplicate_received'
         and d.kafka_offset >= slice.first_offset and d.kafka_offset < slice.next_offset and d.incarnation = slice.incarnation
+      order by d.kafka_offset desc limit 1
+    )
+    union all
+    (
+      select d.kafka_offset, d.payload_sha256 from archived_duplicates d
+      where d.topic = slice.topic and d.partition = slice.partition and d.incarnation = slice.incarnation
+        and d.kafka_offset >= slice.first_offset and d.kafka_offset < slice.next_offset
       order by d.kafka_offset desc limit 1
     )
   ) e

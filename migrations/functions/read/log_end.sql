@@ -16,7 +16,7 @@ as $$
 declare
   last bigint;
 begin
-  select e.position into last from message_events e where e.position < watermark() order by e.position desc limit 1;
+  select p.position into last from event_positions p where p.position < watermark() order by p.position desc limit 1;
   -- A new epoch may have no events yet. Its base keeps the end from being of an earlier epoch.
   return greatest(last, (select base from log_epochs order by epoch desc limit 1)) + 1;
 end

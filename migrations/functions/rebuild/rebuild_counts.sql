@@ -1,5 +1,5 @@
--- Counts the messages by status again, and corrects wrong counts by one more delta. The messages and the counts are read in one
--- snapshot, so a message that changes meanwhile is in neither.
+-- Counts the messages by status again, archived ones included, and corrects wrong counts by one more delta. The messages and the
+-- counts are read in one snapshot, so a message that changes meanwhile is in neither.
 --
 -- Called by: src/log/write/rebuild.ts (`npm run rebuild`). It waits for another session that does the same.
 -- Returns: one row for each status whose count was wrong.
@@ -19,10 +19,13 @@ begin
     select 0, 0, 0, 0, 0, 0 where not exists (select from status_count_folds);
   select array[c.pending, c.processing, c.success, c.failed, c.dead_letter],
       array(
-        select count(m.message_id)
+        select count(m.message_id) + coalesce((
+            select sum(case n.status when 'success' then a.success when 'dead_letter' then a.dead_letter end)::bigint
+            from segment_archives a
+          ), 0)
         from unnest(statuses) with ordinality as n(status, place)
         left join message_states m on m.status = n.status
-        group by n.place order by n.place
+        group by n.place, n.status order by n.place
       )
     into strict counted, scanned
     from status_counts() c;

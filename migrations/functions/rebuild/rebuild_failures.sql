@@ -1,7 +1,7 @@
 -- Counts the failures again, and corrects what differs. It works as `rebuild_rollups` does, under the same lock.
 --
 -- Called by: src/log/write/rebuild.ts (`npm run rebuild`).
--- Returns: one row for each minute and pattern that differed.
+-- Returns: one row for each minute (or hour, or day) and pattern that differed.
 create or replace function rebuild_failures() returns table (minute timestamptz, pattern text, was text, became text)
 language plpgsql volatile security definer
 set search_path = public, pg_temp
@@ -11,11 +11,16 @@ as $$
 begin
   perform pg_advisory_xact_lock(hashtextextended('fold_counts', 0));
   return query
-  with counted as (
-    select date_bin('1 minute', e.recorded_at, 'epoch') as minute, failure_pattern(e.reason) as pattern, count(*) as n,
-      max(e.recorded_at) as last_at, (array_agg(distinct e.message_id order by e.message_id desc))[1:3] as examples
-    from message_events e
-    where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null
+  with by_minute as (
+    select c.minute, c.pattern, c.n, c.last_at, c.examples from count_failures_of() c
+    union all
+    select a.minute, a.pattern, a.n, a.last_at, a.examples from archived_failures a
+  ),
+  counted as (
+    select aged_minute(m.minute, b.hours_below, b.days_below) as minute, m.pattern, sum(m.n)::bigint as n,
+      max(m.last_at) as last_at, example_ids(m.examples) as examples
+    from by_minute m
+    cross join aged_below() b
     group by 1, 2
   ),
   stored as (

@@ -13,7 +13,7 @@ begin
   return query
   with link as (
     select e.message_id, e.version, e.position, e.recorded_at, e.type, e.actor, e.status, e.retry_count, e.due_at, e.attempt,
-      e.outcome, e.reason, e.transaction_id,
+      e.outcome, e.duration_ms, e.reason, e.transaction_id,
       e.status is distinct from lag(e.status) over events
         or e.retry_count is distinct from lag(e.retry_count) over events
         or e.type = 'attempt_started' as updates,
@@ -36,6 +36,8 @@ begin
       (array_agg(case when l.status in ('failed', 'dead_letter') then l.reason end order by l.version desc)
         filter (where l.sets_error))[1] as error_message,
       coalesce(bool_or(l.outcome = 'unknown'), false) as outcome_unknown,
+      coalesce((array_agg(is_slow(l.duration_ms) order by l.version desc)
+        filter (where l.type in ('attempt_failed', 'attempt_abandoned')))[1], false) as is_slow,
       (array_agg(l.position order by l.version desc))[1] as position,
       (array_agg(l.recorded_at order by l.version))[1] as created_at,
       (array_agg(l.recorded_at order by l.version desc) filter (where l.updates))[1] as updated_at,
@@ -44,9 +46,10 @@ begin
     group by l.message_id
     having min(l.version) = 1
   )
-  select f.message_id, f.transaction_id collate "C", f.version, f.status, f.retry_count, f.attempts, f.due_at,
-    case when f.status = 'processing' then f.claimed_by end, f.error_message, f.outcome_unknown, f.position, f.created_at,
-    f.updated_at, f.recorded_at
+  select f.message_id, f.created_at, f.position, f.updated_at, f.recorded_at,
+    case when f.status <> 'processing' then f.due_at end, case when f.status = 'processing' then f.due_at end, f.version, f.retry_count, f.attempts,
+    f.outcome_unknown, f.status, case when f.status = 'processing' then f.claimed_by end, f.error_message,
+    queue_of(f.status), f.transaction_id collate "C", f.status = 'failed' and f.is_slow
   from fold f;
 end
 $$;

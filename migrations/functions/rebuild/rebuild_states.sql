@@ -51,10 +51,10 @@ begin
     repaired as (
       insert into message_states as s
       select (d.folded).* from different d where (d.folded).message_id is not null
-      on conflict (message_id) do update set (transaction_id, version, status, retry_count, attempts, due_at, claimed_by,
-          error_message, outcome_unknown, position, created_at, updated_at, recorded_at)
+      on conflict (message_id) do update set (transaction_id, version, status, retry_count, attempts, due_at, lease_ends_at,
+          queue, claimed_by, error_message, outcome_unknown, is_slow, position, created_at, updated_at, recorded_at)
         = row (excluded.transaction_id, excluded.version, excluded.status, excluded.retry_count, excluded.attempts,
-          excluded.due_at, excluded.claimed_by, excluded.error_message, excluded.outcome_unknown, excluded.position,
+          excluded.due_at, excluded.lease_ends_at, excluded.queue, excluded.claimed_by, excluded.error_message, excluded.outcome_unknown, excluded.is_slow, excluded.position,
           excluded.created_at, excluded.updated_at, excluded.recorded_at)
     )
     select d.message_id, coalesce((d.folded).transaction_id, (d.stored).transaction_id)::text, c.field, c.was, c.became,
@@ -73,6 +73,12 @@ begin
     -- A repaired message may be due.
     perform pg_notify('message_due', ''), pg_notify('message_events', '');
   end if;
+  -- What is open is looked at when its lease has ended, also if `lease_checks` does not lead to it any more.
+  insert into overdue_attempts (message_id, lease_ends_at)
+    select s.message_id, s.lease_ends_at from message_states s
+    where s.message_id = any (ids) and s.status = 'processing' and s.lease_ends_at is not null
+    order by 1, 2
+    on conflict do nothing;
   return query select null::bigint, null, null, null, null, ids[cardinality(ids)];
 end
 $$;

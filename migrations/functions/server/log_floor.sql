@@ -11,7 +11,7 @@ set enable_bitmapscan = off
 as $$
 begin
   return greatest(
-    (select position + 1 from message_events order by position desc limit 1),
+    (select position + 1 from event_positions order by position desc limit 1),
     (select position + 1 from status_count_deltas order by position desc limit 1),
     (select position + 1 from failure_deltas order by position desc limit 1),
     (select bound from status_count_folds order by bound desc limit 1),

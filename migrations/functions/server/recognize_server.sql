@@ -42,9 +42,10 @@ begin
     -- A log from an older cluster: an operator begins an epoch first, because nothing can be appended until then.
     exit when rewound_by(log_floor()) > 0;
     if attempt = 1 then
-      -- Every transaction that appends holds a lock on this table, so none is open while the change is recorded. Then look once
-      -- more, because another instance may have recorded the change.
-      lock table log_epochs in access exclusive mode;
+      -- Every transaction that appends holds a lock on this table (current_position), so none is open while the change is recorded.
+      -- Who only reads does not wait, and is not waited for: a dump that was begun on the standby may take hours. Then look
+      -- once more, because another instance may have recorded the change.
+      lock table log_epochs in exclusive mode;
       continue;
     end if;
     if known.epoch is null then
@@ -61,8 +62,11 @@ begin
       insert into server_changes (epoch, actor, system_identifier, timeline, position, from_system_identifier, from_timeline,
           from_position, lost_after)
         select begun, in_actor, here_system, here_timeline, here_position, known.system_identifier, known.timeline, in_seen,
-          least(pg_last_xact_replay_timestamp(),
-            (select e.recorded_at from message_events e order by e.position desc limit 1));
+          least(pg_last_xact_replay_timestamp(), (
+            select max(e.recorded_at)
+            from (select position, message_ids from event_positions order by position desc limit 1) p
+            join message_events e on e.message_id = any (p.message_ids) and e.position = p.position
+          ));
     end if;
     select c.* into strict known from server_changes c order by c.epoch desc limit 1;
   end loop;

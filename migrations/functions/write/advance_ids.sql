@@ -16,7 +16,8 @@ begin
     select 'message_ids', greatest(
       (select max(e.message_id) from message_events e),
       (select max(s.message_id) from message_states s),
-      (select max(r.message_id) from records r))
+      (select max(r.message_id) from records r),
+      (select max(a.next_message_id) - 1 from segment_archives a))
     union all
     select pg_get_serial_sequence('partitions', 'partition_id'), (select max(p.partition_id) from partitions p)
   loop

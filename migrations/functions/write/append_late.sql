@@ -32,6 +32,7 @@ begin
     held.version := held.version + 1;
     held.status := 'failed';
     held.due_at := null;
+    held.lease_ends_at := null;
   end if;
   insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
       outcome, status_code, duration_ms, reason)
@@ -39,7 +40,7 @@ begin
       in_actor,
       case when in_outcome = 'accepted' then 'success' else held.status end,
       held.retry_count,
-      case when in_outcome = 'accepted' then null else held.due_at end,
+      case when in_outcome = 'accepted' then null else coalesce(held.due_at, held.lease_ends_at) end,
       in_attempt, in_outcome, in_status_code, in_duration_ms, in_reason);
 end
 $$;

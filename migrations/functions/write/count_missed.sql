@@ -1,5 +1,5 @@
 -- Counts the messages of a status that have been due for over ten seconds, up to a thousand. It is an alarm: nothing should be
--- due for so long. Of attempts whose lease has ended (`processing`), only those of instances that are gone count.
+-- due for so long, unless its destination is held, paused or ramping, or has a pace. Of attempts whose lease has ended (`processing`), only those of instances that are gone count.
 --
 -- Called by: src/log/write/count-missed.ts (the sweep).
 -- Returns: the number.
@@ -17,13 +17,21 @@ begin
   if in_status = 'processing' and lease_ends_at('-infinity', in_reconnected_at, in_grace_ms) > long_ago then
     return 0;
   end if;
+  if in_status <> 'processing' and exists (select from destinations d where d.destination = 'default'
+      and (d.state <> 'flowing' or d.rate_limit is not null or d.throttled_at is not null)) then
+    return 0;
+  end if;
   if in_status = 'processing' then
     listening := listening_instances();
+    perform note_overdue('-infinity', long_ago);
   end if;
   return (
     select count(*) from (
-      select 1 from message_states s where s.status = in_status and s.due_at is not null and s.due_at <= long_ago
-        and (listening is null or split_part(s.claimed_by, '/', 1) <> all (listening))
+      select from message_states s where s.queue = in_status and s.due_at is not null and s.due_at <= long_ago
+      union all
+      select from overdue_attempts o
+      join message_states s on s.message_id = o.message_id and s.status = 'processing' and s.lease_ends_at = o.lease_ends_at
+      where in_status = 'processing' and o.lease_ends_at <= long_ago and split_part(s.claimed_by, '/', 1) <> all (listening)
       limit 1000
     ) missed
   );

@@ -1,7 +1,9 @@
 -- Finds attempts whose lease has ended without an outcome, oldest first. It finds none before `lease_ends_at` allows a
 -- takeover, and none of the instances in `in_spared`: however many attempts these hold, they hide no attempt of others.
 --
--- Called by: src/log/write/abandon.ts. An earlier release calls it without `in_spared`.
+-- `in_look_from` is a lower bound of the leases that no look has checked yet (note_overdue).
+--
+-- Called by: src/log/write/abandon.ts.
 -- Returns: at most `in_rows_max` rows. `in_a_row`: the attempt before was abandoned too. `is_listening`: the instance that
 -- holds the attempt has a LISTEN session on this server, so its lease may only seem to have ended, because a clock was changed.
 create or replace function expired(
@@ -26,14 +28,15 @@ begin
   if lease_ends_at('-infinity', in_reconnected_at, in_grace_ms) > looked_at then
     return;
   end if;
+  perform note_overdue(in_look_from, looked_at);
   listening := listening_instances();
   return query
   select s.message_id, s.attempts, s.retry_count, abandoned_before(s.message_id, s.attempts), s.transaction_id::text,
-    lease_micros(s.due_at), s.claimed_by, split_part(s.claimed_by, '/', 1) = any (listening)
-  from message_states s
-  where s.status = 'processing' and s.due_at is not null and s.due_at <= looked_at and s.due_at >= in_look_from
-    and split_part(s.claimed_by, '/', 1) <> all (in_spared)
-  order by s.due_at, s.message_id
+    lease_micros(s.lease_ends_at), s.claimed_by, split_part(s.claimed_by, '/', 1) = any (listening)
+  from overdue_attempts o
+  join message_states s on s.message_id = o.message_id and s.status = 'processing' and s.lease_ends_at = o.lease_ends_at
+  where o.lease_ends_at <= looked_at and split_part(s.claimed_by, '/', 1) <> all (in_spared)
+  order by s.lease_ends_at, s.message_id
   limit in_rows_max;
 end
 $$;

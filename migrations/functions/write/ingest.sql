@@ -1,8 +1,9 @@
 -- Stores one slice of a partition, in one transaction and, for a normal slice, in one round trip. Every record at or above the
 -- stored next offset becomes an event: `received`, `rejected`, `duplicate_received` or `conflict_received`. The offset
--- advances, and the first `in_room` received messages have their first attempt started.
+-- advances, and the first `in_room` received messages have their first attempt started if their destination flows
+-- and has no pace.
 --
--- Locks are taken in one order here and everywhere: the partition, new ids in byte order, existing messages by id, counters
+-- Locks are taken in one order here and everywhere: the destination, the partition, new ids in byte order, existing messages by id, counters
 -- last.
 --
 -- Called by: src/log/write/ingest.ts. The slice is the offsets from `in_first` to before `in_next`. The arrays from
@@ -51,6 +52,8 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 declare
+  room int := 0;
+  target destinations;
   held_partition int;
   stored bigint;
   is_ended boolean;
@@ -62,6 +65,11 @@ declare
   place int;
   original bigint;
 begin
+  if in_room > 0 then
+    target := enter_destination('default');
+    -- Where there is a pace, only a look takes slots.
+    room := case when target.state = 'flowing' and target.rate_limit is null and target.throttled_at is null then in_room else 0 end;
+  end if;
   loop
     select p.partition_id into held_partition from partitions p
       where p.topic = in_topic and p.partition = in_partition and p.incarnation = in_incarnation for no key update;
@@ -109,6 +117,11 @@ begin
   written_at := clock_timestamp();
   written_position := current_position();
   minted := array(select nextval('message_ids') from generate_series(1, cardinality(in_offsets)));
+  -- The sweep makes segments ahead of need. Without a sweep the log must go on all the same.
+  if coalesce((select l.next_message_id from log_segments l order by l.segment desc limit 1), 0)
+      <= minted[cardinality(minted)] then
+    perform make_segments();
+  end if;
   -- First a plain insert, because nearly every slice has new ids only: 7 µs a message less than ON CONFLICT (measured).
   begin
     insert into inbox (transaction_id, message_id, payload_sha256)
@@ -196,7 +209,7 @@ begin
       union all
       select 2, 'attempt_started', in_lane, 'processing', written_at + in_lease_ms * interval '1 millisecond', 1, null,
         null, null, null, null, null, null, null
-      where r.result = 'r' and r.nth <= in_room
+      where r.result = 'r' and r.nth <= room
     ) e
     where r.result in ('r', 'x', 'c')
     order by 1, 2;
@@ -245,7 +258,7 @@ begin
         count_letter(results, 'c') as conflicts, count_letter(results, 'x') as rejected
     ) c;
   message_ids := minted;
-  claimed := least(in_room, count_letter(results, 'r'));
+  claimed := least(room, count_letter(results, 'r'));
   lease_ends_at := lease_micros(written_at + in_lease_ms * interval '1 millisecond');
   return next;
 end

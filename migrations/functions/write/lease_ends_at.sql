@@ -4,7 +4,7 @@
 --
 -- A promoted standby was started long ago, so its start says nothing. Its first caller has recorded the change of the server.
 --
--- Called by: abandon, count_missed, expired, look: one rule for all of them.
+-- Called by: abandon_attempts, count_missed, expired, look: one rule for all of them.
 -- Returns: the time; null if one of the parameters is null.
 create or replace function lease_ends_at(in_due_at timestamptz, in_reconnected_at timestamptz, in_grace_ms bigint)
 returns timestamptz

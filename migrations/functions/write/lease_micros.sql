@@ -5,7 +5,7 @@
 -- Called by: claim, expired, ingest, open_attempts, server_change.
 -- Returns: the microseconds; null for null.
 create or replace function lease_micros(in_lease_ends_at timestamptz) returns bigint
-language sql immutable strict parallel safe
+language sql stable strict parallel safe
 as $$
   select (extract(epoch from in_lease_ends_at) * 1000000)::bigint
 $$;

@@ -1,7 +1,7 @@
 -- Records an outcome whose attempt is not open any more. The log must know the attempt: this caller started it, for this
 -- payment and with this lease.
 --
--- Called by: settle.
+-- Called by: settle_attempts.
 -- Returns: `late` if the outcome was recorded, `already` if the same outcome is in the log, `stray` if the log does not know
 -- the attempt. Nothing is recorded for the last two.
 create or replace function observe_late(

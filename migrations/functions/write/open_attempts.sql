@@ -1,5 +1,6 @@
 -- Lists the attempts that a lane holds according to the log, with all that is needed to send them. A lane asks after a COMMIT
--- whose answer was lost. The function reads the open attempts of all instances; their number is limited by their concurrency.
+-- whose answer was lost. The function reads the messages of all
+-- statements by which the lane started attempts within one lease.
 --
 -- Attempts from before the last change of the server are left out, and end with their leases: the lane may have sent them and
 -- stored an outcome that the change has lost.
@@ -24,15 +25,16 @@ declare
 begin
   return query
   select s.message_id, s.attempts, s.retry_count, s.transaction_id::text, r.payload, r.traceparent,
-    (extract(epoch from looked_at - s.created_at) * 1000)::double precision, lease_micros(s.due_at),
+    (extract(epoch from looked_at - s.created_at) * 1000)::double precision, lease_micros(s.lease_ends_at),
     (extract(epoch from looked_at - e.recorded_at) * 1000)::double precision
-  from message_states s
+  from processing_messages(in_actor) as started(message_id)
+  join message_states s on s.message_id = started.message_id
   join records r on r.message_id = s.message_id and r.version = 1
   cross join lateral (
     select b.recorded_at from message_events b
     where b.message_id = s.message_id and b.type = 'attempt_started' order by b.version desc limit 1
   ) e
-  where s.status = 'processing' and s.due_at is not null and s.claimed_by = in_actor
+  where s.status = 'processing' and s.claimed_by = in_actor
     and e.recorded_at > coalesce((select max(c.recorded_at) from server_changes c where c.from_timeline is not null), '-infinity')
   order by s.message_id;
 end

@@ -1,6 +1,7 @@
 -- Moves stray outcomes into the logs of the payments that they belong to, at most a thousand in one call: those of one payment,
 -- or with null those of all. A payment is the same if its id and its bytes are the same. The event names no attempt, because
--- the log does not have it; the event's reason names it.
+-- the log does not have it; the event's reason names it. An archived payment takes no more events: its stray outcomes stay where
+-- they are, as evidence.
 --
 -- Called by: keep_stray, src/log/write/place-strays.ts.
 -- Returns: how many stray outcomes are left.
@@ -18,11 +19,16 @@ begin
     select s.*, i.message_id
     from stray_outcomes s
     join inbox i on i.transaction_id = s.transaction_id and i.payload_sha256 = s.payload_sha256
-    where in_transaction_id is null or s.transaction_id = in_transaction_id
+    where (in_transaction_id is null or s.transaction_id = in_transaction_id)
+      and not exists (
+        select from segment_archives a where i.message_id >= a.first_message_id and i.message_id < a.next_message_id
+      )
     order by i.message_id, s.attempt, s.lease_ends_at
     limit 1000
   loop
     perform from message_states where message_id = stray.message_id for no key update;
+    -- It was archived just now.
+    continue when not found;
     delete from stray_outcomes s
       where s.transaction_id = stray.transaction_id and s.attempt = stray.attempt and s.lease_ends_at = stray.lease_ends_at
         and s.actor = stray.actor;

@@ -1,85 +1,21 @@
--- Opens dead letters again, on an operator's request. Rejected and conflicting records cannot be opened.
+-- Opens dead letters again for a release that knows no decisions about messages and runs beside this one. It has one answer for whatever
+-- cannot be replayed.
 --
--- Called by: src/log/write/replay.ts.
--- Returns: one row for each id, at its `place`:
---   replayed        the message is pending again; `version` is of this event
---   repeated        this actor's request with this key was accepted before; `version` is of that event
---   key_reused      this actor's request with this key was accepted with another reason
---   not_replayable  the message has another status, or can never be sent
---   unknown         there is no such message
--- An id that is named twice is replayed once. The second one is answered as if it had been asked for after the first.
+-- Called by: the release before migration 0009. Parameters and answers are those of replay_messages, but for `on_hold`, `resolved` and
+-- `expunged`, which are `not_replayable` here.
 create or replace function replay(in_transaction_ids text[], in_actor text, in_reason text, in_request_key text)
 returns table (place bigint, answer text, version int, status text)
 language plpgsql volatile security definer
 set search_path = public, pg_temp
-set jit = off
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
 as $$
-#variable_conflict use_column
-declare
-  ids bigint[];
 begin
-  ids := array(
-    select i.message_id
-    from unnest(in_transaction_ids) with ordinality as u (transaction_id, place)
-    left join lateral (
-      select b.message_id from inbox b where b.transaction_id = u.transaction_id collate "C" limit 1
-    ) i on true
-    order by u.place
-  );
-  -- In the order of message ids, as everywhere, so that two requests never wait for each other in a circle.
-  perform from message_states s where s.message_id = any (ids) order by s.message_id for no key update;
-  -- A statement of its own, because it sees what the other request did that the one above waited for.
   return query
-  with input as materialized (
-    select u.place, u.message_id, m.version, m.status, m.position, m.recorded_at,
-      m.status = 'dead_letter' and f.type = 'received' as is_replayable,
-      a.version as accepted_version, a.reason as accepted_reason,
-      row_number() over (partition by u.message_id order by u.place) = 1 as is_first
-    from unnest(ids) with ordinality as u (message_id, place)
-    left join lateral (
-      select s.version, s.status, s.position, s.recorded_at from message_states s where s.message_id = u.message_id limit 1
-    ) m on true
-    left join lateral (
-      select e.type from message_events e where e.message_id = u.message_id and e.version = 1 limit 1
-    ) f on true
-    left join lateral (
-      select e.version, e.reason from message_events e
-      where in_request_key is not null and e.message_id = u.message_id and e.type = 'replayed' and e.actor = in_actor
-        and e.request_key = in_request_key
-      limit 1
-    ) a on true
-  ),
-  judged as materialized (
-    select i.*,
-      case
-        when i.version is null then 'unknown'
-        when i.accepted_reason = in_reason then 'repeated'
-        when i.accepted_version is not null then 'key_reused'
-        when not i.is_replayable then 'not_replayable'
-        when i.is_first then 'replayed'
-        when in_request_key is not null then 'repeated'
-        else 'not_replayable'
-      end as answer
-    from input i
-  ),
-  appended as (
-    insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, reason,
-      request_key)
-    select j.message_id, j.version + 1, greatest((select current_position()), j.position), t.replayed_at, 'replayed', in_actor,
-      'pending', 0, t.replayed_at, in_reason, in_request_key
-    from judged j
-    cross join lateral (select greatest(clock_timestamp(), j.recorded_at) as replayed_at) t
-    where j.answer = 'replayed'
-    order by j.message_id
-  )
-  select j.place, j.answer,
-    case when j.accepted_version is not null then j.accepted_version when j.is_replayable then j.version + 1 else j.version end,
-    case when j.accepted_version is null and j.is_replayable then 'pending' else j.status end
-  from judged j
-  order by j.place;
-  perform refuse_unprojected();
+  select r.place, case when r.answer in ('on_hold', 'resolved', 'expunged') then 'not_replayable' else r.answer end, r.version,
+    r.status
+  from replay_messages(
+    in_transaction_ids => in_transaction_ids,
+    in_actor => in_actor,
+    in_reason => in_reason,
+    in_request_key => in_request_key) r;
 end
 $$;

@@ -2,26 +2,39 @@ import { createHash } from 'node:crypto'
 import type { LogCursor } from '../../log/read/log-cursor.ts'
 
 // The first field of a cursor says what it is and in which form, so that a later release can tell its own from ours.
-const logForm = 'l1'
+const logForm = 'l2'
+// Of releases that archived nothing.
+const logFormBefore = 'l1'
 const pageForm = 'p1'
+const decisionForm = 'd1'
 const lengthMax = 512
 
 const bigintMax = 9_223_372_036_854_775_807n
 const intMax = 2_147_483_647n
 
 /** Opaque to clients: base64url text. */
-export function encodeLogCursor({ epoch, position, messageId, version }: LogCursor): string {
-  return encode([logForm, epoch, position, messageId, version].join(':'))
+export function encodeLogCursor({ epoch, position, messageId, version, archives }: LogCursor): string {
+  return encode([logForm, epoch, position, messageId, version, archives].join(':'))
 }
 
-/** Null for whatever `encodeLogCursor` has not made. */
+/** Null for whatever `encodeLogCursor` has not made, here or in an older release. */
 export function decodeLogCursor(text: string): LogCursor | null {
-  const [form, epoch = '', position = '', messageId = '', version = '', ...more] = decode(text).split(':')
-  if (form !== logForm || more.length > 0) return null
+  const decoded = decode(text)
+  // Only its one form in base64url.
+  if (encode(decoded) !== text) return null
+  const [form, epoch = '', position = '', messageId = '', version = '', ...more] = decoded.split(':')
+  const archives = readArchives(form, more)
+  if (archives === null || !isInteger(archives, intMax)) return null
   if (!isInteger(epoch, intMax) || !isInteger(version, intMax)) return null
   if (!isInteger(position, bigintMax) || !isInteger(messageId, bigintMax)) return null
-  const cursor = { epoch: Number(epoch), position, messageId, version: Number(version) }
-  return encodeLogCursor(cursor) === text ? cursor : null
+  return { epoch: Number(epoch), position, messageId, version: Number(version), archives: Number(archives) }
+}
+
+/** Null if there is no such form, or it has another number of fields. */
+function readArchives(form: string | undefined, [archives, ...more]: string[]): string | null {
+  if (more.length > 0) return null
+  if (form === logFormBefore) return archives === undefined ? '0' : null
+  return form === logForm ? (archives ?? null) : null
 }
 
 /**
@@ -44,6 +57,19 @@ export function decodePageCursor(
   if (form !== pageForm || bound !== hash(binding) || !isInteger(messageId, bigintMax) || !isKey(key))
     return null
   return encodePageCursor(binding, key, messageId) === text ? { key, messageId } : null
+}
+
+/** A cursor of the decisions about one destination. */
+export function encodeDecisionCursor(destination: string, decision: number): string {
+  return encode([decisionForm, hash(destination), decision].join(':'))
+}
+
+/** The number of the decision; null for whatever `encodeDecisionCursor` has not made for this destination. */
+export function decodeDecisionCursor(text: string, destination: string): number | null {
+  const [, , decision = ''] = decode(text).split(':')
+  if (!isInteger(decision, intMax) || encodeDecisionCursor(destination, Number(decision)) !== text)
+    return null
+  return Number(decision)
 }
 
 /** A bigint that is not negative, in its one decimal form. */

@@ -12,7 +12,7 @@ export const MessageStatus = builder.enumType('MessageStatus', {
     DEAD_LETTER: {
       value: 'dead_letter',
       description:
-        'Refused, out of retries, or a record that cannot be sent. An operator may replay the first two.',
+        'Refused, out of retries, cancelled, or a record that cannot be sent. An operator may replay the first three, and resolve each.',
     },
   } as const,
 })
@@ -48,6 +48,21 @@ export const EventType = builder.enumType('EventType', {
       value: 'late_result_observed',
       description: 'The processor accepted an attempt that had been given up: the message is a success.',
     },
+    EXPUNGED: {
+      value: 'expunged',
+      description: 'Its bytes, key and headers were removed; the reason says why.',
+    },
+    HELD: { value: 'held', description: 'An operator put it on hold: it is not attempted until RELEASED.' },
+    RELEASED: { value: 'released', description: 'An operator released it: it may be attempted again.' },
+    CANCELLED: {
+      value: 'cancelled',
+      description: 'An operator made it a dead letter without another attempt.',
+    },
+    RESOLVED: {
+      value: 'resolved',
+      description: 'An operator closed the dead letter: resolution, reason and evidence say how.',
+    },
+    REOPENED: { value: 'reopened', description: 'An operator opened the resolved dead letter again.' },
   } as const,
 })
 
@@ -74,7 +89,7 @@ export const Lane = builder.enumType('Lane', {
 })
 
 export const DeadLetterCause = builder.enumType('DeadLetterCause', {
-  description: 'Why a message is a dead letter.',
+  description: "Why a message is a dead letter. May grow: treat an unknown value as 'other'.",
   values: {
     REFUSED: { value: 'refused', description: 'The processor refused it for good.' },
     RETRIES_EXHAUSTED: { value: 'retries_exhausted', description: 'Its last retry failed too.' },
@@ -86,6 +101,17 @@ export const DeadLetterCause = builder.enumType('DeadLetterCause', {
       value: 'conflicting_record',
       description: 'A record with a known id and other bytes; never sendable.',
     },
+    CANCELLED: { value: 'cancelled', description: 'An operator cancelled it before it was accepted.' },
+  } as const,
+})
+
+export const Resolution = builder.enumType('Resolution', {
+  description: 'What an operator says became of the payment of a dead letter.',
+  values: {
+    CARRIED_OUT: { value: 'carried_out', description: 'It was carried out, by the processor or by hand.' },
+    NOT_CARRIED_OUT: { value: 'not_carried_out', description: 'It was not carried out, and will not be.' },
+    DUPLICATE: { value: 'duplicate', description: 'Another payment stands for it.' },
+    IGNORED: { value: 'ignored', description: 'There is nothing to pay: a test, a broken record.' },
   } as const,
 })
 
@@ -97,8 +123,51 @@ export const PayloadState = builder.enumType('PayloadState', {
       value: 'cut',
       description: 'The record was too large: the first 64 KiB are kept, with size and hash.',
     },
-    EXPUNGED: { value: 'expunged', description: 'They were removed; size and hash are kept.' },
+    EXPUNGED: {
+      value: 'expunged',
+      description: 'They were removed, see the event EXPUNGED; size and hash are kept.',
+    },
     ABSENT: { value: 'absent', description: 'The record had no value.' },
+  } as const,
+})
+
+export const DestinationState = builder.enumType('DestinationState', {
+  description: 'Whether payments flow to a destination; the same for all instances.',
+  values: {
+    FLOWING: { value: 'flowing', description: 'Payments are sent as they come due.' },
+    HELD: {
+      value: 'held',
+      description: 'Stopped by the guard. One message at a time is sent as a probe; nothing else is sent.',
+    },
+    PAUSED: { value: 'paused', description: 'Stopped by an operator. Nothing is sent, no probe either.' },
+    RAMPING: { value: 'ramping', description: 'Starts again: the room for requests doubles each second.' },
+  } as const,
+})
+
+export const DestinationCause = builder.enumType('DestinationCause', {
+  description:
+    "Why a decision about a destination was made. The last four are about its pace alone and leave its state as it was. May grow: treat an unknown value as 'other'.",
+  values: {
+    FAILURES: {
+      value: 'failures',
+      description:
+        'HELD: too many failures in a row: no answer, a fault of the processor, or one that refuses us.',
+    },
+    REFUSALS: { value: 'refusals', description: 'HELD: too many payments in a row were refused.' },
+    PROBES: { value: 'probes', description: 'RAMPING: the probes were answered.' },
+    RAMPED: { value: 'ramped', description: 'FLOWING: all room is open again.' },
+    OPERATOR: { value: 'operator', description: 'PAUSED or RAMPING: an operator paused or resumed it.' },
+    UNTIL: { value: 'until', description: 'RAMPING: the time of the pause was over.' },
+    RATE: { value: 'rate', description: 'An operator set another limit, or none.' },
+    SETTING: { value: 'setting', description: 'RATE_LIMIT or RATE_BURST was changed.' },
+    THROTTLED: {
+      value: 'throttled',
+      description: 'The processor asked for fewer attempts (429, or 503 with Retry-After), and gets fewer.',
+    },
+    UNTHROTTLED: {
+      value: 'unthrottled',
+      description: 'The processor has not asked for less for a while, and gets all again.',
+    },
   } as const,
 })
 
@@ -106,7 +175,10 @@ export const Role = builder.enumType('Role', {
   description: 'What one who asks may do.',
   values: {
     VIEWER: { value: 'viewer', description: 'May look at everything and change nothing.' },
-    OPERATOR: { value: 'operator', description: 'May also replay.' },
+    OPERATOR: {
+      value: 'operator',
+      description: 'May also replay, expunge, decide about a message, and pause and resume a destination.',
+    },
   } as const,
 })
 
@@ -114,8 +186,11 @@ export const MessageOrder = builder.enumType('MessageOrder', {
   description:
     'UPDATED_* is the order of the last event (served by walking the log: an index on updated_at would cost every update its HOT path). Pages over an order that moves may repeat or skip what moved.',
   values: {
-    CREATED_DESC: { description: 'Newest first.' },
-    CREATED_ASC: { description: 'Oldest first.' },
+    CREATED_DESC: {
+      description:
+        'Newest first, in the order of the message ids. Of messages stored at the same moment, createdAt may differ from it by milliseconds.',
+    },
+    CREATED_ASC: { description: 'Oldest first, in the same order.' },
     UPDATED_DESC: { description: 'Last changed first.' },
     UPDATED_ASC: { description: 'Longest unchanged first.' },
     DUE_ASC: { description: 'Next due first; only messages that wait for an attempt.' },

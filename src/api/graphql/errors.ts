@@ -7,6 +7,7 @@ export type ErrorCode =
   | 'CURSOR_INVALID'
   | 'CURSOR_EPOCH'
   | 'CURSOR_EXPIRED'
+  | 'ARCHIVED'
   | 'SLOW_CONSUMER'
   | 'TOO_MANY_SUBSCRIPTIONS'
   | 'DRAINING'
@@ -16,6 +17,14 @@ export type ErrorCode =
   | 'COST_EXCEEDED'
   | 'DATABASE_UNAVAILABLE'
   | 'INTERNAL_SERVER_ERROR'
+
+/** The refusal of an argument that is no line of text of so many bytes. */
+export function refuseText(name: string, bytesMax: number): GraphQLError {
+  return refuse(
+    'BAD_USER_INPUT',
+    `${name} must be text of 1 to ${bytesMax} bytes without control characters.`,
+  )
+}
 
 /** An error that the client is told as it stands: a code, and a sentence that names the fix. */
 export function refuse(

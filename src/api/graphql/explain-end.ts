@@ -1,6 +1,7 @@
 import type { GraphQLError } from 'graphql'
 import type { EndReason } from '../stream/subscription-ended.ts'
 import { refuse } from './errors.ts'
+import { refuseArchived } from './refuse-archived.ts'
 import { refuseCursor } from './refuse-cursor.ts'
 
 /** Tells the client why its subscription ended, or was not begun. */
@@ -15,6 +16,8 @@ export function explainEnd(reason: EndReason): GraphQLError {
       return refuse('DRAINING', 'This instance is about to stop: subscribe again after the last cursor.')
     case 'cursor':
       return refuseCursor(reason.fault)
+    case 'archived':
+      return refuseArchived(reason.archived)
     case 'too_many':
       return refuse(
         'TOO_MANY_SUBSCRIPTIONS',

@@ -1,6 +1,6 @@
 import { GraphQLError, Kind, valueFromASTUntyped, type ValueNode } from 'graphql'
 import { builder } from './builder.ts'
-import { normalizeDateTime } from './date-time.ts'
+import { normalizeDateTime } from '../../runtime/date-time.ts'
 
 builder.scalarType('DateTime', {
   description:

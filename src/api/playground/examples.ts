@@ -7,8 +7,8 @@ export type Example = {
 }
 
 /**
- * What the page asks for what the examples begin with. The replays begin with what has succeeded already: whoever tries them out
- * must not send a payment by that.
+ * What the page asks for what the examples begin with. The replays and the decisions begin with what has succeeded already: whoever
+ * tries them out must not send a payment by that, nor stop one.
  */
 export const beginQuery = `query Begin {
   latest: messages(orderBy: UPDATED_DESC, first: 50) {
@@ -31,6 +31,8 @@ query Overview {
       pending processing success
       failed deadLetter total
     }
+    deadLetters { open resolved }
+    held
     outcomeUnknown { open deadLetter success }
     oldestPendingAt
     oldestDueAt
@@ -77,13 +79,14 @@ query LastHour($lastSeconds: Int! = 3600) {
 `,
   },
   {
-    query: `# Dead letters that an operator may replay, the latest
-# first. Conditions of a filter hold together.
+    query: `# Dead letters that wait for an operator, to be replayed
+# or resolved, the latest first. Conditions of a filter
+# hold together.
 query DeadLetters($after: String) {
   messages(
     filter: {
       status: [DEAD_LETTER]
-      deadLetterCause: [REFUSED, RETRIES_EXHAUSTED]
+      resolved: false
     }
     orderBy: UPDATED_DESC
     first: 20
@@ -117,7 +120,8 @@ query InDoubt {
   },
   {
     query: `# All about one transaction, from its first event to
-# its last: its id stands in the variables below.
+# its last: its id stands in the variables below. If it is
+# archived, the error ARCHIVED names the archive.
 query Audit($transactionId: ID!) {
   message(transactionId: $transactionId) {
     transactionId status retryCount attempts version
@@ -126,7 +130,8 @@ query Audit($transactionId: ID!) {
     history {
       version type recordedAt actor lane
       attempt outcome statusCode durationMs
-      reason nextDueAt status retryCount
+      reason resolution evidence
+      nextDueAt status retryCount
       source { topic partition offset }
       conflict { transactionId }
     }
@@ -160,6 +165,18 @@ query AsOf($transactionId: ID!, $time: DateTime!) {
     begin: { transactionId: 'told.transactionId', time: 'told.createdAt' },
   },
   {
+    query: `# In which archive a transaction is that is not in the
+# database any more: look there for its messageId. Null if
+# it is in the database, or was never seen.
+query Archived($transactionId: ID!) {
+  archived(transactionId: $transactionId) {
+    archive messageId archivedAt
+  }
+}
+`,
+    variables: { transactionId: anId },
+  },
+  {
     query: `# The whole log in the order of its commits, page by
 # page: give endCursor as after.
 query Log($after: String) {
@@ -176,7 +193,8 @@ query Log($after: String) {
   },
   {
     query: `# What became of one Kafka record: one event, or null
-# if it was never consumed.
+# if it was never consumed. The error ARCHIVED names the
+# archive if its event is in one.
 query Record(
   $topic: String!
   $partition: Int!
@@ -244,6 +262,185 @@ mutation ReplayMany(
     begin: { transactionIds: 'done' },
   },
   {
+    query: `# Keeps one transaction from being sent until it is
+# released. It begins with one that succeeded, which is
+# refused: put in one that is PENDING or FAILED.
+mutation Hold($transactionId: ID!, $reason: String!) {
+  hold(transactionId: $transactionId, reason: $reason) {
+    __typename
+    ... on Decided { version message { status held } }
+    ... on DecisionRefusal { transactionId text }
+  }
+}
+`,
+    variables: { transactionId: 'ID of a transaction', reason: 'the customer asks' },
+    begin: { transactionId: 'done.0.transactionId' },
+  },
+  {
+    query: `# Ends a hold. It begins with one that succeeded, which
+# is refused: put in one that is held.
+mutation Release($transactionId: ID!, $reason: String!) {
+  release(transactionId: $transactionId, reason: $reason) {
+    __typename
+    ... on Decided { version message { status held nextDueAt } }
+    ... on DecisionRefusal { transactionId text }
+  }
+}
+`,
+    variables: { transactionId: 'ID of a transaction', reason: 'the customer agrees' },
+    begin: { transactionId: 'done.0.transactionId' },
+  },
+  {
+    query: `# Calls one transaction off: a dead letter that is not sent.
+# It begins with one that succeeded, which is refused: put
+# in one that is PENDING or FAILED.
+mutation Cancel($transactionId: ID!, $reason: String!) {
+  cancel(transactionId: $transactionId, reason: $reason) {
+    __typename
+    ... on Decided { version message { status deadLetterCause attempts } }
+    ... on DecisionRefusal { transactionId text }
+  }
+}
+`,
+    variables: { transactionId: 'ID of a transaction', reason: 'called off by the customer' },
+    begin: { transactionId: 'done.0.transactionId' },
+  },
+  {
+    query: `# Closes a dead letter for good: says what became of the
+# payment, and why. Put no card number and no person in it.
+# It begins with one that succeeded, which is refused: put
+# in an id of the tab DeadLetters.
+mutation Resolve(
+  $transactionId: ID!
+  $as: Resolution!
+  $reason: String!
+  $evidence: String
+) {
+  resolve(
+    transactionId: $transactionId
+    as: $as
+    reason: $reason
+    evidence: $evidence
+  ) {
+    __typename
+    ... on Decided { version message { status resolution } }
+    ... on DecisionRefusal { transactionId text }
+    ... on AlreadyResolved { resolution actor since reason }
+  }
+}
+`,
+    variables: {
+      transactionId: 'ID of a dead letter',
+      as: 'CARRIED_OUT',
+      reason: 'paid by hand',
+      evidence: 'number of the statement',
+    },
+    begin: { transactionId: 'done.0.transactionId' },
+  },
+  {
+    query: `# Opens a resolved dead letter again, so that it can be
+# replayed. It begins with one that succeeded, which is
+# refused: put in one that is resolved.
+mutation Reopen($transactionId: ID!, $reason: String!) {
+  reopen(transactionId: $transactionId, reason: $reason) {
+    __typename
+    ... on Decided { version message { status resolution replayable } }
+    ... on DecisionRefusal { transactionId text }
+  }
+}
+`,
+    variables: { transactionId: 'ID of a transaction', reason: 'the bank has not got it' },
+    begin: { transactionId: 'done.0.transactionId' },
+  },
+  {
+    query: `# Do payments flow to the processor? If not: since when,
+# why, how many wait, and what was decided before.
+query Destination($after: String) {
+  destination {
+    name url state since cause actor reason
+    until nextProbeAt
+    held room limit consecutiveFailures
+    rateLimit rateBurst throttledRate notBefore
+    decisions(first: 20, after: $after) {
+      nodes {
+        decision recordedAt state cause actor reason
+        until failures refusals probes
+      }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+}
+`,
+  },
+  {
+    query: `# Stops sending, on all instances, until the time given,
+# or without one until somebody resumes. Records are taken
+# in all the time. It begins with no real name, which is
+# refused: put in default.
+mutation PauseDestination(
+  $name: String!
+  $reason: String!
+  $until: DateTime
+) {
+  pauseDestination(
+    name: $name
+    reason: $reason
+    until: $until
+  ) {
+    __typename
+    ... on DestinationChanged { decision state }
+    ... on DestinationRefusal { name text }
+    ... on AlreadyPaused { actor since reason until }
+  }
+}
+`,
+    variables: { name: 'name of the destination', reason: 'the processor is being upgraded' },
+  },
+  {
+    query: `# Ends a pause, or a hold of the guard: the room for
+# requests doubles each second. It begins with no real
+# name, which is refused: put in default.
+mutation ResumeDestination($name: String!, $reason: String!) {
+  resumeDestination(name: $name, reason: $reason) {
+    __typename
+    ... on DestinationChanged { decision state }
+    ... on DestinationRefusal { name text }
+    ... on NotStopped { state }
+  }
+}
+`,
+    variables: { name: 'name of the destination', reason: 'the processor is mended' },
+  },
+  {
+    query: `# Limits how many attempts a second all instances together
+# start, and how many at once; 0 takes the limit away. It
+# begins with no real name, which is refused: put in default.
+mutation SetRateLimit(
+  $name: String!
+  $perSecond: Float!
+  $burst: Int
+  $reason: String!
+) {
+  setRateLimit(
+    name: $name
+    perSecond: $perSecond
+    burst: $burst
+    reason: $reason
+  ) {
+    __typename
+    ... on DestinationChanged { decision state }
+    ... on DestinationRefusal { name text }
+  }
+}
+`,
+    variables: {
+      name: 'name of the destination',
+      perSecond: 200,
+      burst: 40,
+      reason: 'the processor is slow tonight',
+    },
+  },
+  {
     query: `# Every event from now on, once, in the order of commits.
 # After a break go on after the last cursor: nothing is
 # missed, nothing comes twice. A client's own retry would
@@ -283,6 +480,17 @@ subscription LiveMessage($transactionId: ID!) {
 `,
     variables: { transactionId: anId },
     begin: { transactionId: 'open.transactionId' },
+  },
+  {
+    query: `# Whether payments flow: now, at each decision, and after
+# each probe.
+subscription LiveDestination {
+  destination {
+    state since cause actor reason until
+    nextProbeAt held
+  }
+}
+`,
   },
   {
     query: `# The counts, every second.

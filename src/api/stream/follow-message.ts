@@ -1,14 +1,15 @@
+import type { Archived } from '../../log/read/find-archived.ts'
 import type { LogCursor } from '../../log/read/log-cursor.ts'
 import type { MessageRow } from '../../log/read/message-row.ts'
 import { Latch } from '../../runtime/latch.ts'
 import type { Delivery } from './delivery.ts'
 import { selectEvents } from './select-events.ts'
 import type { Sink } from './sink.ts'
-import type { SubscriptionEnded } from './subscription-ended.ts'
+import { SubscriptionEnded } from './subscription-ended.ts'
 import type { Tail } from './tail.ts'
 
 /** A message as it was at one look. Those who looked together get the same object, and so the same answer. */
-export type MessageState = { readonly message: MessageRow | null }
+export type MessageState = { readonly message: MessageRow | null; readonly archived: Archived | null }
 
 /** Reads states, together where several are asked for at once; null where there is no such message. */
 export type ReadState = (transactionId: string) => Promise<MessageState>
@@ -22,6 +23,8 @@ type Log = {
 /**
  * The message now, and then whenever it has changed. Who takes slowly gets the latest state and not each: an event only says
  * that there is a newer one, and nothing is kept of it but its version.
+ *
+ * @throws SubscriptionEnded if the message is archived: null would say that it has not come yet
  */
 export async function* followMessage(
   { tail, readState, readLogEnd }: Log,
@@ -38,6 +41,8 @@ export async function* followMessage(
     while (!signal.aborted) {
       if (version === null || changes.version > version) {
         const state = await readState(transactionId)
+        if (state.archived !== null)
+          throw new SubscriptionEnded({ kind: 'archived', archived: state.archived })
         // The state may be ahead of the tail, which reads below the watermark; the events that made it are no news then.
         const isNews = version === null || (state.message?.version ?? 0) > version
         version = Math.max(changes.version, state.message?.version ?? 0)

@@ -1,7 +1,9 @@
 import DataLoader from 'dataloader'
 import type { Pool } from 'pg'
+import { findAllArchived } from '../../log/read/find-archived.ts'
 import { findMessagesByTransactionId } from '../../log/read/find-messages.ts'
 import { isStorable } from '../../log/read/is-storable.ts'
+import type { MessageRow } from '../../log/read/message-row.ts'
 import { ask } from '../ask.ts'
 import type { MessageState, ReadState } from './follow-message.ts'
 
@@ -11,11 +13,22 @@ const batchMax = 1_000
 export function stateReader(database: Pool): ReadState {
   const loader = new DataLoader<string, MessageState>(
     async (ids) => {
-      const rows = await ask(database, (client) =>
-        findMessagesByTransactionId(client, [...new Set(ids)].filter(isStorable)),
+      const asked = [...new Set(ids)].filter(isStorable)
+      const { rows, archived } = await ask(database, async (client) => {
+        const rows = await findMessagesByTransactionId(client, asked)
+        const found = new Set<string>(rows.map((message) => message.transactionId))
+        const missing = asked.filter((id) => !found.has(id))
+        // Asked for afterwards: whatever is archived meanwhile is found here.
+        return { rows, archived: missing.length === 0 ? null : await findAllArchived(client, missing) }
+      })
+      const messages = new Map<string, MessageRow>(rows.map((message) => [message.transactionId, message]))
+      const states = new Map(
+        asked.map((id): [string, MessageState] => [
+          id,
+          { message: messages.get(id) ?? null, archived: archived?.get(id) ?? null },
+        ]),
       )
-      const states = new Map(rows.map((message) => [message.transactionId as string, { message }]))
-      return ids.map((id) => states.get(id) ?? { message: null })
+      return ids.map((id) => states.get(id) ?? { message: null, archived: null })
     },
     { cache: false, maxBatchSize: batchMax },
   )

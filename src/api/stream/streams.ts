@@ -1,9 +1,12 @@
+import type { DestinationStanding } from '../../log/read/read-destinations.ts'
 import { readLogEnd } from '../../log/read/read-log-end.ts'
 import { wait } from '../../runtime/wait.ts'
 import { ask } from '../ask.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { Admission } from './admission.ts'
 import type { Delivery } from './delivery.ts'
+import { destinationReader } from './destination-reader.ts'
+import { followDestination } from './follow-destination.ts'
 import { followEvents, type EventsWanted } from './follow-events.ts'
 import { followMessage, type MessageState, type ReadState } from './follow-message.ts'
 import { LiveStream } from './live-stream.ts'
@@ -29,7 +32,10 @@ export class Streams {
   readonly #readPage: ReadPage
   readonly #readLogEnd: () => ReturnType<typeof readLogEnd>
   readonly #readState: ReadState
+  readonly #readDestination: (name: string) => Promise<DestinationStanding | null>
+  readonly #onDestination: ApiDependencies['onDestination']
   readonly #health: ApiDependencies['health']
+  readonly #metrics: ApiDependencies['metrics']
   readonly #admission = new Admission(subscriptionsPerClientMax, subscriptionsMax)
   readonly #open = new Set<LiveStream<unknown>>()
   /** Aborted when the last subscription has ended that was open at the end. */
@@ -40,14 +46,19 @@ export class Streams {
     database,
     logger,
     onEvents,
+    onDestination,
     health,
-  }: Pick<ApiDependencies, 'database' | 'logger' | 'onEvents' | 'health'>) {
+    metrics,
+  }: Pick<ApiDependencies, 'database' | 'logger' | 'onEvents' | 'onDestination' | 'health' | 'metrics'>) {
     const turns = new Turns(catchUpsMax)
     const readPage = pageReader(database)
     this.#tail = new Tail(readPage, onEvents, logger)
     this.#readPage = (after, filter) => turns.take(() => readPage(after, filter))
     this.#readState = stateReader(database)
+    this.#readDestination = destinationReader(database)
+    this.#onDestination = onDestination
     this.#health = health
+    this.#metrics = metrics
     this.#readLogEnd = () => turns.take(() => ask(database, readLogEnd))
   }
 
@@ -60,6 +71,11 @@ export class Streams {
   message(client: string, transactionId: string): LiveStream<MessageState> {
     const log = { tail: this.#tail, readState: this.#readState, readLogEnd: this.#readLogEnd }
     return this.#begin(client, (signal) => followMessage(log, transactionId, signal))
+  }
+
+  destination(client: string, name: string): LiveStream<DestinationStanding> {
+    const source = { read: () => this.#readDestination(name), onChange: this.#onDestination }
+    return this.#begin(client, (signal) => followDestination(source, signal))
   }
 
   ticks(client: string, everyMs: number): LiveStream<Tick> {
@@ -84,10 +100,12 @@ export class Streams {
     if (tooMany !== null) throw new SubscriptionEnded(tooMany)
     const stream = new LiveStream(run, () => {
       this.#open.delete(stream)
+      this.#metrics.subscriptions.set(this.#open.size)
       if (this.#isEnding && this.#open.size === 0) this.#empty.abort()
       this.#admission.leave(client)
     })
     this.#open.add(stream)
+    this.#metrics.subscriptions.set(this.#open.size)
     return stream
   }
 }

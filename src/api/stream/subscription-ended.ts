@@ -1,11 +1,19 @@
+import type { Archived } from '../../log/read/find-archived.ts'
+import type { CursorFault } from '../../log/read/read-events.ts'
+
 /** Why a subscription ends before its subscriber leaves, or is not begun. */
 export type EndReason =
   /** More waits for the subscriber than is kept, or it has taken nothing for too long. */
   | { readonly kind: 'slow' }
   /** This instance is about to stop. */
   | { readonly kind: 'draining' }
-  /** `epoch`: the cursor is of a log that a restored copy has replaced. `above`: no log of ours has handed it out. */
-  | { readonly kind: 'cursor'; readonly fault: 'epoch' | 'above' }
+  /**
+   * `epoch`: the cursor is of a log that a restored copy has replaced. `above`: no log of ours has handed it out. `expired`:
+   * events after it are archived.
+   */
+  | { readonly kind: 'cursor'; readonly fault: CursorFault }
+  /** The message that is asked for is archived, so it never changes again. */
+  | { readonly kind: 'archived'; readonly archived: Archived }
   /** The client, or the whole instance, has as many as are allowed. */
   | { readonly kind: 'too_many'; readonly of: 'client' | 'instance'; readonly max: number }
 

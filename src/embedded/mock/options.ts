@@ -10,6 +10,8 @@ export interface Options {
   /** The status of every answer, instead of success and failure; a 2xx has its effect, any other has none. */
   status: number | undefined
   latencyMs: number
+  /** What comes above so many requests in a second gets 429 and has no effect; null: nothing does. */
+  rate: number | null
   /** Sent unchanged with every answer that is not 2xx; nonsense values are allowed on purpose. */
   retryAfter: string | undefined
   /**
@@ -31,6 +33,7 @@ const plain = {
   'failure-status': ['N', 'status of the others (503)'],
   status: ['N', 'the same status for every request instead'],
   latency: ['MS', 'wait before each answer, after the effect (0)'],
+  rate: ['N', 'answer 429 with Retry-After: 1 and no effect to what comes above N requests in a second'],
   'retry-after': ['VALUE', 'Retry-After header of every answer that is not 2xx'],
   seed: ['TEXT', 'makes a run repeatable: seed, key and its number of requests decide each result (random)'],
   ledger: ['FILE', 'file for a JSON line for every request, on disk before its answer; read at the start'],
@@ -75,6 +78,7 @@ export function readOptions(values: Readonly<Record<string, string | boolean | u
   const arrivals = values.arrivals === true
   if (arrivals && !lean) throw new Error('--arrivals goes with --lean only.')
   const status = text('status')
+  const rate = text('rate')
   return {
     port: integer(text('port') ?? '8001', 'port', 0, 65_535),
     host: text('host') ?? '127.0.0.1',
@@ -82,6 +86,7 @@ export function readOptions(values: Readonly<Record<string, string | boolean | u
     failureStatus: integer(text('failure-status') ?? '503', 'failure-status', 200, 999),
     status: status === undefined ? undefined : integer(status, 'status', 200, 999),
     latencyMs: number(text('latency') ?? '0', 'latency', 0, 3_600_000),
+    rate: rate === undefined ? null : integer(rate, 'rate', 1, 1_000_000),
     retryAfter: text('retry-after'),
     seed: text('seed') ?? String(Math.random()),
     ledger: text('ledger'),

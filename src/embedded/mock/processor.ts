@@ -32,6 +32,8 @@ export class Processor {
   readonly #options: Options
   readonly #known = new Map<string, Known>()
   #outageEndsAt = 0
+  /** On performance.now()'s clock: when the last requests came that were within the rate. */
+  #served: number[] = []
 
   constructor(options: Options) {
     this.#options = options
@@ -69,6 +71,10 @@ export class Processor {
     const known = key === null ? newlyKnown(entry.sha256) : this.#know(key, entry.sha256)
     known.requests += 1
     if (known.sha256 !== entry.sha256) return { entry, success: undefined, fault: undefined }
+    if (this.#isAboveRate()) {
+      entry.status = 429
+      return { entry, success: undefined, fault: undefined }
+    }
     const draw = (what: string) =>
       share([this.#options.seed, key ?? entry.sha256, known.requests, what].join('\0'))
     const fault = this.#pickFault(draw('fault'))
@@ -80,6 +86,17 @@ export class Processor {
       this.effects += 1
     }
     return { entry, success: known.effect, fault }
+  }
+
+  /** Counts a request that is within the rate; no second has more of them, wherever it begins. */
+  #isAboveRate(): boolean {
+    const { rate } = this.#options
+    if (rate === null) return false
+    const now = performance.now()
+    this.#served = this.#served.filter((at) => now - at < 1_000)
+    if (this.#served.length >= rate) return true
+    this.#served.push(now)
+    return false
   }
 
   #know(key: string, sha256: string): Known {

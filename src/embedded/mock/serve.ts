@@ -94,7 +94,8 @@ function replyToSuccess(status: number, success: Entry): Reply {
   })
 }
 
-function replyToFailure({ status }: Entry, { retryAfter }: Options): Reply {
+function replyToFailure({ status }: Entry, options: Options): Reply {
+  const retryAfter = options.retryAfter ?? (status === 429 && options.rate !== null ? '1' : undefined)
   const detail =
     status === 422 ? 'This Idempotency-Key came before with other bytes' : `The processor answers ${status}`
   return replyOf(

@@ -8,7 +8,7 @@ const statement = {
   name: 'count_due',
   text: `select count(*)::int as due from (
       select from message_states s
-      where s.status = $1 and s.due_at is not null and s.due_at <= statement_timestamp() limit ${countedMax + 1}
+      where s.queue = $1 and s.due_at is not null and s.due_at <= statement_timestamp() limit ${countedMax + 1}
     ) d`,
 }
 

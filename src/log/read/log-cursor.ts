@@ -8,10 +8,18 @@ export type LogCursor = {
   readonly position: string
   readonly messageId: string
   readonly version: number
+  /**
+   * How many segments were archived when this cursor was handed out. By it a reader that began after an archive differs from one
+   * that would miss what was archived since. It does not count in the order of cursors.
+   */
+  readonly archives: number
 }
 
+/** SQL for the `archives` of a cursor that is handed out now. */
+export const archivesNow = '(select count(*) from segment_archives)::int'
+
 /** Where reading begins without a cursor. Every event lies after it. */
-export const logStart: LogCursor = { epoch: 0, position: '0', messageId: '0', version: 0 }
+export const logStart: LogCursor = { epoch: 0, position: '0', messageId: '0', version: 0, archives: 0 }
 
 /** Returns a number below 0, 0, or above 0: `left` comes before `right` in the log, is the same place, or comes after it. */
 export function compareCursors(left: LogCursor, right: LogCursor): number {

@@ -1,4 +1,4 @@
-import type { EventType, Lane, MessageId, Status, TransactionId } from '../../message/message.ts'
+import type { EventType, Lane, MessageId, Resolution, Status, TransactionId } from '../../message/message.ts'
 import type { OutcomeKind } from '../../message/outcome.ts'
 import type { LogCursor } from './log-cursor.ts'
 import { rfc3339 } from './rfc3339.ts'
@@ -20,6 +20,9 @@ export type LogEvent = {
   readonly statusCode: number | null
   readonly durationMs: number | null
   readonly reason: string | null
+  /** What the operator resolved the dead letter as, and what proves it; on `resolved` only. */
+  readonly resolution: Resolution | null
+  readonly evidence: string | null
   /** When the next attempt may start; null while processing, because the end of a lease is not shown. */
   readonly nextDueAt: string | null
   /** The status of the message after this event. */
@@ -40,10 +43,13 @@ export type RecordSource = {
   readonly offset: string
 }
 
-/** SQL for the columns of an event `e` that `readLogEvent` needs. The statement adds `epoch` and the message's `transaction_id`. */
+/**
+ * SQL for the columns of an event `e` that `readLogEvent` needs. The statement adds `epoch`, `archives` and the
+ * message's `transaction_id`.
+ */
 export function eventColumns(e: string): string {
   return `${e}.position, ${e}.message_id, ${e}.version, ${rfc3339(`${e}.recorded_at`)} as recorded_at, ${e}.type, ${e}.actor,
-    ${e}.status, ${e}.retry_count, ${e}.attempt, ${e}.outcome, ${e}.status_code, ${e}.duration_ms, ${e}.reason, ${e}.topic,
+    ${e}.status, ${e}.retry_count, ${e}.attempt, ${e}.outcome, ${e}.status_code, ${e}.duration_ms, ${e}.reason, ${e}.resolution, ${e}.evidence, ${e}.topic,
     ${e}.partition, ${e}.kafka_offset, ${e}.incarnation, ${e}.related_message_id,
     case when ${e}.status <> 'processing' then ${rfc3339(`${e}.due_at`)} end as next_due_at`
 }
@@ -55,6 +61,7 @@ export function epochOf(position: string): string {
 
 export type EventRow = {
   epoch: number
+  archives: number
   position: string
   message_id: string
   version: number
@@ -69,6 +76,8 @@ export type EventRow = {
   status_code: number | null
   duration_ms: number | null
   reason: string | null
+  resolution: Resolution | null
+  evidence: string | null
   topic: string | null
   partition: number | null
   kafka_offset: string | null
@@ -78,9 +87,9 @@ export type EventRow = {
 }
 
 export function readLogEvent(row: EventRow): LogEvent {
-  const { epoch, position, message_id: messageId, version } = row
+  const { epoch, archives, position, message_id: messageId, version } = row
   return {
-    cursor: { epoch, position, messageId, version },
+    cursor: { epoch, position, messageId, version, archives },
     messageId: messageId as MessageId,
     version,
     transactionId: row.transaction_id as TransactionId,
@@ -93,6 +102,8 @@ export function readLogEvent(row: EventRow): LogEvent {
     statusCode: row.status_code,
     durationMs: row.duration_ms,
     reason: row.reason,
+    resolution: row.resolution,
+    evidence: row.evidence,
     nextDueAt: row.next_due_at,
     status: row.status,
     retryCount: row.retry_count,
@@ -110,9 +121,19 @@ export function readSource(
     : { topic, partition, incarnation, offset }
 }
 
-/** An operator's name may end like the name of a lane, but only operators replay. */
+/** An operator's name may end like the name of a lane, but these are never a lane's. */
+const operatorTypes: ReadonlySet<EventType> = new Set([
+  'replayed',
+  'expunged',
+  'held',
+  'released',
+  'cancelled',
+  'resolved',
+  'reopened',
+])
+
 function laneOf({ actor, type }: EventRow): Lane | null {
-  if (type === 'replayed') return null
+  if (operatorTypes.has(type)) return null
   if (actor.endsWith('/fresh')) return 'fresh'
   return actor.endsWith('/retry') ? 'retry' : null
 }

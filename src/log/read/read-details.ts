@@ -9,6 +9,7 @@ export const deadLetterCauses = [
   'retries_exhausted',
   'rejected_record',
   'conflicting_record',
+  'cancelled',
 ] as const
 export type DeadLetterCause = (typeof deadLetterCauses)[number]
 
@@ -34,12 +35,13 @@ export type MessageDetails = {
 /** SQL for the cause of a dead letter. `e` is the event that made the message one. */
 export function causeOf(e: string): string {
   return `case ${e}.type when 'rejected' then 'rejected_record' when 'conflict_received' then 'conflicting_record'
+    when 'cancelled' then 'cancelled'
     else case ${e}.reason when 'refused' then 'refused' else 'retries_exhausted' end end`
 }
 
 /** SQL for the condition that the event `e` makes a message a dead letter. */
 export function deadLetters(e: string): string {
-  return `${e}.status = 'dead_letter' and (${e}.type = 'dead_lettered' or ${e}.version = 1)`
+  return `${e}.status = 'dead_letter' and (${e}.type in ('dead_lettered', 'cancelled') or ${e}.version = 1)`
 }
 
 const statement = {

@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import type { EventType } from '../../message/message.ts'
 import type { OutcomeKind } from '../../message/outcome.ts'
-import { compareCursors, logStart, type LogCursor } from './log-cursor.ts'
+import { archivesNow, compareCursors, logStart, type LogCursor } from './log-cursor.ts'
 import { epochOf, eventColumns, readLogEvent, type EventRow, type LogEvent } from './log-event.ts'
 
 /** An event must meet all conditions that are given. A list that is given is not empty. */
@@ -30,6 +30,8 @@ export type EventsRequest = {
   readonly backwards?: boolean
 }
 
+export type CursorFault = 'epoch' | 'above' | 'expired'
+
 export type EventsAnswer =
   | {
       readonly kind: 'read'
@@ -39,8 +41,11 @@ export type EventsAnswer =
       /** The range was read to its end. Without `before`, its end is the end of the readable log. */
       readonly caughtUp: boolean
     }
-  /** `epoch`: the cursor belongs to a log that a restored copy has replaced. `above`: the cursor lies after the end of the log. */
-  | { readonly kind: 'refused'; readonly reason: 'epoch' | 'above' }
+  /**
+   * `epoch`: the cursor belongs to a log that a restored copy has replaced. `above`: the cursor lies after the end of the log.
+   * `expired`: events that come after the cursor were archived since it was handed out, so whoever reads on from it would miss them.
+   */
+  | { readonly kind: 'refused'; readonly reason: CursorFault }
 
 /**
  * Reads events in the order of the whole log, each message's versions ascending. All of them lie below the watermark, so
@@ -74,7 +79,14 @@ export async function readEvents(
   })
   const [first] = rows
   if (first === undefined) throw new Error('the bounds are always a row')
-  const head: LogCursor = { epoch: first.head_epoch, position: first.log_end, messageId: '0', version: 0 }
+  const { archives } = first
+  const head: LogCursor = {
+    epoch: first.head_epoch,
+    position: first.log_end,
+    messageId: '0',
+    version: 0,
+    archives,
+  }
   for (const [cursor, epoch] of [
     [request.after, first.after_epoch],
     [request.before, first.before_epoch],
@@ -82,7 +94,15 @@ export async function readEvents(
     const reason = judge(cursor ?? null, epoch, head)
     if (reason !== null) return { kind: 'refused', reason }
   }
-  return gather(rows, request, backwards ? after : earlier(before, head))
+  // Who begins at the start gets what is there.
+  const readsOn = !backwards && compareCursors(after, logStart) !== 0
+  const { archived_to: archivedTo } = first
+  // The last position may have had more of the archived messages: they may lie after the cursor until all of their ids lie before.
+  const isBefore =
+    archivedTo !== null &&
+    compareCursors(after, { ...head, position: archivedTo[0], messageId: archivedTo[1] }) < 0
+  if (readsOn && after.archives !== archives && isBefore) return { kind: 'refused', reason: 'expired' }
+  return gather(rows, request, backwards ? after : { ...earlier(before, head), archives })
 }
 
 const logEnd: LogCursor = { ...logStart, position: '9223372036854775807' }
@@ -92,7 +112,13 @@ type Row = {
   head_epoch: number
   after_epoch: number | null
   before_epoch: number | null
-} & ((EventRow & { matches: boolean; place: string }) | { place: null })
+  archives: number
+  /**
+   * The highest position of an archived event, and an id that is above all archived messages with an event there. For who names
+   * messages, only the archives count that have one of these.
+   */
+  archived_to: [string, string] | null
+} & ((Omit<EventRow, 'archives'> & { matches: boolean; place: string }) | { place: null })
 
 function judge(cursor: LogCursor | null, epoch: number | null, head: LogCursor): 'epoch' | 'above' | null {
   if (cursor === null || compareCursors(cursor, logStart) === 0) return null
@@ -124,12 +150,17 @@ function earlier(left: LogCursor, right: LogCursor): LogCursor {
  * SQL that adds the bounds of the log to the events that were found, in one snapshot. There is a row for them also without
  * events.
  */
-function found(events: string): string {
+function found(events: string, archives: string): string {
   const event = eventColumns('(e.event)')
   return `with bounds as materialized (
-      select log_end() as log_end, l.epoch, l.base from log_epochs l order by l.epoch desc limit 1
+      select log_end() as log_end, l.epoch, l.base, (
+          select array[a.highest_position, a.next_message_id]::text[] from ${archives}
+          where a.highest_position is not null order by a.highest_position desc, a.next_message_id desc limit 1
+        ) as archived_to,
+        ${archivesNow} as archives
+      from log_epochs l order by l.epoch desc limit 1
     )
-    select b.log_end, b.epoch as head_epoch, ${epochOf('$1::bigint')} as after_epoch, ${epochOf('$4::bigint')} as before_epoch,
+    select b.log_end, b.archived_to, b.archives, b.epoch as head_epoch, ${epochOf('$1::bigint')} as after_epoch, ${epochOf('$4::bigint')} as before_epoch,
       case when (e.event).position > b.base then b.epoch else ${epochOf('(e.event).position')} end as epoch,
       ${event}, s.transaction_id, e.matches, e.place
     from bounds b
@@ -145,11 +176,20 @@ const range = `in_after_position => $1, in_after_message_id => $2, in_after_vers
 
 const walk = {
   name: 'read_events',
-  text: found(`select event, matches, place from read_log(${range}, in_examined_max => $14)`),
+  text: found(
+    `select event, matches, place from read_log(${range}, in_examined_max => $14)`,
+    'segment_archives a',
+  ),
 }
 const ofMessages = {
   name: 'read_events_of_messages',
   text: found(
     `select event, true as matches, 0::bigint as place from read_log_of(${range}, in_transaction_ids => $14) event`,
+    // Without archives nothing is looked up.
+    `unnest(case when exists (select from segment_archives) then $14::text[] end) as u (transaction_id)
+          cross join lateral (
+            select b.message_id from inbox b where b.transaction_id = u.transaction_id collate "C" limit 1
+          ) i
+          join segment_archives a on i.message_id >= a.first_message_id and i.message_id < a.next_message_id`,
   ),
 }

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import type { LogCursor } from './log-cursor.ts'
+import { archivesNow, type LogCursor } from './log-cursor.ts'
 import { rfc3339 } from './rfc3339.ts'
 
 export type LogHead = {
@@ -26,7 +26,7 @@ const statement = {
       select null, prepared, true from pg_prepared_xacts
     ),
     holder as (select pid, since from open where writes order by since limit 1)
-    select log_end() as position, (select max(epoch) from log_epochs) as epoch,
+    select log_end() as position, (select max(epoch) from log_epochs) as epoch, ${archivesNow} as archives,
       ${rfc3339('least(statement_timestamp(), (select min(since) from open))')} as at,
       greatest(0, coalesce((select extract(epoch from clock_timestamp() - since) from holder), 0))::float8 as age_seconds,
       (select pid from holder) as held_by_pid`,
@@ -37,6 +37,7 @@ export async function readHead(database: Pick<Pool, 'query'>): Promise<LogHead> 
   const { rows } = await database.query<{
     position: string
     epoch: number
+    archives: number
     at: string
     age_seconds: number
     held_by_pid: number | null
@@ -44,7 +45,7 @@ export async function readHead(database: Pick<Pool, 'query'>): Promise<LogHead> 
   const row = rows[0]
   if (row === undefined) throw new Error('the head is one row')
   return {
-    cursor: { epoch: row.epoch, position: row.position, messageId: '0', version: 0 },
+    cursor: { epoch: row.epoch, position: row.position, messageId: '0', version: 0, archives: row.archives },
     at: row.at,
     ageSeconds: row.age_seconds,
     heldByPid: row.held_by_pid,

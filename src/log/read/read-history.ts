@@ -1,10 +1,11 @@
 import type { Pool } from 'pg'
 import type { MessageId } from '../../message/message.ts'
+import { archivesNow } from './log-cursor.ts'
 import { epochOf, eventColumns, readLogEvent, type EventRow, type LogEvent } from './log-event.ts'
 
 const statement = {
   name: 'read_history',
-  text: `select ${eventColumns('e')}, ${epochOf('e.position')} as epoch, s.transaction_id
+  text: `select ${eventColumns('e')}, ${epochOf('e.position')} as epoch, ${archivesNow} as archives, s.transaction_id
     from unnest($1::bigint[]) as i (message_id)
     cross join lateral (
       select m.transaction_id from message_states m where m.message_id = i.message_id limit 1

@@ -7,7 +7,7 @@ import type { Pool } from 'pg'
 export async function readLastPosition(database: Pick<Pool, 'query'>): Promise<bigint> {
   const { rows } = await database.query<{ position: string }>({
     name: 'read_last_position',
-    text: 'select position from message_events order by position desc limit 1',
+    text: 'select position from event_positions order by position desc limit 1',
   })
   return BigInt(rows[0]?.position ?? 0)
 }

@@ -15,16 +15,27 @@ export type Pulse = {
   watermarkAgeSeconds: number
 }
 
-// One step into the index for each status. A minimum over all three would read every entry.
+// A lease is checked within a second after its end. One that ended that long ago is checked by nobody.
+const uncheckedSeconds = 30
+
+// One step into the index for each status. A minimum over both would read every entry. Leases that have ended are few.
 const statement = {
   name: 'read_pulse',
   text: `with earliest as (
       select waiting.status, next.due_at
-      from unnest(array['pending', 'failed', 'processing']) as waiting (status)
+      from unnest(array['pending', 'failed']) as waiting (status)
       cross join lateral (
         select s.due_at from message_states s
-        where s.status = waiting.status and s.due_at is not null order by s.due_at, s.message_id limit 1
+        where s.queue = waiting.status and s.due_at is not null order by s.due_at, s.message_id limit 1
       ) next
+      union all
+      select 'processing', min(s.lease_ends_at)
+      from overdue_attempts o
+      join message_states s
+        on s.message_id = o.message_id and s.status = 'processing' and s.lease_ends_at = o.lease_ends_at
+      union all
+      select 'processing', min(c.lease_ends_at)
+      from lease_checks c where c.lease_ends_at < clock_timestamp() - interval '${uncheckedSeconds} seconds'
     ),
     oldest as (
       select min(due_at) filter (where due_at <= clock_timestamp()) as due_at,

@@ -11,7 +11,7 @@ export type PayloadFacts = RecordKey & {
   readonly bytes: number
 }
 
-/** What a record had besides its value. */
+/** What a record had besides its value. Once it is expunged, the key is null and there are no headers. */
 export type RecordEnvelope = RecordKey & {
   readonly key: Buffer | null
   /** The values are base64. */
@@ -26,8 +26,7 @@ const keys = `unnest($1::bigint[], $2::int[]) with ordinality as i (message_id, 
 
 const facts = {
   name: 'read_payload_facts',
-  text: `select r.message_id, r.version, r.payload_bytes as bytes,
-      case when r.payload_state in ('whole', 'cut') and r.payload is null then 'expunged' else r.payload_state end as state
+  text: `select r.message_id, r.version, r.payload_bytes as bytes, r.payload_state as state
     from ${keys}
     cross join lateral (
       select * from records k where k.message_id = i.message_id and k.version = i.version and k.payload_state <> 'same' limit 1

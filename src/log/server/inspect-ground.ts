@@ -9,28 +9,48 @@ const guarded = [
   'partition_advances',
   'partition_holes',
   'partition_decisions',
+  'destination_decisions',
   'instances',
   'log_epochs',
   'server_changes',
+  'log_segments',
+  'segment_archives',
+  'archived_rollups',
+  'archived_failures',
+  'archived_duplicates',
 ]
 const keyed = [
   ...guarded,
   'partitions',
   'stray_outcomes',
+  'payload_retention',
   'legal_transitions',
   'message_states',
+  'overdue_attempts',
+  'decided_messages',
+  'destinations',
   'status_count_folds',
   'rollups',
   'failure_rollups',
+  'rollup_bounds',
   'partition_folds',
 ]
-const read = [...keyed, 'status_count_deltas', 'failure_deltas', 'messages', 'stopped_partitions']
+const read = [
+  ...keyed,
+  'event_positions',
+  'lease_checks',
+  'status_count_deltas',
+  'failure_deltas',
+  'messages',
+  'stopped_partitions',
+]
 
 type GroundFacts = {
   /** `tgenabled` of the trigger project in pg_trigger: O and A mean on; null if the trigger does not exist. */
   projection: string | null
   replication_role: string
   unguarded: string[]
+  guards_records: boolean
   missing: string[]
   unkeyed: string[]
   denied: string[]
@@ -46,7 +66,20 @@ const text = `
       where to_regclass('public.' || name) is not null and not exists (
         select from pg_trigger t
         where t.tgrelid = to_regclass('public.' || name) and t.tgname = 'append_only' and t.tgenabled = 'A')
+      union all
+      select i.inhrelid::regclass::text from pg_inherits i
+      where i.inhparent in (to_regclass('public.message_events'), to_regclass('public.records')) and not exists (
+        select from pg_trigger t where t.tgrelid = i.inhrelid and t.tgname = 'append_only' and t.tgenabled = 'A')
       order by 1) as unguarded,
+    not exists (
+      select from (
+        select to_regclass('public.records')::oid as table
+        union all
+        select i.inhrelid from pg_inherits i where i.inhparent = to_regclass('public.records')
+      ) r
+      where r.table is not null and not exists (
+        select from pg_trigger t where t.tgrelid = r.table and t.tgname = 'expunge_only' and t.tgenabled = 'A')
+    ) as guards_records,
     array(
       select name from unnest($3::text[]) as name where to_regclass('public.' || name) is null
       union all
@@ -69,9 +102,22 @@ const text = `
         and (p.prosecdef or p.provolatile <> 'v') and not has_function_privilege(p.oid, 'execute')
       order by 1) as denied`
 
+const segmentTables = ['log_segments', 'segment_archives']
+// Partitions of segments that are neither attached nor archived. Both are read in one snapshot, which to_regclass() would not do for
+// a partition.
+const findLost = `
+  select p.parent || '_s' || s.segment as name
+  from log_segments s
+  cross join unnest(array['message_events', 'message_states', 'records']) as p(parent)
+  where not exists (select from segment_archives a where a.segment = s.segment) and not exists (
+    select from pg_inherits i join pg_class c on c.oid = i.inhrelid
+    where i.inhparent = to_regclass('public.' || p.parent) and c.relname = p.parent || '_s' || s.segment)
+    and to_regclass('public.' || p.parent) is not null
+  order by 1`
+
 /**
  * Looks at what the log needs: its trigger, the guards of the tables that are never changed, the primary keys, the functions,
- * and the role's rights. After a restore that failed half-way some of it is missing.
+ * the segments, and the role's rights. After a restore that failed half-way some of it is missing.
  *
  * @returns one sentence for an operator for each fault; none if nothing is missing
  */
@@ -83,7 +129,14 @@ export async function inspectGround(database: Pick<Pool, 'query'>): Promise<stri
   })
   const [facts] = rows
   if (facts === undefined) throw new Error('the ground of the log is one row')
-  return judgeGround(facts)
+  const faults = judgeGround(facts)
+  if ([...facts.missing, ...facts.denied].some((name) => segmentTables.includes(name))) return faults
+  const lost = await database.query<{ name: string }>({ name: 'find_lost_segments', text: findLost })
+  if (lost.rows.length > 0)
+    faults.push(
+      `Segments of the log are gone and were not archived: ${lost.rows.map(({ name }) => name).join(', ')}.`,
+    )
+  return faults
 }
 
 function judgeGround(facts: GroundFacts): string[] {
@@ -101,6 +154,8 @@ function judgeGround(facts: GroundFacts): string[] {
   else if (projection !== 'A' && projection !== 'O')
     faults.push('The trigger project of message_events is off.')
   tell(unguarded, 'The trigger append_only is not on always, and the log can be changed')
+  if (!facts.guards_records)
+    faults.push('The trigger expunge_only of records is not on always, and payloads can be changed.')
   tell(missing, 'Missing')
   tell(unkeyed, 'Without primary key')
   tell(denied, 'Not granted to this role')

@@ -5,7 +5,7 @@ import { int4Array, int8Array, timestamptzArray } from './binary-array.ts'
 import type { AttemptName } from './claim.ts'
 import type { Lease } from './lease.ts'
 import { namedCall } from './named-call.ts'
-import { delayOf } from './settle.ts'
+import { delayOf, sparedDelayOf } from './settle.ts'
 
 /** An attempt whose lease has ended without an outcome. */
 export type Expired = AttemptName & {
@@ -68,15 +68,15 @@ export async function findExpired(
 /**
  * Ends each of these attempts as abandoned, if it is still open and its lease may still be taken over.
  *
- * @returns for each attempt, in order, whether it was ended
+ * @returns for each attempt, in order, whether it was ended; `spared`: while the destination did not flow, so it used up no retry
  */
 export async function abandon(
   database: Pool,
   actor: string,
   abandonments: readonly { expired: Expired; decision: Decision }[],
   lease: Lease,
-): Promise<boolean[]> {
-  const call = namedCall('abandon', {
+): Promise<AbandonAnswer[]> {
+  const call = namedCall('abandon_attempts', {
     in_actor: actor,
     in_message_ids: int8Array(abandonments.map((each) => BigInt(each.expired.messageId))),
     in_attempts: int4Array(abandonments.map((each) => each.expired.attempt)),
@@ -84,11 +84,14 @@ export async function abandon(
     in_delays_ms: int8Array(abandonments.map((each) => delayOf(each.decision))),
     in_reconnected_at: lease.reconnectedAt,
     in_grace_ms: lease.graceMs,
+    in_spared_delays_ms: int8Array(abandonments.map((each) => sparedDelayOf(each.decision))),
   })
-  const { rows } = await database.query<{ answers: string[] }>({
-    name: 'abandon',
+  const { rows } = await database.query<{ answers: AbandonAnswer[] }>({
+    name: 'abandon_attempts',
     text: `select ${call.text} as answers`,
     values: call.values,
   })
-  return (rows[0]?.answers ?? []).map((answer) => answer === 'appended')
+  return rows[0]?.answers ?? []
 }
+
+export type AbandonAnswer = 'appended' | 'spared' | 'stale'

@@ -21,9 +21,13 @@ export type Claim = AttemptName & {
   traceparent: string | null
   /** Milliseconds from receiving the message to claiming it, by the database's clock. */
   ageMs: number
+  /** True if a look claimed it while the destination was held. */
+  isProbe?: boolean
+  /** True if the attempt before it was slow. */
+  isSlow?: boolean
 }
 
-/** A row of the SQL functions `look` and `open_attempts`. */
+/** A row of the SQL functions `look_lane` and `open_attempts`. */
 export type ClaimRow = {
   message_id: string
   attempt: number

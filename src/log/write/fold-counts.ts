@@ -19,3 +19,17 @@ export async function foldPiece(database: Pick<Pool, 'query'>, rowsMin = 1): Pro
   })
   return rows[0]?.more === true
 }
+
+/**
+ * Makes a piece of the old rollups coarser: minutes older than 35 days become hours, hours older than 400 days become days. Of all
+ * instances one does so at a time, and none while one folds.
+ *
+ * @returns whether more pieces are old
+ */
+export async function agePiece(database: Pick<Pool, 'query'>): Promise<boolean> {
+  const { rows } = await database.query<{ more: boolean }>({
+    name: 'age_piece',
+    text: 'select age_piece() as more',
+  })
+  return rows[0]?.more === true
+}

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Pool } from 'pg'
 import { timestamptzArray } from './binary-array.ts'
 import { cleanText } from './clean-text.ts'
-import type { Settlement } from './settle.ts'
+import { roundOrNull, type Settlement } from './settle.ts'
 
 /**
  * Keeps the outcome of an attempt that the log does not know, as evidence for the payment with this id and these bytes. It may be
@@ -29,7 +29,7 @@ export async function keepStray(
       timestamptzArray([settlement.leaseEndsAt]),
       outcome.kind,
       'statusCode' in outcome ? outcome.statusCode : null,
-      Math.round(settlement.durationMs),
+      roundOrNull(settlement.durationMs),
       'reason' in outcome ? cleanText(outcome.reason) : null,
     ],
   )

@@ -1,12 +1,16 @@
 import type { Pool } from 'pg'
 import type { Lane, Status } from '../../message/message.ts'
 import { toClaim, type Claim, type ClaimRow } from './claim.ts'
+import type { DestinationState } from './advance-destination.ts'
 import type { Lease } from './lease.ts'
 
 /** What one look of a lane found. */
 export type Look = {
   claims: Claim[]
-  /** Milliseconds until the earliest message or lease that was asked for is due, by the database's clock; null if none. */
+  /**
+   * Milliseconds until the earliest message or lease that was asked for is due, by the database's clock; null if none. No message is due
+   * before the destination lets it through.
+   */
   dueInMs: number | null
   /** The same of the earliest lease alone; null also if leases were not asked for. */
   leaseEndsInMs: number | null
@@ -16,7 +20,14 @@ export type Look = {
   lookFrom: LookFrom
   /** The position of the last event that can be seen. */
   lastPosition: bigint
+  /** The destination as the claims found it: its state, and which decision that is. */
+  destination: { state: DestinationState; decision: number }
+  /** If something is due that the pace of the destination holds up: in how many milliseconds it may start. Null if nothing is. */
+  slotInMs: number | null
 }
+
+/** How many attempts a lane may start. Of them, `slow` may be retries of messages whose last attempt was slow. */
+export type Room = { readonly all: number; readonly slow: number }
 
 /** A lower bound of due_at for each status a lane waits on: nothing waits below it. It spares re-reading dead index entries. */
 export type LookFrom = Readonly<Partial<Record<Status, string>>>
@@ -25,11 +36,11 @@ export type LookFrom = Readonly<Partial<Record<Status, string>>>
 const bytesMax = 4 * 1024 * 1024
 
 const statement = {
-  name: 'look',
-  text: `select kind, message_id, attempt, retry_count, transaction_id, payload, traceparent, age_ms, lease_ends_at, status,
-      due_in_ms, next_look_from, last_position
-    from look(in_status => $1, in_actor => $2, in_room => $3, in_bytes_max => $4, in_lease_ms => $5, in_statuses => $6,
-      in_look_from => $7, in_reconnected_at => $8, in_grace_ms => $9)`,
+  name: 'look_lane',
+  text: `select kind, message_id, attempt, retry_count, transaction_id, payload, traceparent, age_ms, lease_ends_at,
+      is_slow, status, due_in_ms, next_look_from, last_position
+    from look_lane(in_status => $1, in_actor => $2, in_room => $3, in_slow_room => $4, in_bytes_max => $5, in_lease_ms => $6,
+      in_statuses => $7, in_look_from => $8, in_reconnected_at => $9, in_grace_ms => $10)`,
 }
 
 /**
@@ -42,7 +53,7 @@ export async function look(
   database: Pool,
   lane: Lane,
   actor: string,
-  room: number,
+  room: Room,
   lease: Lease,
   lookFrom: LookFrom,
   withLeases: boolean,
@@ -54,7 +65,8 @@ export async function look(
     values: [
       claimed,
       actor,
-      room,
+      room.all,
+      room.slow,
       bytesMax,
       lease.leaseMs,
       statuses,
@@ -64,15 +76,21 @@ export async function look(
     ],
   })
   const timers = rows.filter((row) => row.kind === 'timer')
+  const destination = rows.find((row) => row.kind === 'destination')
+  if (destination === undefined) throw new Error('look() did not tell of the destination')
   const due = timers.flatMap((row) => row.due_in_ms ?? [])
   const leaseEndsInMs = timers.find((row) => row.status === 'processing')?.due_in_ms ?? null
   return {
-    claims: rows.filter((row) => row.kind === 'claim').map(toClaim),
+    claims: rows
+      .filter((row) => row.kind === 'claim')
+      .map((row) => ({ ...toClaim(row), isProbe: destination.status === 'held', isSlow: row.is_slow })),
     dueInMs: due.length === 0 ? null : Math.min(...due),
     leaseEndsInMs,
     expired: leaseEndsInMs !== null && leaseEndsInMs <= 0,
     lookFrom: { ...lookFrom, ...Object.fromEntries(timers.map((row) => [row.status, row.next_look_from])) },
     lastPosition: BigInt(timers.at(-1)?.last_position ?? 0),
+    destination: { state: destination.status, decision: destination.attempt },
+    slotInMs: destination.due_in_ms,
   }
 }
 
@@ -84,4 +102,11 @@ type TimerRow = {
   next_look_from: string
   last_position: string
 }
-type LookRow = ({ kind: 'claim' } & ClaimRow) | TimerRow
+/** How the destination stands. `attempt` is the number of its last decision, `due_in_ms` when a slot is free. */
+type DestinationRow = {
+  kind: 'destination'
+  status: DestinationState
+  attempt: number
+  due_in_ms: number | null
+}
+type LookRow = ({ kind: 'claim'; is_slow: boolean } & ClaimRow) | TimerRow | DestinationRow

@@ -8,6 +8,8 @@ export type Difference =
   /** `missing`: the message had no state. `surplus`: a state had no event in the log. `status` is the one it has now, or had. */
   | { kind: 'missing' | 'surplus'; messageId: string; transactionId: string; status: string }
   | { kind: 'inbox'; messageId: string; transactionId: string }
+  /** The order of the log did not lead to this event. */
+  | { kind: 'position'; messageId: string; transactionId: string; version: number }
   /** The inbox names another message or other bytes for this identity than the log does. This cannot be repaired. */
   | { kind: 'contradiction'; messageId: string; transactionId: string; was: string; is: string }
   | { kind: 'count'; status: string; was: string; is: string }
@@ -15,23 +17,32 @@ export type Difference =
   | { kind: 'rollup'; minute: string | null; measure: string; bucket: number; was: string; is: string }
   | { kind: 'failures'; minute: string; pattern: string; was: string; is: string }
   | { kind: 'partition'; topic: string; partition: number; was: string; is: string }
+  /** Which decision of an operator stands; null where none does. */
+  | { kind: 'decision'; messageId: string; transactionId: string; was: string | null; is: string | null }
+  /** What the decisions about a destination do not say. `column` and `was` are null for one that had no row. */
+  | { kind: 'destination'; destination: string; column: string | null; was: string | null; is: string }
 
 // Each chunk is a transaction. It is small, so that nobody waits long for the rows that it repairs.
 const messagesMax = 1_000
 
 /**
- * Computes the projection again from the log and repairs it while the service runs: states and inbox in chunks, then the counts by
- * status and the rollups. Yields each difference after its repair is committed.
+ * Computes the projection again from the log and repairs it while the service runs: states, inbox and operators' decisions about
+ * messages in chunks, then how each destination stands, the counts by status and the rollups. Yields each difference after its repair is committed.
  */
 export async function* rebuild(database: Pick<Pool, 'query'>): AsyncGenerator<Difference> {
   yield* rebuildStates(database)
   yield* rebuildInbox(database)
-  // Last, because they count the states.
+  yield* rebuildPositions(database)
+  yield* rebuildDecisions(database)
+  // It looks for attempts that are open by what was repaired above.
+  yield* rebuildDestinations(database)
+  // Last, because they count the states and the decisions.
   yield* rebuildCounts(database)
   yield* rebuildRollups(database)
 }
 
 type Named = { message_id: string; transaction_id: string; was: string | null; became: string | null }
+type Missing = { message_id: string; transaction_id: string; version: number }
 type Reached = { message_id: null; reached: string | null }
 
 async function* rebuildStates(database: Pick<Pool, 'query'>): AsyncGenerator<Difference> {
@@ -75,6 +86,68 @@ function readInbox(row: Named): Difference {
   const message = { messageId: row.message_id, transactionId: row.transaction_id }
   if (row.was === null) return { kind: 'inbox', ...message }
   return { kind: 'contradiction', ...message, was: row.was, is: row.became ?? 'null' }
+}
+
+async function* rebuildPositions(database: Pick<Pool, 'query'>): AsyncGenerator<Difference> {
+  for (let above: string | null = '-1'; above !== null;) {
+    const { rows }: { rows: (Missing | Reached)[] } = await database.query(
+      'select message_id, transaction_id, version, reached from rebuild_positions($1, $2)',
+      [above, messagesMax],
+    )
+    above = null
+    for (const row of rows) {
+      if (row.message_id === null) above = row.reached
+      else
+        yield {
+          kind: 'position',
+          messageId: row.message_id,
+          transactionId: row.transaction_id,
+          version: row.version,
+        }
+    }
+  }
+}
+
+async function* rebuildDecisions(database: Pick<Pool, 'query'>): AsyncGenerator<Difference> {
+  for (let above: string | null = '-1'; above !== null;) {
+    const {
+      rows,
+    }: { rows: ((Omit<Named, 'transaction_id'> & { transaction_id: string | null }) | Reached)[] } =
+      await database.query(
+        'select message_id, transaction_id, was, became, reached from rebuild_decisions($1, $2)',
+        [above, messagesMax],
+      )
+    above = null
+    for (const row of rows) {
+      if (row.message_id === null) above = row.reached
+      else
+        yield {
+          kind: 'decision',
+          messageId: row.message_id,
+          // A row of a message that is not in the log has no name.
+          transactionId: row.transaction_id ?? `message ${row.message_id}`,
+          was: row.was,
+          is: row.became,
+        }
+    }
+  }
+}
+
+async function* rebuildDestinations(database: Pick<Pool, 'query'>): AsyncGenerator<Difference> {
+  const { rows } = await database.query<{
+    destination: string
+    field: string | null
+    was: string | null
+    became: string | null
+  }>('select destination, field, was, became from rebuild_destinations()')
+  for (const { destination, field, was, became } of rows)
+    yield {
+      kind: 'destination',
+      destination,
+      column: field,
+      was: field === null ? null : (was ?? 'null'),
+      is: became ?? 'null',
+    }
 }
 
 async function* rebuildCounts(database: Pick<Pool, 'query'>): AsyncGenerator<Difference> {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { encodeLogCursor } from '../../../src/api/graphql/cursor.ts'
+import { decodeLogCursor, encodeLogCursor } from '../../../src/api/graphql/cursor.ts'
 import { database } from '../../support/database.ts'
 import { headPasses } from '../../support/head-passes.ts'
 import { until } from '../../support/until.ts'
@@ -141,7 +141,7 @@ t.test('what is out of bounds or forged is refused with the fix', async (t) => {
     t.match(await refusalOf(service, query, variables), { code: 'BAD_USER_INPUT', message: /from 0 to 500/ })
   }
   t.match(await refusalOf(service, query, { first: 1, last: 1 }), { code: 'BAD_USER_INPUT' })
-  const good = { epoch: 1, position: '5', messageId: '1', version: 1 }
+  const good = { epoch: 1, position: '5', messageId: '1', version: 1, archives: 0 }
   const forged = [
     '',
     'x',
@@ -154,6 +154,9 @@ t.test('what is out of bounds or forged is refused with the fix', async (t) => {
     Buffer.from('l1:1:05:1:1').toString('base64url'),
     Buffer.from('l1:1:5:1:1:1').toString('base64url'),
     Buffer.from('l1:1:9223372036854775808:1:1').toString('base64url'),
+    Buffer.from('l2:1:5:1:1').toString('base64url'),
+    Buffer.from('l2:1:5:1:1:01').toString('base64url'),
+    Buffer.from('l2:1:5:1:1:1:1').toString('base64url'),
     Buffer.from('l9:1:5:1:1').toString('base64url'),
     'A'.repeat(100_000),
     encodeLogCursor({ ...good, position: '9223372036854775807' }),
@@ -184,4 +187,12 @@ t.test('what is out of bounds or forged is refused with the fix', async (t) => {
   for (const [filter, message] of filters) {
     t.match(await refusalOf(service, query, { filter }), { code: 'BAD_USER_INPUT', message })
   }
+})
+
+t.test('a cursor keeps all of its place, and one of an older release is of a log without archives', (t) => {
+  const cursor = { epoch: 3, position: '9223372036854775807', messageId: '12', version: 4, archives: 5 }
+  t.strictSame(decodeLogCursor(encodeLogCursor(cursor)), cursor)
+  const older = Buffer.from('l1:3:9223372036854775807:12:4').toString('base64url')
+  t.strictSame(decodeLogCursor(older), { ...cursor, archives: 0 })
+  t.end()
 })

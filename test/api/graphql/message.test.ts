@@ -22,12 +22,12 @@ import { startService } from '../service.ts'
 import { dataOf, graphql, refusalOf } from './graphql.ts'
 
 const everything = `
-  id transactionId status retryCount attempts version errorMessage nextDueAt createdAt updatedAt replayable outcomeUnknown
+  id transactionId status retryCount attempts version errorMessage nextDueAt held resolution createdAt updatedAt replayable outcomeUnknown
   idempotencyKey deadLetterCause deadLetteredAt lastOutcome lastStatusCode failurePattern conflictCount
   conflicts { transactionId } conflictsWith { transactionId }
   payload { text json base64 bytes sha256 state }
   source { topic partition offset key keyBase64 headerCount timestamp headers { name value valueBase64 } }
-  history { id version type recordedAt actor lane attempt outcome statusCode durationMs reason nextDueAt status retryCount
+  history { id version type recordedAt actor lane attempt outcome statusCode durationMs reason resolution evidence nextDueAt status retryCount
     source { offset key } conflict { transactionId } message { transactionId } }`
 
 type Fields = Record<string, unknown>
@@ -77,6 +77,8 @@ t.test('a message tells all that is known of it', async (t) => {
     version: 3,
     errorMessage: 'HTTP 503',
     nextDueAt: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/,
+    held: false,
+    resolution: null,
     replayable: false,
     outcomeUnknown: false,
     idempotencyKey: /^[a-z2-7]{32}$/,
@@ -277,7 +279,7 @@ t.test('asOf is the message as it was at that instant, that instant included', a
   const service = await startService(t, pool)
   await store(pool, [record(0, 'tx-a')], { partition: 1, room: 1 })
   const messageId = await idOf(pool, 'tx-a')
-  const fields = 'status retryCount attempts version errorMessage nextDueAt'
+  const fields = 'status retryCount attempts version errorMessage nextDueAt held resolution'
   const now: Fields[] = [(await ask(service, 'tx-a', fields))!]
   const step = async (act: Promise<unknown>) => {
     await act

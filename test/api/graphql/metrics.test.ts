@@ -8,8 +8,9 @@ import { dataOf, graphql, refusalOf } from './graphql.ts'
 const everything = `{ metrics {
   at
   counts { pending processing success failed deadLetter total }
+  deadLetters { open resolved } held
   outcomeUnknown { open deadLetter success }
-  throughput { at received attempts succeeded failed deadLettered refused unavailable notSent unknown abandoned replayed
+  throughput { at seconds received attempts succeeded failed deadLettered refused unavailable notSent unknown abandoned replayed
     duplicates conflicts rejected }
   latency { endToEnd { count p50Ms p90Ms p99Ms maxMs } attempt { count p50Ms p90Ms p99Ms maxMs } errorBound }
   retries { retryCount messages }
@@ -31,12 +32,14 @@ async function fill(pool: Pool): Promise<void> {
       outcome: { kind: 'accepted', statusCode: 200 },
       durationMs: 20,
       decision: { then: 'success' },
+      verdict: 'success',
     },
     {
       ...claims[1]!,
       outcome: { kind: 'unknown', statusCode: null, reason: 'no answer to 4711 in time' },
       durationMs: 300,
       decision: { then: 'retry', delayMs: 600_000 },
+      verdict: 'failure',
     },
   ])
   await storeDeadLetters(pool, ['tx-dead'])
@@ -56,6 +59,8 @@ t.test('everything that a dashboard shows comes in one answer', async (t) => {
   t.match(metrics, {
     at: time,
     counts: { pending: '1', processing: '1', success: '1', failed: '1', deadLetter: '1', total: '5' },
+    deadLetters: { open: '1', resolved: '0' },
+    held: '0',
     outcomeUnknown: { open: '1', deadLetter: '0', success: '0' },
     latency: {
       endToEnd: { count: '1' },
@@ -122,6 +127,8 @@ t.test('an empty database has figures too', async (t) => {
   const { metrics } = await dataOf<{ metrics: Metrics }>(service, everything)
   t.match(metrics, {
     counts: { total: '0' },
+    deadLetters: { open: '0', resolved: '0' },
+    held: '0',
     outcomeUnknown: { open: '0', deadLetter: '0', success: '0' },
     latency: { endToEnd: { count: '0', p50Ms: null, maxMs: null } },
     retries: [],
@@ -167,6 +174,8 @@ t.test(
     t.strictSame(errors?.map(({ path }) => path?.[1]).sort(), [
       'consumer',
       'counts',
+      'deadLetters',
+      'held',
       'inFlight',
       'inFlight',
       'latency',
@@ -224,6 +233,41 @@ t.test('a range wins over lastSeconds, and its edges widen to whole minutes', as
           { at: '2026-01-01T10:03:00.000000Z', received: '7', failed: '14', notSent: '7' },
         ],
         topFailures: [{ pattern: 'HTTP 503', count: '7', examples: [] }],
+      },
+    },
+  )
+})
+
+t.test('a range of which only hours are kept is answered by whole hours, and says so', async (t) => {
+  const { pool } = await database(t)
+  await pool.query(
+    `insert into rollups
+     select '2026-01-01 10:00Z'::timestamptz + m * interval '1 minute', measure, bucket, 1
+     from generate_series(0, 179) as m, (values ('received', 0), ('attempt', 60), ('attempt_max', 0)) as k (measure, bucket)`,
+  )
+  await pool.query(
+    `insert into failure_rollups select minute, 'HTTP 503', 1, minute, '{}' from rollups where measure = 'received'`,
+  )
+  for (let more = true; more;)
+    ({ more } = (await pool.query<{ more: boolean }>('select age_piece() as more')).rows[0]!)
+  const service = await startService(t, pool)
+  const range = `range: { from: "2026-01-01T10:59:59Z", to: "2026-01-01T12:00:00Z" }`
+  t.strictSame(
+    await dataOf(
+      service,
+      `{ metrics {
+        throughput(${range}) { at seconds received }
+        latency(${range}) { attempt { count maxMs } }
+        topFailures(${range}) { pattern count lastAt } } }`,
+    ),
+    {
+      metrics: {
+        throughput: [
+          { at: '2026-01-01T10:00:00.000000Z', seconds: 3_600, received: '60' },
+          { at: '2026-01-01T11:00:00.000000Z', seconds: 3_600, received: '60' },
+        ],
+        latency: { attempt: { count: '120', maxMs: 0.001 } },
+        topFailures: [{ pattern: 'HTTP 503', count: '120', lastAt: '2026-01-01T11:59:00.000000Z' }],
       },
     },
   )

@@ -1,6 +1,6 @@
 import { Kind, type GraphQLScalarType } from 'graphql'
 import t from 'tap'
-import { normalizeDateTime } from '../../../src/api/graphql/date-time.ts'
+import { normalizeDateTime } from '../../../src/runtime/date-time.ts'
 import { schema } from '../../../src/api/graphql/schema.ts'
 
 t.test('a DateTime is any RFC 3339 with a zone, and becomes UTC with six digits', (t) => {

@@ -257,3 +257,39 @@ function isInVersionOrder(names: readonly string[]): boolean {
     return Number(version) === before + 1
   })
 }
+
+t.test('an archive cuts off whoever has not read what it took, and nobody else', async (t) => {
+  const given = await database(t)
+  const streams = await startStreams(t, given)
+  const start = await readLogEnd(given.pool)
+  const live = follow(streams, { after: start })
+  const [archived] = await openAttempts(given.pool, 1)
+  await openAttempts(given.pool, 1)
+  const read = await take(live, 4)
+  await headPasses(given.pool)
+  await given.pool.query(
+    `insert into segment_archives (segment, first_message_id, next_message_id, name, manifest_sha256, messages, events,
+      success, dead_letter, received, duplicates, conflicts, rejected, highest_position, actor, reason)
+    values (99, $1, $1::bigint + 1, 'segment', '', 0, 0, 0, 0, 0, 0, 0, 0, $2, 'alice', 'old')`,
+    [archived, read[1]!.cursor.position],
+  )
+  const ids = await openAttempts(given.pool, 1)
+  const names = [`${ids[0]!}/1`, `${ids[0]!}/2`]
+  t.strictSame(
+    (await take(live, 2)).map(({ event }) => nameOf(event)),
+    names,
+    'the tail goes on',
+  )
+  t.strictSame(
+    (await take(follow(streams, { after: read.at(-1)!.cursor }), 2)).map(({ event }) => nameOf(event)),
+    names,
+    'so does who comes back with a cursor after it',
+  )
+  const refused = await take(follow(streams, { after: read[0]!.cursor }), 1).catch((error: unknown) => error)
+  t.match(refused, { reason: { kind: 'cursor', fault: 'expired' } })
+  const fromStart = follow(streams, { after: logStart })
+  const begun = await take(fromStart, 1)
+  await fromStart.return()
+  const rest = await take(follow(streams, { after: begun[0]!.cursor }), 5)
+  t.equal(rest.length, 5, 'who began after the archive resumes before its positions')
+})

@@ -8,6 +8,7 @@ import { Streams } from '../../../src/api/stream/streams.ts'
 import type { LogCursor } from '../../../src/log/read/log-cursor.ts'
 import type { LogEvent } from '../../../src/log/read/log-event.ts'
 import type { EventFilter } from '../../../src/log/read/read-events.ts'
+import { createMetrics } from '../../../src/metrics.ts'
 import { Hint } from '../../../src/runtime/hint.ts'
 import { listen } from '../../../src/wake/listen.ts'
 import { accepted, fresh, newName, record, settle, settlement, store } from '../../log/support.ts'
@@ -37,7 +38,9 @@ export async function startStreams(t: Pick<Test, 'teardown'>, { url, pool }: { u
     database: pool,
     logger: pino({ level: 'silent' }),
     onEvents: (wake) => events.on(wake),
+    onDestination: () => () => undefined,
     health: () => well,
+    metrics: createMetrics('test'),
   })
   t.teardown(() => streams.end())
   return streams

@@ -14,9 +14,17 @@ const ground = {
   partition_advances: 'actor',
   partition_holes: 'actor',
   partition_decisions: 'actor',
+  destination_decisions: 'actor',
   instances: 'release',
   log_epochs: 'actor',
   server_changes: 'actor',
+  log_segments: 'segment',
+  segment_archives: 'name',
+  archived_rollups: 'measure',
+  archived_failures: 'pattern',
+  archived_duplicates: 'actor',
+  message_events_s1: 'actor',
+  records_s1: 'payload_state',
 }
 
 t.before(async () => {
@@ -32,6 +40,18 @@ t.before(async () => {
   }
   await ingest(pool, { ...hole, from: 2n, next: 4n, records: [record(3, newName())] }, actor, actor, 0, 1)
   await pool.query(`select stop_partition($1, 1, 1, 4, null, 'because', 'ingest-1')`, [topic])
+  await pool.query(`select pause_destination('default', 'alice', 'because')`)
+  await pool.query(`insert into segment_archives (segment, first_message_id, next_message_id, name, manifest_sha256, messages, events,
+      success, dead_letter, received, duplicates, conflicts, rejected, actor, reason)
+    values (99, 99000001, 99000002, 'segment', '', 0, 0, 0, 0, 0, 0, 0, 0, 'alice', 'old')`)
+  await pool.query(`insert into archived_rollups values (99, now(), 'attempts', 0, 1)`)
+  await pool.query(`insert into archived_failures values (99, now(), 'HTTP 503', 1, now(), '{99000001}')`)
+  await pool.query(
+    `insert into archived_duplicates (topic, partition, incarnation, kafka_offset, message_id, recorded_at,
+      payload_bytes, payload_sha256, actor)
+    values ($1, 9, 1, 0, 99000001, now(), 0, '', 'ingest-1')`,
+    [topic],
+  )
   await recognizeServer(pool, 'instance-1', null, null)
   await registerInstance(pool, {
     instance: 'instance-1',
@@ -63,6 +83,13 @@ for (const [table, column] of Object.entries(ground)) {
 
 t.test('truncating what ground tables refer to does not reach them', async (t) => {
   await t.rejects(pool.query('truncate partitions cascade'), { code: '42501' })
+})
+
+t.test('nobody writes past the log into a partition of its', async (t) => {
+  for (const table of ['message_events', 'records']) {
+    const insert = `insert into ${table}_s1 select * from ${table} limit 1`
+    await t.rejects(pool.query(insert), { code: '42501', message: /append-only/ })
+  }
 })
 
 t.test('every ground table is named here', async (t) => {

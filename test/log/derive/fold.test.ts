@@ -1,7 +1,10 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { countByStatus } from '../../../src/log/read/count-by-status.ts'
+import { countDecided } from '../../../src/log/read/count-decided.ts'
 import { abandon, findExpired } from '../../../src/log/write/abandon.ts'
+import { decideMessage } from '../../../src/log/write/decide-message.ts'
+import { expunge } from '../../../src/log/write/expunge.ts'
 import type { DecodedRecord } from '../../../src/log/write/ingest.ts'
 import { rebuild } from '../../../src/log/write/rebuild.ts'
 import { replay } from '../../../src/log/write/replay.ts'
@@ -76,6 +79,20 @@ const reopen = fc.record({
   requestKey: fc.option(fc.constantFrom('k1', 'k2')),
 })
 
+const remove = fc.record({ act: fc.constant('expunge' as const), which: fc.nat(100) })
+
+const decideOne = fc.record({
+  act: fc.constant('decide' as const),
+  which: fc.nat(100),
+  kind: fc.constantFrom(
+    'hold' as const,
+    'release' as const,
+    'cancel' as const,
+    'resolve' as const,
+    'reopen' as const,
+  ),
+})
+
 const operations = fc.array(
   fc.oneof(
     { arbitrary: bring, weight: 4 },
@@ -83,6 +100,8 @@ const operations = fc.array(
     { arbitrary: report, weight: 6 },
     { arbitrary: takeOver, weight: 2 },
     { arbitrary: reopen, weight: 1 },
+    { arbitrary: remove, weight: 1 },
+    { arbitrary: decideOne, weight: 5 },
   ),
   { minLength: 20, maxLength: 60 },
 )
@@ -125,6 +144,19 @@ async function perform(world: World, operation: Operation): Promise<void> {
       if (transactionId === undefined) return
       const { requestKey } = operation
       await replay(pool, { transactionId, actor: 'alice', reason: 'why', requestKey })
+      return
+    }
+    case 'expunge': {
+      const transactionId = pick(world.names, operation.which)
+      if (transactionId !== undefined) await expunge(pool, { transactionId, actor: 'alice', reason: 'why' })
+      return
+    }
+    case 'decide': {
+      const transactionId = pick(world.names, operation.which)
+      if (transactionId === undefined) return
+      const { kind } = operation
+      const decision = kind === 'resolve' ? { kind, as: 'ignored' as const, evidence: null } : { kind }
+      await decideMessage(pool, { transactionId, decision, actor: 'alice', reason: 'why' })
     }
   }
 }
@@ -162,7 +194,7 @@ async function readLog(): Promise<Map<string, LoggedEvent[]>> {
 async function readStates(): Promise<Map<string, unknown>> {
   const { rows } = await pool.query<{ message_id: string }>(
     `select message_id, transaction_id, version, status, retry_count, attempts, claimed_by, error_message, outcome_unknown,
-       position, ${times(['due_at', 'created_at', 'updated_at', 'recorded_at'])}
+       position, coalesce(due_at, lease_ends_at)::text as due_at, ${times(['created_at', 'updated_at', 'recorded_at'])}
      from message_states`,
   )
   return new Map(rows.map((row) => [row.message_id, row]))
@@ -210,6 +242,50 @@ t.test('every attempt of the runs ended at most once, and the next started only 
   )
   t.strictSame(new Set(rows.map((row) => row.message_id)), open)
 })
+
+t.test('what was expunged is without bytes, is the only such, and is never on its way again', async (t) => {
+  const { rows } = await pool.query<{
+    status: string
+    has_event: boolean
+    is_expunged: boolean
+    is_bare: boolean
+  }>(
+    `select s.status, r.payload_state = 'expunged' as is_expunged, r.payload is null and r.key is null as is_bare,
+       exists (select from message_events e where e.message_id = s.message_id and e.type = 'expunged') as has_event
+     from message_states s join records r using (message_id)`,
+  )
+  const expunged = rows.filter((row) => row.is_expunged)
+  t.ok(expunged.length > 0, 'the runs have expunged something')
+  t.ok(expunged.every((row) => row.is_bare && ['success', 'dead_letter'].includes(row.status)))
+  t.strictSame(
+    rows.filter((row) => row.has_event !== row.is_expunged),
+    [],
+  )
+})
+
+t.test(
+  'no attempt starts of a message on hold or one that was cancelled, and what stands is counted',
+  async (t) => {
+    const stands = { openDeadLetters: 0, resolvedDeadLetters: 0, onHold: 0 }
+    for (const events of (await readLog()).values()) {
+      let decision: string | null = null
+      let status = ''
+      for (const event of events) {
+        if (event.type === 'attempt_started')
+          t.notOk(decision === 'held' || decision === 'cancelled', { event })
+        if (event.type === 'replayed') t.not(decision, 'resolved')
+        if (['held', 'cancelled', 'resolved'].includes(event.type)) decision = event.type
+        if (['released', 'reopened', 'replayed'].includes(event.type) || event.status === 'success')
+          decision = null
+        status = event.status
+      }
+      if (decision === 'held') stands.onHold++
+      if (status === 'dead_letter')
+        stands[decision === 'resolved' ? 'resolvedDeadLetters' : 'openDeadLetters']++
+    }
+    t.strictSame(await countDecided(pool), stands)
+  },
+)
 
 t.test('a rebuild finds that nothing differs after the runs', async (t) => {
   for await (const difference of rebuild(pool)) t.fail('a difference', { difference })

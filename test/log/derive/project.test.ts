@@ -76,6 +76,8 @@ t.test('three events of a new message in one statement are folded in version ord
     error_message: 'timeout',
     outcome_unknown: true,
     due_at: new Date('2030-01-01T00:02:00Z'),
+    lease_ends_at: null,
+    queue: 'failed',
   })
   t.strictSame(await countByStatus(pool), { ...before, failed: before.failed + 1 })
 })
@@ -93,7 +95,9 @@ t.test('three events of a known message in one statement are folded in version o
     claimed_by: 'a/retry',
     error_message: 'timeout',
     outcome_unknown: true,
-    due_at: new Date('2030-01-01T00:01:00Z'),
+    due_at: null,
+    lease_ends_at: new Date('2030-01-01T00:01:00Z'),
+    queue: null,
   })
 })
 

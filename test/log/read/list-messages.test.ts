@@ -8,7 +8,8 @@ import { listMessages, type MessagesRequest } from '../../../src/log/read/messag
 import { messageOrders, type MessageOrder, type PageKey } from '../../../src/log/read/messages/order.ts'
 import { deadLetterCauses, readDetails, type MessageDetails } from '../../../src/log/read/read-details.ts'
 import { readStatesAsOf } from '../../../src/log/read/read-states-as-of.ts'
-import { statuses } from '../../../src/message/message.ts'
+import { decideMessage } from '../../../src/log/write/decide-message.ts'
+import { resolutions, statuses } from '../../../src/message/message.ts'
 import { database } from '../../support/database.ts'
 import {
   accepted,
@@ -55,6 +56,27 @@ async function storeMixed(pool: pg.Pool): Promise<void> {
     }
   }
   await pool.query(`select replay(array[$1], 'alice', 'again', null)`, [ids[1]])
+  const decide = async (kind: 'hold' | 'release' | 'cancel', ...at: number[]) => {
+    for (const each of at) {
+      const answer = await decideMessage(pool, {
+        transactionId: ids[each]!,
+        decision: { kind },
+        actor: 'alice',
+        reason: 'why',
+      })
+      if (answer.kind !== 'decided') throw new Error(`${kind} of ${each}: ${answer.kind}`)
+    }
+  }
+  // Pending and failed ones.
+  await decide('hold', 16, 17, 18, 7, 2)
+  await decide('release', 18)
+  await decide('cancel', 17, 27)
+  const letters = [ids[17]!, ids[21]!, ids[51]!, ids[41]!, 'record:incoming:100:20']
+  for (const [at, transactionId] of letters.entries()) {
+    const decision = { kind: 'resolve' as const, as: resolutions[at % 3]!, evidence: null }
+    const answer = await decideMessage(pool, { transactionId, decision, actor: 'alice', reason: 'why' })
+    if (answer.kind !== 'decided') throw new Error(`resolve ${transactionId}: ${answer.kind}`)
+  }
 }
 
 async function readAll(pool: pg.Pool): Promise<Known[]> {
@@ -89,7 +111,7 @@ function keeps(filter: MessageFilter, order: MessageOrder, known: Known): boolea
   const isIn = (range: Range | undefined, at: string | null) =>
     range === undefined || (at !== null && at >= (range.from ?? '') && at < (range.to ?? '~'))
   return (
-    (order !== 'DUE_ASC' || isWaiting) &&
+    (order !== 'DUE_ASC' || (isWaiting && !known.held)) &&
     oneOf(filter.statuses, known.status) &&
     oneOf(filter.transactionIds, known.transactionId as string) &&
     known.transactionId.startsWith(filter.transactionIdPrefix ?? '') &&
@@ -101,6 +123,9 @@ function keeps(filter: MessageFilter, order: MessageOrder, known: Known): boolea
     oneOf(filter.lastStatusCodes, known.lastStatusCode) &&
     oneOf(filter.deadLetterCauses, isDead ? known.deadLetterCause : null) &&
     (filter.outcomeUnknown === undefined || known.outcomeUnknown === filter.outcomeUnknown) &&
+    (filter.held === undefined || known.held === filter.held) &&
+    (filter.resolved === undefined || (isDead && (known.resolution !== null) === filter.resolved)) &&
+    oneOf(filter.resolutions, known.resolution) &&
     isIn(filter.createdAt, known.createdAt) &&
     isIn(filter.updatedAt, known.updatedAt) &&
     isIn(filter.dueAt, isWaiting ? known.nextDueAt : null) &&
@@ -165,6 +190,9 @@ function filters(all: readonly Known[]): fc.Arbitrary<MessageFilter> {
       lastStatusCodes: some([200, 400, 503]),
       deadLetterCauses: some(deadLetterCauses),
       outcomeUnknown: fc.boolean(),
+      held: fc.boolean(),
+      resolved: fc.boolean(),
+      resolutions: some(resolutions),
       createdAt: range(all.map((each) => each.createdAt)),
       updatedAt: range(all.map((each) => each.updatedAt)),
       dueAt: range(all.map((each) => each.nextDueAt)),
@@ -299,6 +327,56 @@ t.test('beyond a bound a count is an estimate that says so, and reads few pages 
   }
 })
 
+t.test(
+  'between which ids a range of creation lies is found once for a page, and once for a total',
+  async (t) => {
+    const { pool } = await database(t)
+    await storeLarge(pool, 2_000)
+    const client = await pool.connect()
+    await client.query(`set track_functions = 'pl'`)
+    const readCalls = async (): Promise<number> => {
+      const { rows } = await client.query<{ calls: string | null }>(
+        `select pg_stat_get_xact_function_calls('created_between(timestamptz, timestamptz)'::regprocedure) as calls`,
+      )
+      return Number(rows[0]!.calls ?? 0)
+    }
+    // In one transaction, because the numbers begin anew when statistics are sent, which is between transactions.
+    const countCalls = async (act: () => Promise<unknown>): Promise<number> => {
+      await client.query('begin')
+      const before = await readCalls()
+      await act()
+      const calls = (await readCalls()) - before
+      await client.query('rollback')
+      return calls
+    }
+    const createdAt = { from: '2024-01-01T00:10:00Z', to: '2024-01-01T00:30:00Z' }
+    const sizes = { rowsMax: 20, examinedMax: 1_000, after: null, before: null, backwards: false }
+    for (const filter of [{ createdAt }, { createdAt, retryCountMin: 0 }] satisfies MessageFilter[]) {
+      // The range is a small set, or it is none.
+      for (const smallMax of [1_500, 100]) {
+        const name = JSON.stringify({ ...filter, smallMax })
+        const asked = { ...sizes, filter, order: 'CREATED_ASC', smallMax } as const
+        t.equal(await countCalls(() => listMessages(client as never, asked)), 1, name)
+        t.equal(
+          await countCalls(() => countMessages(client as never, filter, 'CREATED_ASC', smallMax)),
+          1,
+          name,
+        )
+      }
+    }
+    const none = { createdAt: { from: '2023-01-01T00:00:00Z', to: '2023-02-01T00:00:00Z' } }
+    const { found } = await listMessages(pool, {
+      ...sizes,
+      filter: none,
+      order: 'CREATED_ASC',
+      smallMax: 100,
+    })
+    t.strictSame(found, [])
+    t.strictSame(await countMessages(pool, none, 'CREATED_ASC', 100), { value: '0', exact: true })
+    client.release()
+  },
+)
+
 /** Messages stored a second apart, of which one in a hundred is a dead letter and one in a hundred waits for a retry. */
 async function storeLarge(pool: pg.Pool, count: number): Promise<void> {
   for (const table of ['message_events', 'message_states'])
@@ -309,6 +387,19 @@ async function storeLarge(pool: pg.Pool, count: number): Promise<void> {
      select n, 'tx-' || n, 3, case n % 100 when 0 then 'dead_letter' when 1 then 'failed' else 'success' end, 0, 1,
        case when n % 100 = 1 then at end, n % 500 = 0, n / 250 + 3, at, at, at
      from generate_series(1, $1::int) n cross join lateral (select '2024-01-01'::timestamptz + n * interval '1 second' as at) t`,
+    [count],
+  )
+  await pool.query(
+    `insert into event_positions (position, message_ids)
+     select n / 250 + 3, array_agg(n) from generate_series(1, $1::int) n group by 1`,
+    [count],
+  )
+  await pool.query(`insert into partitions (topic, partition) values ('large', 0)`)
+  await pool.query(
+    `insert into partition_advances (partition_id, first_offset, next_offset, received, duplicates, conflicts, rejected, holes,
+       first_message_id, last_message_id, recorded_at, actor)
+     select p.partition_id, n, n + 1, 1, 0, 0, 0, 0, n, n, '2024-01-01'::timestamptz + n * interval '1 second', 'a'
+     from generate_series(1, $1::int) n cross join partitions p where p.topic = 'large'`,
     [count],
   )
   await pool.query(`insert into inbox select 'tx-' || n, n, '' from generate_series(1, $1::int) n`, [count])

@@ -50,6 +50,8 @@ t.test('the view has the founding eight columns first, in text and integers', as
       'version integer',
       'attempts integer',
       'outcome_unknown boolean',
+      'on_hold boolean',
+      'resolution text',
     ],
   )
 })

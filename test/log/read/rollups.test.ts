@@ -73,6 +73,28 @@ async function foldAll(pool: pg.Pool): Promise<void> {
   })
 }
 
+/** Makes hours, or days, of all that is folded: what comes later in the same hour or day is late. */
+async function ageTo(pool: pg.Pool, resolution: 'hours' | 'days'): Promise<void> {
+  const daysAfter = resolution === 'days' ? '-48 hours' : '400 days'
+  const age = `select age_rollups('-48 hours', $1) as more`
+  await until('all rollups to age', async () => {
+    const { rows } = await pool.query<{ more: boolean }>(age, [daysAfter])
+    const bound = resolution === 'days' ? 'days_below' : 'hours_below'
+    const aged = await pool.query(`select from rollup_bounds where ${bound} > now()`)
+    return rows[0]?.more === false && aged.rowCount === 1
+  })
+}
+
+/** The measures and minutes of the rollups, as they are stored. */
+async function minutesKept(pool: pg.Pool): Promise<string[]> {
+  const { rows } = await pool.query<{ at: string }>(
+    `select distinct to_char(minute at time zone 'UTC', 'HH24:MI') as at from (
+       select minute from rollups where minute > '-infinity' union all select minute from failure_rollups
+     ) r`,
+  )
+  return rows.map(({ at }) => at)
+}
+
 /** Every type of event, in two partitions. */
 async function fill(pool: pg.Pool) {
   const name = newName()
@@ -162,6 +184,73 @@ t.test('folding changes nothing of what is read, and rebuilding finds nothing to
   t.strictSame(await everything(pool), before)
   t.strictSame(await collect(pool), [])
   t.strictSame(await everything(pool), before)
+})
+
+t.test(
+  'what has aged reads the same, what comes later is added to it, and rebuilding finds nothing',
+  async (t) => {
+    const { pool } = await database(t)
+    await fill(pool)
+    for (const resolution of ['hours', 'days'] as const) {
+      const before = await everything(pool)
+      await foldAll(pool)
+      await ageTo(pool, resolution)
+      t.strictSame(await everything(pool), before)
+      t.match(await minutesKept(pool), [resolution === 'days' ? '00:00' : /^\d\d:00$/])
+      t.strictSame(await collect(pool), [])
+      // Two more attempts fail in an hour that has aged.
+      const ids = await openAttempts(pool, 2)
+      await settle(
+        pool,
+        fresh,
+        ids.map((id, at) => ({ ...settlement(id, 1, unavailable), durationMs: 50_000 + at })),
+      )
+      const later = await everything(pool)
+      t.equal(later.counts.unavailable, before.counts.unavailable! + 2)
+      t.equal((await readLatency(pool, always)).attempt.maxMs, 50_001)
+      t.strictSame(await collect(pool), [], 'not folded yet')
+      await foldAll(pool)
+      t.strictSame(await everything(pool), later)
+      t.strictSame(await collect(pool), [])
+    }
+  },
+)
+
+t.test('what is wrong in a day that has aged is named and corrected there', async (t) => {
+  const { pool } = await database(t)
+  await fill(pool)
+  await foldAll(pool)
+  const before = await everything(pool)
+  await ageTo(pool, 'days')
+  await pool.query(`update rollups set n = n + 5 where measure = 'received'`)
+  await pool.query(`update rollups set n = n + 1 where measure = 'attempt_max'`)
+  await pool.query(`update failure_rollups set n = 9 where pattern = 'HTTP 503'`)
+  // A row of a minute where there should be only days.
+  await pool.query(
+    `insert into rollups select minute + interval '7 minutes', 'rejected', 0, 4 from rollups where measure = 'received'`,
+  )
+  t.match(await collect(pool), [
+    { kind: 'rollup', minute: /T00:00:00/, measure: 'attempt_max', is: '12000' },
+    { kind: 'rollup', minute: /T00:00:00/, measure: 'received', was: '12', is: '7' },
+    { kind: 'rollup', minute: /T00:07:00/, measure: 'rejected', was: '4', is: '0' },
+    { kind: 'failures', minute: /T00:00:00/, pattern: 'HTTP 503', was: /^9,/, is: /^1,/ },
+  ])
+  t.strictSame(await collect(pool), [])
+  t.strictSame(await everything(pool), before)
+})
+
+t.test('minutes come back by a rebuild, as far as the log has them', async (t) => {
+  const { pool } = await database(t)
+  await fill(pool)
+  await foldAll(pool)
+  const kept = 'select minute, measure, bucket, n from rollups where n <> 0 order by 1, 2, 3'
+  const before = (await pool.query(kept)).rows
+  await ageTo(pool, 'days')
+  t.notSame((await pool.query(kept)).rows, before)
+  await pool.query(`update rollup_bounds set hours_below = '-infinity', days_below = '-infinity'`)
+  t.not((await collect(pool)).length, 0)
+  t.strictSame((await pool.query(kept)).rows, before)
+  t.strictSame(await collect(pool), [])
 })
 
 t.test('what is folded in several steps adds up, and the longest stays the longest', async (t) => {
@@ -322,16 +411,63 @@ t.test('buckets begin with the range, hold all of it, and are there when nothing
     count: 7,
   })
   t.strictSame(await readThroughput(pool, minutes, 180), [
-    { at: '2026-01-01T10:02:00.000000Z', counts: { received: '9' } },
-    { at: '2026-01-01T10:05:00.000000Z', counts: { received: '18' } },
-    { at: '2026-01-01T10:08:00.000000Z', counts: { received: '8' } },
+    { at: '2026-01-01T10:02:00.000000Z', seconds: 180, counts: { received: '9' } },
+    { at: '2026-01-01T10:05:00.000000Z', seconds: 180, counts: { received: '18' } },
+    { at: '2026-01-01T10:08:00.000000Z', seconds: 60, counts: { received: '8' } },
   ])
   const later = await readMinutes(pool, '2026-01-02T00:00:00Z', '2026-01-02T00:02:00Z', 60)
   t.strictSame(await readThroughput(pool, later, 60), [
-    { at: '2026-01-02T00:00:00.000000Z', counts: {} },
-    { at: '2026-01-02T00:01:00.000000Z', counts: {} },
+    { at: '2026-01-02T00:00:00.000000Z', seconds: 60, counts: {} },
+    { at: '2026-01-02T00:01:00.000000Z', seconds: 60, counts: {} },
   ])
 })
+
+t.test(
+  'where hours and days are kept, edges and buckets widen to whole ones, and no row is told twice or missed',
+  async (t) => {
+    const { pool } = await database(t)
+    await pool.query(
+      `insert into rollups
+     select m, 'received', 0, 1
+     from generate_series('2026-01-01 00:00Z'::timestamptz, '2026-01-03 23:59Z', interval '1 minute') as m`,
+    )
+    await pool.query(`insert into failure_rollups select minute, 'HTTP 503', n, minute, '{1}' from rollups`)
+    await pool.query(
+      `do $$ begin
+       perform age_span('1 hour', '-infinity', '2026-01-03 00:00Z', 10000);
+       perform age_span('24 hours', '-infinity', '2026-01-02 00:00Z', 10000);
+       update rollup_bounds set hours_below = '2026-01-03 00:00Z', days_below = '2026-01-02 00:00Z';
+     end $$`,
+    )
+    t.equal((await pool.query('select from rollups')).rowCount, 1 + 24 + 1_440)
+    const read = async (from: string, to: string, bucketSeconds: number) => {
+      const minutes = await readMinutes(pool, `2026-01-${from}Z`, `2026-01-${to}Z`, 60)
+      const buckets = await readThroughput(pool, minutes, bucketSeconds)
+      const [failures] = await readFailures(pool, minutes, 1)
+      const received = buckets.reduce((sum, { counts }) => sum + Number(counts.received ?? 0), 0)
+      t.equal(failures?.count, String(received), 'the failures are of the same time')
+      return buckets.map(({ at, seconds, counts }) => `${at.slice(8, 16)} ${seconds} ${counts.received}`)
+    }
+    t.strictSame(await read('02T10:20:00', '02T12:20:00', 60), [
+      '02T10:00 3600 60',
+      '02T11:00 3600 60',
+      '02T12:00 3600 60',
+    ])
+    t.strictSame(await read('02T10:20:00', '02T14:00:00', 5_400), ['02T10:00 7200 120', '02T12:00 7200 120'])
+    t.strictSame(await read('02T22:59:00', '03T00:10:00', 1_800), [
+      '02T22:00 3600 60',
+      '02T23:00 3600 60',
+      '03T00:00 600 10',
+    ])
+    t.strictSame(await read('01T23:00:00', '03T12:00:00', 3_600), [
+      '01T00:00 86400 1440',
+      '02T00:00 86400 1440',
+      '03T00:00 43200 720',
+    ])
+    t.strictSame(await read('01T10:00:00', '01T11:00:00', 60), ['01T00:00 86400 1440'])
+    t.strictSame(await read('03T00:00:00', '03T00:02:00', 60), ['03T00:00 60 1', '03T00:01 60 1'])
+  },
+)
 
 t.test('a reason that is all numbers still fits into the rollups', async (t) => {
   const { pool } = await database(t)

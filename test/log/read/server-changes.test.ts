@@ -4,7 +4,18 @@ import { recognizeServer } from '../../../src/log/server/recognize-server.ts'
 import { findExpired } from '../../../src/log/write/abandon.ts'
 import { findOpenAttempts } from '../../../src/log/write/find-open-attempts.ts'
 import { database } from '../../support/database.ts'
-import { fresh, idOf, lookOnce, newName, noGrace, openAttempt, record, store } from '../support.ts'
+import {
+  fresh,
+  idOf,
+  lookOnce,
+  newName,
+  noGrace,
+  openAttempt,
+  record,
+  session,
+  store,
+  waitsFor,
+} from '../support.ts'
 
 async function positionOf(pool: pg.Pool): Promise<bigint> {
   const { lastPosition } = await lookOnce(pool, 'retry')
@@ -111,5 +122,51 @@ t.test(
     t.strictSame(await findOpenAttempts(pool, fresh), [])
     t.strictSame(await findExpired(pool, lease, '-infinity', 10), [])
     t.match(await findExpired(pool, noGrace, '-infinity', 10), [{ messageId }], 'and is found after it')
+  },
+)
+
+t.test(
+  'a dump that is open on a promoted standby does not hold up its recognition, nor payments',
+  async (t) => {
+    const { pool, url } = await database(t)
+    await recognizeServer(pool, 'instance-1', null, null)
+    await moveFrom(pool, 'timeline', '7')
+    const dump = await session(t, url)
+    await dump.database.query('begin isolation level repeatable read, read only')
+    // As pg_dump locks every table, until it ends.
+    await dump.database.query('lock table log_epochs, server_changes in access share mode')
+    const own = await session(t, url)
+    await own.database.query(`set lock_timeout = '3s'`)
+    t.match(await recognizeServer(own.database, 'instance-1', null, null), { epoch: 2 })
+    const name = newName()
+    await store(own.database, [record(0, name)])
+    t.ok(BigInt(await idOf(pool, name)) > 1_000_000n)
+    t.match((await dump.database.query('select epoch from log_epochs')).rows, [{ epoch: 1 }])
+    await dump.database.query('commit')
+  },
+)
+
+t.test(
+  'a change is recorded only when what was being appended is committed, and what comes meanwhile follows it',
+  async (t) => {
+    const { pool, url } = await database(t)
+    await recognizeServer(pool, 'instance-1', null, null)
+    await moveFrom(pool, 'timeline', '7')
+    const appending = await session(t, url)
+    const recognizing = await session(t, url)
+    const later = await session(t, url)
+    const positionIn = async ({ database }: typeof later): Promise<bigint> => {
+      const { rows } = await database.query<{ position: string }>('select current_position() as position')
+      return BigInt(rows[0]!.position)
+    }
+    await appending.database.query('begin')
+    const before = await positionIn(appending)
+    const recognized = recognizeServer(recognizing.database, 'instance-1', null, null)
+    await waitsFor(pool, recognizing, appending, recognized)
+    const after = positionIn(later)
+    await waitsFor(pool, later, recognizing, after)
+    await appending.database.query('commit')
+    t.match(await recognized, { epoch: 2 })
+    t.ok((await after) > before + 1_000_000n, 'it has a position of the new epoch')
   },
 )

@@ -110,7 +110,7 @@ t.test('others have no part in it: PUBLIC neither reads nor executes what is our
       `select oid::regprocedure::text as name from pg_proc
        where pronamespace = 'public'::regnamespace and has_function_privilege('${other.name}', oid, 'execute')
        union all
-       select oid::regclass::text from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'v')
+       select oid::regclass::text from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v')
          and has_table_privilege('${other.name}', oid, 'select, insert, update, delete, truncate, references, trigger')`,
     ),
     [],

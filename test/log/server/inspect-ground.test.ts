@@ -24,24 +24,42 @@ t.test(
 )
 
 t.test('each thing that it lacks is named', async (t) => {
-  const cases: [sql: string, fault: RegExp][] = [
+  const cases: [sql: string, ...faults: RegExp[]][] = [
     ['alter table message_events disable trigger project', /trigger project of message_events is off/],
     ['alter table message_events enable replica trigger project', /trigger project of message_events is off/],
     ['drop trigger project on message_events', /trigger project of message_events is gone/],
     ['set local session_replication_role = replica', /trigger project of message_events is off/],
-    ['alter table records disable trigger all', /append_only is not on always.*: records\./],
+    ['alter table inbox disable trigger all', /append_only is not on always.*: inbox\./],
+    [
+      'alter table records disable trigger all',
+      /append_only is not on always.*: records\./,
+      /expunge_only of records/,
+    ],
+    ['drop trigger expunge_only on records', /expunge_only of records is not on always/],
+    ['alter table records_s1 disable trigger expunge_only', /expunge_only of records is not on always/],
     // As pg_restore --disable-triggers leaves it: on, but not where session_replication_role says otherwise.
-    ['alter table records enable trigger all', /append_only is not on always.*: records\./],
+    [
+      'alter table records enable trigger all',
+      /append_only is not on always.*: records\./,
+      /expunge_only of records/,
+    ],
     ['alter table inbox drop constraint inbox_pkey', /Without primary key: inbox\./],
     ['drop function claim', /Missing: claim\(\)\./],
     ['drop table failure_rollups', /Missing: failure_rollups\./],
+    ['drop table records_s1', /Segments of the log are gone and were not archived: records_s1\./],
+    [
+      'alter table message_events detach partition message_events_s1',
+      /Segments of the log are gone and were not archived: message_events_s1\./,
+    ],
     ['drop view messages', /Missing: messages\./],
   ]
-  for (const [sql, fault] of cases) {
+  for (const [sql, ...faults] of cases) {
     const client = await pool.connect()
     await client.query('begin')
     await client.query(sql)
-    t.match(await inspectGround(client), [fault], sql)
+    const found = await inspectGround(client)
+    t.match(found, faults, sql)
+    t.equal(found.length, faults.length, sql)
     await client.query('rollback')
     client.release()
   }
@@ -52,7 +70,8 @@ t.test('every table, view and function of ours is looked for', async (t) => {
   await client.query('begin')
   const { rows } = await client.query<{ name: string }>(
     `select relname::text as name from pg_class
-      where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v') and relname not like 'schema\\_%'`,
+      where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v')
+        and not relispartition and relname not like 'schema\\_%'`,
   )
   const names = await functionNames()
   await client.query('drop schema public cascade; create schema public')

@@ -135,7 +135,15 @@ async function work(t: Test, pool: Pool, url: string, history: History): Promise
 const lease = { leaseMs: 600_000, graceMs: 0, reconnectedAt: '-infinity' }
 
 function lookAs(pool: Pool, room: number, given: { lookFrom?: LookFrom; lease?: Lease } = {}): Promise<Look> {
-  return look(pool, 'retry', 'steady/retry', room, given.lease ?? lease, given.lookFrom ?? {}, true)
+  return look(
+    pool,
+    'retry',
+    'steady/retry',
+    { all: room, slow: room },
+    given.lease ?? lease,
+    given.lookFrom ?? {},
+    true,
+  )
 }
 
 t.test('with any one of these for a default work goes on as without', async (t) => {
@@ -166,7 +174,7 @@ t.test(
       t.not(rows[0]?.now, value, `${name} is not what the database has for a default`)
     }
     const { rows } = await pool.query(
-      "select from pg_class where relnamespace = 'other'::regnamespace and relkind = 'r'",
+      "select from pg_class where relnamespace = 'other'::regnamespace and relkind in ('r', 'p')",
     )
     t.equal(rows.length, 1, 'nothing of ours is where the search path led to')
   },

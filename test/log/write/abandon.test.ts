@@ -49,9 +49,10 @@ async function readUptimeMs(pool: pg.Pool): Promise<number> {
 /** The attempt's lease ended that long ago. */
 async function endLease(pool: pg.Pool, ago: string): Promise<void> {
   await pool.query(
-    `update message_states set due_at = clock_timestamp() - $1::interval where status = 'processing'`,
+    `update message_states set lease_ends_at = clock_timestamp() - $1::interval where status = 'processing'`,
     [ago],
   )
+  await pool.query('update lease_checks set lease_ends_at = clock_timestamp() - $1::interval', [ago])
 }
 
 t.test('an attempt whose lease ended is found, and ends as abandoned: failed, due at once', async (t) => {
@@ -62,7 +63,7 @@ t.test('an attempt whose lease ended is found, and ends as abandoned: failed, du
   t.match(found, [{ messageId, attempt: 1, retries: 0, inARow: false }])
   t.equal(found.length, 1)
   const answers = await abandon(pool, retry, [{ expired: found[0]!, decision: retryAtOnce }], noGrace)
-  t.strictSame(answers, [true])
+  t.strictSame(answers, ['appended'])
   t.match(await stateOf(pool, messageId), {
     status: 'failed',
     retry_count: 1,
@@ -118,7 +119,7 @@ t.test('an abandoned attempt without a retry left is a dead letter in the same t
   const { pool } = await database(t)
   const messageId = await openAttempt(pool, 0)
   const [found] = await expired(pool)
-  t.strictSame(await abandon(pool, retry, [{ expired: found!, decision: deadLetter }], noGrace), [true])
+  t.strictSame(await abandon(pool, retry, [{ expired: found!, decision: deadLetter }], noGrace), ['appended'])
   t.strictSame((await typesOf(pool, messageId)).slice(2), ['attempt_abandoned', 'dead_lettered'])
   t.match(await stateOf(pool, messageId), {
     status: 'dead_letter',
@@ -135,7 +136,7 @@ t.test('an outcome that was stored first wins, and the others of the batch are a
   const found = await expired(pool)
   await settleOne(pool, fresh, b!, 1, accepted)
   const abandonments = found.map((expired) => ({ expired, decision: retryAtOnce }))
-  t.strictSame(await abandon(pool, retry, abandonments, noGrace), [true, false, true])
+  t.strictSame(await abandon(pool, retry, abandonments, noGrace), ['appended', 'stale', 'appended'])
   t.equal((await stateOf(pool, b!)).status, 'success')
   t.strictSame([(await stateOf(pool, a!)).status, (await stateOf(pool, c!)).status], ['failed', 'failed'])
 })
@@ -151,7 +152,7 @@ t.test('an abandonment that waits for an outcome to be committed is stale', asyn
   const taking = abandon(taker.database, retry, [{ expired: found!, decision: retryAtOnce }], noGrace)
   await waitsFor(pool, taker, settler, taking)
   await settler.database.query('commit')
-  t.strictSame(await taking, [false])
+  t.strictSame(await taking, ['stale'])
   t.equal((await typesOf(pool, messageId)).length, 3)
 })
 
@@ -182,7 +183,7 @@ t.test('two that take over one attempt at once abandon it once', async (t) => {
   const second = abandon(other.database, 'instance-2/retry', batch, noGrace)
   await waitsFor(pool, other, one, second)
   await one.database.query('commit')
-  t.strictSame([first, await second], [[true], [false]])
+  t.strictSame([first, await second], [['appended'], ['stale']])
   t.equal((await typesOf(pool, messageId)).length, 3)
 })
 
@@ -198,7 +199,7 @@ t.test('batches of settlements and abandonments in opposite order do not deadloc
       settle(pool, fresh, settlements),
     ])
     t.equal(ended.length, 30)
-    t.ok(settled.every((answer, at) => answer === (ended[29 - at] === true ? 'late' : 'appended')))
+    t.ok(settled.every((answer, at) => answer === (ended[29 - at] === 'appended' ? 'late' : 'appended')))
   }
 })
 
@@ -209,7 +210,7 @@ t.test('a lease is left alone until the grace after the reconnect is over', asyn
   const [found] = await expired(pool)
   const cutOff: Lease = { leaseMs: 60_000, graceMs: hourMs, reconnectedAt: await readClock(pool) }
   t.strictSame(await expired(pool, cutOff), [])
-  t.strictSame(await abandon(pool, retry, [{ expired: found!, decision: retryAtOnce }], cutOff), [false])
+  t.strictSame(await abandon(pool, retry, [{ expired: found!, decision: retryAtOnce }], cutOff), ['stale'])
   t.equal(await countMissed(pool, 'retry', cutOff), 0)
   const { dueInMs, expired: isExpired } = await lookOnce(pool, 'retry', { lease: cutOff })
   t.equal(isExpired, false)
@@ -223,7 +224,7 @@ t.test('a lease is left alone until the grace after the start of the server is o
   const [found] = await expired(pool)
   const restarted: Lease = { ...noGrace, graceMs: await graceBeyondStart(pool) }
   t.strictSame(await expired(pool, restarted), [])
-  t.strictSame(await abandon(pool, retry, [{ expired: found!, decision: retryAtOnce }], restarted), [false])
+  t.strictSame(await abandon(pool, retry, [{ expired: found!, decision: retryAtOnce }], restarted), ['stale'])
   t.equal(await countMissed(pool, 'retry', restarted), 0)
   const { dueInMs, expired: isExpired } = await lookOnce(pool, 'retry', { lease: restarted })
   t.equal(isExpired, false)

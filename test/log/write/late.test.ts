@@ -30,7 +30,7 @@ async function abandoned(decision: Decision = retryAtOnce): Promise<MessageId> {
   )
   if (expired === undefined) throw new Error('its lease has not ended')
   const answers = await abandon(pool, 'instance-2/retry', [{ expired, decision }], noGrace)
-  if (answers[0] !== true) throw new Error('the attempt was not abandoned')
+  if (answers[0] !== 'appended') throw new Error('the attempt was not abandoned')
   return messageId
 }
 

@@ -3,8 +3,10 @@ import { once } from 'node:events'
 import t from 'tap'
 import type pg from 'pg'
 import { countByStatus } from '../../../src/log/read/count-by-status.ts'
+import { advanceDestination } from '../../../src/log/write/advance-destination.ts'
 import { foldCounts } from '../../../src/log/write/fold-counts.ts'
 import { rebuild, type Difference } from '../../../src/log/write/rebuild.ts'
+import type { MessageId } from '../../../src/message/message.ts'
 import { database } from '../../support/database.ts'
 import { program } from '../../support/program.ts'
 import {
@@ -12,6 +14,7 @@ import {
   deadLetter,
   fresh,
   idOf,
+  lookOnce,
   newName,
   openAttempt,
   openAttempts,
@@ -19,6 +22,7 @@ import {
   record,
   refused,
   rejectedRecord,
+  retry,
   session,
   settle,
   settleOne,
@@ -59,6 +63,8 @@ async function fill(pool: pg.Pool): Promise<void> {
   await settleOne(pool, fresh, superseded!, 1, accepted)
   const { transaction_id } = await stateOf(pool, dead!)
   await pool.query(`select replay(array[$1], 'alice', 'again', null)`, [transaction_id])
+  const { transaction_id: delivered } = await stateOf(pool, success!)
+  await pool.query(`select expunge(array[$1], 'alice', 'asked')`, [delivered])
 }
 
 async function states(pool: pg.Pool): Promise<unknown[]> {
@@ -88,7 +94,7 @@ t.test('every column that differs is named and repaired', async (t) => {
   const sound = [...before, await stateOf(pool, messageId)]
   await pool.query(
     `update message_states set transaction_id = 'x', version = 9, status = 'dead_letter', retry_count = 7, attempts = 8,
-       due_at = null, claimed_by = null, error_message = 'x', outcome_unknown = true, position = 1,
+       lease_ends_at = null, claimed_by = null, error_message = 'x', outcome_unknown = true, position = 1,
        created_at = created_at - interval '1 day', updated_at = updated_at - interval '1 day',
        recorded_at = recorded_at - interval '1 day'
      where message_id = $1`,
@@ -102,8 +108,8 @@ t.test('every column that differs is named and repaired', async (t) => {
       'attempts',
       'claimed_by',
       'created_at',
-      'due_at',
       'error_message',
+      'lease_ends_at',
       'outcome_unknown',
       'position',
       'recorded_at',
@@ -317,6 +323,112 @@ t.test('more messages than one chunk are all looked at', async (t) => {
   t.strictSame(await collect(pool), [])
 })
 
+/** The destination is held, and a probe is open. */
+async function holdWithProbe(pool: pg.Pool): Promise<MessageId> {
+  const [failing, due] = await openAttempts(pool, 2)
+  await settle(pool, fresh, [
+    settlement(failing!, 1, unavailable, { then: 'retry', delayMs: 3_600_000 }),
+    settlement(due!, 1, unavailable),
+  ])
+  await advanceDestination(
+    pool,
+    'default',
+    'instance-1/guard',
+    { holdAfter: 2, brakeAfter: 0, probeEveryMs: 0 },
+    0,
+  )
+  t.match((await lookOnce(pool, 'retry')).claims, [{ messageId: due! }])
+  return due!
+}
+
+async function destinations(pool: pg.Pool): Promise<Record<string, unknown>[]> {
+  return (await pool.query<Record<string, unknown>>('select * from destinations order by destination')).rows
+}
+
+t.test('a destination that is held is left as it is, with its counts and its probe', async (t) => {
+  const { pool } = await database(t)
+  await holdWithProbe(pool)
+  await pool.query('update destinations set probes = 2')
+  const before = await destinations(pool)
+  t.strictSame(await collect(pool), [])
+  t.strictSame(await destinations(pool), before)
+})
+
+t.test('what a destination’s row says besides its decisions is named and repaired', async (t) => {
+  const { pool } = await database(t)
+  const probe = await holdWithProbe(pool)
+  const [sound] = await destinations(pool)
+  await pool.query(`update destinations set decision = 0, state = 'flowing', cause = null, since = null, until = now(), failures = 9,
+    next_probe_at = null, probe_delay_ms = null, probe_message_id = null, probe_attempt = null, probe_ends_at = null`)
+  const found = await collect(pool)
+  t.match(
+    found.map((each) => each.kind === 'destination' && `${each.column}: ${each.was} is ${each.is}`),
+    [
+      'cause: null is failures',
+      'decision: 0 is 1',
+      /^since: null is 2/,
+      'state: flowing is held',
+      /^until: 2.* is null$/,
+    ],
+  )
+  const [repaired] = await destinations(pool)
+  const others = { last_reason: null, next_probe_at: null, probe_delay_ms: null, probe_ends_at: null }
+  t.strictSame({ ...repaired, ...others }, { ...sound, ...others }, 'the probe that is open is known again')
+  t.match(repaired, { probe_message_id: probe, probe_delay_ms: '5000' })
+  t.same((await lookOnce(pool, 'retry')).claims, [], 'no second probe starts beside it')
+  await settleOne(pool, retry, probe, 2, accepted)
+  t.match(await destinations(pool), [{ probes: 1, probe_message_id: null }])
+  t.strictSame(await collect(pool), [])
+})
+
+t.test('a hold that would never be probed is probed again', async (t) => {
+  const { pool } = await database(t)
+  await holdWithProbe(pool)
+  await pool.query('update destinations set next_probe_at = null')
+  t.strictSame(await collect(pool), [
+    { kind: 'destination', destination: 'default', column: 'next_probe_at', was: 'missing', is: 'set' },
+  ])
+  t.ok((await destinations(pool))[0]?.next_probe_at)
+})
+
+t.test('a destination that has no row gets one, with and without decisions', async (t) => {
+  const { pool } = await database(t)
+  await pool.query('delete from destinations')
+  const lost = { kind: 'destination', destination: 'default', column: null, was: null }
+  await t.rejects(lookOnce(pool, 'fresh'), /there is no destination default/)
+  t.strictSame(await collect(pool), [{ ...lost, is: 'flowing' }])
+  t.match(await destinations(pool), [{ decision: 0, state: 'flowing', cause: null, since: null }])
+  await pool.query(`select pause_destination('default', 'alice', 'why', now() + interval '1 hour')`)
+  const before = await destinations(pool)
+  await pool.query('delete from destinations')
+  t.strictSame(await collect(pool), [{ ...lost, is: 'paused' }])
+  t.strictSame(await destinations(pool), before)
+})
+
+t.test('a repair of a destination waits for who has entered it, and tells every instance', async (t) => {
+  const { pool, url } = await database(t)
+  await pool.query(`select pause_destination('default', 'alice', 'why')`)
+  await pool.query(`update destinations set state = 'flowing'`)
+  const looker = await session(t, url)
+  const rebuilder = await session(t, url)
+  const listener = await session(t, url)
+  const heard: string[] = []
+  const client = await listener.database.connect()
+  client.on('notification', ({ channel, payload }) => heard.push(`${channel} ${payload}`))
+  await client.query('listen destination_changed')
+  await looker.database.query('begin')
+  await lookOnce(looker.database, 'fresh')
+  const rebuilding = collect(rebuilder.database)
+  await waitsFor(pool, rebuilder, looker, rebuilding)
+  await looker.database.query('commit')
+  t.strictSame(await rebuilding, [
+    { kind: 'destination', destination: 'default', column: 'state', was: 'flowing', is: 'paused' },
+  ])
+  await client.query('select 1')
+  client.release()
+  t.strictSame(heard, ['destination_changed default'])
+})
+
 async function run(
   url: string,
   ...flags: string[]
@@ -337,12 +449,14 @@ t.test('the command exits 1 and names what it repaired, then 0', async (t) => {
   const messageId = await openAttempt(pool)
   const { transaction_id } = await stateOf(pool, messageId)
   await pool.query(`update message_states set status = 'success'`)
+  await pool.query(`update destinations set cause = 'operator'`)
   const first = await run(url)
   t.match(first, { code: 1, errors: '' })
   t.match(
     first.output,
     `message ${messageId} (${transaction_id}): status was success, is processing; repaired`,
   )
+  t.match(first.output, 'destination default: cause was operator, is null; repaired')
   t.strictSame(await run(url), { code: 0, output: 'Nothing differed from the log.\n', errors: '' })
 })
 

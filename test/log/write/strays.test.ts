@@ -36,6 +36,7 @@ function stray(name: string, outcome: Outcome, attempt = 3): [Settlement, Buffer
     outcome,
     durationMs: 7,
     decision: outcome.kind === 'accepted' ? { then: 'success' } : retryAtOnce,
+    verdict: outcome.kind === 'accepted' ? 'success' : 'failure',
   }
   return [settlement, record(0, name).payload!]
 }

@@ -1,6 +1,6 @@
 import type { StateAsOf } from '../../../log/read/read-states-as-of.ts'
 import { builder } from '../builder.ts'
-import { MessageStatus } from '../enums.ts'
+import { MessageStatus, Resolution } from '../enums.ts'
 import { readBounded } from '../read-bounded.ts'
 import { Event } from './event.ts'
 import { loadersOf } from './loaders.ts'
@@ -22,7 +22,14 @@ const MessageState = builder.objectRef<StateAsOf & { readonly at: string }>('Mes
     nextDueAt: t.expose('nextDueAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When the next attempt could start; null while PROCESSING and when terminal.',
+      description:
+        'When the next attempt could start; null while PROCESSING and when terminal. Null while held, too.',
+    }),
+    held: t.exposeBoolean('held', { description: 'Whether it was on hold.' }),
+    resolution: t.expose('resolution', {
+      type: Resolution,
+      nullable: true,
+      description: 'What it was resolved as by then; null if it was open, or no dead letter.',
     }),
     at: t.expose('at', { type: 'DateTime', description: 'The instant that was asked for.' }),
   }),

@@ -1,7 +1,8 @@
 import type { LogEvent } from '../../../log/read/log-event.ts'
 import { builder } from '../builder.ts'
-import { EventType, Lane, MessageStatus, OutcomeKind } from '../enums.ts'
+import { EventType, Lane, MessageStatus, OutcomeKind, Resolution } from '../enums.ts'
 import { KafkaRecord } from './kafka-record.ts'
+import { findInLogById } from './find-message.ts'
 import { loadersOf } from './loaders.ts'
 import { Message } from './message.ts'
 import { Node } from './node.ts'
@@ -40,12 +41,22 @@ export const Event = builder.objectRef<LogEvent>('Event').implement({
     durationMs: t.exposeFloat('durationMs', { nullable: true, description: 'How long the attempt took.' }),
     reason: t.exposeString('reason', {
       nullable: true,
-      description: 'Why it failed or was rejected; on REPLAYED what the operator gave.',
+      description: 'Why it failed or was rejected; on what an operator did, the reason that was given.',
+    }),
+    resolution: t.expose('resolution', {
+      type: Resolution,
+      nullable: true,
+      description: 'On RESOLVED: what the operator says became of the payment.',
+    }),
+    evidence: t.exposeString('evidence', {
+      nullable: true,
+      description: 'On RESOLVED: what proves it, if the operator named something.',
     }),
     nextDueAt: t.expose('nextDueAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When the next attempt may start after it; null while PROCESSING and when terminal.',
+      description:
+        'When the next attempt may start after it; null while PROCESSING and when terminal. Null while held, too.',
     }),
     status: t.expose('status', { type: MessageStatus, description: 'Of the message after this event.' }),
     retryCount: t.exposeInt('retryCount', { description: 'Of the message after this event.' }),
@@ -70,7 +81,7 @@ builder.objectFields(Event, (t) => ({
   conflict: t.field({
     type: Message,
     nullable: true,
-    description: 'The other message, on both sides of a CONFLICT_RECEIVED.',
+    description: 'The other message, on both sides of a CONFLICT_RECEIVED; null if that one is archived.',
     resolve: ({ relatedMessageId }, _, context) =>
       relatedMessageId === null ? null : loadersOf(context).message.load(relatedMessageId),
   }),
@@ -78,7 +89,7 @@ builder.objectFields(Event, (t) => ({
     type: Message,
     nullable: true,
     description: 'Its message as it stands now.',
-    resolve: ({ messageId }, _, context) => loadersOf(context).message.load(messageId),
+    resolve: ({ messageId }, _, context) => findInLogById(messageId, context),
   }),
 }))
 

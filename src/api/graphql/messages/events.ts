@@ -45,7 +45,7 @@ builder.queryField('events', (t) =>
     type: EventConnection,
     nullable: true,
     description:
-      'The whole log in commit-safe order, versions of a message ascending. 100 a page by default, at most 500. A sparse filter examines at most 50,000 rows a page: endCursor is then where it stopped, hasNextPage true, even with no nodes.',
+      'The whole log in commit-safe order, versions of a message ascending, without what is archived. 100 a page by default, at most 500. A sparse filter examines at most 50,000 rows a page: endCursor is then where it stopped, hasNextPage true, even with no nodes.',
     args: {
       filter: t.arg({ type: EventFilter, description: 'All given conditions hold together.' }),
       first: t.arg.int({ description: 'So many from the start of the range; at most 500.' }),

@@ -37,7 +37,7 @@ export const KafkaRecord = builder.objectRef<KafkaRecordValue>('KafkaRecord').im
     offset: t.expose('offset', { type: 'BigInt', description: 'Its offset in the partition.' }),
     key: t.string({
       nullable: true,
-      description: 'Its key as text.',
+      description: 'Its key as text; null once it is expunged.',
       resolve: async (record, _, context) => {
         const key = (await loadEnvelope(record, context))?.key ?? null
         return key === null ? null : decodeText(key)
@@ -45,12 +45,13 @@ export const KafkaRecord = builder.objectRef<KafkaRecordValue>('KafkaRecord').im
     }),
     keyBase64: t.string({
       nullable: true,
-      description: "Its key's bytes, in base64.",
+      description: "Its key's bytes, in base64; null once they are expunged.",
       resolve: async (record, _, context) => (await loadEnvelope(record, context))?.key?.toString('base64'),
     }),
     headers: t.field({
       type: [Header],
-      description: 'Its headers, in their order as far as the client library keeps it.',
+      description:
+        'Its headers, in their order as far as the client library keeps it; none once they are expunged.',
       args: { first: t.arg.int({ defaultValue: 100, required: true, description: 'At most 1,000.' }) },
       resolve: async (record, { first }, context) => {
         const shown = readBounded('first', first, 0, 1_000)
@@ -59,7 +60,7 @@ export const KafkaRecord = builder.objectRef<KafkaRecordValue>('KafkaRecord').im
       },
     }),
     headerCount: t.int({
-      description: 'How many headers it has.',
+      description: 'How many headers it has; 0 once they are expunged.',
       resolve: async (record, _, context) => (await loadEnvelope(record, context))?.headers.length ?? 0,
     }),
     timestamp: t.field({

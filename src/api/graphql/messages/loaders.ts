@@ -1,6 +1,7 @@
 import { createContextCache } from '@pothos/core'
 import DataLoader from 'dataloader'
 import type { PoolClient } from 'pg'
+import { findAllArchived, findArchivedIds, type Archived } from '../../../log/read/find-archived.ts'
 import { findConflicts } from '../../../log/read/find-conflicts.ts'
 import { findMessages, findMessagesByTransactionId } from '../../../log/read/find-messages.ts'
 import type { LogEvent } from '../../../log/read/log-event.ts'
@@ -21,6 +22,7 @@ import type { MessageId } from '../../../message/message.ts'
 import { ask } from '../../ask.ts'
 import type { GraphContext } from '../context.ts'
 import { refuse } from '../errors.ts'
+import { refuseArchived } from '../refuse-archived.ts'
 import { Budget } from './budget.ts'
 
 /** Raw bytes of an answer's payloads; as text, as JSON and as base64 they may be in it three times. */
@@ -32,6 +34,19 @@ const historyEventsMax = 20_000
 export const loadersOf = createContextCache(({ dependencies: { database } }: GraphContext) => {
   const read = <Value>(reader: (client: PoolClient) => Promise<Value>): Promise<Value> =>
     ask(database, reader)
+  const archivedById = createLoader<MessageId, Archived>(
+    (ids) => read((client) => findArchivedIds(client, ids)),
+    (id) => id,
+    ({ messageId }) => messageId,
+  )
+  /**
+   * What a message that was found always has can only be missing because the message was archived since it was found. Then this puts
+   * the error in place of what is missing, because null or an empty list would be a wrong answer.
+   */
+  const explain: Explain = async (ids) => {
+    const archived = await archivedById.loadMany(ids)
+    return archived.map((each) => (each === null || each instanceof Error ? each : refuseArchived(each)))
+  }
   const loaders = {
     message: createLoader<MessageId, MessageRow>(
       (ids) => read((client) => findMessages(client, ids)),
@@ -43,23 +58,39 @@ export const loadersOf = createContextCache(({ dependencies: { database } }: Gra
       (id) => id,
       (row) => row.transactionId,
     ),
+    archived: createLoader<string, Archived & { transactionId: string }>(
+      async (ids) =>
+        Array.from(await read((client) => findAllArchived(client, ids)), ([transactionId, archived]) => ({
+          ...archived,
+          transactionId,
+        })),
+      (id) => id,
+      ({ transactionId }) => transactionId,
+    ),
+    archivedById,
     details: createLoader<MessageId, MessageDetails>(
       (ids) => read((client) => readDetails(client, ids)),
       (id) => id,
       (row) => row.messageId,
+      { explain, idOf: (id) => id },
     ),
     payloadFacts: createLoader<RecordKey, PayloadFacts>(
       (keys) => read((client) => readPayloadFacts(client, keys)),
       nameRecord,
       nameRecord,
+      { explain, idOf: ({ messageId }) => messageId },
     ),
     payload: createRecordLoader<{ payload: Buffer | null } & RecordKey>(
       payloadBytesMax,
       'payloads',
       (...bounds) => read((client) => readPayloads(client, ...bounds)),
+      explain,
     ),
-    envelope: createRecordLoader<RecordEnvelope>(envelopeBytesMax, 'keys and headers', (...bounds) =>
-      read((client) => readEnvelopes(client, ...bounds)),
+    envelope: createRecordLoader<RecordEnvelope>(
+      envelopeBytesMax,
+      'keys and headers',
+      (...bounds) => read((client) => readEnvelopes(client, ...bounds)),
+      explain,
     ),
     history: perArguments((afterVersion: number, first: number) =>
       createListLoader<LogEvent>(
@@ -74,12 +105,14 @@ export const loadersOf = createContextCache(({ dependencies: { database } }: Gra
           return events
         },
         (event) => event.messageId,
+        explain,
       ),
     ),
     conflicts: perArguments((first: number) =>
       createListLoader<{ original: MessageId; message: MessageRow }>(
         (ids) => read((client) => findConflicts(client, ids, first)),
         (conflict) => conflict.original,
+        explain,
       ),
     ),
     stateAsOf: perArguments((at: string) =>
@@ -87,16 +120,22 @@ export const loadersOf = createContextCache(({ dependencies: { database } }: Gra
         (ids) => read((client) => readStatesAsOf(client, ids, at)),
         (id) => id,
         (state) => state.messageId,
+        { explain, idOf: (id) => id },
       ),
     ),
   }
   return {
     ...loaders,
-    /** After a mutation: what was loaded before it is no longer how things stand. Bytes never change. */
+    /** After a mutation: what was loaded before it is no longer how things stand. */
     forget: () => {
       loaders.message.clearAll()
       loaders.messageByTransactionId.clearAll()
+      loaders.archived.clearAll()
+      loaders.archivedById.clearAll()
       loaders.details.clearAll()
+      loaders.payloadFacts.clearAll()
+      loaders.payload.clearAll()
+      loaders.envelope.clearAll()
       loaders.history.forget()
       loaders.stateAsOf.forget()
     },
@@ -105,16 +144,38 @@ export const loadersOf = createContextCache(({ dependencies: { database } }: Gra
 
 const batchMax = 1_000
 
-/** A loader of at most one value a key; null where there is none. */
+/** Finds for each message id the error that says in which archive it is; null if it is in none. */
+type Explain = (ids: readonly MessageId[]) => Promise<(Error | null)[]>
+
+/** Puts an error in place of what is missing of archived messages. */
+async function explainMissing<Key, Value>(
+  keys: readonly Key[],
+  values: (Value | Error)[],
+  isMissing: (value: Value | Error) => boolean,
+  { explain, idOf }: { explain: Explain; idOf: (key: Key) => MessageId },
+): Promise<(Value | Error)[]> {
+  const missing = keys.filter((_, at) => isMissing(values[at] as Value | Error))
+  if (missing.length === 0) return values
+  const errors = (await explain(missing.map(idOf))).values()
+  return values.map((value) => (isMissing(value) ? (errors.next().value ?? value) : value))
+}
+
+/**
+ * A loader of at most one value a key; null where there is none.
+ *
+ * @param always given if each message has such a value until it is archived
+ */
 function createLoader<Key, Value>(
   load: (keys: readonly Key[]) => Promise<Value[]>,
   nameKey: (key: Key) => string,
   nameValue: (value: Value) => string,
+  always: { explain: Explain; idOf: (key: Key) => MessageId } | null = null,
 ): DataLoader<Key, Value | null, string> {
   return new DataLoader(
     async (keys) => {
       const found = new Map((await load(keys)).map((value) => [nameValue(value), value]))
-      return keys.map((key) => found.get(nameKey(key)) ?? null)
+      const values = keys.map((key) => found.get(nameKey(key)) ?? null)
+      return always === null ? values : explainMissing(keys, values, (value) => value === null, always)
     },
     { cacheKeyFn: nameKey, maxBatchSize: batchMax },
   )
@@ -124,12 +185,22 @@ function createLoader<Key, Value>(
 function createListLoader<Value>(
   load: (ids: readonly MessageId[]) => Promise<Value[]>,
   idOf: (value: Value) => MessageId,
+  explain: Explain,
 ): DataLoader<MessageId, Value[]> {
   return new DataLoader(
     async (ids) => {
       const lists = new Map(ids.map((id): [MessageId, Value[]] => [id, []]))
       for (const value of await load(ids)) lists.get(idOf(value))?.push(value)
-      return ids.map((id) => lists.get(id) ?? [])
+      const found = ids.map((id) => lists.get(id) ?? [])
+      return explainMissing<MessageId, Value[]>(
+        ids,
+        found,
+        (list) => !(list instanceof Error) && list.length === 0,
+        {
+          explain,
+          idOf: (id) => id,
+        },
+      )
     },
     { maxBatchSize: batchMax },
   )
@@ -140,6 +211,7 @@ function createRecordLoader<Value extends RecordKey>(
   bytesMax: number,
   what: string,
   load: (keys: readonly RecordKey[], bytesMax: number, firstAlways: boolean) => Promise<Read<Value>[]>,
+  explain: Explain,
 ): DataLoader<RecordKey, Value | null, string> {
   const budget = new Budget(bytesMax)
   return new DataLoader(
@@ -152,7 +224,11 @@ function createRecordLoader<Value extends RecordKey>(
           found.set(nameRecord(each.value), each.value)
         }
       }
-      return keys.map((key) => found.get(nameRecord(key)) ?? null)
+      const values = keys.map((key) => found.get(nameRecord(key)) ?? null)
+      return explainMissing(keys, values, (value) => value === null, {
+        explain,
+        idOf: ({ messageId }) => messageId,
+      })
     },
     { cacheKeyFn: nameRecord, maxBatchSize: batchMax },
   )

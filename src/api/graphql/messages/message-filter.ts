@@ -1,8 +1,8 @@
 import type { MessageFilter as LogFilter } from '../../../log/read/messages/filter.ts'
 import type { DeadLetterCause as CauseValue } from '../../../log/read/read-details.ts'
-import type { Status } from '../../../message/message.ts'
+import type { Resolution as ResolutionValue, Status } from '../../../message/message.ts'
 import { builder } from '../builder.ts'
-import { DeadLetterCause, MessageStatus } from '../enums.ts'
+import { DeadLetterCause, MessageStatus, Resolution } from '../enums.ts'
 import { refuse } from '../errors.ts'
 import { TimeRange, type TimeRangeInput } from '../time-range.ts'
 import { readIds, readList, readRange, readText } from './event-filter.ts'
@@ -20,6 +20,9 @@ export type MessageFilterInput = {
   lastStatusCode?: Given<readonly number[]>
   deadLetterCause?: Given<readonly CauseValue[]>
   outcomeUnknown?: Given<boolean>
+  held?: Given<boolean>
+  resolved?: Given<boolean>
+  resolution?: Given<readonly ResolutionValue[]>
   createdAt?: Given<TimeRangeInput>
   updatedAt?: Given<TimeRangeInput>
   dueAt?: Given<TimeRangeInput>
@@ -49,6 +52,12 @@ export const MessageFilter = builder.inputRef<MessageFilterInput>('MessageFilter
     outcomeUnknown: t.boolean({
       description: 'Whether any attempt ended with no answer or was abandoned: those may have been paid.',
     }),
+    held: t.boolean({ description: 'Whether an operator has put it on hold.' }),
+    resolved: t.boolean({ description: 'Dead letters that are resolved (true), or open (false).' }),
+    resolution: t.field({
+      type: [Resolution],
+      description: 'Dead letters that are resolved as any of these.',
+    }),
     createdAt: t.field({ type: TimeRange, description: 'First stored within this range.' }),
     updatedAt: t.field({ type: TimeRange, description: 'Last changed within this range.' }),
     dueAt: t.field({ type: TimeRange, description: 'Waiting for an attempt that is due within this range.' }),
@@ -76,6 +85,9 @@ export function readMessageFilter(input: Given<MessageFilterInput>, now: Date = 
     lastStatusCodes: readList('lastStatusCode', given.lastStatusCode),
     deadLetterCauses: readList('deadLetterCause', given.deadLetterCause),
     outcomeUnknown: given.outcomeUnknown ?? undefined,
+    held: given.held ?? undefined,
+    resolved: given.resolved ?? undefined,
+    resolutions: readList('resolution', given.resolution),
     createdAt: readOpenRange('createdAt', given.createdAt),
     updatedAt: readOpenRange('updatedAt', given.updatedAt),
     dueAt: readOpenRange('dueAt', given.dueAt),

@@ -1,7 +1,7 @@
 import type { MessageRow } from '../../../log/read/message-row.ts'
 import { idempotencyKey } from '../../../message/idempotency-key.ts'
 import { builder } from '../builder.ts'
-import { DeadLetterCause, MessageStatus, OutcomeKind } from '../enums.ts'
+import { DeadLetterCause, MessageStatus, OutcomeKind, Resolution } from '../enums.ts'
 import { readBounded } from '../read-bounded.ts'
 import { loadersOf } from './loaders.ts'
 import { Node } from './node.ts'
@@ -29,7 +29,18 @@ export const Message = builder.objectRef<MessageRow>('Message').implement({
     nextDueAt: t.expose('nextDueAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When the next attempt may start; null while PROCESSING and when terminal.',
+      description:
+        'When the next attempt may start; null while PROCESSING and when terminal. Null while held, too.',
+    }),
+    held: t.exposeBoolean('held', {
+      description:
+        'Whether an operator keeps it PENDING or FAILED, without another attempt, until it is released.',
+    }),
+    resolution: t.expose('resolution', {
+      type: Resolution,
+      nullable: true,
+      description:
+        'What an operator resolved the dead letter as; null while it is open. Who, why and the evidence are in the history.',
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was first stored.' }),
     updatedAt: t.expose('updatedAt', {
@@ -45,10 +56,14 @@ export const Message = builder.objectRef<MessageRow>('Message').implement({
       resolve: (message) => idempotencyKey(message.transactionId),
     }),
     replayable: t.boolean({
-      description: 'Whether an operator may replay it: a dead letter that was readable and is no conflict.',
+      description:
+        'Whether an operator may replay it: a dead letter that was readable, is no conflict, was not expunged and is not resolved.',
       // No business's id begins so, and what cannot be sent has no other; so this needs no second look-up that may fail.
-      resolve: ({ status, transactionId }) =>
-        status === 'dead_letter' && !transactionId.startsWith('record:'),
+      resolve: ({ status, transactionId, isExpungedLetter, resolution }) =>
+        status === 'dead_letter' &&
+        !transactionId.startsWith('record:') &&
+        !isExpungedLetter &&
+        resolution === null,
     }),
     failurePattern: t.exposeString('failurePattern', {
       nullable: true,
@@ -98,7 +113,7 @@ builder.objectFields(Message, (t) => ({
   conflicts: t.field({
     type: [Message],
     nullable: true,
-    description: 'Records with this id and other bytes.',
+    description: 'Records with this id and other bytes, without those that are archived.',
     args: { first: t.arg.int({ defaultValue: 20, required: true, description: 'At most 200.' }) },
     resolve: async (message, { first }, context) => {
       const rowsMax = readBounded('first', first, 0, 200)
@@ -109,7 +124,8 @@ builder.objectFields(Message, (t) => ({
   conflictsWith: t.field({
     type: Message,
     nullable: true,
-    description: 'The message that had the id first, on a conflicting record.',
+    description:
+      'The message that had the id first, on a conflicting record. Null if that one is archived: errorMessage names its id.',
     resolve: async (message, _, context) => {
       const loaders = loadersOf(context)
       const details = await loaders.details.load(message.messageId)

@@ -7,7 +7,7 @@ import { builder } from '../builder.ts'
 import type { GraphContext } from '../context.ts'
 import { Count } from '../count.ts'
 import { decodePageCursor, encodePageCursor, isBigint } from '../cursor.ts'
-import { normalizeDateTime } from '../date-time.ts'
+import { normalizeDateTime } from '../../../runtime/date-time.ts'
 import { MessageOrder } from '../enums.ts'
 import { PageInfo, type PageInfoValue } from '../page-info.ts'
 import { describePage, readPageRequest, type PageArguments } from '../page-request.ts'
@@ -66,7 +66,7 @@ builder.queryField('messages', (t) =>
     type: MessageConnection,
     nullable: true,
     description:
-      'At most 200 a page, 20 by default. A cursor is bound to its order and filter; another one is refused (CURSOR_INVALID).',
+      'The messages that are in the database; archived ones are not listed. At most 200 a page, 20 by default. A cursor is bound to its order and filter; another one is refused (CURSOR_INVALID).',
     args: {
       filter: t.arg({ type: MessageFilter, description: 'All given conditions hold together.' }),
       orderBy: t.arg({
@@ -92,7 +92,7 @@ async function readMessagePage(
   { dependencies }: GraphContext,
 ): Promise<MessagePage> {
   const binding = JSON.stringify([order, Object.entries(filter).sort()])
-  const isKey = columnOf(order) === 'position' ? isBigint : isInstant
+  const isKey = columnOf(order) === 'due_at' ? isInstant : isBigint
   const request = readPageRequest<PageKey>(page, limits, (text) => decodePageCursor(text, binding, isKey))
   const { rowsMax, backwards } = request
   // One more than is shown says whether there is another page.

@@ -2,6 +2,7 @@ import type { LogEvent } from '../../../log/read/log-event.ts'
 import type { MessageRow } from '../../../log/read/message-row.ts'
 import type { MessageId } from '../../../message/message.ts'
 import { builder } from '../builder.ts'
+import { findInLogById } from './find-message.ts'
 import { loadersOf } from './loaders.ts'
 
 /**
@@ -23,12 +24,13 @@ builder.queryField('node', (t) =>
   t.field({
     type: Node,
     nullable: true,
-    description: 'A message or an event by its id; null if there is none.',
+    description:
+      'A message or an event by its id; null if there is none. Where its id is archived, there is an error with the code ARCHIVED, as message has it.',
     args: { id: t.arg.id({ required: true, description: 'As an earlier answer had it.' }) },
     resolve: async (_, { id }, context) => {
       const [, messageId, version] = idForm.exec(id) ?? []
       if (messageId === undefined || BigInt(messageId) > bigintMax) return null
-      if (version === undefined) return loadersOf(context).message.load(messageId as MessageId)
+      if (version === undefined) return findInLogById(messageId as MessageId, context)
       if (Number(version) > intMax) return null
       const [event] = await loadersOf(context)
         .history(Number(version) - 1, 1)

@@ -37,7 +37,8 @@ const Payload = builder.objectRef<PayloadValue>('Payload').implement({
     }),
     bytes: t.int({
       nullable: true,
-      description: 'How many bytes were received; null where the record had no value.',
+      description:
+        'How many bytes were received; null where the record had no value, and 0 once such a record is expunged.',
       resolve: ({ state, bytes }) => (state === 'absent' ? null : bytes),
     }),
     sha256: t.exposeString('sha256', {

@@ -1,14 +1,22 @@
 import type { ReplayAnswer } from '../../../log/write/replay.ts'
 import { builder } from '../builder.ts'
-import type { GraphContext } from '../context.ts'
-import { DeadLetterCause, MessageStatus } from '../enums.ts'
+import { DeadLetterCause, MessageStatus, Resolution } from '../enums.ts'
+import { findArchived } from '../../../log/read/find-archived.ts'
+import { ask } from '../../ask.ts'
+import { explainStanding } from '../../explain-decision.ts'
+import { ArchivedMessage } from './archived.ts'
+import { DecisionRefusal } from './decision-refusal.ts'
+import { ExpungeRefusal } from './expunge-refusal.ts'
+import { findMessage } from './find-message.ts'
 import { loadersOf } from './loaders.ts'
 import { Message } from './message.ts'
 
 type Of<Kind extends ReplayAnswer['kind']> = Extract<ReplayAnswer, { kind: Kind }> & {
   readonly transactionId: string
 }
-type Refusal = Of<'unknown' | 'not_replayable' | 'key_reused'>
+type Refusal = Of<
+  'unknown' | 'archived' | 'not_replayable' | 'expunged' | 'already_held' | 'already_resolved' | 'key_reused'
+>
 
 const ReplayRefusal = builder.interfaceRef<Refusal>('ReplayRefusal').implement({
   description: 'Why a message was not replayed. Nothing of it stands in the log.',
@@ -37,13 +45,30 @@ const Replayed = builder.objectRef<Of<'replayed' | 'repeated'>>('Replayed').impl
   }),
 })
 
-const MessageNotFound = builder.objectRef<Of<'unknown'>>('MessageNotFound').implement({
+export const MessageNotFound = builder.objectRef<Of<'unknown'>>('MessageNotFound').implement({
   description: 'No message has this id.',
-  interfaces: [ReplayRefusal],
+  interfaces: [ReplayRefusal, ExpungeRefusal, DecisionRefusal],
 })
 
-const NotReplayable = builder.objectRef<Of<'not_replayable'>>('NotReplayable').implement({
-  description: 'Only a dead letter can be replayed, and a record that was rejected or conflicts never.',
+export const MessageArchived = builder.objectRef<Of<'archived'>>('MessageArchived').implement({
+  description: 'The message is archived: its log takes no more events.',
+  interfaces: [ReplayRefusal, ExpungeRefusal, DecisionRefusal],
+  fields: (t) => ({
+    // Each of the interfaces has a text, and one would win. This one is true of a replay, an expunge and a decision.
+    text: t.string({ description: 'A sentence for people.', resolve: explain }),
+    archived: t.field({
+      type: ArchivedMessage,
+      nullable: true,
+      description: 'Where it is.',
+      resolve: ({ transactionId }, _, { dependencies }) =>
+        ask(dependencies.database, (client) => findArchived(client, transactionId)),
+    }),
+  }),
+})
+
+const NotReplayable = builder.objectRef<Of<'not_replayable' | 'expunged'>>('NotReplayable').implement({
+  description:
+    'Only a dead letter can be replayed; never a record that was rejected or conflicts, and nothing whose payload was expunged.',
   interfaces: [ReplayRefusal],
   fields: (t) => ({
     status: t.expose('status', { type: MessageStatus, description: 'Where the message was.' }),
@@ -67,6 +92,41 @@ const NotReplayable = builder.objectRef<Of<'not_replayable'>>('NotReplayable').i
   }),
 })
 
+export const AlreadyHeld = builder.objectRef<Of<'already_held'>>('AlreadyHeld').implement({
+  description: 'The message is on hold, and stays so until it is released.',
+  interfaces: [ReplayRefusal, DecisionRefusal],
+  fields: (t) => ({
+    text: t.string({ description: 'A sentence for people.', resolve: explain }),
+    actor: t.exposeString('actor', { description: 'Who put it on hold.' }),
+    since: t.expose('since', { type: 'DateTime', description: 'When.' }),
+    reason: t.exposeString('reason', { description: 'Why.' }),
+    message: t.field({
+      type: Message,
+      nullable: true,
+      description: 'As it stands now.',
+      resolve: ({ transactionId }, _, context) => findMessage(transactionId, context),
+    }),
+  }),
+})
+
+export const AlreadyResolved = builder.objectRef<Of<'already_resolved'>>('AlreadyResolved').implement({
+  description: 'The dead letter is resolved, and stays so until it is reopened.',
+  interfaces: [ReplayRefusal, DecisionRefusal],
+  fields: (t) => ({
+    text: t.string({ description: 'A sentence for people.', resolve: explain }),
+    resolution: t.expose('resolution', { type: Resolution, description: 'What it was resolved as.' }),
+    actor: t.exposeString('actor', { description: 'Who resolved it.' }),
+    since: t.expose('since', { type: 'DateTime', description: 'When.' }),
+    reason: t.exposeString('reason', { description: 'Why.' }),
+    message: t.field({
+      type: Message,
+      nullable: true,
+      description: 'As it stands now.',
+      resolve: ({ transactionId }, _, context) => findMessage(transactionId, context),
+    }),
+  }),
+})
+
 const IdempotencyKeyReused = builder.objectRef<Of<'key_reused'>>('IdempotencyKeyReused').implement({
   description: 'Your request of this idempotency key was accepted for this message, with another reason.',
   interfaces: [ReplayRefusal],
@@ -74,7 +134,15 @@ const IdempotencyKeyReused = builder.objectRef<Of<'key_reused'>>('IdempotencyKey
 
 export const ReplayResult = builder.unionType('ReplayResult', {
   description: 'May grow: select on the interface ReplayRefusal.',
-  types: [Replayed, MessageNotFound, NotReplayable, IdempotencyKeyReused],
+  types: [
+    Replayed,
+    MessageNotFound,
+    MessageArchived,
+    NotReplayable,
+    IdempotencyKeyReused,
+    AlreadyHeld,
+    AlreadyResolved,
+  ],
   resolveType: ({ kind }) => {
     switch (kind) {
       case 'replayed':
@@ -82,27 +150,37 @@ export const ReplayResult = builder.unionType('ReplayResult', {
         return Replayed
       case 'unknown':
         return MessageNotFound
+      case 'archived':
+        return MessageArchived
       case 'not_replayable':
+      case 'expunged':
         return NotReplayable
       case 'key_reused':
         return IdempotencyKeyReused
+      case 'already_held':
+        return AlreadyHeld
+      case 'already_resolved':
+        return AlreadyResolved
     }
   },
 })
-
-function findMessage(transactionId: string, context: GraphContext) {
-  return loadersOf(context).messageByTransactionId.load(transactionId)
-}
 
 function explain(refusal: Refusal): string {
   const { kind, transactionId } = refusal
   switch (kind) {
     case 'unknown':
       return `Transaction ${transactionId} is unknown.`
+    case 'archived':
+      return `Transaction ${transactionId} is archived in ${refusal.archive}, and its bytes too: it takes no more events.`
     case 'not_replayable':
       return refusal.status === 'dead_letter'
         ? `${transactionId} is a record that was rejected or conflicts with another: it can never be sent.`
         : `Transaction ${transactionId} is ${refusal.status}: only a dead letter can be replayed.`
+    case 'expunged':
+      return `The payload of ${transactionId} was expunged: there are no bytes to send.`
+    case 'already_held':
+    case 'already_resolved':
+      return explainStanding(transactionId, refusal)
     case 'key_reused':
       return 'This idempotency key was used for a replay with another reason: take a new key.'
   }

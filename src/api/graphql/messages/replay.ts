@@ -4,7 +4,7 @@ import { may } from '../../access.ts'
 import { ask, DatabaseUnavailable } from '../../ask.ts'
 import { builder } from '../builder.ts'
 import type { GraphContext } from '../context.ts'
-import { refuse } from '../errors.ts'
+import { refuse, refuseText } from '../errors.ts'
 import { loadersOf } from './loaders.ts'
 import { ReplayResult } from './replay-result.ts'
 
@@ -98,11 +98,4 @@ async function act(
       'The database did not answer, and the replay may have been recorded all the same: with an idempotencyKey it can safely be sent again.',
     )
   }
-}
-
-function refuseText(name: string, bytesMax: number): Error {
-  return refuse(
-    'BAD_USER_INPUT',
-    `${name} must be text of 1 to ${bytesMax} bytes without control characters.`,
-  )
 }

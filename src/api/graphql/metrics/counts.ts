@@ -2,6 +2,7 @@ import type {
   RetryCount,
   UnknownCounts as UnknownCountsRow,
 } from '../../../log/read/rollups/read-standing.ts'
+import type { DecidedCounts } from '../../../log/read/count-decided.ts'
 import type { Status } from '../../../message/message.ts'
 import { builder } from '../builder.ts'
 
@@ -37,6 +38,23 @@ export const StatusCounts = builder.objectRef<Record<Status, number>>('StatusCou
       type: 'BigInt',
       description: 'All messages.',
       resolve: (counts) => String(Object.values(counts).reduce((sum, count) => sum + count, 0)),
+    }),
+  }),
+})
+
+export const DeadLetterCounts = builder.objectRef<DecidedCounts>('DeadLetterCounts').implement({
+  description:
+    'The dead letters that are in the database, exactly, as of one instant. Archived ones are in counts.deadLetter, but not here: nobody can resolve them any more.',
+  fields: (t) => ({
+    open: t.field({
+      type: 'BigInt',
+      description: 'Wait for an operator.',
+      resolve: ({ openDeadLetters }) => String(openDeadLetters),
+    }),
+    resolved: t.field({
+      type: 'BigInt',
+      description: 'Were resolved by an operator.',
+      resolve: ({ resolvedDeadLetters }) => String(resolvedDeadLetters),
     }),
   }),
 })

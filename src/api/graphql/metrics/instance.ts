@@ -13,7 +13,9 @@ export const LaneLoad = builder.objectRef<LaneLoadValue>('LaneLoad').implement({
   description: 'How busy one lane of this instance is.',
   fields: (t) => ({
     lane: t.expose('lane', { type: Lane, description: 'Which one.' }),
-    inFlight: t.exposeInt('inFlight', { description: 'Attempts of this instance that are open in the log.' }),
+    inFlight: t.exposeInt('inFlight', {
+      description: 'Requests of this instance to the processor that are under way.',
+    }),
     limit: t.exposeInt('limit', { description: 'How many of them it may have.' }),
     due: t.field({
       type: Count,

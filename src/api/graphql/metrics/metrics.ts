@@ -1,4 +1,5 @@
 import { countByStatus } from '../../../log/read/count-by-status.ts'
+import { countDecided } from '../../../log/read/count-decided.ts'
 import { readHead } from '../../../log/read/read-head.ts'
 import { countByRetries, countUnknown } from '../../../log/read/rollups/read-standing.ts'
 import { ask } from '../../ask.ts'
@@ -6,7 +7,7 @@ import { builder } from '../builder.ts'
 import { LogHead } from '../log-head.ts'
 import { TimeRange } from '../time-range.ts'
 import { PartitionState, resolvePartitions } from './consumer.ts'
-import { RetryBucket, StatusCounts, UnknownCounts } from './counts.ts'
+import { DeadLetterCounts, RetryBucket, StatusCounts, UnknownCounts } from './counts.ts'
 import { FailureReason, resolveFailures } from './failures.ts'
 import { LaneLoad, listLanes, readWakeups, Wakeups } from './instance.ts'
 import { Latency, resolveLatency } from './latency.ts'
@@ -14,7 +15,7 @@ import { takeSnapshot, type MetricsSnapshot } from './snapshot.ts'
 import { resolveThroughput, ThroughputBucket } from './throughput.ts'
 
 const description =
-  "Counts and rates are the whole service's, read from the database; inFlight, wakeups and lag are this instance's and say so in their descriptions. A range wins over lastSeconds; edges widen to whole minutes, buckets are multiples of 60 s, zero-filled, at most 1,500."
+  "Counts and rates are the whole service's, read from the database; inFlight, wakeups and lag are this instance's and say so in their descriptions. A range wins over lastSeconds; edges widen to whole minutes, buckets are multiples of 60 s, zero-filled, at most 1,500. What is older than 35 days is kept by the hour, older than 400 days by the day (UTC): edges and buckets that reach there widen to whole hours or days."
 
 /** Every field but `at` fails by itself: it is null then, and the error says why. */
 export const Metrics = builder.objectRef<MetricsSnapshot>('Metrics').implement({
@@ -42,6 +43,18 @@ export const Metrics = builder.objectRef<MetricsSnapshot>('Metrics').implement({
         description: 'Messages by status.',
         resolve: ({ read }) => read(countByStatus),
       }),
+      deadLetters: t.field({
+        type: DeadLetterCounts,
+        nullable: true,
+        description: 'Dead letters, open and resolved apart.',
+        resolve: ({ read }) => read(countDecided),
+      }),
+      held: t.field({
+        type: 'BigInt',
+        nullable: true,
+        description: 'Messages that an operator has put on hold. They are PENDING or FAILED.',
+        resolve: async ({ read }) => String((await read(countDecided)).onHold),
+      }),
       outcomeUnknown: t.field({
         type: UnknownCounts,
         nullable: true,
@@ -52,13 +65,14 @@ export const Metrics = builder.objectRef<MetricsSnapshot>('Metrics').implement({
         type: [ThroughputBucket],
         nullable: true,
         description:
-          'What happened in each bucket of the range, oldest first. The first begins with the range; the last may be shorter.',
+          'What happened in each bucket of the range, oldest first. The first begins with the range; the last may be shorter. If the range begins where hours or days are kept, each bucket is a multiple of those.',
         args: {
           ...window,
           bucketSeconds: t.arg.int({
             required: true,
             defaultValue: 60,
-            description: 'The length of a bucket: a multiple of 60.',
+            description:
+              'The length of a bucket: a multiple of 60. The answer may have longer ones: see seconds.',
           }),
         },
         resolve: (snapshot, args) => resolveThroughput(snapshot, args),

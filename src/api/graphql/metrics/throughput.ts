@@ -23,12 +23,13 @@ export const ThroughputBucket = builder.objectRef<Bucket>('ThroughputBucket').im
       })
     return {
       at: t.expose('at', { type: 'DateTime', description: 'Where the bucket begins.' }),
+      seconds: t.exposeInt('seconds', { description: 'How long it is: divide by it for a rate.' }),
       received: count('Messages stored from Kafka.', 'received'),
       attempts: count('Attempts started.', 'attempts'),
       succeeded: count('Messages that became SUCCESS, by a late answer too.', 'succeeded'),
       failed: count('Attempts that failed; abandoned ones are not among them.', ...failures),
       deadLettered: count(
-        'Messages given up: refused, or out of retries. Rejected and conflicting records are not among them.',
+        'Messages given up: refused, out of retries, or cancelled. Rejected and conflicting records are not among them.',
         'dead_lettered',
       ),
       refused: count('Failed attempts that the processor refused for good.', 'refused'),

@@ -6,7 +6,7 @@ builder.subscriptionField('message', (t) =>
     type: Message,
     nullable: true,
     description:
-      'Now (null until it is received), then at every change; the latest state wins, version shows what was skipped.',
+      'Now (null until it is received), then at every change; the latest state wins, version shows what was skipped. Ends with ARCHIVED if it is archived, as the query message is answered.',
     args: {
       transactionId: t.arg.id({
         required: true,

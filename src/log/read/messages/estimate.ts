@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import { conditionsOf, possibleStatuses, startsWith, within, type MessageFilter } from './filter.ts'
+import { conditionsOf, possibleStatuses, startsWith, type FoundFilter } from './filter.ts'
 import type { MessageOrder } from './order.ts'
 import { Parameters } from './parameters.ts'
 import { walk } from './walk.ts'
@@ -14,7 +14,7 @@ export type Count = { readonly value: string; readonly exact: boolean }
  */
 export async function estimate(
   database: Pick<Pool, 'query'>,
-  filter: MessageFilter,
+  filter: FoundFilter,
   order: MessageOrder,
   possible: number,
   smallMax: number,
@@ -27,7 +27,7 @@ export async function estimate(
 /** Ids are anywhere in time, so the sample is of those with the prefix; how many they are the planner's statistics say. */
 async function estimateByPrefix(
   database: Pick<Pool, 'query'>,
-  filter: MessageFilter,
+  filter: FoundFilter,
   order: MessageOrder,
   prefix: string,
   possible: number,
@@ -55,7 +55,7 @@ async function estimateByPrefix(
 /** The share of matches among the first rows that a walk meets, of all it could meet. */
 async function estimateByWalk(
   database: Pick<Pool, 'query'>,
-  filter: MessageFilter,
+  filter: FoundFilter,
   order: MessageOrder,
   possible: number,
   smallMax: number,
@@ -100,11 +100,8 @@ async function estimateByWalk(
 }
 
 /** Message ids are minted as time goes by, so those at the ends of a range of time say how many lie in it. */
-function widthOf(filter: MessageFilter, parameters: Parameters): string {
-  const range = within('r.created_at', filter.createdAt, parameters)
-  if (range.length === 0) return 'null::bigint'
-  const end = (direction: 'asc' | 'desc') =>
-    `(select r.message_id from message_states r where ${range.join(' and ')}
-      order by r.created_at ${direction}, r.message_id ${direction} limit 1)`
-  return `(${end('desc')} - ${end('asc')} + 1)`
+function widthOf({ createdAt }: FoundFilter, parameters: Parameters): string {
+  if (createdAt?.from === undefined && createdAt?.to === undefined) return 'null::bigint'
+  const [first, last] = [createdAt.firstId, createdAt.lastId].map((id) => parameters.add(id, 'bigint'))
+  return `${last} - ${first} + 1`
 }

@@ -1,11 +1,15 @@
-import type { Status } from '../../../message/message.ts'
+import type { Resolution, Status } from '../../../message/message.ts'
 import { statuses as allStatuses } from '../../../message/message.ts'
+import { isHeld } from '../message-row.ts'
 import { causeOf, deadLetters, type DeadLetterCause } from '../read-details.ts'
 import type { MessageOrder } from './order.ts'
 import type { Parameters } from './parameters.ts'
 
 /** `from` is inclusive, `to` exclusive. RFC 3339. */
 export type Range = { readonly from?: string | undefined; readonly to?: string | undefined }
+
+/** With the first and the last message id that a message created in the range can have: bigints as text, null if there was none. */
+export type FoundRange = Range & { readonly firstId: string | null; readonly lastId: string | null }
 
 /** A message must meet all conditions that are given. A list that is given is not empty, and no text has NUL. */
 export type MessageFilter = {
@@ -20,6 +24,12 @@ export type MessageFilter = {
   readonly lastStatusCodes?: readonly number[] | undefined
   readonly deadLetterCauses?: readonly DeadLetterCause[] | undefined
   readonly outcomeUnknown?: boolean | undefined
+  /** On hold, or not. */
+  readonly held?: boolean | undefined
+  /** A dead letter that is resolved, or one that is open. */
+  readonly resolved?: boolean | undefined
+  /** A dead letter that is resolved as one of these. */
+  readonly resolutions?: readonly Resolution[] | undefined
   readonly createdAt?: Range | undefined
   readonly updatedAt?: Range | undefined
   readonly dueAt?: Range | undefined
@@ -28,10 +38,15 @@ export type MessageFilter = {
   readonly retryCountMax?: number | undefined
 }
 
+/** A filter whose range of creation is found already (findCreated). */
+export type FoundFilter = Omit<MessageFilter, 'createdAt'> & { readonly createdAt?: FoundRange | undefined }
+
 /** Returns the statuses that a message can have under these conditions and in this order; null if it can have any. */
 export function possibleStatuses(filter: MessageFilter, order: MessageOrder): Status[] | null {
-  const waiting = order === 'DUE_ASC' || filter.dueAt !== undefined
-  const dead = filter.deadLetterCauses !== undefined || filter.deadLetteredAt !== undefined
+  const waiting = order === 'DUE_ASC' || filter.dueAt !== undefined || filter.held === true
+  const dead = [filter.deadLetterCauses, filter.deadLetteredAt, filter.resolved, filter.resolutions].some(
+    (given) => given !== undefined,
+  )
   if (filter.statuses === undefined && !waiting && !dead) return null
   return (filter.statuses ?? allStatuses).filter(
     (status) =>
@@ -58,6 +73,9 @@ export function conditionsOf(
     ...failureConditions(filter, s, parameters),
     filter.outcomeUnknown !== undefined &&
       `${s}.outcome_unknown = ${parameters.add(filter.outcomeUnknown, 'boolean')}`,
+    // What is on hold has no place in this order.
+    order === 'DUE_ASC' && `${s}.due_at is not null`,
+    ...decisionConditions(filter, s, parameters),
     ...within(`${s}.created_at`, filter.createdAt, parameters),
     ...within(`${s}.updated_at`, filter.updatedAt, parameters),
     ...within(`${s}.due_at`, filter.dueAt, parameters),
@@ -82,6 +100,16 @@ export function within(column: string, range: Range | undefined, parameters: Par
   if (range?.from !== undefined) conditions.push(`${column} >= ${parameters.add(range.from, 'timestamptz')}`)
   if (range?.to !== undefined) conditions.push(`${column} < ${parameters.add(range.to, 'timestamptz')}`)
   return conditions
+}
+
+/** SQL for the conditions that a message was created in a range; none if there is no range. The first of them serve the primary key. */
+export function createdWithin(s: string, range: FoundRange | undefined, parameters: Parameters): string[] {
+  if (range?.from === undefined && range?.to === undefined) return []
+  return [
+    `${s}.message_id >= ${parameters.add(range.firstId, 'bigint')}`,
+    `${s}.message_id <= ${parameters.add(range.lastId, 'bigint')}`,
+    ...within(`${s}.created_at`, range, parameters),
+  ]
 }
 
 /** SQL for the condition that a text begins with the prefix. It compares in byte order, which is the order of code points. */
@@ -118,6 +146,17 @@ function identityConditions(filter: MessageFilter, s: string, parameters: Parame
       `(select ${source.join(' and ')} from message_events f
         where f.message_id = ${s}.message_id and f.version = 1 limit 1)`,
     )
+  return conditions
+}
+
+function decisionConditions(filter: MessageFilter, s: string, parameters: Parameters): string[] {
+  const { held, resolved, resolutions } = filter
+  const resolution = `(select k.resolution from decided_messages k where k.message_id = ${s}.message_id)`
+  const conditions: string[] = []
+  if (held !== undefined) conditions.push(`${isHeld(s)} = ${parameters.add(held, 'boolean')}`)
+  if (resolved !== undefined) conditions.push(`${resolution} is ${resolved ? 'not null' : 'null'}`)
+  if (resolutions !== undefined)
+    conditions.push(`${resolution} = any (${parameters.add(resolutions, 'text[]')})`)
   return conditions
 }
 

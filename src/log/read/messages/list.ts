@@ -1,7 +1,8 @@
 import type { Pool } from 'pg'
 import { countByStatus } from '../count-by-status.ts'
 import { messageColumns, readMessageRow, type MessageRow, type StateRow } from '../message-row.ts'
-import { conditionsOf, type MessageFilter } from './filter.ts'
+import { conditionsOf, type FoundFilter, type MessageFilter } from './filter.ts'
+import { findCreated } from './find-created.ts'
 import { between, columnOf, directionOf, printKey, type MessageOrder, type PageKey } from './order.ts'
 import { Parameters } from './parameters.ts'
 import { findSmallSource, type Source } from './small-source.ts'
@@ -38,11 +39,13 @@ export async function listMessages(
   database: Pick<Pool, 'query'>,
   request: MessagesRequest,
 ): Promise<MessagesAnswer> {
-  const { filter, order } = request
+  const { order } = request
+  const filter = await findCreated(database, request.filter)
+  const asked = { ...request, filter }
   const source = isDense(filter, order)
     ? null
     : await findSmallSource(database, filter, order, await countByStatus(database), request.smallMax)
-  const { text, values } = source === null ? walkStatement(request) : sortStatement(request, source)
+  const { text, values } = source === null ? walkStatement(asked) : sortStatement(asked, source)
   const { rows } = await database.query<Row>(text, values)
   const stop = rows.find((row) => Number(row.place) === request.examinedMax)
   const found = rows.filter((row) => row.matches).slice(0, request.rowsMax)
@@ -58,10 +61,12 @@ function placeOf({ order_key: key, order_id: messageId }: Row): PageKey {
   return { key, messageId }
 }
 
+type FoundRequest = MessagesRequest & { readonly filter: FoundFilter }
+
 type Statement = { text: string; values: unknown[] }
 
 /** Has no name, so it is not prepared: its parts make too many statements, and the planner should see the values. */
-function walkStatement(request: MessagesRequest): Statement {
+function walkStatement(request: FoundRequest): Statement {
   const { filter, order, backwards, examinedMax, rowsMax } = request
   const parameters = new Parameters()
   const direction = directionOf(order, backwards)
@@ -77,7 +82,7 @@ function walkStatement(request: MessagesRequest): Statement {
   return { text, values: parameters.values }
 }
 
-function sortStatement(request: MessagesRequest, source: Source): Statement {
+function sortStatement(request: FoundRequest, source: Source): Statement {
   const { filter, order, backwards, rowsMax } = request
   const parameters = new Parameters()
   const column = columnOf(order)

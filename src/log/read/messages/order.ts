@@ -10,7 +10,7 @@ export const messageOrders = [
 ] as const
 export type MessageOrder = (typeof messageOrders)[number]
 
-/** A place in an order: a time (RFC 3339), or a position for UPDATED_*; then the message. */
+/** A place in an order: a time (RFC 3339) for DUE_ASC, the message for CREATED_*, a position for UPDATED_*; then the message. */
 export type PageKey = { readonly key: string; readonly messageId: string }
 
 type Direction = 'asc' | 'desc'
@@ -20,12 +20,15 @@ export function directionOf(order: MessageOrder, backwards: boolean): Direction 
   return order.endsWith('_DESC') === backwards ? 'asc' : 'desc'
 }
 
-/** Returns the column of message_states that an order sorts by. */
-export function columnOf(order: MessageOrder): 'created_at' | 'due_at' | 'position' {
+/**
+ * Returns the column of message_states that an order sorts by. Messages are created in the order of their ids, but for slices that
+ * are stored at the same moment. An index on the time would cost each message two entries.
+ */
+export function columnOf(order: MessageOrder): 'message_id' | 'due_at' | 'position' {
   switch (order) {
     case 'CREATED_DESC':
     case 'CREATED_ASC':
-      return 'created_at'
+      return 'message_id'
     case 'DUE_ASC':
       return 'due_at'
     case 'UPDATED_DESC':
@@ -36,7 +39,7 @@ export function columnOf(order: MessageOrder): 'created_at' | 'due_at' | 'positi
 
 /** SQL that prints a key in the form of `PageKey`. */
 export function printKey(order: MessageOrder, column: string): string {
-  return columnOf(order) === 'position' ? `${column}::text` : rfc3339(column)
+  return columnOf(order) === 'due_at' ? rfc3339(column) : `${column}::text`
 }
 
 /** SQL for the conditions that a message lies between two places of the list, both excluded. */
@@ -46,7 +49,7 @@ export function between(
   columns: string,
   parameters: Parameters,
 ): string[] {
-  const type = columnOf(order) === 'position' ? 'bigint' : 'timestamptz'
+  const type = columnOf(order) === 'due_at' ? 'timestamptz' : 'bigint'
   const [later, earlier] = order.endsWith('_DESC') ? (['<', '>'] as const) : (['>', '<'] as const)
   const compare = (operator: '<' | '>', { key, messageId }: PageKey) =>
     `(${columns}) ${operator} (${parameters.add(key, type)}, ${parameters.add(messageId, 'bigint')})`

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 import type { Status } from '../../../message/message.ts'
-import { possibleStatuses, startsWith, within, type MessageFilter } from './filter.ts'
+import { createdWithin, possibleStatuses, startsWith, within, type FoundFilter } from './filter.ts'
 import type { MessageOrder } from './order.ts'
 import { Parameters } from './parameters.ts'
 
@@ -15,7 +15,7 @@ export type Source = (parameters: Parameters) => string
  */
 export async function findSmallSource(
   database: Pick<Pool, 'query'>,
-  filter: MessageFilter,
+  filter: FoundFilter,
   order: MessageOrder,
   counts: Readonly<Record<Status, number>>,
   smallMax: number,
@@ -33,8 +33,17 @@ export async function findSmallSource(
   return least <= smallMax ? (candidates[sizes.indexOf(least)] ?? null) : null
 }
 
-function sourcesOf(filter: MessageFilter, smallMax: number): Source[] {
-  const { transactionIds, transactionIdPrefix, outcomeUnknown, createdAt, dueAt } = filter
+function sourcesOf(filter: FoundFilter, smallMax: number): Source[] {
+  const {
+    transactionIds,
+    transactionIdPrefix,
+    outcomeUnknown,
+    held,
+    resolved,
+    resolutions,
+    createdAt,
+    dueAt,
+  } = filter
   const sources: Source[] = []
   const add = (source: Source) => sources.push(source)
   if (transactionIds !== undefined)
@@ -43,12 +52,14 @@ function sourcesOf(filter: MessageFilter, smallMax: number): Source[] {
     )
   if (transactionIdPrefix !== undefined)
     add((parameters) => ofInbox(startsWith('i.transaction_id', transactionIdPrefix, parameters)))
-  if (outcomeUnknown === true) add(() => alongIndex('m.outcome_unknown', 'created_at', smallMax))
-  if (createdAt !== undefined) add((parameters) => ofStates(within('m.created_at', createdAt, parameters)))
+  if (outcomeUnknown === true) add(() => alongIndex('m.outcome_unknown', 'message_id', smallMax))
+  if (held === true) add(() => ofDecided('d.resolution is null'))
+  if (resolved === true || resolutions !== undefined) add(() => ofDecided('d.resolution is not null'))
+  if (createdAt !== undefined) add((parameters) => ofStates(createdWithin('m', createdAt, parameters)))
   if (dueAt !== undefined)
     add((parameters) =>
       ofStates([
-        `m.status in ('pending', 'failed') and m.due_at is not null`,
+        `m.queue in ('pending', 'failed') and m.due_at is not null`,
         ...within('m.due_at', dueAt, parameters),
       ]),
     )
@@ -65,21 +76,32 @@ function ofStates(conditions: string[]): string {
   return `select m.* from message_states m where ${conditions.join(' and ')}`
 }
 
-/** Messages of an open status are found by the index on due times: each of them has a due time. */
+function ofDecided(condition: string): string {
+  return `select m.* from decided_messages d
+    cross join lateral (select t.* from message_states t where t.message_id = d.message_id limit 1) m
+    where ${condition}`
+}
+
+/** Messages that wait for an attempt are found by the index on due times: each of them has a due time, unless it is on hold. */
 function ofStatuses(statuses: readonly Status[], smallMax: number): string {
-  const each = statuses.map((status) =>
-    status === 'dead_letter'
-      ? alongIndex(`m.status = 'dead_letter'`, 'created_at', smallMax)
-      : alongIndex(`m.status = '${status}' and m.due_at is not null`, 'due_at', smallMax),
-  )
+  const each = statuses.map((status) => {
+    if (status === 'processing') return ofProcessing
+    return status === 'dead_letter'
+      ? alongIndex(`m.queue = 'dead_letter'`, 'message_id', smallMax)
+      : `${alongIndex(`m.queue = '${status}' and m.due_at is not null`, 'due_at', smallMax)}
+        union all ${ofDecided(`d.resolution is null and m.status = '${status}'`)}`
+  })
   return each.length === 0 ? 'select m.* from message_states m where false' : each.join(' union all ')
 }
+
+const ofProcessing = `select m.* from processing_messages(null) as p(message_id)
+    cross join lateral (select t.* from message_states t where t.message_id = p.message_id limit 1) m`
 
 /**
  * The order and the limit make the planner walk the index that has this condition and this order. The limit is never reached.
  * Without statistics the planner expects that every second row meets the condition, and would scan the table.
  */
-function alongIndex(condition: string, column: 'created_at' | 'due_at', smallMax: number): string {
+function alongIndex(condition: string, column: 'message_id' | 'due_at', smallMax: number): string {
   return `(select m.* from message_states m where ${condition} order by m.${column}, m.message_id limit ${2 * smallMax + 1})`
 }
 

@@ -1,10 +1,12 @@
 import type { Status } from '../../../message/message.ts'
-import { possibleStatuses, within, type MessageFilter } from './filter.ts'
+import { createdWithin, possibleStatuses, within, type FoundFilter, type MessageFilter } from './filter.ts'
 import { between, columnOf, type MessageOrder, type PageKey } from './order.ts'
 import type { Parameters } from './parameters.ts'
 
+const bigintMax = '9223372036854775807'
+
 export type Walk = {
-  readonly filter: MessageFilter
+  readonly filter: FoundFilter
   readonly order: MessageOrder
   readonly direction: 'asc' | 'desc'
   readonly after: PageKey | null
@@ -49,7 +51,10 @@ function walkStates(request: Walk, parameters: Parameters): string {
   const { filter, order, direction, examinedMax } = request
   const column = columnOf(order)
   const ordered = `order by order_key ${direction}, order_id ${direction} limit ${examinedMax}`
-  const range = within(`m.${column}`, column === 'due_at' ? filter.dueAt : filter.createdAt, parameters)
+  const range =
+    column === 'due_at'
+      ? within('m.due_at', filter.dueAt, parameters)
+      : createdWithin('m', filter.createdAt, parameters)
   const limits = [...range, ...between(order, request, `m.${column}, m.message_id`, parameters)]
   const branch = (conditions: string[]) =>
     `select m.*, m.${column} as order_key, m.message_id as order_id from message_states m
@@ -64,7 +69,7 @@ function walkStates(request: Walk, parameters: Parameters): string {
       if (branches.statuses.length === 0) return branch(['false'])
       const each = branches.statuses.map(
         (status) =>
-          `(${branch([`m.status = '${status}'`, ...(column === 'due_at' ? ['m.due_at is not null'] : [])])})`,
+          `(${branch([`m.queue = '${status}'`, ...(column === 'due_at' ? ['m.due_at is not null'] : [])])})`,
       )
       return each.length === 1
         ? (each[0] ?? '')
@@ -73,21 +78,18 @@ function walkStates(request: Walk, parameters: Parameters): string {
   }
 }
 
-/**
- * Walks the log by position. A message counts where its last event is. If it has several events at one position, the last is
- * the one with the highest version, so that one is looked at first in both directions.
- */
-function walkLog(request: Walk, parameters: Parameters): string {
-  const { order, direction, examinedMax } = request
-  const limits = between(order, request, 'e.position, e.message_id', parameters)
-  return `select m.*, e.position as order_key, e.message_id as order_id
-    from (
-      select e.position, e.message_id, e.version from message_events e
-      ${where(limits)}
-      order by e.position ${direction}, e.message_id ${direction}, e.version desc limit ${examinedMax}
+/** Walks the log by position. A message counts where its last event is. */
+function walkLog({ order, direction, after, before, examinedMax }: Walk, parameters: Parameters): string {
+  const [above, below] = order.endsWith('_DESC') ? [before, after] : [after, before]
+  const add = (value: string): string => parameters.add(value, 'bigint')
+  return `select m.*, e.log_position as order_key, e.message_id as order_id
+    from walk_positions(
+      in_above_position => ${add(above?.key ?? '0')}, in_above_message_id => ${add(above?.messageId ?? '0')},
+      in_below_position => ${add(below?.key ?? bigintMax)}, in_below_message_id => ${add(below?.messageId ?? bigintMax)},
+      in_descending => ${direction === 'desc'}, in_rows_max => ${examinedMax}
     ) e
     left join lateral (
-      select t.* from message_states t where t.message_id = e.message_id and t.version = e.version limit 1
+      select t.* from message_states t where t.message_id = e.message_id and t.position = e.log_position limit 1
     ) m on true`
 }
 

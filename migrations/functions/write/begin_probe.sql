@@ -1,0 +1,45 @@
+-- Says whether a lane may start a probe of a destination that is held. A probe is the attempt of the message that has been due longest, in
+-- either lane; one that another session has locked is passed over, as in claim. There is one at a time, over all instances. The caller keeps the row of the destination locked.
+--
+-- While the destination has asked to be left alone for a time, none starts.
+--
+-- Called by: look_lane. `in_status` is the status that the lane claims.
+create or replace function begin_probe(in_destination text, in_status text) returns boolean
+language plpgsql volatile
+set search_path = public, pg_temp
+set jit = off
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  looked_at timestamptz := clock_timestamp();
+  place destinations;
+begin
+  select * into place from destinations d
+    where d.destination = in_destination and d.state = 'held' and (d.next_probe_at <= looked_at
+      -- The clock was set back since.
+      or d.next_probe_at > looked_at + d.probe_delay_ms * interval '1 millisecond')
+      and (free_slots(d, looked_at)).slots is distinct from 0
+    for no key update skip locked;
+  if not found then
+    return false;
+  end if;
+  if place.probe_message_id is not null and exists (
+    select from message_states m
+    where m.message_id = place.probe_message_id and m.status = 'processing' and m.attempts = place.probe_attempt
+  ) then
+    return false;
+  end if;
+  return in_status is not distinct from (
+    select o.queue
+    from unnest(array['pending', 'failed']) as q(queue)
+    cross join lateral (
+      select s.queue, s.due_at, s.message_id from message_states s
+      where s.queue = q.queue and s.due_at is not null and s.due_at <= looked_at
+      order by s.due_at, s.message_id limit 1
+      for no key update skip locked
+    ) o
+    order by o.due_at, o.message_id limit 1
+  );
+end
+$$;

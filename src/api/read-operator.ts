@@ -1,0 +1,32 @@
+import { isLine, reasonBytesMax } from '../message/is-line.ts'
+import { anonymous } from './access.ts'
+import { readBody } from './read-body.ts'
+import { refusal, type Answer, type Call } from './route.ts'
+
+const operatorBytesMax = 128
+
+/** Who asks, and why; null where the body gives no reason. */
+export type Operator = { actor: string; reason: string | null }
+
+/** Reads who changes something by REST, and why, from the token and the body; or the answer that refuses the body. */
+export async function readOperator({ request, viewer }: Call): Promise<Operator | { refused: Answer }> {
+  const body = await readBody(request)
+  if ('refused' in body) return body
+  const { reason } = body.fields
+  // A token names its holder, whatever the body says; without tokens the caller is believed.
+  const holder = viewer === null || viewer === anonymous ? null : viewer.name
+  const operator = holder ?? body.fields.operator
+  if (!isAbsent(reason) && !isLine(reason, reasonBytesMax))
+    return { refused: refuseField('reason', reasonBytesMax) }
+  if (!isAbsent(operator) && !isLine(operator, operatorBytesMax))
+    return { refused: refuseField('operator', operatorBytesMax) }
+  return { actor: operator ?? 'rest', reason: reason ?? null }
+}
+
+function isAbsent(value: unknown): value is undefined | null {
+  return value === undefined || value === null
+}
+
+function refuseField(name: string, bytesMax: number): Answer {
+  return refusal(400, `${name} must be text of 1 to ${bytesMax} bytes without control characters.`)
+}

@@ -1,0 +1,163 @@
+import { AnswerFault } from './answer-fault.ts'
+import { HeaderValues } from './header-values.ts'
+import * as llhttp from './llhttp.ts'
+
+/** No useful answer has a longer body. Of a longer one the rest is not read, and its status counts. */
+const bodyMaxBytes = 64 * 1024
+
+/** For the status line's phrase, the headers and the trailers of one answer together. */
+const headMaxBytes = 64 * 1024
+
+/** Interim answers are skipped. After this many, a final answer is not expected any more. */
+const interimsMax = 100
+
+/** What the parser made of the bytes. `cut`: the status counts, and the connection is of no more use. */
+export type Progress = 'incomplete' | 'complete' | 'cut' | AnswerFault
+
+/** The faults that can only be in the headers. */
+const headerFaults: ReadonlySet<number> = new Set([
+  llhttp.parsed.unexpectedContentLength,
+  llhttp.parsed.invalidHeaderToken,
+  llhttp.parsed.invalidContentLength,
+  llhttp.parsed.invalidTransferEncoding,
+])
+
+/**
+ * Reads the answers of one connection, one at a time. llhttp does all parsing, strictly (RFC 9112); this
+ * class keeps what it found and sets the limits.
+ *
+ * Interim answers (1xx) come before the final one and are skipped (RFC 9110 §15.2).
+ */
+export class ResponseParser implements llhttp.ParserCallbacks {
+  /** Of the final answer, once its headers are complete. */
+  statusCode: number | null = null
+  /** Whether the answer lets its connection be used again (RFC 9112 §9.3). */
+  keepAlive = false
+  readonly headers = new HeaderValues()
+  #pointer: number
+  #bytes: Buffer = Buffer.alloc(0)
+  #isComplete = false
+  #isCut = false
+  #fault: AnswerFault | null = null
+  #hasHeaders = false
+  #headBytes = 0
+  #bodyBytes = 0
+  #interims = 0
+
+  constructor() {
+    this.#pointer = llhttp.allocate()
+  }
+
+  /** Expects the next answer. Nothing of the last one is left. */
+  expect(): void {
+    llhttp.reset(this.#pointer)
+    this.statusCode = null
+    this.keepAlive = false
+    this.#isComplete = false
+    this.#isCut = false
+    this.#fault = null
+    this.#bodyBytes = 0
+    this.#interims = 0
+  }
+
+  /**
+   * Reads the first `length` bytes, at most 64 KiB. They are not kept. Bytes behind the end of a complete
+   * answer are not read, and the connection must not be used again.
+   */
+  read(bytes: Buffer, length: number): Progress {
+    this.#bytes = bytes
+    const result = llhttp.execute(this.#pointer, this, bytes, length)
+    if (this.#isComplete && llhttp.stoppedAt(this.#pointer) < length) this.keepAlive = false
+    return this.#progress(result)
+  }
+
+  /** The connection has ended. That is how an answer without a length ends (RFC 9112 §6.3). */
+  finish(): Progress {
+    if (this.statusCode === null) return new AnswerFault('closed')
+    const result = llhttp.finish(this.#pointer, this)
+    if (this.#isComplete) return 'complete'
+    const hasLength = !this.keepAlive && this.headers.get('content-length') !== null
+    if (hasLength) return new AnswerFault('content_length')
+    return this.keepAlive || result === llhttp.parsed.ok ? new AnswerFault('closed') : this.#faultOf(result)
+  }
+
+  /** Releases the parser's memory. It must not be used any more. */
+  free(): void {
+    llhttp.free(this.#pointer)
+    this.#pointer = 0
+  }
+
+  #progress(result: number): Progress {
+    if (this.#isComplete) return 'complete'
+    if (this.#isCut) return 'cut'
+    if (result === llhttp.parsed.ok) return 'incomplete'
+    return this.#faultOf(result)
+  }
+
+  #faultOf(result: number): AnswerFault {
+    if (this.#fault !== null) return this.#fault
+    if (result === llhttp.parsed.pausedUpgrade) return new AnswerFault('upgrade')
+    const isInHeaders = this.statusCode === null && (this.#hasHeaders || headerFaults.has(result))
+    return new AnswerFault(isInHeaders ? 'headers' : 'protocol', llhttp.reasonOfError(this.#pointer))
+  }
+
+  onMessageBegin(): number {
+    this.headers.clear()
+    this.#hasHeaders = false
+    this.#headBytes = 0
+    return llhttp.parsed.ok
+  }
+
+  onStatus(length: number): number {
+    return this.#countHead(length)
+  }
+
+  onHeaderField(from: number, length: number): number {
+    this.#hasHeaders = true
+    // A trailer says nothing about the answer as a whole (RFC 9110 §6.5.1).
+    if (this.statusCode === null) this.headers.addToName(this.#bytes, from, length)
+    return this.#countHead(length)
+  }
+
+  onHeaderValue(from: number, length: number): number {
+    if (this.statusCode === null) this.headers.addToValue(this.#bytes, from, length)
+    return this.#countHead(length)
+  }
+
+  onHeadersComplete(statusCode: number, upgrade: boolean, keepAlive: boolean): number {
+    if (statusCode < 100) return this.#stop(new AnswerFault('protocol', 'Invalid status code'))
+    if (upgrade) return this.#stop(new AnswerFault('upgrade'))
+    if (statusCode >= 200) {
+      this.statusCode = statusCode
+      this.keepAlive = keepAlive
+      return llhttp.parsed.ok
+    }
+    this.#interims += 1
+    return this.#interims > interimsMax ? this.#stop(new AnswerFault('too_many_interims')) : llhttp.noBody
+  }
+
+  onBody(length: number): number {
+    this.#bodyBytes += length
+    if (this.#bodyBytes <= bodyMaxBytes) return llhttp.parsed.ok
+    this.#isCut = true
+    return llhttp.parsed.user
+  }
+
+  onMessageComplete(): number {
+    if (this.statusCode === null) return llhttp.parsed.ok
+    this.#isComplete = true
+    // So that the parser does not read on into what would be the next answer.
+    return llhttp.parsed.paused
+  }
+
+  #countHead(length: number): number {
+    this.#headBytes += length
+    if (this.#headBytes < headMaxBytes) return llhttp.parsed.ok
+    return this.#stop(new AnswerFault('headers_too_long'))
+  }
+
+  #stop(fault: AnswerFault): number {
+    this.#fault = fault
+    return llhttp.parsed.user
+  }
+}
