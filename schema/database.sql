@@ -1645,7 +1645,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.drop_segment(in_row jsonb, in_rollups jsonb, in_failures jsonb, in_checked bigint, in_lock_timeout_ms integer)
+CREATE OR REPLACE FUNCTION public.drop_segment(in_row jsonb, in_rollups jsonb, in_failures jsonb, in_seen pg_snapshot, in_base bigint, in_lock_timeout_ms integer)
  RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
@@ -1700,7 +1700,7 @@ begin
   end if;
   -- A vacuum of the partition itself may be in the way for a moment, and everybody waits already.
   perform set_config('lock_timeout', in_lock_timeout_ms::text, true);
-  if segment_changed(archived.first_message_id, archived.next_message_id, in_checked, null) then
+  if segment_changed(archived.first_message_id, archived.next_message_id, in_seen, in_base) then
     return false;
   end if;
   foreach parent in array array['message_states', 'records', 'message_events']
@@ -4612,7 +4612,7 @@ AS $function$
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.segment_changed(in_first bigint, in_next bigint, in_from bigint, in_to bigint)
+CREATE OR REPLACE FUNCTION public.segment_changed(in_first bigint, in_next bigint, in_seen pg_snapshot, in_base bigint)
  RETURNS boolean
  LANGUAGE sql
  STABLE
@@ -4622,7 +4622,8 @@ CREATE OR REPLACE FUNCTION public.segment_changed(in_first bigint, in_next bigin
 AS $function$
   select exists (
     select from event_positions p
-    where p.position >= in_from and (in_to is null or p.position < in_to)
+    where p.position >= pg_snapshot_xmin(in_seen)::text::bigint + in_base
+      and not pg_visible_in_snapshot((p.position - in_base)::text::xid8, in_seen)
       and exists (select from unnest(p.message_ids) as m(message_id) where m.message_id >= in_first and m.message_id < in_next)
   )
 $function$

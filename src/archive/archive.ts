@@ -9,7 +9,7 @@ import {
   type SegmentSums,
 } from '../log/archive/count-segment.ts'
 import {
-  checkFence,
+  moveFence,
   dropSegment,
   nameHolders,
   readFence,
@@ -271,17 +271,18 @@ async function dropWhenFree(
   { failpoint, waitMs }: ArchiveRequest,
 ): Promise<string | null> {
   const end = performance.now() + waitMs
+  let seen = fence
   for (;;) {
-    const checked = await checkFence(client, row.segment, fence)
-    if (checked === 'changed') return explainChanged
+    // Most of what was appended meanwhile is looked at here, so that little is left to look at under the lock.
+    const moved = await moveFence(client, row.segment, seen)
+    if (moved === 'changed') return explainChanged
+    seen = moved
     // Who holds a table for long would only make all others wait behind this.
     const holders = await nameHolders(client, row.segment)
     const answer =
-      checked === 'open' || holders.length > 0
+      holders.length > 0
         ? 'busy'
-        : await dropSegment(client, row, checked.checked, lockTimeoutMs, () =>
-            failpoint('archive.before_commit'),
-          )
+        : await dropSegment(client, row, seen, lockTimeoutMs, () => failpoint('archive.before_commit'))
     if (answer === 'dropped') return null
     if (answer === 'changed') return explainChanged
     if (performance.now() >= end)

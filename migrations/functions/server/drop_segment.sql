@@ -2,8 +2,8 @@
 -- transaction. So there is either the segment or this row, never neither. Only the owner of the log can do this.
 --
 -- `in_row` is the row of `segment_archives`, `in_rollups` and `in_failures` are the rows of `archived_rollups` and
--- `archived_failures`: JSON objects with the columns' names. `in_checked` is the position from which on nobody has looked yet
--- whether an event was appended to the segment: it is looked at here, under the lock.
+-- `archived_failures`: JSON objects with the columns' names. `in_seen` is a snapshot in which the segment was as it is in the archive,
+-- `in_base` the base of the epoch at that time: whether an event was appended since is looked at here, under the lock.
 --
 -- Detaching locks everybody out of the three tables. It locks the tables and the segment's own partitions, and no other partition: else
 -- a vacuum of the newest segment, which takes minutes and comes again, would be in the way of dropping an old one.
@@ -20,7 +20,8 @@ create or replace function drop_segment(
   in_row jsonb,
   in_rollups jsonb,
   in_failures jsonb,
-  in_checked bigint,
+  in_seen pg_snapshot,
+  in_base bigint,
   in_lock_timeout_ms int
 ) returns boolean
 language plpgsql volatile
@@ -76,7 +77,7 @@ begin
   end if;
   -- A vacuum of the partition itself may be in the way for a moment, and everybody waits already.
   perform set_config('lock_timeout', in_lock_timeout_ms::text, true);
-  if segment_changed(archived.first_message_id, archived.next_message_id, in_checked, null) then
+  if segment_changed(archived.first_message_id, archived.next_message_id, in_seen, in_base) then
     return false;
   end if;
   foreach parent in array array['message_states', 'records', 'message_events']

@@ -1,9 +1,12 @@
--- Says whether an event was appended to a message of these ids, in a transaction whose position lies from `in_from` to before
--- `in_to` (null: no end). Events of transactions that have not ended are not seen: ask below the watermark, or under a lock.
+-- Says whether an event was appended to a message of these ids by a transaction that the snapshot `in_seen` does not see. `in_base` is
+-- the base of the epoch in which the snapshot was taken: a position is a transaction id plus that base. A transaction that has not ended
+-- is not seen here either: ask under a lock that keeps all writers out, and then nothing is missed.
+--
+-- Other databases of the cluster make no difference: their open transactions hold the watermark back, but no snapshot is one number.
 --
 -- Called by: drop_segment, src/log/archive/drop-segment.ts.
 -- Returns: true if so.
-create or replace function segment_changed(in_first bigint, in_next bigint, in_from bigint, in_to bigint) returns boolean
+create or replace function segment_changed(in_first bigint, in_next bigint, in_seen pg_snapshot, in_base bigint) returns boolean
 language sql stable
 set search_path = public, pg_temp
 set jit = off
@@ -11,7 +14,8 @@ set enable_seqscan = off
 as $$
   select exists (
     select from event_positions p
-    where p.position >= in_from and (in_to is null or p.position < in_to)
+    where p.position >= pg_snapshot_xmin(in_seen)::text::bigint + in_base
+      and not pg_visible_in_snapshot((p.position - in_base)::text::xid8, in_seen)
       and exists (select from unnest(p.message_ids) as m(message_id) where m.message_id >= in_first and m.message_id < in_next)
   )
 $$;

@@ -15,12 +15,12 @@ export type ArchiveRow = {
   readonly reason: string
 }
 
-/** The places in the log between which somebody may have appended to a segment while it was read. */
+/** What was seen of the log when the segment was read. */
 export type Fence = {
-  /** Below this position everything was seen when the segment was read. */
-  readonly from: string
-  /** Transactions that were open then, and may have taken ids of the segment, have positions below this one. */
-  readonly until: string
+  /** The snapshot, in PostgreSQL's notation. */
+  readonly seen: string
+  /** What this epoch adds to a transaction id, to make it a position in the log. */
+  readonly base: string
 }
 
 // SQLSTATE: lock not available, deadlock detected.
@@ -29,36 +29,28 @@ const lockedOut = new Set(['55P03', '40P01'])
 /** Reads the fence of the snapshot that the transaction reads. */
 export async function readFence(client: pg.ClientBase): Promise<Fence> {
   const { rows } = await client.query<Fence>(
-    `select watermark() as from, pg_snapshot_xmax(pg_current_snapshot())::text::bigint
-       + (select base from log_epochs order by epoch desc limit 1) as until`,
+    `select pg_current_snapshot()::text as seen, base::text from log_epochs order by epoch desc limit 1`,
   )
   if (rows[0] === undefined) throw new Error('a fence is one row')
   return rows[0]
 }
 
 /**
- * Looks whether the segment is as it was when it was read, up to a position that it answers.
+ * Looks whether the segment is as it was when it was read, as far as transactions have ended by now.
  *
- * @returns `open` while a transaction is open that was open then; `changed` if an event was appended; else the position from which
- * on nobody has looked yet
+ * @returns what was seen by now; `changed` if an event was appended
  */
-export async function checkFence(
+export async function moveFence(
   client: pg.ClientBase,
   { firstMessageId, nextMessageId }: Segment,
-  { from, until }: Fence,
-): Promise<'open' | 'changed' | { checked: string }> {
-  const { rows } = await client.query<{ reached: string; is_settled: boolean }>(
-    'select w.reached, w.reached >= $1 as is_settled from watermark() w(reached)',
-    [until],
+  { seen, base }: Fence,
+): Promise<Fence | 'changed'> {
+  // The function reads the snapshot of this statement.
+  const { rows } = await client.query<{ changed: boolean; seen: string }>(
+    'select segment_changed($1, $2, $3, $4) as changed, pg_current_snapshot()::text as seen',
+    [firstMessageId, nextMessageId, seen, base],
   )
-  const [{ reached, is_settled } = { reached: '', is_settled: false }] = rows
-  if (!is_settled) return 'open'
-  // A statement of its own: its snapshot is later, so everything below that watermark is seen.
-  const changed = await client.query<{ changed: boolean }>(
-    'select segment_changed($1, $2, $3, $4) as changed',
-    [firstMessageId, nextMessageId, from, reached],
-  )
-  return changed.rows[0]?.changed === false ? { checked: reached } : 'changed'
+  return rows[0]?.changed === false ? { seen: rows[0].seen, base } : 'changed'
 }
 
 class Changed extends Error {}
@@ -73,19 +65,20 @@ class Changed extends Error {}
 export async function dropSegment(
   client: pg.Client,
   row: ArchiveRow,
-  checked: string,
+  { seen, base }: Fence,
   lockTimeoutMs: number,
   beforeCommit: () => void,
 ): Promise<'dropped' | 'busy' | 'changed'> {
   try {
     await inTransaction(client, async () => {
       const { rows } = await client.query<{ dropped: boolean }>(
-        'select drop_segment($1, $2, $3, $4, $5) as dropped',
+        'select drop_segment($1, $2, $3, $4, $5, $6) as dropped',
         [
           JSON.stringify({ ...columnsOf(row), has_decisions: true }),
           JSON.stringify(row.sums.rollups),
           JSON.stringify(row.sums.failures),
-          checked,
+          seen,
+          base,
           lockTimeoutMs,
         ],
       )
