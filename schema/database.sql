@@ -543,28 +543,6 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.segment
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.server_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 -- enabled: always
 
-CREATE OR REPLACE FUNCTION public.abandon(in_actor text, in_message_ids bigint[], in_attempts integer[], in_leases timestamp with time zone[], in_delays_ms bigint[], in_reconnected_at timestamp with time zone, in_grace_ms bigint)
- RETURNS text[]
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-begin
-  return array_replace(
-    abandon_attempts(
-      in_actor => in_actor,
-      in_message_ids => in_message_ids,
-      in_attempts => in_attempts,
-      in_leases => in_leases,
-      in_delays_ms => in_delays_ms,
-      in_reconnected_at => in_reconnected_at,
-      in_grace_ms => in_grace_ms,
-      in_spared_delays_ms => spared_delays(in_actor, in_message_ids)),
-    'spared', 'appended');
-end
-$function$
-;
-
 CREATE OR REPLACE FUNCTION public.abandon_attempts(in_actor text, in_message_ids bigint[], in_attempts integer[], in_leases timestamp with time zone[], in_delays_ms bigint[], in_reconnected_at timestamp with time zone, in_grace_ms bigint, in_spared_delays_ms bigint[])
  RETURNS text[]
  LANGUAGE plpgsql
@@ -1668,14 +1646,6 @@ begin
   ) then
     raise exception 'segment % has other message ids', archived.segment;
   end if;
-  -- An older release that runs beside this one writes archives without these columns.
-  if not coalesce((in_row ->> 'has_decisions')::boolean, false) and exists (
-    select from message_events e
-    where e.message_id >= archived.first_message_id and e.message_id < archived.next_message_id and e.resolution is not null
-  ) then
-    raise exception 'segment % has decisions that this release does not archive', archived.segment
-      using hint = 'archive it by a later release, and move this archive away';
-  end if;
   insert into archived_rollups
     select archived.segment, r.minute, r.measure, r.bucket, r.n
     from jsonb_to_recordset(in_rollups) as r(minute timestamptz, measure text, bucket int, n bigint);
@@ -2776,33 +2746,6 @@ begin
     (select bound from status_count_folds order by bound desc limit 1),
     (select base + 1 from log_epochs order by epoch desc limit 1)
   );
-end
-$function$
-;
-
-CREATE OR REPLACE FUNCTION public.look(in_status text, in_actor text, in_room integer, in_bytes_max bigint, in_lease_ms bigint, in_statuses text[], in_look_from timestamp with time zone[], in_reconnected_at timestamp with time zone, in_grace_ms bigint)
- RETURNS TABLE(kind text, message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint, status text, due_in_ms double precision, next_look_from text, last_position bigint)
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-#variable_conflict use_column
-begin
-  return query
-  select l.kind, l.message_id, l.attempt, l.retry_count, l.transaction_id, l.payload, l.traceparent, l.age_ms, l.lease_ends_at,
-    l.status, case when l.kind = 'timer' then l.due_in_ms end, l.next_look_from, l.last_position
-  from look_lane(
-    in_status => in_status,
-    in_actor => in_actor,
-    in_room => in_room,
-    -- One more than it may get, so that it comes again for them: nothing wakes it when a slow one ends.
-    in_slow_room => in_room + 1,
-    in_bytes_max => in_bytes_max,
-    in_lease_ms => in_lease_ms,
-    in_statuses => in_statuses,
-    in_look_from => in_look_from,
-    in_reconnected_at => in_reconnected_at,
-    in_grace_ms => in_grace_ms) l;
 end
 $function$
 ;
@@ -4470,25 +4413,6 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.replay(in_transaction_ids text[], in_actor text, in_reason text, in_request_key text)
- RETURNS TABLE(place bigint, answer text, version integer, status text)
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-begin
-  return query
-  select r.place, case when r.answer in ('on_hold', 'resolved', 'expunged') then 'not_replayable' else r.answer end, r.version,
-    r.status
-  from replay_messages(
-    in_transaction_ids => in_transaction_ids,
-    in_actor => in_actor,
-    in_reason => in_reason,
-    in_request_key => in_request_key) r;
-end
-$function$
-;
-
 CREATE OR REPLACE FUNCTION public.replay_messages(in_transaction_ids text[], in_actor text, in_reason text, in_request_key text)
  RETURNS TABLE(place bigint, answer text, version integer, status text)
  LANGUAGE plpgsql
@@ -4676,40 +4600,6 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.settle(in_actor text, in_message_ids bigint[], in_transaction_ids text[], in_attempts integer[], in_leases timestamp with time zone[], in_outcomes text[], in_status_codes integer[], in_durations_ms integer[], in_reasons text[], in_delays_ms bigint[])
- RETURNS text[]
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-begin
-  return settle_attempts(
-    in_actor => in_actor,
-    in_message_ids => in_message_ids,
-    in_transaction_ids => in_transaction_ids,
-    in_attempts => in_attempts,
-    in_leases => in_leases,
-    in_outcomes => in_outcomes,
-    in_status_codes => in_status_codes,
-    in_durations_ms => in_durations_ms,
-    in_reasons => in_reasons,
-    in_delays_ms => in_delays_ms,
-    in_spared_delays_ms => spared_delays(in_actor, in_message_ids),
-    in_verdicts => array(
-      select case
-          when u.outcome = 'accepted' then 'success'
-          when u.outcome = 'refused' then 'refusal'
-          when u.outcome = 'not_sent' and u.duration_ms is null then 'none'
-          when u.outcome = 'unavailable' and u.status_code < 500 then 'other'
-          else 'failure'
-        end
-      from unnest(in_outcomes, in_status_codes, in_durations_ms) with ordinality as u(outcome, status_code, duration_ms, place)
-      order by u.place
-    ));
-end
-$function$
-;
-
 CREATE OR REPLACE FUNCTION public.settle_attempts(in_actor text, in_message_ids bigint[], in_transaction_ids text[], in_attempts integer[], in_leases timestamp with time zone[], in_outcomes text[], in_status_codes integer[], in_durations_ms integer[], in_reasons text[], in_delays_ms bigint[], in_spared_delays_ms bigint[], in_verdicts text[])
  RETURNS text[]
  LANGUAGE plpgsql
@@ -4844,22 +4734,6 @@ begin
     free_at := case when slots = 0 then one_free_at + patience else in_at end;
   end if;
 end
-$function$
-;
-
-CREATE OR REPLACE FUNCTION public.spared_delays(in_actor text, in_message_ids bigint[])
- RETURNS bigint[]
- LANGUAGE sql
- STABLE
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-  select array(
-    select coalesce(least(i.max_delay_ms, i.base_delay_ms * power(2, least(s.retry_count, 30)))::bigint, 60000)
-    from unnest(in_message_ids) with ordinality as u(message_id, place)
-    left join message_states s on s.message_id = u.message_id
-    left join instances i on i.instance = split_part(in_actor, '/', 1)
-    order by u.place
-  )
 $function$
 ;
 

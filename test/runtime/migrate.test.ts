@@ -151,11 +151,11 @@ t.test(
     const { pool, url } = await database(t)
     const ours = await source(pool)
     await applyLater(pool)
-    await pool.query(`update schema_functions set checksum = 'old' where name = 'abandon.sql'`)
+    await pool.query(`update schema_functions set checksum = 'old' where name = 'abandon_attempts.sql'`)
     const later: string[] = []
     t.strictSame(
       await migrate({ connectionString: url }, null, (names) => later.push(...names)),
-      ['functions/abandon.sql'],
+      ['functions/abandon_attempts.sql'],
       'the others are brought up to date',
     )
     t.strictSame(later, ['watermark.sql'])
@@ -211,14 +211,14 @@ t.test('a migration that fails leaves nothing behind, and can be tried again', a
 t.test('functions that fail leave all functions as they were', async (t) => {
   const { pool, url } = await database(t)
   await pool.query(
-    `update schema_functions set checksum = 'old' where name in ('abandon.sql', 'watermark.sql')`,
+    `update schema_functions set checksum = 'old' where name in ('abandon_attempts.sql', 'watermark.sql')`,
   )
   // A procedure cannot be replaced.
   await pool.query('drop function watermark()')
   await pool.query(`create procedure watermark() language sql as 'select 1'`)
   await t.rejects(migrate({ connectionString: url }), { code: '42809' })
   const { rows } = await pool.query(`select name from schema_functions where checksum = 'old' order by name`)
-  t.strictSame(rows, [{ name: 'abandon.sql' }, { name: 'watermark.sql' }])
+  t.strictSame(rows, [{ name: 'abandon_attempts.sql' }, { name: 'watermark.sql' }])
 })
 
 t.test(
@@ -243,16 +243,16 @@ t.test(
     const { pool, url } = await database(t)
     await pool.query(`delete from schema_migrations where name = '0002_failover.sql'`)
     await pool.query('drop table server_changes, stray_outcomes cascade')
-    await pool.query(`update schema_functions set checksum = 'old' where name = 'look.sql'`)
+    await pool.query(`update schema_functions set checksum = 'old' where name = 'look_lane.sql'`)
     // Holds up what comes after the migration.
     const operator = await pool.connect()
     await operator.query('begin')
     await operator.query('lock table schema_functions in share mode')
     await t.rejects(migrate({ connectionString: url }), { cause: { code: '55P03' } })
     const { rows } = await pool.query(
-      `select to_regproc('look')::text as look, to_regclass('server_changes')::text as table`,
+      `select to_regproc('look_lane')::text as look, to_regclass('server_changes')::text as table`,
     )
-    t.strictSame(rows, [{ look: 'look', table: null }])
+    t.strictSame(rows, [{ look: 'look_lane', table: null }])
     await operator.query('rollback')
     operator.release()
     t.ok((await migrate({ connectionString: url })).includes('0002_failover.sql'))

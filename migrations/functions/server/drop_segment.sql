@@ -45,14 +45,6 @@ begin
   ) then
     raise exception 'segment % has other message ids', archived.segment;
   end if;
-  -- An older release that runs beside this one writes archives without these columns.
-  if not coalesce((in_row ->> 'has_decisions')::boolean, false) and exists (
-    select from message_events e
-    where e.message_id >= archived.first_message_id and e.message_id < archived.next_message_id and e.resolution is not null
-  ) then
-    raise exception 'segment % has decisions that this release does not archive', archived.segment
-      using hint = 'archive it by a later release, and move this archive away';
-  end if;
   insert into archived_rollups
     select archived.segment, r.minute, r.measure, r.bucket, r.n
     from jsonb_to_recordset(in_rollups) as r(minute timestamptz, measure text, bucket int, n bigint);

@@ -74,7 +74,7 @@ export async function dropSegment(
       const { rows } = await client.query<{ dropped: boolean }>(
         'select drop_segment($1, $2, $3, $4, $5, $6) as dropped',
         [
-          JSON.stringify({ ...columnsOf(row), has_decisions: true }),
+          JSON.stringify(columnsOf(row)),
           JSON.stringify(row.sums.rollups),
           JSON.stringify(row.sums.failures),
           seen,

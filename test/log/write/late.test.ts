@@ -84,7 +84,7 @@ t.test('an accepted answer makes a success of a dead letter, and of a replayed o
 
   const replayed = await abandoned(deadLetter)
   const { transaction_id } = await stateOf(pool, replayed)
-  await pool.query(`select replay(array[$1], 'alice', 'again', null)`, [transaction_id])
+  await pool.query(`select replay_messages(array[$1], 'alice', 'again', null)`, [transaction_id])
   t.equal((await stateOf(pool, replayed)).status, 'pending')
   t.equal(await settleOne(pool, fresh, replayed, 1, accepted), 'late')
   t.match(await stateOf(pool, replayed), { status: 'success', due_at: null })

@@ -62,7 +62,7 @@ async function fill(pool: pg.Pool): Promise<void> {
   await settleOne(pool, fresh, late!, 1, unavailable)
   await settleOne(pool, fresh, superseded!, 1, accepted)
   const { transaction_id } = await stateOf(pool, dead!)
-  await pool.query(`select replay(array[$1], 'alice', 'again', null)`, [transaction_id])
+  await pool.query(`select replay_messages(array[$1], 'alice', 'again', null)`, [transaction_id])
   const { transaction_id: delivered } = await stateOf(pool, success!)
   await pool.query(`select expunge(array[$1], 'alice', 'asked')`, [delivered])
 }
