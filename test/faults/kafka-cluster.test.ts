@@ -18,6 +18,9 @@ import {
   type TestTopic,
 } from '../ingest/harness.ts'
 
+// The sum of what the tests may take.
+t.setTimeout(900_000)
+
 const missing = await whyNoApacheKafka()
 if (missing !== false) t.pass(`left out: ${missing}`, { skip: missing })
 else await testCluster()
