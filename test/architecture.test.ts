@@ -33,6 +33,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   embedded: [...common, 'config', 'commands', 'kafka'],
   archive: [...common, 'log'],
   verify: ['config'],
+  // It asks over the API alone, as anybody could.
+  tqp: ['runtime', 'config', 'commands'],
   commands: [...common, 'config', 'log', 'kafka', 'archive', 'verify'],
 }
 

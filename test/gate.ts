@@ -15,8 +15,11 @@ const usage = `Usage: npm test -- [--tests-only] [FILE …]
 Everything that must hold before a commit, on the Node that runs it. All of it runs, whatever fails; the last line sums it up. A
 test file that fails runs again, alone: if it passes then, it is listed as unsteady and does not count as failed.
 
-  --tests-only  leaves out what no Node and no server makes a difference to (so do named test files), and test/ops, where
-                Prometheus judges; the containers have a Node of their own
+  --tests-only  leaves out what no Node and no server makes a difference to, and test/ops, where Prometheus judges; the containers have
+                a Node of their own
+  FILE          these test files, or globs of them, and no others. Without --tests-only types, lint, dead code and format are left out
+
+Where TEST_BROKER names no broker, the suites that need one run on the embedded one, and then on Apache Kafka.
   --help        this text
 
 Ends with 0 if nothing failed, 1 if something did, 2 if it could not run.
@@ -89,15 +92,16 @@ let built = false
 
 async function run(flags: { 'tests-only': boolean }, files: readonly string[]): Promise<number> {
   say(`Node ${process.versions.node}`)
-  if (files.length > 0) leftOut.push('types, lint, dead code, format and engines: test files were named')
-  else await checkSources(flags['tests-only'])
+  const testsOnly = flags['tests-only']
+  if (files.length > 0 && !testsOnly)
+    leftOut.push('types, lint, dead code, format and engines: test files were named')
+  else await checkSources(testsOnly)
   built = await step('build', installed('tsc'), ['-p', 'tsconfig.build.json'])
   await startDatabase()
-  const all = flags['tests-only']
-    ? ['--exclude=test/containers/*.test.ts', '--exclude=test/ops/*.test.ts']
-    : []
+  const all = testsOnly ? ['--exclude=test/containers/*.test.ts', '--exclude=test/ops/*.test.ts'] : []
   await runTests(files.length > 0 ? files : all, kafkaKind())
-  if (files.length === 0 && kafkaKind() === 'embedded') await runOnApacheKafka()
+  if (files.length === 0 && kafkaKind() === 'embedded' && process.env.TEST_BROKER === undefined)
+    await runOnApacheKafka()
   for (const sentence of [await stopSharedKafka(), await stopTestPostgres()])
     if (sentence !== null) say(sentence)
   return sumUp()

@@ -20,7 +20,7 @@ type Row = {
   readonly node: string
   /** What else is different in this row, as the tests' own variables. */
   readonly environment: Readonly<Record<string, string>>
-  /** The test files; all of the gate where none are named. */
+  /** The test files, as globs; all of the gate where none are named. */
   readonly files?: readonly string[]
   /** Why there can be no such row on this machine; false where there can be. */
   readonly needs?: () => Promise<string | false>
@@ -33,6 +33,23 @@ const told = { unsteady: [] as string[], failed: [] as string[] }
 
 /** The rows that this machine cannot have, each with the reason. */
 const leftOut: string[] = []
+
+/** What depends on the servers: whatever stores, reads, delivers, or loses one of them. Three that take long and bring their own are enough once. */
+const serverSuites = [
+  'test/{archive,commands,dispatch,flow,ingest,kafka,wake}/*.test.ts',
+  'test/faults/!(kafka-cluster|soak|torture).test.ts',
+  'test/log/*/*.test.ts',
+  'test/{runtime,verify}/*.test.ts',
+  'test/schema.test.ts',
+]
+
+/** What depends on Node: sockets, streams, HTTP, processes, and all that is built on them. */
+const nodeSuites = [
+  'test/{api,console,deliver,message,tqp}/**/*.test.ts',
+  'test/{commands,dispatch,embedded,ingest,wake}/*.test.ts',
+  'test/flow/{deliver-all,drain,replay,server,start-up,subscribers}.test.ts',
+  'test/{config,schema}.test.ts',
+]
 
 /** What asks PostgreSQL for anything that one of its majors may do in another way. */
 const databaseSuites = [
@@ -52,10 +69,19 @@ const containerSuites = [
 ]
 
 const rows: readonly Row[] = [
-  { node: '20.20.2', environment: {} },
-  // The first row has both brokers; once on the real one is enough of these. Debian's PostgreSQL is a 15.
-  { node: '22.23.3', environment: { TEST_POSTGRES: 'debian', TEST_BROKER: 'apache' } },
-  { node: '24.21.0', environment: { TEST_POSTGRES: '16', TEST_BROKER: 'apache' } },
+  // The embedded servers: PostgreSQL 18, and the broker that `npm start` brings.
+  { node: '20.20.2', environment: { TEST_BROKER: 'embedded' } },
+  // Servers as others have them. Debian's PostgreSQL is a 15.
+  {
+    node: '22.23.3',
+    environment: { TEST_POSTGRES: 'debian', TEST_BROKER: 'apache' },
+    files: serverSuites,
+  },
+  {
+    node: '24.21.0',
+    environment: { TEST_POSTGRES: '16', TEST_BROKER: 'embedded' },
+    files: [...nodeSuites, ...databaseSuites],
+  },
   { node: '24.21.0', environment: { TEST_POSTGRES: '17' }, files: databaseSuites },
   {
     node: '24.21.0',

@@ -8,7 +8,7 @@ import { reasonOf } from '../runtime/reason-of.ts'
  */
 export const exitCodes = { done: 0, differs: 1, couldNotRun: 2 } as const
 
-type Flags = NonNullable<ParseArgsConfig['options']>
+export type Flags = NonNullable<ParseArgsConfig['options']>
 type Values<Options extends Flags> = ReturnType<
   typeof parseArgs<{ options: Options; strict: true; allowPositionals: boolean }>
 >['values']
@@ -33,10 +33,13 @@ export interface Command<Options extends Flags> {
  * Runs a command with its command line. --help (or -h) prints the usage, and an unknown flag is refused; both
  * change nothing. Every command ends here, and this function never rejects.
  *
+ * @param args in place of those of the process
  * @returns the exit code: `process.exitCode = await runCommand(…)` lets the printed output drain
  */
-export async function runCommand<const Options extends Flags>(command: Command<Options>): Promise<number> {
-  const args = process.argv.slice(2)
+export async function runCommand<const Options extends Flags>(
+  command: Command<Options>,
+  args: string[] = process.argv.slice(2),
+): Promise<number> {
   try {
     if (args.some((each) => each === '--help' || each === '-h')) {
       process.stdout.write(command.usage)

@@ -1,0 +1,124 @@
+import { createClient } from 'graphql-sse'
+import { reasonOf } from '../runtime/reason-of.ts'
+
+/** The service said no: the message is its sentence. */
+export class Refused extends Error {}
+
+/** The service could not be asked. The message is one sentence. */
+export class OutOfReach extends Error {}
+
+type Variables = Readonly<Record<string, unknown>>
+
+type Answer = {
+  readonly data?: unknown
+  readonly errors?: readonly { readonly message: string; readonly extensions?: { readonly code?: string } }[]
+}
+
+// What another try may do better; everything else is the service's last word.
+const passing = new Set(['DATABASE_UNAVAILABLE', 'DRAINING', 'TIMEOUT', 'INTERNAL_SERVER_ERROR'])
+
+const answerMsMax = 60_000
+
+/**
+ * Where the service is, and who asks it: TQP_URL (http://localhost:8000 without it) and TQP_TOKEN. A token is never a flag, because
+ * everybody on the machine could read it then.
+ */
+function readEndpoint(): { url: string; headers: Record<string, string> } {
+  const { TQP_URL: base = 'http://localhost:8000', TQP_TOKEN: token } = process.env
+  if (!URL.canParse(base) || !/^https?:/i.test(base))
+    throw new OutOfReach(`TQP_URL must be a URL like http://localhost:8000, not ${JSON.stringify(base)}.`)
+  return {
+    url: `${base.replace(/\/+$/, '')}/graphql`,
+    headers: token === undefined || token === '' ? {} : { authorization: `Bearer ${token}` },
+  }
+}
+
+/**
+ * Asks the service one operation.
+ *
+ * @returns the answer's data
+ * @throws Refused, OutOfReach
+ */
+export async function ask<Data>(query: string, variables: Variables = {}): Promise<Data> {
+  const { url, headers } = readEndpoint()
+  let response: Response
+  let text: string
+  try {
+    response = await fetch(url, {
+      method: 'POST',
+      headers: {
+        ...headers,
+        'content-type': 'application/json',
+        accept: 'application/graphql-response+json',
+      },
+      body: JSON.stringify({ query, variables }),
+      signal: AbortSignal.timeout(answerMsMax),
+    })
+    text = await response.text()
+  } catch (error) {
+    throw unreachable(url, error)
+  }
+  return readAnswer(parse(text), `${url} answered with HTTP ${response.status}`) as Data
+}
+
+/**
+ * Follows a subscription until it ends, once: who wants to go on after a break asks again, from where it was.
+ *
+ * @throws Refused, OutOfReach
+ */
+export async function* follow<Data>(query: string, variables: Variables = {}): AsyncGenerator<Data> {
+  const { url, headers } = readEndpoint()
+  const client = createClient({ url, headers, retryAttempts: 0 })
+  try {
+    for await (const answer of client.iterate({ query, variables }))
+      yield readAnswer(answer as Answer, `${url} answered with what is no answer`) as Data
+  } catch (error) {
+    if (error instanceof Refused || error instanceof OutOfReach) throw error
+    const status = statusOf(error)
+    if (status !== null && status < 500) throw new Refused(explainStatus(status), { cause: error })
+    throw unreachable(url, error)
+  } finally {
+    client.dispose()
+  }
+}
+
+/** Returns the answer's data. */
+function readAnswer(answer: Answer | null, otherwise: string): unknown {
+  const [error] = answer?.errors ?? []
+  if (error !== undefined) {
+    const { code } = error.extensions ?? {}
+    if (code === 'UNAUTHENTICATED') throw new Refused(explainStatus(401))
+    throw code !== undefined && passing.has(code) ? new OutOfReach(error.message) : new Refused(error.message)
+  }
+  if (answer?.data === undefined || answer.data === null)
+    throw new OutOfReach(`${otherwise}: is TQP_URL right?`)
+  return answer.data
+}
+
+function parse(text: string): Answer | null {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' ? value : null
+  } catch {
+    return null
+  }
+}
+
+/** The status of an answer that was no stream, as graphql-sse tells it. */
+function statusOf(error: unknown): number | null {
+  const { response } = error as { response?: { status?: unknown } }
+  return typeof response?.status === 'number' ? response.status : null
+}
+
+function explainStatus(status: number): string {
+  if (status === 401) return 'The service does not know you: put your token in TQP_TOKEN.'
+  if (status === 403) return 'Your token does not allow this.'
+  return `The service refused with HTTP ${status}.`
+}
+
+function unreachable(url: string, error: unknown): OutOfReach {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
+  return new OutOfReach(`Could not reach ${url}: ${reasonOf(cause)}. TQP_URL says where the service is.`, {
+    cause: error,
+  })
+}

@@ -1,0 +1,189 @@
+import { exitCodes, FlagFault } from '../commands/run-command.ts'
+import { ask } from './ask.ts'
+import { enumName } from './filter.ts'
+import { describeStatus } from './list.ts'
+import { printJson, printLines, quote } from './print.ts'
+import { ending, subcommand, type Subcommand } from './subcommand.ts'
+
+/** What an operator can decide about single transactions. */
+type Decision = {
+  readonly name: 'replay' | 'hold' | 'release' | 'cancel' | 'resolve' | 'reopen'
+  readonly summary: string
+  /** What it does, in sentences. */
+  readonly text: string
+  /** What is asked beside the reason, as GraphQL has it. */
+  readonly asks?: readonly {
+    readonly flag: string
+    readonly argument: string
+    readonly type: string
+    readonly text: string
+  }[]
+  /** The result's types: what is done, and the refusals' interface. */
+  readonly done: string
+  readonly refusal: string
+}
+
+const decided = { done: 'Decided', refusal: 'DecisionRefusal' } as const
+
+const decisions: readonly Decision[] = [
+  {
+    name: 'replay',
+    summary: 'open dead letters again',
+    text: 'Opens dead letters again: they are sent as if they were new.',
+    asks: [
+      {
+        flag: 'key',
+        argument: 'idempotencyKey',
+        type: 'String',
+        text: 'a name for this request: asked again with the same name and reason, nothing more is done',
+      },
+    ],
+    done: 'Replayed',
+    refusal: 'ReplayRefusal',
+  },
+  {
+    name: 'hold',
+    summary: 'keep transactions from being sent',
+    text: 'Keeps transactions that are pending or failed from being sent until they are released.',
+    ...decided,
+  },
+  {
+    name: 'release',
+    summary: 'end a hold',
+    text: 'Ends a hold: the transactions are sent again.',
+    ...decided,
+  },
+  {
+    name: 'cancel',
+    summary: 'give transactions up without sending them',
+    text: 'Makes dead letters of transactions that are pending or failed. They are not sent again, unless they are replayed.',
+    ...decided,
+  },
+  {
+    name: 'resolve',
+    summary: 'close dead letters by hand',
+    text: 'Closes dead letters of any cause: says what became of the payments.',
+    asks: [
+      {
+        flag: 'as',
+        argument: 'as',
+        type: 'Resolution!',
+        text: 'carried-out, not-carried-out, duplicate or ignored',
+      },
+      {
+        flag: 'evidence',
+        argument: 'evidence',
+        type: 'String',
+        text: 'what proves it, such as the number of a statement or a ticket',
+      },
+    ],
+    ...decided,
+  },
+  {
+    name: 'reopen',
+    summary: 'open resolved dead letters again',
+    text: 'Opens resolved dead letters again. Only then can they be replayed.',
+    ...decided,
+  },
+]
+
+/** A subcommand for each of them. */
+export const decide: readonly Subcommand[] = decisions.map((decision) =>
+  subcommand(decision.name, decision.summary, {
+    usage: usageOf(decision),
+    options: {
+      ...Object.fromEntries((decision.asks ?? []).map(({ flag }) => [flag, { type: 'string' as const }])),
+      reason: { type: 'string' as const },
+      'dry-run': { type: 'boolean' as const, default: false },
+      json: { type: 'boolean' as const, default: false },
+    },
+    allowPositionals: true,
+    run: (flags, ids) => run(decision, flags, ids),
+  }),
+)
+
+function usageOf({ name, text, asks = [] }: Decision): string {
+  const required = asks.filter(({ type }) => type.endsWith('!')).map(({ flag }) => ` --${flag} …`)
+  const flags = asks.map(({ flag, text }) => `  ${`--${flag} …`.padEnd(15)}  ${text}\n`)
+  return `Usage: npx tqp ${name} ID …${required.join('')} --reason R [--dry-run] [--json]
+
+${text} Each is decided for itself, and recorded with who decided it (the holder of TQP_TOKEN) and why.
+
+${flags.join('')}  --reason R       why, for the log
+  --dry-run        changes nothing: prints how they stand, and the command that would do it
+${ending}`
+}
+
+type Flags = Readonly<Record<string, string | boolean | undefined>>
+
+async function run(decision: Decision, flags: Flags, ids: readonly string[]): Promise<number> {
+  const { reason, json = false } = flags
+  if (ids.length === 0) throw new FlagFault('Name at least one transaction id.')
+  if (typeof reason !== 'string' || reason.trim() === '') throw new FlagFault('Say why: --reason R.')
+  for (const { flag, type } of decision.asks ?? [])
+    if (type.endsWith('!') && flags[flag] === undefined) throw new FlagFault(`--${flag} is missing.`)
+  const results = []
+  for (const id of ids) {
+    const result = flags['dry-run'] === true ? await look(id) : await change(decision, flags, reason, id)
+    results.push(result)
+    if (json === false) printLines([`${id}: ${result.text}`])
+  }
+  if (json !== false) printJson({ results })
+  if (flags['dry-run'] === true && json === false) {
+    const command = ['npx', 'tqp', decision.name, ...ids]
+    for (const { flag } of [...(decision.asks ?? []), { flag: 'reason' }])
+      if (typeof flags[flag] === 'string') command.push(`--${flag}`, flags[flag])
+    process.stdout.write(`Nothing was changed. This does it:\n  ${quote(command)}\n`)
+  }
+  return results.every(({ done }) => done) ? exitCodes.done : exitCodes.differs
+}
+
+type Result = { readonly transactionId: string; readonly done: boolean; readonly text: string }
+
+async function change(
+  { name, asks = [], done, refusal }: Decision,
+  flags: Flags,
+  reason: string,
+  id: string,
+): Promise<Result> {
+  const parameters = asks.map(({ argument, type }) => `, $${argument}: ${type}`).join('')
+  const given = asks.map(({ argument }) => `, ${argument}: $${argument}`).join('')
+  const variables: Record<string, unknown> = { id, reason }
+  for (const { flag, argument, type } of asks) {
+    const value = flags[flag]
+    variables[argument] = type === 'Resolution!' && typeof value === 'string' ? enumName(value) : value
+  }
+  const { result } = await ask<{ result: Answer }>(
+    `mutation ($id: ID!, $reason: String!${parameters}) {
+      result: ${name}(transactionId: $id, reason: $reason${given}) {
+        __typename
+        ... on ${done} { version message { status held resolution outcomeUnknown } }
+        ... on ${refusal} { text }
+      }
+    }`,
+    variables,
+  )
+  if (result.__typename !== done)
+    return { transactionId: id, done: false, text: result.text ?? result.__typename }
+  const standing = result.message ? `, now ${describeStatus(result.message)}` : ''
+  return { transactionId: id, done: true, text: `done, version ${result.version}${standing}` }
+}
+
+type Standing = Parameters<typeof describeStatus>[0]
+
+type Answer = {
+  readonly __typename: string
+  readonly text?: string
+  readonly version?: number
+  readonly message?: Standing | null
+}
+
+async function look(id: string): Promise<Result> {
+  const { message } = await ask<{ message: Standing | null }>(
+    'query ($id: ID!) { message(transactionId: $id) { status held resolution outcomeUnknown } }',
+    { id },
+  )
+  return message === null
+    ? { transactionId: id, done: false, text: 'there is no such transaction' }
+    : { transactionId: id, done: true, text: describeStatus(message) }
+}

@@ -1,0 +1,49 @@
+#!/usr/bin/env node
+import { exitCodes } from '../commands/run-command.ts'
+import { completionOf } from './completion.ts'
+import { decide } from './decide.ts'
+import { destination } from './destination.ts'
+import { handOver } from './hand-over.ts'
+import { list } from './list.ts'
+import { show } from './show.ts'
+import { status } from './status.ts'
+import type { Subcommand } from './subcommand.ts'
+import { watch } from './watch.ts'
+
+const overApi = [status, list, show, watch, ...decide, destination]
+const beside = [
+  handOver('verify', 'check the log (beside the database)', ['ledger', 'acks', 'archive', 'json']),
+  handOver('token', 'create a token for the API', ['name', 'role']),
+]
+const subcommands: readonly Subcommand[] = [...overApi, ...beside, completionOf([...overApi, ...beside])]
+
+const usage = `Usage: npx tqp COMMAND [FLAGS …]
+
+Asks and steers a running service over its API. TQP_URL says where it is (default: http://localhost:8000), TQP_TOKEN who asks.
+
+${subcommands.map(({ name, summary }) => `  ${name.padEnd(13)} ${summary}\n`).join('')}
+  --help        this text; after a command, that command's
+
+Ends with 0 if it is done, 1 if it was refused (and says why), 2 if the service could not be reached or the command line is wrong.
+`
+
+async function run([name, ...args]: readonly string[]): Promise<number> {
+  if (name === '--help' || name === '-h') {
+    process.stdout.write(usage)
+    return exitCodes.done
+  }
+  const subcommand = subcommands.find((each) => each.name === name)
+  if (subcommand !== undefined) return subcommand.run(args)
+  const what = name === undefined ? 'Name a command' : `There is no command ${JSON.stringify(name)}`
+  process.stderr.write(
+    `${what}: ${subcommands.map((each) => each.name).join(', ')}; --help says what each does.\n`,
+  )
+  return exitCodes.couldNotRun
+}
+
+// Whoever reads through a pipe may have seen enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(exitCodes.done)
+})
+process.exitCode = await run(process.argv.slice(2))

@@ -1,0 +1,120 @@
+import { exitCodes, FlagFault } from '../commands/run-command.ts'
+import { ask, Refused } from './ask.ts'
+import { describeStatus } from './list.ts'
+import { printJson, printLines, printTable, shortTime } from './print.ts'
+import { ending, subcommand } from './subcommand.ts'
+
+const usage = `Usage: npx tqp show ID [--json]
+
+Prints one transaction: how it stands, where it came from, and each event of its life. Its payload is not shown.
+
+${ending}`
+
+const historyMax = 1_000
+
+const query = `query ($id: ID!) {
+  message(transactionId: $id) {
+    transactionId status held resolution deadLetterCause attempts retryCount version nextDueAt createdAt updatedAt outcomeUnknown
+    errorMessage idempotencyKey replayable
+    source { topic partition offset key timestamp }
+    payload { state bytes sha256 }
+    conflictsWith { transactionId }
+    conflictCount
+    history(first: ${historyMax}) {
+      version type recordedAt actor attempt outcome statusCode durationMs reason resolution evidence nextDueAt status
+    }
+  }
+}`
+
+type Shown = {
+  readonly transactionId: string
+  readonly status: string
+  readonly held: boolean
+  readonly resolution: string | null
+  readonly deadLetterCause: string | null
+  readonly nextDueAt: string | null
+  readonly outcomeUnknown: boolean
+  readonly errorMessage: string | null
+  readonly idempotencyKey: string
+  readonly replayable: boolean
+  readonly source: { readonly topic: string; readonly partition: number; readonly offset: string } | null
+  readonly payload: {
+    readonly state: string
+    readonly bytes: number | null
+    readonly sha256: string | null
+  } | null
+  readonly conflictsWith: { readonly transactionId: string } | null
+  readonly conflictCount: number
+  readonly history: readonly Event[] | null
+}
+
+type Event = {
+  readonly version: number
+  readonly type: string
+  readonly recordedAt: string
+  readonly actor: string
+  readonly attempt: number | null
+  readonly outcome: string | null
+  readonly statusCode: number | null
+  readonly durationMs: number | null
+  readonly reason: string | null
+  readonly resolution: string | null
+  readonly evidence: string | null
+}
+
+export const show = subcommand('show', 'one transaction and its whole life', {
+  usage,
+  options: { json: { type: 'boolean', default: false } },
+  allowPositionals: true,
+  run: async ({ json }, words) => {
+    const [id, ...others] = words
+    if (id === undefined || others.length > 0) throw new FlagFault('Name one transaction id.')
+    const { message } = await ask<{ message: Shown | null }>(query, { id })
+    if (json) printJson({ message })
+    if (message === null) throw new Refused(`There is no transaction ${JSON.stringify(id)}.`)
+    if (!json) print(message)
+    return exitCodes.done
+  },
+})
+
+function print(message: Shown): void {
+  const { source, payload, conflictsWith } = message
+  const cause = message.deadLetterCause === null ? '' : ` (${message.deadLetterCause.toLowerCase()})`
+  const lines = [
+    `transaction  ${message.transactionId}`,
+    `status       ${describeStatus(message)}${cause}${message.replayable ? ', can be replayed' : ''}`,
+  ]
+  if (message.nextDueAt !== null) lines.push(`next attempt ${shortTime(message.nextDueAt)} at the earliest`)
+  if (message.errorMessage !== null) lines.push(`last error   ${message.errorMessage}`)
+  if (source !== null)
+    lines.push(`record       ${source.topic}/${source.partition} at offset ${source.offset}`)
+  if (payload !== null)
+    lines.push(
+      `payload      ${payload.state.toLowerCase()}, ${payload.bytes ?? 0} bytes, SHA-256 ${payload.sha256 ?? 'none'}`,
+    )
+  lines.push(`key          ${message.idempotencyKey}`)
+  if (conflictsWith !== null)
+    lines.push(`conflicts    with ${conflictsWith.transactionId}, which had the id first`)
+  if (message.conflictCount > 0)
+    lines.push(`conflicts    ${message.conflictCount} records with this id and other bytes`)
+  printLines([...lines, ''])
+  printTable<Event>(
+    {
+      '#': (event) => event.version,
+      time: (event) => shortTime(event.recordedAt),
+      event: (event) => event.type.toLowerCase(),
+      attempt: (event) => event.attempt,
+      outcome: describeOutcome,
+      ms: (event) => event.durationMs,
+      by: (event) => event.actor,
+      reason: (event) => [event.reason, event.evidence].filter(Boolean).join(' / '),
+    },
+    message.history ?? [],
+  )
+}
+
+function describeOutcome({ outcome, statusCode, resolution }: Event): string | null {
+  const words = [outcome, resolution].filter((word) => word !== null).map((word) => word.toLowerCase())
+  if (statusCode !== null) words.push(String(statusCode))
+  return words.join(' ')
+}

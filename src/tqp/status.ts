@@ -1,0 +1,120 @@
+import { exitCodes } from '../commands/run-command.ts'
+import { ask } from './ask.ts'
+import { group, printJson, printLines, shortTime } from './print.ts'
+import { ending, subcommand } from './subcommand.ts'
+
+const usage = `Usage: npx tqp status [--json]
+
+Prints how the service is doing: whether payments flow, how many messages wait and for how long, the last minute, and each partition.
+
+${ending}`
+
+const query = `{
+  destinations { name state since actor reason until nextProbeAt held rateLimit throttledRate notBefore }
+  metrics {
+    at
+    counts { pending processing success failed deadLetter total }
+    deadLetters { open resolved }
+    held
+    outcomeUnknown { open deadLetter success }
+    oldestDueAt
+    throughput(lastSeconds: 60) { received attempts succeeded failed deadLettered }
+    consumer { topic partition nextOffset lag stopped }
+  }
+}`
+
+type Data = {
+  readonly destinations: readonly Destination[]
+  readonly metrics: {
+    readonly at: string
+    readonly counts: Record<'pending' | 'processing' | 'success' | 'failed' | 'deadLetter' | 'total', string>
+    readonly deadLetters: { readonly open: string; readonly resolved: string }
+    readonly held: string
+    readonly outcomeUnknown: { readonly open: string; readonly deadLetter: string }
+    readonly oldestDueAt: string | null
+    readonly throughput: readonly Record<(typeof happened)[number], string>[]
+    readonly consumer: readonly {
+      readonly topic: string
+      readonly partition: number
+      readonly nextOffset: string
+      readonly lag: string | null
+      readonly stopped: string | null
+    }[]
+  } | null
+}
+
+export type Destination = {
+  readonly name: string
+  readonly state: string
+  readonly since: string
+  readonly actor: string | null
+  readonly reason: string | null
+  readonly until: string | null
+  readonly nextProbeAt: string | null
+  readonly held: string
+  readonly rateLimit: number | null
+  readonly throttledRate: number | null
+  readonly notBefore: string | null
+}
+
+const happened = ['received', 'attempts', 'succeeded', 'failed', 'deadLettered'] as const
+
+export const status = subcommand('status', 'how the service is doing', {
+  usage,
+  options: { json: { type: 'boolean', default: false } },
+  run: async ({ json }) => {
+    const data = await ask<Data>(query)
+    if (json) printJson(data)
+    else printLines(describe(data))
+    return exitCodes.done
+  },
+})
+
+function describe({ destinations, metrics }: Data): string[] {
+  const lines = destinations.flatMap(describeDestination)
+  if (metrics === null) return [...lines, 'The database does not answer: no counts.']
+  const { at, counts, deadLetters, held, outcomeUnknown, oldestDueAt, throughput, consumer } = metrics
+  lines.push(
+    `messages     ${group(counts.pending)} pending, ${group(counts.processing)} processing, ${group(counts.failed)} failed, ` +
+      `${group(counts.success)} success, ${group(counts.deadLetter)} dead letters`,
+    `dead letters ${group(deadLetters.open)} open, ${group(deadLetters.resolved)} resolved`,
+  )
+  if (held !== '0') lines.push(`on hold      ${group(held)} messages wait until an operator releases them`)
+  const doubts = BigInt(outcomeUnknown.open) + BigInt(outcomeUnknown.deadLetter)
+  if (doubts > 0n)
+    lines.push(`in doubt     ${group(String(doubts))} messages may have been carried out without an answer`)
+  const minute = happened.map((name) => {
+    const sum = throughput.reduce((total, bucket) => total + BigInt(bucket[name]), 0n)
+    return `${group(String(sum))} ${name === 'deadLettered' ? 'given up' : name}`
+  })
+  lines.push(`last minute  ${minute.join(', ')}`)
+  lines.push(
+    oldestDueAt === null
+      ? 'waiting      nothing is due'
+      : `waiting      the oldest is due for ${Math.max(0, (Date.parse(at) - Date.parse(oldestDueAt)) / 1_000).toFixed(1)} s`,
+  )
+  for (const { topic, partition, nextOffset, lag, stopped } of consumer) {
+    const rest = stopped ?? (lag === null ? 'read by another instance, or by none' : `lag ${group(lag)}`)
+    lines.push(`partition    ${topic}/${partition}: next offset ${nextOffset}, ${rest}`)
+  }
+  return lines
+}
+
+/** How a destination stands, in lines. */
+export function describeDestination(destination: Destination): string[] {
+  const { name, state, since, actor, reason, until, nextProbeAt, held, rateLimit, throttledRate, notBefore } =
+    destination
+  const by = actor === null ? '' : `, by ${actor}: ${reason}`
+  const lines = [`destination  ${name} is ${state.toLowerCase()} since ${shortTime(since)}${by}`]
+  if (until !== null) lines.push(`             the pause ends at ${shortTime(until)}`)
+  if (nextProbeAt !== null) lines.push(`             the next probe may start at ${shortTime(nextProbeAt)}`)
+  if (held !== '0') lines.push(`             ${group(held)} messages wait for it`)
+  if (rateLimit !== null) lines.push(`             at most ${rateLimit} attempts a second start`)
+  if (throttledRate !== null) {
+    const wait = notBefore === null ? '' : `, and none before ${shortTime(notBefore)}`
+    lines.push(
+      `             the processor asked for less: ${throttledRate.toFixed(1)} attempts a second${wait}`,
+    )
+  }
+  return lines
+}

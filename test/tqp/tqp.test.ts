@@ -1,0 +1,322 @@
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import type { Access } from '../../src/api/access.ts'
+import { startService, store, storeDeadLetters, storeSuccesses, type Service } from '../api/service.ts'
+import { database } from '../support/database.ts'
+import { findFreePort } from '../support/free-port.ts'
+import { startProxy } from '../support/proxy.ts'
+import { until } from '../support/until.ts'
+import { start, tqp, type Endpoint } from './tqp.ts'
+
+const open: Access = { tokens: [], open: true, introspection: true }
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+const withTokens: Access = {
+  open: false,
+  introspection: false,
+  tokens: [
+    { name: 'alice', role: 'operator', sha256: sha256('alice-secret') },
+    { name: 'victor', role: 'viewer', sha256: sha256('victor-secret') },
+  ],
+}
+
+const urlOf = ({ port }: Service): string => `http://127.0.0.1:${port}`
+
+async function setUp(t: Test, access = open) {
+  const { pool } = await database(t)
+  const service = await startService(t, pool, undefined, access)
+  return { pool, service, at: { url: urlOf(service) } satisfies Endpoint }
+}
+
+t.test('status tells how the service is doing', async (t) => {
+  const { pool, at } = await setUp(t)
+  await storeSuccesses(pool, ['paid-1', 'paid-2'])
+  await storeDeadLetters(pool, ['refused-1'])
+  await store(pool, ['waits-1'])
+  const { code, output, errors } = await tqp(at, 'status')
+  t.match({ code, errors }, { code: 0, errors: '' })
+  t.match(output, /^destination {2}default is flowing since \S+Z$/m)
+  t.match(output, /^messages {5}1 pending, 0 processing, 0 failed, 2 success, 1 dead letters$/m)
+  t.match(output, /^dead letters 1 open, 0 resolved$/m)
+  t.match(output, /^last minute {2}4 received, 3 attempts, 2 succeeded, 1 failed, 1 given up$/m)
+  t.match(output, /^partition {4}transactions\.incoming\/0: next offset 4, /m)
+  const asJson = await tqp(at, 'status', '--json')
+  t.match(JSON.parse(asJson.output), { metrics: { counts: { total: '4' }, deadLetters: { open: '1' } } })
+})
+
+t.test('list finds messages by the conditions, page by page', async (t) => {
+  const { pool, at } = await setUp(t)
+  await storeDeadLetters(pool, ['refused-1', 'refused-2'])
+  await storeSuccesses(pool, ['paid-1'])
+  const all = await tqp(at, 'list')
+  t.equal(all.code, 0, all.errors)
+  t.match(
+    all.output,
+    /^transaction +status +attempts +received +last error\npaid-1 .*\nrefused-2 +dead_letter +1 .* HTTP 422\n/,
+  )
+  const found = await tqp(
+    at,
+    'list',
+    '--status',
+    'dead-letter',
+    '--status-code',
+    '422',
+    '--open',
+    '--since',
+    '1h',
+    '--first',
+    '1',
+  )
+  t.match(found.output, /\nrefused-2 [^\n]*\n1 of 2\nnext page: --after \S+\n$/)
+  const cursor = /--after (\S+)/.exec(found.output)?.[1] ?? ''
+  const next = await tqp(
+    at,
+    'list',
+    '--status',
+    'dead-letter',
+    '--status-code',
+    '422',
+    '--open',
+    '--first',
+    '1',
+    '--after',
+    cursor,
+  )
+  t.match(next, { code: 1, errors: /filter/ }, 'a cursor belongs to its filter')
+  const asJson = await tqp(at, 'list', '--prefix', 'paid', '--json')
+  t.match(JSON.parse(asJson.output), {
+    messages: { nodes: [{ transactionId: 'paid-1', status: 'SUCCESS' }] },
+  })
+  t.match(await tqp(at, 'list', '--since', 'yesterday'), {
+    code: 2,
+    errors: /^--since must be a time with its zone/,
+  })
+  t.match(await tqp(at, 'list', '--open', '--resolved'), {
+    code: 2,
+    errors: /^Give --open or --resolved, not both/,
+  })
+})
+
+t.test('show prints the life of one transaction', async (t) => {
+  const { pool, at } = await setUp(t)
+  await storeDeadLetters(pool, ['refused-1'])
+  const { code, output } = await tqp(at, 'show', 'refused-1')
+  t.equal(code, 0)
+  t.match(output, /^status {7}dead_letter \(refused\), can be replayed$/m)
+  t.match(output, /^record {7}transactions\.incoming\/0 at offset 0$/m)
+  t.match(
+    output,
+    /1 {2}\S+Z {2}received .*\n.*attempt_started +1 .*\n.*attempt_failed +1 +refused 422 .* HTTP 422\n.*dead_lettered /,
+  )
+  t.match(JSON.parse((await tqp(at, 'show', 'refused-1', '--json')).output), {
+    message: {
+      transactionId: 'refused-1',
+      history: [{ version: 1 }, { version: 2 }, { version: 3 }, { version: 4 }],
+    },
+  })
+  t.match(await tqp(at, 'show', 'nobody'), { code: 1, errors: 'There is no transaction "nobody".\n' })
+  t.match(await tqp(at, 'show'), { code: 2, errors: /^Name one transaction id/ })
+})
+
+t.test('decisions are recorded with who and why, and refusals are told', async (t) => {
+  const { pool, service } = await setUp(t, withTokens)
+  await store(pool, ['waits-1', 'waits-2'])
+  await storeDeadLetters(pool, ['refused-1', 'refused-2'])
+  const alice = { url: urlOf(service), token: 'alice-secret' }
+  const why = ['--reason', "it's asked for"]
+
+  const dry = await tqp(alice, 'cancel', 'waits-1', ...why, '--dry-run')
+  t.match(dry, {
+    code: 0,
+    output: `waits-1: pending\nNothing was changed. This does it:\n  npx tqp cancel waits-1 --reason 'it'\\''s asked for'\n`,
+  })
+  const printed = dry.output.split('\n')[2]?.trim() ?? ''
+  t.equal(
+    execFileSync('bash', ['-c', `npx() { printf '%s|' "$@"; }; ${printed}`], { encoding: 'utf8' }),
+    "tqp|cancel|waits-1|--reason|it's asked for|",
+    'a shell reads it as it was meant',
+  )
+  t.match(await tqp(alice, 'hold', 'waits-1', 'waits-2', ...why), {
+    code: 0,
+    output: /^waits-1: done, version 2, now pending, on hold\nwaits-2: done, /,
+  })
+  t.match(await tqp(alice, 'release', 'waits-2', ...why), { code: 0 })
+  t.match(await tqp(alice, 'cancel', 'waits-1', 'refused-1', 'nobody', ...why), {
+    code: 1,
+    output: /^waits-1: done, version 3, now dead_letter\nrefused-1: .+\nnobody: .+\n$/,
+  })
+  t.match(
+    await tqp(alice, 'resolve', 'refused-1', '--as', 'carried-out', '--evidence', 'statement 7', ...why),
+    {
+      code: 0,
+      output: /now dead_letter, resolved: carried_out\n$/,
+    },
+  )
+  t.match(await tqp(alice, 'replay', 'refused-1', 'refused-2', ...why, '--json'), {
+    code: 1,
+    output: /"done": false[^]*"done": true/,
+  })
+  t.match(await tqp(alice, 'reopen', 'refused-1', ...why), { code: 0 })
+  const { rows } = await pool.query(
+    `select type, reason, evidence from message_events where actor = 'alice' order by position, message_id`,
+  )
+  t.strictSame(
+    rows.map(({ type }: { type: string }) => type),
+    ['held', 'held', 'released', 'cancelled', 'resolved', 'replayed', 'reopened'],
+  )
+  t.match(rows[4], { reason: "it's asked for", evidence: 'statement 7' })
+
+  t.match(await tqp(alice, 'hold', 'waits-2'), { code: 2, errors: /^Say why: --reason R/ })
+  t.match(await tqp(alice, 'resolve', 'refused-1', ...why), { code: 2, errors: /^--as is missing/ })
+  const victor = { url: urlOf(service), token: 'victor-secret' }
+  t.match(await tqp(victor, 'hold', 'waits-2', ...why), { code: 1, errors: /operator/ })
+  t.match(await tqp({ url: urlOf(service) }, 'status'), {
+    code: 1,
+    errors: 'The service does not know you: put your token in TQP_TOKEN.\n',
+  })
+  t.match(await tqp({ url: urlOf(service) }, 'watch'), { code: 1, errors: /TQP_TOKEN/ })
+})
+
+t.test('the destination is paused, limited and resumed', async (t) => {
+  const { pool, at } = await setUp(t)
+  t.match(await tqp(at, 'destination', '--pause', '--until', '30m', '--reason', 'maintenance', '--dry-run'), {
+    code: 0,
+    output:
+      /Nothing was changed\. This does it:\n {2}npx tqp destination --pause --until 30m --reason maintenance\n$/,
+  })
+  t.strictSame((await pool.query('select from destination_decisions')).rowCount, 0)
+  t.match(await tqp(at, 'destination', '--pause', '--until', '30m', '--reason', 'maintenance'), {
+    code: 0,
+    output: /^Destination default is paused: decision \d+ is recorded\.\n$/,
+  })
+  t.match(await tqp(at, 'destination', '--pause', '--reason', 'again'), { code: 1, errors: /paused/ })
+  t.match(await tqp(at, 'destination', '--rate', '50', '--reason', 'gently'), { code: 0 })
+  t.match(await tqp(at, 'destination'), {
+    code: 0,
+    output:
+      /^destination {2}default is paused since .*: maintenance\n[^]*at most 50 attempts a second start\n[^]*rate +50 a second +anonymous +gently\n[^]*operator +paused until \S+Z +anonymous +maintenance\n$/,
+  })
+  t.match(await tqp(at, 'destination', '--resume', '--reason', 'done'), { code: 0, output: /ramping/ })
+  t.match(await tqp(at, 'destination', '--name', 'other'), {
+    code: 1,
+    errors: /^There is no destination "other"/,
+  })
+})
+
+t.test('watch tells each event once, and goes on after a break', async (t) => {
+  const { pool, service } = await setUp(t)
+  const proxy = await startProxy(t, { host: '127.0.0.1', port: service.port })
+  const child = start({ url: `http://127.0.0.1:${proxy.port}` }, 'watch', '--json')
+  t.teardown(() => child.kill('SIGKILL'))
+  let output = ''
+  let errors = ''
+  child.stdout!.setEncoding('utf8').on('data', (text: string) => (output += text))
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => (errors += text))
+  const ids = () =>
+    output
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => (JSON.parse(line) as { transactionId: string }).transactionId)
+  let stored = 0
+  const storeOne = async () => {
+    stored += 1
+    await store(pool, [`id-${stored}`])
+    service.events.give()
+  }
+  // It follows from the moment that it has the head, which nobody can see from here.
+  await until('it to follow', async () => {
+    if (ids().length === 0) await storeOne()
+    return ids().length > 0
+  })
+  const first = Number(ids()[0]?.slice(3))
+  proxy.cut()
+  await storeOne()
+  await until('it to say that it is cut off', () => errors.includes('Trying again'))
+  await storeOne()
+  await until('it to go on', () => ids().length === stored - first + 1)
+  t.strictSame(
+    ids(),
+    Array.from({ length: stored - first + 1 }, (_, at) => `id-${first + at}`),
+    'nothing is missed, and nothing comes twice',
+  )
+  child.kill('SIGINT')
+  await until('it to end', () => child.exitCode !== null)
+  t.equal(child.exitCode, 0)
+})
+
+t.test('watch follows one transaction, also before it is received', async (t) => {
+  const { pool, service, at } = await setUp(t)
+  const child = start(at, 'watch', 'refused-1')
+  t.teardown(() => child.kill('SIGKILL'))
+  let output = ''
+  child.stdout!.setEncoding('utf8').on('data', (text: string) => (output += text))
+  await until('it to follow', () => output !== '')
+  t.equal(output, 'refused-1 has not been received yet.\n')
+  await storeDeadLetters(pool, ['refused-1'])
+  await until('it to be told', () => {
+    service.events.give()
+    return output.includes('dead_letter')
+  })
+  t.match(output, /version 4: dead_letter after 1 attempts \(HTTP 422\)\n$/)
+})
+
+t.test('what comes from outside is printed on one line, and no terminal obeys it', async (t) => {
+  const { pool, at } = await setUp(t)
+  await store(pool, ['waits-1'])
+  // The service refuses such a reason; a log that came from elsewhere may have one.
+  await pool.query(`update message_states set error_message = E'\\x1b[2Jgone\\nsecond line'`)
+  const { output } = await tqp(at, 'list')
+  t.notMatch(output, '\u001b')
+  t.match(output, 'second line')
+  t.equal(output.trimEnd().split('\n').length, 3)
+})
+
+t.test('it says what it cannot do', async (t) => {
+  const nowhere = { url: `http://127.0.0.1:${await findFreePort()}` }
+  t.match(await tqp(nowhere, 'status'), {
+    code: 2,
+    errors: /^Could not reach http.*ECONNREFUSED.*TQP_URL says where/,
+  })
+  t.match(await tqp(nowhere, 'watch'), { code: 2, errors: /^Could not reach / })
+  t.match(await tqp({ url: 'somewhere' }, 'status'), { code: 2, errors: /^TQP_URL must be a URL/ })
+  t.match(await tqp(nowhere, 'destroy'), {
+    code: 2,
+    errors: /^There is no command "destroy": status, list, /,
+  })
+  t.match(await tqp(nowhere), { code: 2, errors: /^Name a command: status, / })
+  t.match(await tqp(nowhere, 'list', '--colour'), { code: 2, errors: /--colour/ })
+  t.match(await tqp(nowhere, '--help'), { code: 0, output: /^Usage: npx tqp COMMAND/ })
+  for (const name of ['status', 'resolve', 'destination'])
+    t.match(await tqp(nowhere, name, '--help'), {
+      code: 0,
+      output: new RegExp(`^Usage: npx tqp ${name} [^]*--help +this text\n\nEnds with 0 `),
+    })
+  t.match(await tqp(nowhere, 'token', '--name', 'alice', '--role', 'viewer'), {
+    code: 0,
+    output: /alice:viewer:/,
+  })
+  t.match(await tqp(nowhere, 'verify', '--help'), { code: 0, output: /^Usage: npm run verify/ })
+})
+
+t.test('the completion completes words and flags', async (t) => {
+  const script = await tqp({ url: 'http://127.0.0.1:1' }, 'completion', 'bash')
+  const file = join(t.testdir(), 'completion')
+  writeFileSync(file, script.output)
+  const complete = (...words: string[]) =>
+    execFileSync(
+      'bash',
+      [
+        '-c',
+        `source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _tqp; printf '%s ' "\${COMPREPLY[@]}"`,
+        file,
+        ...words,
+      ],
+      { encoding: 'utf8' },
+    ).trim()
+  t.equal(complete('tqp', 're'), 'replay release resolve reopen')
+  t.equal(complete('tqp', 'resolve', '--e'), '--evidence')
+  t.match((await tqp({ url: 'http://127.0.0.1:1' }, 'completion', 'zsh')).output, /^#compdef tqp\n/)
+  t.match(await tqp({ url: 'http://127.0.0.1:1' }, 'completion'), { code: 2, errors: /bash or zsh/ })
+})
