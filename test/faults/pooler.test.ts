@@ -15,7 +15,10 @@ t.jobs = 2
 const skip = withoutPgbouncer
 const limit = 'set statement_timeout = 30000'
 
-/** A line whose service works through a pooler, and has retries enough for an outage of it. */
+/**
+ * A line whose service works through a pooler, and has retries enough for an outage of it. The processor has time enough, so that it is not
+ * held on a machine that is busy with other tests.
+ */
 async function startBehindPooler(t: Test) {
   const { url, pool } = await database(t)
   const line = await setUpLine(t, ['--success', '0.7', '--latency', '10'], { database: { url, pool } })
@@ -25,6 +28,8 @@ async function startBehindPooler(t: Test) {
     DATABASE_URL: pooler.url,
     LISTEN_DATABASE_URL: url,
     MAX_RETRIES: '20',
+    DOWNSTREAM_TIMEOUT: '10',
+    LEASE: '20',
   })
   return { pool, line, pooler, service }
 }
