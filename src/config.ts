@@ -198,6 +198,15 @@ export function databaseForTools(as: 'service' | 'owner' = 'service'): {
   })
 }
 
+/**
+ * TQP_URL and TQP_TOKEN: where `tqp` asks, and as whom; null where they are not given. They are no settings of the service, so `.env` does not
+ * have them.
+ */
+export function endpointForTqp(): { readonly url: string | null; readonly token: string | null } {
+  const { TQP_URL: url = '', TQP_TOKEN: token = '' } = process.env
+  return { url: url === '' ? null : url, token: token === '' ? null : token }
+}
+
 /** The place at which a crash test kills a command; null without one, and always in production. */
 export function failpointForTools(): Failpoint | null {
   return readOrThrow((settings) => (readProduction(settings) ? null : readFailpoint(settings)))

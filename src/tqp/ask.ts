@@ -1,4 +1,5 @@
 import { createClient } from 'graphql-sse'
+import { endpointForTqp } from '../config.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 
 /** The service said no: the message is its sentence. */
@@ -19,17 +20,15 @@ const passing = new Set(['DATABASE_UNAVAILABLE', 'DRAINING', 'TIMEOUT', 'INTERNA
 
 const answerMsMax = 60_000
 
-/**
- * Where the service is, and who asks it: TQP_URL (http://localhost:8000 without it) and TQP_TOKEN. A token is never a flag, because
- * everybody on the machine could read it then.
- */
+/** A token is never a flag, because everybody on the machine could read it then. */
 function readEndpoint(): { url: string; headers: Record<string, string> } {
-  const { TQP_URL: base = 'http://localhost:8000', TQP_TOKEN: token } = process.env
+  const { url, token } = endpointForTqp()
+  const base = url ?? 'http://localhost:8000'
   if (!URL.canParse(base) || !/^https?:/i.test(base))
     throw new OutOfReach(`TQP_URL must be a URL like http://localhost:8000, not ${JSON.stringify(base)}.`)
   return {
     url: `${base.replace(/\/+$/, '')}/graphql`,
-    headers: token === undefined || token === '' ? {} : { authorization: `Bearer ${token}` },
+    headers: token === null ? {} : { authorization: `Bearer ${token}` },
   }
 }
 

@@ -20,9 +20,10 @@ const subcommands: readonly Subcommand[] = [...overApi, ...beside, completionOf(
 const usage = `Usage: npx tqp COMMAND [FLAGS …]
 
 Asks and steers a running service over its API. TQP_URL says where it is (default: http://localhost:8000), TQP_TOKEN who asks.
+\`npx tqp COMMAND --help\` lists the flags of a command.
 
 ${subcommands.map(({ name, summary }) => `  ${name.padEnd(13)} ${summary}\n`).join('')}
-  --help        this text; after a command, that command's
+  --help        this text
 
 Ends with 0 if it is done, 1 if it was refused (and says why), 2 if the service could not be reached or the command line is wrong.
 `
@@ -34,6 +35,10 @@ async function run([name, ...args]: readonly string[]): Promise<number> {
   }
   const subcommand = subcommands.find((each) => each.name === name)
   if (subcommand !== undefined) return subcommand.run(args)
+  if (name?.startsWith('-') === true) {
+    process.stderr.write(`Unknown option '${name}'; --help lists the flags.\n`)
+    return exitCodes.couldNotRun
+  }
   const what = name === undefined ? 'Name a command' : `There is no command ${JSON.stringify(name)}`
   process.stderr.write(
     `${what}: ${subcommands.map((each) => each.name).join(', ')}; --help says what each does.\n`,
