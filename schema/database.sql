@@ -4636,7 +4636,7 @@ begin
     where s.message_id = any (in_message_ids) and s.message_id between first_id and last_id
     order by s.message_id for no key update;
   with input as materialized (
-    select i.message_id, i.attempt, i.outcome, i.status_code, i.duration_ms, i.reason, i.place, w.is_spared,
+    select i.message_id, i.attempt, i.outcome, i.status_code, i.duration_ms, i.reason, i.place, i.spared_delay_ms, w.is_spared,
       case when w.is_spared then coalesce(i.delay_ms, i.spared_delay_ms) else i.delay_ms end as delay_ms,
       m.version, m.retry_count, m.position, m.recorded_at,
       m.status = 'processing' and m.attempts = i.attempt and m.claimed_by = in_actor and m.lease_ends_at = i.lease_ends_at
@@ -4648,7 +4648,9 @@ begin
           delay_ms, spared_delay_ms, place)
       order by u.message_id
     ) i
-    cross join lateral (select spares and i.outcome not in ('accepted', 'refused') as is_spared) w
+    cross join lateral (
+      select spares and i.outcome not in ('accepted', 'refused') and (i.delay_ms is not null or i.spared_delay_ms is not null) as is_spared
+    ) w
     left join lateral (
       select s.version, s.retry_count, s.position, s.recorded_at, s.status, s.attempts, s.claimed_by, s.lease_ends_at,
         s.transaction_id
@@ -4676,7 +4678,10 @@ begin
       where i.outcome <> 'accepted'
       union all
       select 2, 'dead_lettered', 'dead_letter', i.retry_count, null, null, null, null,
-        case i.outcome when 'refused' then 'refused' else 'retries exhausted' end
+        case
+          when i.outcome = 'refused' then 'refused'
+          when i.outcome = 'unknown' and i.spared_delay_ms is null then 'outcome unknown, of a status that is not retried'
+          else 'retries exhausted' end
       where i.outcome <> 'accepted' and i.delay_ms is null
     ) e
     where i.is_open

@@ -57,8 +57,11 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
     timeoutMs: downstream.timeoutMs,
     connections: lanes.fresh + lanes.retry,
     headers: downstream.headers,
-    retryStatuses: (statusCode) =>
-      downstream.retryStatuses(statusCode) || downstream.holdStatuses(statusCode),
+    statuses: {
+      retryStatuses: (statusCode) =>
+        downstream.retryStatuses(statusCode) || downstream.holdStatuses(statusCode),
+      unknownStatuses: downstream.unknownStatuses,
+    },
     tls: downstream.tls,
   })
   const decisions = new Hint()

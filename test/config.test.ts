@@ -67,12 +67,13 @@ t.test('with nothing set, every part is embedded and every value is the document
     production: false,
     failpoint: null,
   })
-  const { retryStatuses, holdStatuses, tls, ...rest } = downstream
+  const { retryStatuses, holdStatuses, unknownStatuses, tls, ...rest } = downstream
   t.ok(tls.secureContext())
   t.strictSame(rest, { url: null, timeoutMs: 30_000, headers: {} })
   const retried = [200, 301, 400, 404, 408, 409, 425, 429, 500, 503, 599, 600].filter(retryStatuses)
   t.strictSame(retried, [408, 409, 425, 429, 500, 503, 599])
   t.strictSame([400, 401, 402, 403, 407, 408, 500].filter(holdStatuses), [401, 403, 407])
+  t.strictSame([200, 429, 500, 501, 502, 503, 504, 599].filter(unknownStatuses), [500, 502, 504])
   t.end()
 })
 

@@ -13,6 +13,8 @@ export type DownstreamConfig = {
   readonly retryStatuses: (statusCode: number) => boolean
   /** The statuses by which the processor refuses us, and not one payment: the attempt is retried, and counts as the processor's failure. */
   readonly holdStatuses: (statusCode: number) => boolean
+  /** The statuses that do not say whether the processor acted. */
+  readonly unknownStatuses: (statusCode: number) => boolean
 }
 
 /** The longest timer of Node: a longer one fires at once. */
@@ -31,6 +33,7 @@ export function readDownstream(settings: Settings, readFile: ReadFile): Downstre
     tls,
     retryStatuses: readStatuses(settings, 'RETRY_STATUSES'),
     holdStatuses: readStatuses(settings, 'HOLD_STATUSES'),
+    unknownStatuses: readStatuses(settings, 'UNKNOWN_STATUSES'),
   }
 }
 

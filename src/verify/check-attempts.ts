@@ -1,4 +1,5 @@
 import type { LogEvent } from './event.ts'
+import { saysUnknown } from './fold.ts'
 import type { Invariants } from './invariants.ts'
 import type { LostWindows } from './lost-windows.ts'
 import { nameOf, type Message } from './message.ts'
@@ -76,6 +77,8 @@ function checkWhatFollows(message: Message, event: LogEvent, { S5 }: Invariants)
     S5.differ(name, end.version, `attempt ${end.attempt} has no retry, but ${event.type} follows`)
   else if (event.position !== end.position)
     S5.differ(name, event.version, `dead_lettered in another transaction than the end of its attempt`)
+  else if (saysUnknown(event) && end.outcome !== 'unknown')
+    S5.differ(name, event.version, `dead_lettered as unknown, but the outcome is ${end.outcome}`)
   else if (event.attempt !== end.attempt)
     S5.differ(
       name,

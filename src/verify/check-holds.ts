@@ -2,6 +2,7 @@ import type pg from 'pg'
 import { defaultDestination, type Destinations, type Standing } from './destinations.ts'
 import type { LogEvent } from './event.ts'
 import { namedMax, type Invariants } from './invariants.ts'
+import { saysUnknown } from './fold.ts'
 import { nameOf, type Message } from './message.ts'
 import { Moments } from './moments.ts'
 
@@ -103,7 +104,8 @@ export class Holds {
     const standing = this.#destinations.at(event.position)
     S22.checked++
     const isRefused = message.unretried?.event.outcome === 'refused' && event.reason !== 'retries exhausted'
-    if (standing.state !== 'flowing' && !isRefused)
+    const isUnknown = message.unretried?.event.outcome === 'unknown' && saysUnknown(event)
+    if (standing.state !== 'flowing' && !isRefused && !isUnknown)
       S22.differ(nameOf(message), event.version, `${event.reason} while ${tell(standing)}`)
   }
 

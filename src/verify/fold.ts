@@ -165,6 +165,11 @@ function fail(message: Message, event: LogEvent, isSpared: boolean): void {
   message.errorMessage = event.reason
 }
 
+/** Whether the event makes a message a dead letter because nobody knows its outcome. */
+export function saysUnknown(event: LogEvent): boolean {
+  return event.type === 'dead_lettered' && event.reason?.startsWith('outcome unknown') === true
+}
+
 /** Whether an attempt waited in its lane for other requests to end, and was not sent. Its retry uses up none. */
 export function isUnsent(event: LogEvent): boolean {
   return event.type === 'attempt_failed' && event.outcome === 'not_sent' && event.durationMs === null

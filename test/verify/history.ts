@@ -44,7 +44,15 @@ export const unavailable: Outcome = {
   reason: 'HTTP 503',
   retryAfterMs: null,
 }
-const unknown: Outcome = { kind: 'unknown', statusCode: null, reason: 'no answer in time' }
+export const unknown: Outcome = { kind: 'unknown', statusCode: null, reason: 'no answer in time' }
+
+/** Nobody knows the outcome, and the status is not retried. */
+const unknownForGood: Outcome = {
+  kind: 'unknown',
+  statusCode: 500,
+  reason: 'HTTP 500',
+  answer: { isRetried: false },
+}
 
 /** What counts does not hold the destination. */
 const never = { holdAfter: 0, brakeAfter: 0 }
@@ -308,6 +316,8 @@ export async function writeHistory(pool: Pool): Promise<History> {
 }
 
 async function writeFresh(history: History): Promise<void> {
+  const [doubtful] = await history.receive(['in doubt'], { room: 1, partition: 4 })
+  await history.deliver(doubtful!, unknownForGood)
   const [delivered, tried, failed] = await history.receive(['delivered', 'refused', 'replayed', 'waiting'], {
     room: 3,
   })
@@ -392,12 +402,13 @@ async function writePaused(history: History): Promise<void> {
   const at = { partition: 3, room: 1 }
   const kept = await exhaust(history, 'kept')
   const abandoned = await exhaust(history, 'kept too', 'hasty')
-  const [other] = await history.receive(['refused in a pause'], at)
+  const [other, doubtful] = await history.receive(['refused in a pause', 'in doubt in a pause'], { ...at, room: 2 })
   history.request(abandoned, false)
   await history.pause()
   await history.deliver(kept, unknown, 'retry')
   await history.abandon(abandoned)
   await history.deliver(other!, refused)
+  await history.deliver(doubtful!, unknownForGood)
   await history.receive(['received in a pause'], at)
   await history.resume()
   await history.guard('flowing', never)

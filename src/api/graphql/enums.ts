@@ -71,11 +71,12 @@ export const OutcomeKind = builder.enumType('OutcomeKind', {
   values: {
     ACCEPTED: { value: 'accepted', description: 'Any 2xx, whatever the body.' },
     REFUSED: { value: 'refused', description: '3xx or a 4xx that is not retried: a dead letter at once.' },
-    UNAVAILABLE: { value: 'unavailable', description: 'A status that is retried, such as 429 or a 5xx.' },
+    UNAVAILABLE: { value: 'unavailable', description: 'A status that is retried, such as 429 or 503.' },
     NOT_SENT: { value: 'not_sent', description: 'No byte left: name resolution, connection refused, TLS.' },
     UNKNOWN: {
       value: 'unknown',
-      description: 'A timeout, a reset, a broken answer: it may have been carried out.',
+      description:
+        'A timeout, a reset, a broken answer, a status of UNKNOWN_STATUSES: it may have been carried out.',
     },
   } as const,
 })
@@ -102,6 +103,10 @@ export const DeadLetterCause = builder.enumType('DeadLetterCause', {
       description: 'A record with a known id and other bytes; never sendable.',
     },
     CANCELLED: { value: 'cancelled', description: 'An operator cancelled it before it was accepted.' },
+    OUTCOME_UNKNOWN: {
+      value: 'outcome_unknown',
+      description: 'It may have been carried out, and is not sent again by itself.',
+    },
   } as const,
 })
 
