@@ -143,6 +143,7 @@ create table instances (
   retries_max integer not null,
   base_delay_ms bigint not null,
   max_delay_ms bigint not null,
+  key_window_ms bigint,
   constraint instances_pkey PRIMARY KEY (instance)
 );
 
@@ -203,6 +204,7 @@ create table message_events (
   payload_sha256 bytea,
   resolution text,
   evidence text,
+  confirmed_not_carried_out boolean,
   constraint message_events_actor_check CHECK ((actor <> ''::text)),
   constraint message_events_outcome_check CHECK ((outcome = ANY (ARRAY['accepted'::text, 'refused'::text, 'unavailable'::text, 'not_sent'::text, 'unknown'::text]))),
   constraint message_events_pkey PRIMARY KEY (message_id, version)
@@ -955,6 +957,28 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.append_forgotten(in_states message_states[], in_actor text, in_at timestamp with time zone)
+ RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint)
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+  insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, reason)
+    select s.message_id, s.version + 1, greatest((select current_position()), s.position), greatest(in_at, s.recorded_at), 'dead_lettered',
+      in_actor, 'dead_letter', s.retry_count, 'outcome unknown, and the processor may have forgotten its key'
+    from unnest(in_states) s
+    order by s.message_id;
+  perform refuse_unprojected();
+  return query
+    select s.message_id, s.attempts, s.retry_count, s.transaction_id::text, null::bytea, null::text, null::double precision, null::bigint
+    from unnest(in_states) s
+    order by s.due_at, s.message_id;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.append_late(in_actor text, in_message_id bigint, in_attempt integer, in_attempt_name text, in_outcome text, in_status_code integer, in_duration_ms integer, in_reason text)
  RETURNS void
  LANGUAGE plpgsql
@@ -1086,7 +1110,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.claim(in_queue text, in_is_slow boolean, in_actor text, in_room integer, in_bytes_max bigint, in_lease_ms bigint, in_claimed_at timestamp with time zone, in_look_from timestamp with time zone)
+CREATE OR REPLACE FUNCTION public.claim(in_queue text, in_is_slow boolean, in_actor text, in_room integer, in_bytes_max bigint, in_lease_ms bigint, in_claimed_at timestamp with time zone, in_look_from timestamp with time zone, in_key_window_ms bigint DEFAULT NULL::bigint)
  RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1106,10 +1130,25 @@ declare
       in_room => in_room,
       in_at => in_claimed_at,
       in_look_from => in_look_from) d);
+  forgotten message_states[];
 begin
   -- Most looks find nothing. They skip the statement below and the trigger of the log, which fires for no rows too.
   if cardinality(due) = 0 then
     return;
+  end if;
+  if in_key_window_ms is not null and exists (select from unnest(due) d where d.outcome_unknown) then
+    forgotten := array(
+      select d from unnest(due) d
+      where d.outcome_unknown
+        and key_window_ends_at(d.message_id, in_key_window_ms)
+          < greatest(in_claimed_at, d.recorded_at) + in_lease_ms * interval '1 millisecond');
+    if cardinality(forgotten) > 0 then
+      return query select * from append_forgotten(forgotten, in_actor, in_claimed_at);
+      due := array(select d from unnest(due) d where not exists (select from unnest(forgotten) f where f.message_id = d.message_id));
+    end if;
+    if cardinality(due) = 0 then
+      return;
+    end if;
   end if;
   return query
   with measured as (
@@ -2539,6 +2578,30 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.key_window_ends_at(in_message_id bigint, in_key_window_ms bigint)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  if in_key_window_ms is null then
+    return null;
+  end if;
+  return (
+    select min(e.recorded_at) filter (where e.type in ('attempt_started', 'late_result_observed'))
+        + in_key_window_ms * interval '1 millisecond'
+      from message_events e where e.message_id = in_message_id
+      having coalesce(max(e.version) filter (where e.outcome = 'unknown' and (e.type <> 'late_result_observed' or e.attempt is null)), 0)
+        > coalesce(max(e.version) filter (where e.outcome = 'accepted' or e.outcome = 'refused' and e.type = 'attempt_failed'
+          or e.confirmed_not_carried_out), 0)
+  );
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.last_position()
  RETURNS bigint
  LANGUAGE plpgsql
@@ -2750,7 +2813,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.look_lane(in_status text, in_actor text, in_room integer, in_slow_room integer, in_bytes_max bigint, in_lease_ms bigint, in_statuses text[], in_look_from timestamp with time zone[], in_reconnected_at timestamp with time zone, in_grace_ms bigint)
+CREATE OR REPLACE FUNCTION public.look_lane(in_status text, in_actor text, in_room integer, in_slow_room integer, in_bytes_max bigint, in_lease_ms bigint, in_statuses text[], in_look_from timestamp with time zone[], in_reconnected_at timestamp with time zone, in_grace_ms bigint, in_key_window_ms bigint DEFAULT NULL::bigint)
  RETURNS TABLE(kind text, message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint, is_slow boolean, status text, due_in_ms double precision, next_look_from text, last_position bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2816,8 +2879,14 @@ begin
         in_bytes_max => in_bytes_max,
         in_lease_ms => in_lease_ms,
         in_claimed_at => claimed_at,
-        in_look_from => case when kinds[nth] or is_probe then '-infinity' else in_look_from[1] end) c
+        in_look_from => case when kinds[nth] or is_probe then '-infinity' else in_look_from[1] end,
+        in_key_window_ms => in_key_window_ms) c
     loop
+      if claimed.lease_ends_at is null then
+        return query select 'forgotten', claimed.message_id, claimed.attempt, claimed.retry_count, claimed.transaction_id, null::bytea,
+          null::text, null::double precision, null::bigint, null::boolean, null::text, null::double precision, null::text, null::bigint;
+        continue;
+      end if;
       started := started + 1;
       slow_room := slow_room - case when kinds[nth] then 1 else 0 end;
       return query select 'claim', claimed.message_id, claimed.attempt, claimed.retry_count, claimed.transaction_id,
@@ -4396,7 +4465,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.register_instance(in_instance text, in_release text, in_fresh_max integer, in_retry_max integer, in_lease_ms bigint, in_timeout_ms bigint, in_retries_max integer, in_base_delay_ms bigint, in_max_delay_ms bigint)
+CREATE OR REPLACE FUNCTION public.register_instance(in_instance text, in_release text, in_fresh_max integer, in_retry_max integer, in_lease_ms bigint, in_timeout_ms bigint, in_retries_max integer, in_base_delay_ms bigint, in_max_delay_ms bigint, in_key_window_ms bigint DEFAULT NULL::bigint)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -4404,17 +4473,17 @@ CREATE OR REPLACE FUNCTION public.register_instance(in_instance text, in_release
 AS $function$
 begin
   insert into instances (instance, release, fresh_max, retry_max, lease_ms, timeout_ms, retries_max, base_delay_ms,
-      max_delay_ms)
+      max_delay_ms, key_window_ms)
     values (in_instance, in_release, in_fresh_max, in_retry_max, in_lease_ms, in_timeout_ms, in_retries_max,
-      in_base_delay_ms, in_max_delay_ms)
+      in_base_delay_ms, in_max_delay_ms, in_key_window_ms)
     on conflict (instance) do nothing;
   return clock_timestamp();
 end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.replay_messages(in_transaction_ids text[], in_actor text, in_reason text, in_request_key text)
- RETURNS TABLE(place bigint, answer text, version integer, status text)
+CREATE OR REPLACE FUNCTION public.replay_messages(in_transaction_ids text[], in_actor text, in_reason text, in_request_key text, in_confirmed boolean DEFAULT false, in_key_window_ms bigint DEFAULT NULL::bigint, in_lease_ms bigint DEFAULT 0)
+ RETURNS TABLE(place bigint, answer text, version integer, status text, window_ended_at timestamp with time zone)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -4442,6 +4511,7 @@ begin
   with input as materialized (
     select u.place, u.message_id, m.version, m.status, m.position, m.recorded_at,
       m.status = 'dead_letter' and f.type = 'received' and x.version is null and d.message_id is null as is_replayable,
+      w.ends_at as window_ended_at,
       case
         when d.resolution is not null then 'resolved'
         when d.message_id is not null then 'on_hold'
@@ -4452,7 +4522,7 @@ begin
       row_number() over (partition by u.message_id order by u.place) = 1 as is_first
     from unnest(ids) with ordinality as u (message_id, place)
     left join lateral (
-      select s.version, s.status, s.position, s.recorded_at from message_states s where s.message_id = u.message_id limit 1
+      select s.version, s.status, s.position, s.recorded_at, s.outcome_unknown from message_states s where s.message_id = u.message_id limit 1
     ) m on true
     left join lateral (
       select e.type from message_events e where e.message_id = u.message_id and e.version = 1 limit 1
@@ -4464,6 +4534,10 @@ begin
       select k.message_id, k.resolution from decided_messages k where k.message_id = u.message_id limit 1
     ) d on true
     left join lateral (
+      select k.ends_at from key_window_ends_at(u.message_id, in_key_window_ms) as k (ends_at)
+      where m.outcome_unknown and k.ends_at < clock_timestamp() + in_lease_ms * interval '1 millisecond'
+    ) w on true
+    left join lateral (
       select e.version, e.reason from message_events e
       where in_request_key is not null and e.message_id = u.message_id and e.type = 'replayed' and e.actor = in_actor
         and e.request_key = in_request_key
@@ -4471,12 +4545,13 @@ begin
     ) a on true
   ),
   judged as materialized (
-    select i.*,
+    select i.*, i.is_replayable and (in_confirmed or i.window_ended_at is null) as is_opened,
       case
         when i.version is null then 'unknown'
         when i.accepted_reason = in_reason then 'repeated'
         when i.accepted_version is not null then 'key_reused'
         when not i.is_replayable then i.refusal
+        when i.window_ended_at is not null and not in_confirmed then 'key_window_passed'
         when i.is_first then 'replayed'
         when in_request_key is not null then 'repeated'
         else 'not_replayable'
@@ -4485,17 +4560,19 @@ begin
   ),
   appended as (
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, reason,
-      request_key)
+      request_key, confirmed_not_carried_out)
     select j.message_id, j.version + 1, greatest((select current_position()), j.position), t.replayed_at, 'replayed', in_actor,
-      'pending', 0, t.replayed_at, in_reason, in_request_key
+      'pending', 0, t.replayed_at, in_reason, in_request_key,
+      case when j.window_ended_at is not null then true end
     from judged j
     cross join lateral (select greatest(clock_timestamp(), j.recorded_at) as replayed_at) t
     where j.answer = 'replayed'
     order by j.message_id
   )
   select j.place, j.answer,
-    case when j.accepted_version is not null then j.accepted_version when j.is_replayable then j.version + 1 else j.version end,
-    case when j.accepted_version is null and j.is_replayable then 'pending' else j.status end
+    case when j.accepted_version is not null then j.accepted_version when j.is_opened then j.version + 1 else j.version end,
+    case when j.accepted_version is null and j.is_opened then 'pending' else j.status end,
+    case when j.answer = 'key_window_passed' then j.window_ended_at end
   from judged j
   order by j.place;
   perform refuse_unprojected();

@@ -106,6 +106,7 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
     leaseMs: lanes.leaseMs,
     segmentMessages: config.segmentMessages,
     timeoutMs: downstream.timeoutMs,
+    keyWindowMs: config.keyWindowMs,
     policy: { ...config.retry, holdStatuses: downstream.holdStatuses },
     destination: config.destination,
     guard: config.guard,
@@ -176,6 +177,7 @@ export async function register({ config, database, instance, release }: ServiceO
     leaseMs: config.lanes.leaseMs,
     timeoutMs: config.downstream.timeoutMs,
     retry: config.retry,
+    keyWindowMs: config.keyWindowMs,
   })
   await recordRate(config, database, instance)
 }

@@ -44,6 +44,7 @@ t.test('with nothing set, every part is embedded and every value is the document
       sasl: null,
     },
     retry: { retriesMax: 5, baseDelayMs: 60_000, maxDelayMs: 3_600_000 },
+    keyWindowMs: 86_400_000,
     destination: 'default',
     rate: null,
     throttleMaxMs: 60_000,

@@ -43,6 +43,7 @@ export const defaults = {
   MAX_RETRIES: '5',
   BASE_DELAY: '60',
   MAX_DELAY: '3600',
+  KEY_WINDOW: '86400',
   MAX_CONCURRENT: '50',
   MAX_CONCURRENT_RETRIES: '5',
   LEASE: '60',

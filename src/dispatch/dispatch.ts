@@ -27,6 +27,8 @@ export type DispatchOptions = {
   limits: Readonly<Record<LaneName, number>>
   leaseMs: number
   timeoutMs: number
+  /** How long the processor remembers an idempotency key; null for ever. */
+  keyWindowMs: number | null
   policy: AttemptPolicy
   /** The name of the destination, and when the guard holds it. */
   destination: string

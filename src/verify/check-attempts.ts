@@ -1,5 +1,5 @@
 import type { LogEvent } from './event.ts'
-import { saysUnknown } from './fold.ts'
+import { saysForgotten, saysUnknown } from './fold.ts'
 import type { Invariants } from './invariants.ts'
 import type { LostWindows } from './lost-windows.ts'
 import { nameOf, type Message } from './message.ts'
@@ -125,7 +125,7 @@ function checkOutcome(message: Message, event: LogEvent, { S6 }: Invariants): vo
 
 function checkDeadLetter(message: Message, event: LogEvent, { S5 }: Invariants): void {
   S5.checked++
-  if (message.unretried === null)
+  if (message.unretried === null && !saysForgotten(event))
     S5.differ(nameOf(message), event.version, 'dead_lettered does not directly follow the end of an attempt')
 }
 

@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { defaultDestination, type Destinations, type Standing } from './destinations.ts'
 import type { LogEvent } from './event.ts'
 import { namedMax, type Invariants } from './invariants.ts'
-import { saysUnknown } from './fold.ts'
+import { saysForgotten, saysUnknown } from './fold.ts'
 import { nameOf, type Message } from './message.ts'
 import { Moments } from './moments.ts'
 
@@ -105,7 +105,7 @@ export class Holds {
     S22.checked++
     const isRefused = message.unretried?.event.outcome === 'refused' && event.reason !== 'retries exhausted'
     const isUnknown = message.unretried?.event.outcome === 'unknown' && saysUnknown(event)
-    if (standing.state !== 'flowing' && !isRefused && !isUnknown)
+    if (standing.state !== 'flowing' && !isRefused && !isUnknown && !saysForgotten(event))
       S22.differ(nameOf(message), event.version, `${event.reason} while ${tell(standing)}`)
   }
 

@@ -40,6 +40,8 @@ export type LogEvent = {
   readonly reason: string | null
   /** What a dead letter was resolved as. */
   readonly resolution: string | null
+  /** An operator who replays a message in doubt says that it was not carried out. */
+  readonly isConfirmed: boolean
   readonly topic: string | null
   readonly partition: number | null
   readonly offset: number | null

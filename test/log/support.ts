@@ -143,9 +143,10 @@ export async function lookOnce(
     room = 100,
     lease = noGrace,
     lookFrom = {},
-  }: { as?: string; room?: number; lease?: Lease; lookFrom?: LookFrom } = {},
+    keyWindowMs = null,
+  }: { as?: string; room?: number; lease?: Lease; lookFrom?: LookFrom; keyWindowMs?: number | null } = {},
 ): Promise<Look> {
-  return look(database, lane, as, { all: room, slow: room }, lease, lookFrom, lane === 'retry')
+  return look(database, lane, as, { all: room, slow: room }, lease, lookFrom, lane === 'retry', keyWindowMs)
 }
 
 /** A settlement whose attempt is named by its number alone; `settle` asks the log for the rest. */

@@ -11,7 +11,7 @@ import { decideMessage, type MessageDecision } from '../../src/log/write/decide-
 import { decidePartition } from '../../src/log/write/decide-partition.ts'
 import { expunge } from '../../src/log/write/expunge.ts'
 import { ingest, type DecodedRecord } from '../../src/log/write/ingest.ts'
-import { look } from '../../src/log/write/look.ts'
+import { look, type Look } from '../../src/log/write/look.ts'
 import { registerInstance } from '../../src/log/write/register-instance.ts'
 import { replay } from '../../src/log/write/replay.ts'
 import { settle, type SettleAnswer } from '../../src/log/write/settle.ts'
@@ -28,12 +28,17 @@ const policy = { retriesMax: 2, baseDelayMs: 20, maxDelayMs: 60 }
 
 const hourMs = 3_600_000
 
-/** An instance whose leases are over by the time that anybody asks, one whose leases outlive the test, and one whose retries do too. */
-const leases = { hasty: 1, steady: 600_000, patient: 600_000 } as const
+/** An instance whose leases are over by the time that anybody asks, one whose leases outlive the test, one whose retries do too, and one
+ * whose processor forgets keys at once. */
+const leases = { hasty: 1, steady: 600_000, patient: 600_000, forgetful: 1 } as const
 export type Instance = keyof typeof leases
 
 function policyOf(instance: Instance): typeof policy {
   return instance === 'patient' ? { ...policy, baseDelayMs: hourMs, maxDelayMs: hourMs } : policy
+}
+
+function keyWindowOf(instance: Instance): number | null {
+  return instance === 'forgetful' ? 0 : 3_600_000
 }
 
 export const accepted: Outcome = { kind: 'accepted', statusCode: 200 }
@@ -81,6 +86,7 @@ export class History {
         leaseMs: leases[instance],
         timeoutMs: 1,
         retry: policyOf(instance),
+        keyWindowMs: keyWindowOf(instance),
       })
     }
     return new History(pool)
@@ -133,24 +139,29 @@ export class History {
   /** Claims the one message that is due, as soon as it is. */
   async claim(lane: Lane, instance: Instance = 'steady'): Promise<Claim> {
     for (;;) {
-      const { claims } = await look(
-        this.#pool,
-        lane,
-        `${instance}/${lane}`,
-        { all: 1, slow: 1 },
-        lease(instance),
-        {},
-        false,
-      )
+      const { claims } = await this.#look(lane, instance)
       if (claims[0] !== undefined) return claims[0]
     }
   }
 
-  /** Claims the message that is due, if the destination lets it through. */
+  /** Claims the message that is due, if the destination lets it through and its key is remembered. */
   async tryClaim(lane: Lane, instance: Instance = 'steady'): Promise<Claim | undefined> {
-    return (
-      await look(this.#pool, lane, `${instance}/${lane}`, { all: 1, slow: 1 }, lease(instance), {}, false)
-    ).claims[0]
+    return (await this.#look(lane, instance)).claims[0]
+  }
+
+  /** Finds the one message that is due, as soon as it is, and gives it up because its key may be forgotten. */
+  async forget(lane: Lane): Promise<void> {
+    for (;;) {
+      const { claims, forgotten } = await this.#look(lane, 'forgetful')
+      if (claims.length > 0) throw new Error('it was sent again')
+      if (forgotten.length > 0) return
+    }
+  }
+
+  #look(lane: Lane, instance: Instance): Promise<Look> {
+    const room = { all: 1, slow: 1 }
+    const actor = `${instance}/${lane}`
+    return look(this.#pool, lane, actor, room, lease(instance), {}, false, keyWindowOf(instance))
   }
 
   /**
@@ -288,13 +299,10 @@ export class History {
     if (answer.kind !== 'decided') throw new Error(`nothing was decided: ${answer.kind}`)
   }
 
-  async replay(transactionId: string): Promise<void> {
-    await replay(this.#pool, {
-      transactionId,
-      actor: 'alice',
-      reason: 'the processor was repaired',
-      requestKey: null,
-    })
+  async replay(transactionId: string, confirmNotCarriedOut = false): Promise<void> {
+    const request = { transactionId, actor: 'alice', reason: 'the processor was repaired', requestKey: null }
+    const window = { keyWindowMs: confirmNotCarriedOut ? 0 : null, leaseMs: 0 }
+    await replay(this.#pool, { ...request, confirmNotCarriedOut }, window)
   }
 }
 
@@ -303,6 +311,8 @@ export class History {
  */
 export async function writeHistory(pool: Pool): Promise<History> {
   const history = await History.begin(pool)
+  // Nothing else may be due meanwhile.
+  await writeForgotten(history)
   await writeFresh(history)
   await writeRetried(history)
   await writeAbandoned(history)
@@ -402,7 +412,10 @@ async function writePaused(history: History): Promise<void> {
   const at = { partition: 3, room: 1 }
   const kept = await exhaust(history, 'kept')
   const abandoned = await exhaust(history, 'kept too', 'hasty')
-  const [other, doubtful] = await history.receive(['refused in a pause', 'in doubt in a pause'], { ...at, room: 2 })
+  const [other, doubtful] = await history.receive(['refused in a pause', 'in doubt in a pause'], {
+    ...at,
+    room: 2,
+  })
   history.request(abandoned, false)
   await history.pause()
   await history.deliver(kept, unknown, 'retry')
@@ -527,6 +540,20 @@ async function writeDecided(history: History): Promise<void> {
     history.request(claim, true)
     await history.settle(claim, accepted, 'fresh', 'hasty')
   }
+}
+
+/** A processor forgets the keys of payments that it may have carried out. */
+async function writeForgotten(history: History): Promise<void> {
+  const at = { room: 1, partition: 5 }
+  const [claim] = await history.receive(['forgotten key'], at)
+  await history.deliver(claim!, unknown)
+  await history.forget('retry')
+  await history.replay('forgotten key', true)
+  await history.deliver(await history.claim('fresh', 'forgetful'), unavailable, 'fresh', 'forgetful')
+  await history.deliver(await history.claim('retry', 'forgetful'), unknown, 'retry', 'forgetful')
+  await history.forget('retry')
+  await history.replay('forgotten key')
+  await history.forget('fresh')
 }
 
 function record(

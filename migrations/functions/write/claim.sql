@@ -1,9 +1,13 @@
 -- Starts an attempt for messages that are due, oldest first. It takes at most `in_room` messages and about `in_bytes_max` bytes of payload;
 -- one message is always taken. `in_queue` and `in_is_slow` say which messages, see lock_due.
 --
+-- A message in doubt is not sent again if the processor may forget its key before the lease of the attempt ends (`in_key_window_ms`, see
+-- key_window_ends_at). It becomes a dead letter.
+--
 -- Called by: look_lane.
 -- Returns: one row for each attempt that was started. `age_ms` counts from when the message was received, `lease_ends_at` is in
--- microseconds since 1970.
+-- microseconds since 1970. Before them one row for each message that became a dead
+-- letter: its last attempt, and no lease and no payload.
 create or replace function claim(
   in_queue text,
   in_is_slow boolean,
@@ -12,7 +16,8 @@ create or replace function claim(
   in_bytes_max bigint,
   in_lease_ms bigint,
   in_claimed_at timestamptz,
-  in_look_from timestamptz
+  in_look_from timestamptz,
+  in_key_window_ms bigint default null
 ) returns table (message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea, traceparent text,
   age_ms double precision, lease_ends_at bigint)
 language plpgsql volatile security definer
@@ -32,10 +37,25 @@ declare
       in_room => in_room,
       in_at => in_claimed_at,
       in_look_from => in_look_from) d);
+  forgotten message_states[];
 begin
   -- Most looks find nothing. They skip the statement below and the trigger of the log, which fires for no rows too.
   if cardinality(due) = 0 then
     return;
+  end if;
+  if in_key_window_ms is not null and exists (select from unnest(due) d where d.outcome_unknown) then
+    forgotten := array(
+      select d from unnest(due) d
+      where d.outcome_unknown
+        and key_window_ends_at(d.message_id, in_key_window_ms)
+          < greatest(in_claimed_at, d.recorded_at) + in_lease_ms * interval '1 millisecond');
+    if cardinality(forgotten) > 0 then
+      return query select * from append_forgotten(forgotten, in_actor, in_claimed_at);
+      due := array(select d from unnest(due) d where not exists (select from unnest(forgotten) f where f.message_id = d.message_id));
+    end if;
+    if cardinality(due) = 0 then
+      return;
+    end if;
   end if;
   return query
   with measured as (

@@ -8,8 +8,8 @@
 --
 -- Called by: src/log/write/look.ts, and look. Of the attempts that it starts, at most `in_slow_room` are of messages whose last attempt
 -- was slow.
--- Returns: rows of three kinds, the claims first. A `claim` is an attempt that was started: the columns up to is_slow (see
--- `claim`). A `timer` is for one status that the lane waits for, the columns from status on: in how many milliseconds its
+-- Returns: rows of four kinds, the claims first. A `claim` is an attempt that was started: the columns up to is_slow (see
+-- `claim`). A `forgotten` is a message that became a dead letter in place of an attempt. A `timer` is for one status that the lane waits for, the columns from status on: in how many milliseconds its
 -- earliest row is due, by the database's clock (0 or less: now; null: nothing waits, or waits for a
 -- notification only, while the destination is held or paused, or for a slow attempt to end), the bound for the next look, and the last
 -- position of the log, by which the caller notices a log that was put back. One row is for the `destination`: its state in `status`, the
@@ -25,7 +25,8 @@ create or replace function look_lane(
   in_statuses text[],
   in_look_from timestamptz[],
   in_reconnected_at timestamptz,
-  in_grace_ms bigint
+  in_grace_ms bigint,
+  in_key_window_ms bigint default null
 ) returns table (kind text, message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea,
   traceparent text, age_ms double precision, lease_ends_at bigint, is_slow boolean, status text, due_in_ms double precision,
   next_look_from text, last_position bigint)
@@ -92,8 +93,14 @@ begin
         in_bytes_max => in_bytes_max,
         in_lease_ms => in_lease_ms,
         in_claimed_at => claimed_at,
-        in_look_from => case when kinds[nth] or is_probe then '-infinity' else in_look_from[1] end) c
+        in_look_from => case when kinds[nth] or is_probe then '-infinity' else in_look_from[1] end,
+        in_key_window_ms => in_key_window_ms) c
     loop
+      if claimed.lease_ends_at is null then
+        return query select 'forgotten', claimed.message_id, claimed.attempt, claimed.retry_count, claimed.transaction_id, null::bytea,
+          null::text, null::double precision, null::bigint, null::boolean, null::text, null::double precision, null::text, null::bigint;
+        continue;
+      end if;
       started := started + 1;
       slow_room := slow_room - case when kinds[nth] then 1 else 0 end;
       return query select 'claim', claimed.message_id, claimed.attempt, claimed.retry_count, claimed.transaction_id,

@@ -23,6 +23,8 @@ export type LogEvent = {
   /** What the operator resolved the dead letter as, and what proves it; on `resolved` only. */
   readonly resolution: Resolution | null
   readonly evidence: string | null
+  /** True on a `replayed` that needed a confirmation: the operator says that the payment was not carried out. */
+  readonly confirmedNotCarriedOut: boolean | null
   /** When the next attempt may start; null while processing, because the end of a lease is not shown. */
   readonly nextDueAt: string | null
   /** The status of the message after this event. */
@@ -49,7 +51,7 @@ export type RecordSource = {
  */
 export function eventColumns(e: string): string {
   return `${e}.position, ${e}.message_id, ${e}.version, ${rfc3339(`${e}.recorded_at`)} as recorded_at, ${e}.type, ${e}.actor,
-    ${e}.status, ${e}.retry_count, ${e}.attempt, ${e}.outcome, ${e}.status_code, ${e}.duration_ms, ${e}.reason, ${e}.resolution, ${e}.evidence, ${e}.topic,
+    ${e}.status, ${e}.retry_count, ${e}.attempt, ${e}.outcome, ${e}.status_code, ${e}.duration_ms, ${e}.reason, ${e}.resolution, ${e}.evidence, ${e}.confirmed_not_carried_out, ${e}.topic,
     ${e}.partition, ${e}.kafka_offset, ${e}.incarnation, ${e}.related_message_id,
     case when ${e}.status <> 'processing' then ${rfc3339(`${e}.due_at`)} end as next_due_at`
 }
@@ -78,6 +80,7 @@ export type EventRow = {
   reason: string | null
   resolution: Resolution | null
   evidence: string | null
+  confirmed_not_carried_out: boolean | null
   topic: string | null
   partition: number | null
   kafka_offset: string | null
@@ -104,6 +107,7 @@ export function readLogEvent(row: EventRow): LogEvent {
     reason: row.reason,
     resolution: row.resolution,
     evidence: row.evidence,
+    confirmedNotCarriedOut: row.confirmed_not_carried_out,
     nextDueAt: row.next_due_at,
     status: row.status,
     retryCount: row.retry_count,

@@ -11,6 +11,8 @@ export type InstanceSettings = {
   leaseMs: number
   timeoutMs: number
   retry: RetryPolicy
+  /** How long the processor remembers an idempotency key; null for ever. */
+  keyWindowMs?: number | null
 }
 
 /** Records in the log that this instance is about to write it. Recording it again changes nothing. */
@@ -25,6 +27,7 @@ export async function registerInstance(database: Pool, settings: InstanceSetting
     in_retries_max: settings.retry.retriesMax,
     in_base_delay_ms: Math.round(settings.retry.baseDelayMs),
     in_max_delay_ms: Math.round(settings.retry.maxDelayMs),
+    in_key_window_ms: settings.keyWindowMs ?? null,
   })
   await database.query(`select ${call.text}`, call.values)
 }

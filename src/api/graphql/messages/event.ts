@@ -52,6 +52,11 @@ export const Event = builder.objectRef<LogEvent>('Event').implement({
       nullable: true,
       description: 'On RESOLVED: what proves it, if the operator named something.',
     }),
+    confirmedNotCarriedOut: t.exposeBoolean('confirmedNotCarriedOut', {
+      nullable: true,
+      description:
+        'On REPLAYED, true where it was needed: the operator says that the payment was not carried out. Otherwise null.',
+    }),
     nextDueAt: t.expose('nextDueAt', {
       type: 'DateTime',
       nullable: true,
