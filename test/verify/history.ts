@@ -38,7 +38,7 @@ function policyOf(instance: Instance): typeof policy {
 }
 
 function keyWindowOf(instance: Instance): number | null {
-  return instance === 'forgetful' ? 0 : 3_600_000
+  return instance === 'forgetful' ? 0 : 24 * hourMs
 }
 
 export const accepted: Outcome = { kind: 'accepted', statusCode: 200 }
