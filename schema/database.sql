@@ -144,6 +144,7 @@ create table instances (
   base_delay_ms bigint not null,
   max_delay_ms bigint not null,
   key_window_ms bigint,
+  inquiry_gap_ms bigint,
   constraint instances_pkey PRIMARY KEY (instance)
 );
 
@@ -205,6 +206,7 @@ create table message_events (
   resolution text,
   evidence text,
   confirmed_not_carried_out boolean,
+  inquiry text,
   constraint message_events_actor_check CHECK ((actor <> ''::text)),
   constraint message_events_outcome_check CHECK ((outcome = ANY (ARRAY['accepted'::text, 'refused'::text, 'unavailable'::text, 'not_sent'::text, 'unknown'::text]))),
   constraint message_events_pkey PRIMARY KEY (message_id, version)
@@ -958,7 +960,7 @@ $function$
 ;
 
 CREATE OR REPLACE FUNCTION public.append_forgotten(in_states message_states[], in_actor text, in_at timestamp with time zone)
- RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint)
+ RETURNS TABLE(kind text, message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint)
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
  SET jit TO 'off'
@@ -972,7 +974,30 @@ begin
     order by s.message_id;
   perform refuse_unprojected();
   return query
-    select s.message_id, s.attempts, s.retry_count, s.transaction_id::text, null::bytea, null::text, null::double precision, null::bigint
+    select 'forgotten', s.message_id, s.attempts, s.retry_count, s.transaction_id::text, null::bytea, null::text, null::double precision, null::bigint
+    from unnest(in_states) s
+    order by s.due_at, s.message_id;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.append_inquiries(in_states message_states[], in_actor text, in_at timestamp with time zone, in_lease_ms bigint)
+ RETURNS TABLE(kind text, message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint)
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+  insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at)
+    select s.message_id, s.version + 1, greatest((select current_position()), s.position), greatest(in_at, s.recorded_at), 'inquiry_started',
+      in_actor, s.status, s.retry_count, greatest(in_at, s.recorded_at) + in_lease_ms * interval '1 millisecond'
+    from unnest(in_states) s
+    order by s.message_id;
+  perform refuse_unprojected();
+  return query
+    select 'inquiry', s.message_id, s.attempts, s.retry_count, s.transaction_id::text, null::bytea, null::text, null::double precision,
+      lease_micros(greatest(in_at, s.recorded_at) + in_lease_ms * interval '1 millisecond')
     from unnest(in_states) s
     order by s.due_at, s.message_id;
 end
@@ -1110,8 +1135,8 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.claim(in_queue text, in_is_slow boolean, in_actor text, in_room integer, in_bytes_max bigint, in_lease_ms bigint, in_claimed_at timestamp with time zone, in_look_from timestamp with time zone, in_key_window_ms bigint DEFAULT NULL::bigint)
- RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint)
+CREATE OR REPLACE FUNCTION public.claim(in_queue text, in_is_slow boolean, in_actor text, in_room integer, in_bytes_max bigint, in_lease_ms bigint, in_claimed_at timestamp with time zone, in_look_from timestamp with time zone, in_key_window_ms bigint DEFAULT NULL::bigint, in_inquires boolean DEFAULT false)
+ RETURNS TABLE(kind text, message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -1130,21 +1155,28 @@ declare
       in_room => in_room,
       in_at => in_claimed_at,
       in_look_from => in_look_from) d);
+  doubtful message_states[];
   forgotten message_states[];
 begin
   -- Most looks find nothing. They skip the statement below and the trigger of the log, which fires for no rows too.
   if cardinality(due) = 0 then
     return;
   end if;
-  if in_key_window_ms is not null and exists (select from unnest(due) d where d.outcome_unknown) then
-    forgotten := array(
-      select d from unnest(due) d
-      where d.outcome_unknown
-        and key_window_ends_at(d.message_id, in_key_window_ms)
-          < greatest(in_claimed_at, d.recorded_at) + in_lease_ms * interval '1 millisecond');
-    if cardinality(forgotten) > 0 then
+  if (in_key_window_ms is not null or in_inquires) and exists (select from unnest(due) d where d.outcome_unknown) then
+    select coalesce(array_agg(d) filter (where n.step = 'attempt'), '{}'), array_agg(d) filter (where n.step = 'inquire'),
+        array_agg(d) filter (where n.step = 'forget')
+      into due, doubtful, forgotten
+      from unnest(due) d
+      cross join lateral (
+        select case when d.outcome_unknown
+            then next_step(d.message_id, greatest(in_claimed_at, d.recorded_at), in_lease_ms, in_key_window_ms, in_inquires)
+          else 'attempt' end as step
+      ) n;
+    if forgotten is not null then
       return query select * from append_forgotten(forgotten, in_actor, in_claimed_at);
-      due := array(select d from unnest(due) d where not exists (select from unnest(forgotten) f where f.message_id = d.message_id));
+    end if;
+    if doubtful is not null then
+      return query select * from append_inquiries(doubtful, in_actor, in_claimed_at, in_lease_ms);
     end if;
     if cardinality(due) = 0 then
       return;
@@ -1171,7 +1203,7 @@ begin
     from chosen c
     order by c.message_id
   )
-  select c.message_id, c.attempts + 1, c.retry_count, c.transaction_id::text, c.payload, c.traceparent,
+  select 'claim', c.message_id, c.attempts + 1, c.retry_count, c.transaction_id::text, c.payload, c.traceparent,
     (extract(epoch from in_claimed_at - c.created_at) * 1000)::double precision, lease_micros(c.lease_end)
   from chosen c
   order by c.due_at, c.message_id;
@@ -1658,6 +1690,44 @@ begin
     order by e.version desc limit 1
   ) l
   where l.type in ('held', 'resolved');
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.doubt_of(in_message_id bigint)
+ RETURNS TABLE(first_at timestamp with time zone, not_founds integer, inquiry text, inquired_at timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+  return query
+  with bound as (
+    select min(e.recorded_at) filter (where e.type in ('attempt_started', 'late_result_observed')) as first_at,
+      coalesce(max(e.version) filter (where e.outcome = 'unknown' and (e.type <> 'late_result_observed' or e.attempt is null)), 0) as doubt,
+      coalesce(max(e.version) filter (where e.outcome = 'accepted' or e.outcome = 'refused' and e.type = 'attempt_failed'
+        or e.inquiry = 'refused' or e.confirmed_not_carried_out), 0) as answer
+    from message_events e where e.message_id = in_message_id
+  )
+  select b.first_at, n.not_founds, l.inquiry, l.recorded_at
+  from bound b
+  left join lateral (
+    select e.inquiry, e.recorded_at from message_events e
+    where e.message_id = in_message_id and e.version > b.doubt and e.inquiry is not null
+    order by e.version desc limit 1
+  ) l on true
+  cross join lateral (
+    select count(*)::int as not_founds from message_events e
+    where e.message_id = in_message_id and e.inquiry = 'not_found' and e.version > b.doubt
+      and not exists (
+        select from message_events o
+        where o.message_id = in_message_id and o.version > e.version and o.inquiry is not null and o.inquiry <> 'not_found'
+      )
+  ) n
+  where b.doubt > b.answer;
 end
 $function$
 ;
@@ -2583,21 +2653,9 @@ CREATE OR REPLACE FUNCTION public.key_window_ends_at(in_message_id bigint, in_ke
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'public', 'pg_temp'
- SET jit TO 'off'
- SET enable_seqscan TO 'off'
 AS $function$
 begin
-  if in_key_window_ms is null then
-    return null;
-  end if;
-  return (
-    select min(e.recorded_at) filter (where e.type in ('attempt_started', 'late_result_observed'))
-        + in_key_window_ms * interval '1 millisecond'
-      from message_events e where e.message_id = in_message_id
-      having coalesce(max(e.version) filter (where e.outcome = 'unknown' and (e.type <> 'late_result_observed' or e.attempt is null)), 0)
-        > coalesce(max(e.version) filter (where e.outcome = 'accepted' or e.outcome = 'refused' and e.type = 'attempt_failed'
-          or e.confirmed_not_carried_out), 0)
-  );
+  return (select d.first_at + in_key_window_ms * interval '1 millisecond' from doubt_of(in_message_id) d);
 end
 $function$
 ;
@@ -2813,7 +2871,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.look_lane(in_status text, in_actor text, in_room integer, in_slow_room integer, in_bytes_max bigint, in_lease_ms bigint, in_statuses text[], in_look_from timestamp with time zone[], in_reconnected_at timestamp with time zone, in_grace_ms bigint, in_key_window_ms bigint DEFAULT NULL::bigint)
+CREATE OR REPLACE FUNCTION public.look_lane(in_status text, in_actor text, in_room integer, in_slow_room integer, in_bytes_max bigint, in_lease_ms bigint, in_statuses text[], in_look_from timestamp with time zone[], in_reconnected_at timestamp with time zone, in_grace_ms bigint, in_key_window_ms bigint DEFAULT NULL::bigint, in_inquires boolean DEFAULT false)
  RETURNS TABLE(kind text, message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint, is_slow boolean, status text, due_in_ms double precision, next_look_from text, last_position bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2840,6 +2898,8 @@ declare
   first_at timestamptz;
   claimed record;
   started int := 0;
+  -- Requests too, but no attempts.
+  asked int := 0;
   -- When the destination may let through what it does not let through now.
   next_through timestamptz;
   slot_at timestamptz;
@@ -2875,16 +2935,19 @@ begin
         in_queue => in_status,
         in_is_slow => kinds[nth],
         in_actor => in_actor,
-        in_room => case when kinds[nth] then least(slow_room, (room + 1) / 2) else room - started end,
+        in_room => case when kinds[nth] then least(slow_room, (room + 1) / 2) else room - started - asked end,
         in_bytes_max => in_bytes_max,
         in_lease_ms => in_lease_ms,
         in_claimed_at => claimed_at,
         in_look_from => case when kinds[nth] or is_probe then '-infinity' else in_look_from[1] end,
-        in_key_window_ms => in_key_window_ms) c
+        in_key_window_ms => in_key_window_ms,
+        in_inquires => in_inquires) c
     loop
-      if claimed.lease_ends_at is null then
-        return query select 'forgotten', claimed.message_id, claimed.attempt, claimed.retry_count, claimed.transaction_id, null::bytea,
-          null::text, null::double precision, null::bigint, null::boolean, null::text, null::double precision, null::text, null::bigint;
+      if claimed.kind <> 'claim' then
+        asked := asked + case claimed.kind when 'inquiry' then 1 else 0 end;
+        return query select claimed.kind, claimed.message_id, claimed.attempt, claimed.retry_count, claimed.transaction_id, null::bytea,
+          null::text, null::double precision, claimed.lease_ends_at, null::boolean, null::text, null::double precision, null::text,
+          null::bigint;
         continue;
       end if;
       started := started + 1;
@@ -2893,10 +2956,10 @@ begin
         claimed.payload, claimed.traceparent, claimed.age_ms, claimed.lease_ends_at, coalesce(kinds[nth], false), null::text,
         null::double precision, null::text, null::bigint;
     end loop;
-    exit when started >= room;
+    exit when started + asked >= room;
   end loop;
-  if started > 0 and slots is not null then
-    perform take_slots(target, claimed_at, first_at, in_status, started);
+  if started + asked > 0 and slots is not null then
+    perform take_slots(target, claimed_at, first_at, in_status, started + asked);
   end if;
   if started > 0 and is_probe then
     update destinations d set
@@ -2912,7 +2975,7 @@ begin
         greatest(coalesce(target.probe_ends_at, target.next_probe_at),
           -- The message of the next probe may be the other lane's.
           case when target.next_probe_at <= clock_timestamp() then clock_timestamp() + interval '1 second' end))
-      else case when started = slots then slot_at end
+      else case when started + asked = slots then slot_at end
     end;
   for nth in 1 .. cardinality(in_statuses) loop
     looked_at := clock_timestamp();
@@ -2945,7 +3008,7 @@ begin
   end loop;
   return query select 'destination', null::bigint, target.decision, null::int, null::text, null::bytea, null::text,
     null::double precision, null::bigint, null::boolean, target.state,
-    case when waits_since <= clock_timestamp() and started = slots then extract(epoch from slot_at - clock_timestamp())::double precision * 1000 end, null::text, null::bigint;
+    case when waits_since <= clock_timestamp() and started + asked = slots then extract(epoch from slot_at - clock_timestamp())::double precision * 1000 end, null::text, null::bigint;
 end
 $function$
 ;
@@ -3020,6 +3083,29 @@ CREATE OR REPLACE FUNCTION public.merge_examples(ids bigint[], others bigint[])
  IMMUTABLE PARALLEL SAFE
 AS $function$
   select array(select distinct id from unnest(ids || others) as u(id) order by id desc limit 3)
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.next_step(in_message_id bigint, in_at timestamp with time zone, in_lease_ms bigint, in_key_window_ms bigint, in_inquires boolean)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  doubt record;
+  too_late_at timestamptz;
+begin
+  select * into doubt from doubt_of(in_message_id);
+  if not found then
+    return 'attempt';
+  end if;
+  too_late_at := doubt.first_at + (in_key_window_ms - in_lease_ms) * interval '1 millisecond';
+  if in_inquires and doubt.not_founds < 2 and (doubt.inquiry = 'in_progress' or coalesce(doubt.inquired_at <= too_late_at, true)) then
+    return 'inquire';
+  end if;
+  return case when in_at > too_late_at then 'forget' else 'attempt' end;
+end
 $function$
 ;
 
@@ -4442,6 +4528,55 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.record_inquiry(in_actor text, in_message_id bigint, in_transaction_id text, in_lease_ends_at timestamp with time zone, in_inquiry text, in_status_code integer, in_duration_ms integer, in_reason text, in_gap_ms bigint, in_delay_ms bigint, in_verdict text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  target destinations := enter_destination('default');
+  held message_states;
+  written_at timestamptz;
+  delay_ms bigint;
+begin
+  if in_inquiry is null or in_inquiry not in ('carried_out', 'refused', 'in_progress', 'not_found', 'no_answer') then
+    raise exception 'there is no answer %', in_inquiry using errcode = 'invalid_parameter_value';
+  end if;
+  select * into held from message_states s where s.message_id = in_message_id for no key update;
+  if not found or held.status not in ('pending', 'failed') or held.transaction_id <> in_transaction_id
+      or held.due_at is distinct from in_lease_ends_at then
+    return 'stale';
+  end if;
+  written_at := greatest(clock_timestamp(), held.recorded_at);
+  delay_ms := case in_inquiry
+      when 'not_found' then case when coalesce((select d.not_founds from doubt_of(in_message_id) d), 0) >= 1 then 0 else in_gap_ms end
+      when 'in_progress' then in_delay_ms
+      when 'no_answer' then in_delay_ms
+    end;
+  insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, inquiry, status_code,
+      duration_ms, reason)
+    values (in_message_id, held.version + 1, greatest(current_position(), held.position), written_at, 'inquired', in_actor, held.status,
+      held.retry_count, written_at + delay_ms * interval '1 millisecond', in_inquiry, in_status_code, in_duration_ms, in_reason);
+  if in_inquiry = 'carried_out' then
+    perform append_late(in_actor, in_message_id, held.attempts, format('attempt %s', held.attempts), 'accepted', null, null,
+      'the processor said so when it was asked');
+  elsif in_inquiry = 'refused' then
+    insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, reason)
+      values (in_message_id, held.version + 2, greatest(current_position(), held.position), written_at, 'dead_lettered', in_actor,
+        'dead_letter', held.retry_count, 'refused');
+  end if;
+  perform refuse_unprojected();
+  if in_verdict = 'failure' then
+    perform note_verdicts(target.destination, array[in_message_id], array[null::int], array[in_verdict], array[in_reason]);
+  end if;
+  return 'recorded';
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.refuse_change()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -4465,7 +4600,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.register_instance(in_instance text, in_release text, in_fresh_max integer, in_retry_max integer, in_lease_ms bigint, in_timeout_ms bigint, in_retries_max integer, in_base_delay_ms bigint, in_max_delay_ms bigint, in_key_window_ms bigint DEFAULT NULL::bigint)
+CREATE OR REPLACE FUNCTION public.register_instance(in_instance text, in_release text, in_fresh_max integer, in_retry_max integer, in_lease_ms bigint, in_timeout_ms bigint, in_retries_max integer, in_base_delay_ms bigint, in_max_delay_ms bigint, in_key_window_ms bigint DEFAULT NULL::bigint, in_inquiry_gap_ms bigint DEFAULT NULL::bigint)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -4473,9 +4608,9 @@ CREATE OR REPLACE FUNCTION public.register_instance(in_instance text, in_release
 AS $function$
 begin
   insert into instances (instance, release, fresh_max, retry_max, lease_ms, timeout_ms, retries_max, base_delay_ms,
-      max_delay_ms, key_window_ms)
+      max_delay_ms, key_window_ms, inquiry_gap_ms)
     values (in_instance, in_release, in_fresh_max, in_retry_max, in_lease_ms, in_timeout_ms, in_retries_max,
-      in_base_delay_ms, in_max_delay_ms, in_key_window_ms)
+      in_base_delay_ms, in_max_delay_ms, in_key_window_ms, in_inquiry_gap_ms)
     on conflict (instance) do nothing;
   return clock_timestamp();
 end

@@ -197,8 +197,7 @@ function tellOfKeyWindow({ retry, lanes, keyWindowMs }: Config, logger: Logger):
   if (keyWindowMs === null || longestMs <= keyWindowMs) return
   logger.warn(
     { key_window_s: keyWindowMs / 1_000, retries_s: Math.round(longestMs / 1_000) },
-    'retries reach past KEY_WINDOW: a message in doubt becomes a dead letter before its last one; raise KEY_WINDOW if the processor remembers ' +
-      'keys for longer, or lower MAX_RETRIES, BASE_DELAY or MAX_DELAY',
+    'retries reach past KEY_WINDOW: a message in doubt is not sent again that late',
   )
 }
 

@@ -2,6 +2,7 @@ import type pg from 'pg'
 import { RetainLog } from './archive/retain-log.ts'
 import { readEnvironment, type Config } from './config.ts'
 import { chooseOwnerUrl } from './config/read-database.ts'
+import { createInquirer } from './deliver/inquire.ts'
 import { createDeliverer } from './deliver/deliver.ts'
 import { dispatch } from './dispatch/dispatch.ts'
 import { mostAhead } from './dispatch/wire.ts'
@@ -64,6 +65,10 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
     },
     tls: downstream.tls,
   })
+  const inquiry = downstream.inquiry && {
+    ask: createInquirer({ ...downstream, ...downstream.inquiry }),
+    gapMs: downstream.inquiry.gapMs,
+  }
   const decisions = new Hint()
   const presence = new Presence()
   options.serverChanges.on(() => {
@@ -107,6 +112,7 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
     segmentMessages: config.segmentMessages,
     timeoutMs: downstream.timeoutMs,
     keyWindowMs: config.keyWindowMs,
+    inquiry,
     policy: { ...config.retry, holdStatuses: downstream.holdStatuses },
     destination: config.destination,
     guard: config.guard,
@@ -178,6 +184,7 @@ export async function register({ config, database, instance, release }: ServiceO
     timeoutMs: config.downstream.timeoutMs,
     retry: config.retry,
     keyWindowMs: config.keyWindowMs,
+    inquiryGapMs: config.downstream.inquiry?.gapMs ?? null,
   })
   await recordRate(config, database, instance)
 }

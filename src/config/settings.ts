@@ -44,6 +44,10 @@ export const defaults = {
   BASE_DELAY: '60',
   MAX_DELAY: '3600',
   KEY_WINDOW: '86400',
+  STATUS_URL: '',
+  STATUS_RULES:
+    '200/status=success:carried_out,200/status=failed:refused,200/status=pending:in_progress,404:not_found',
+  INQUIRY_GAP: '5',
   MAX_CONCURRENT: '50',
   MAX_CONCURRENT_RETRIES: '5',
   LEASE: '60',

@@ -51,6 +51,7 @@ export async function checkArchivedDuplicates(
       reason: null,
       resolution: null,
       isConfirmed: false,
+      inquiry: null,
       topic: row.text(),
       partition: row.integer(),
       offset: row.integer(),

@@ -48,6 +48,8 @@ export function checkAttempts(
     case 'cancelled':
     case 'resolved':
     case 'reopened':
+    case 'inquiry_started':
+    case 'inquired':
       return
   }
 }
@@ -67,6 +69,11 @@ export function isSupersededBy(end: LogEvent, next: LogEvent): boolean {
     next.outcome === 'accepted' &&
     next.position === end.position
   )
+}
+
+/** Whether the processor said so when it was asked, in the same transaction. */
+export function isTold({ last }: Message, event: LogEvent, answer: string): boolean {
+  return last?.type === 'inquired' && last.inquiry === answer && last.position === event.position
 }
 
 function checkWhatFollows(message: Message, event: LogEvent, { S5 }: Invariants): void {
@@ -125,7 +132,7 @@ function checkOutcome(message: Message, event: LogEvent, { S6 }: Invariants): vo
 
 function checkDeadLetter(message: Message, event: LogEvent, { S5 }: Invariants): void {
   S5.checked++
-  if (message.unretried === null && !saysForgotten(event))
+  if (message.unretried === null && !saysForgotten(event) && !isTold(message, event, 'refused'))
     S5.differ(nameOf(message), event.version, 'dead_lettered does not directly follow the end of an attempt')
 }
 
@@ -147,7 +154,7 @@ function checkLate(message: Message, attempt: number, event: LogEvent, { S6 }: I
     S6.differ(name, event.version, `late result of attempt ${attempt}, which never started`)
     return
   }
-  if (event.actor !== startedBy)
+  if (event.actor !== startedBy && !isTold(message, event, 'carried_out'))
     S6.differ(
       name,
       event.version,

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { isTold } from './check-attempts.ts'
 import { defaultDestination, type Destinations, type Standing } from './destinations.ts'
 import type { LogEvent } from './event.ts'
 import { namedMax, type Invariants } from './invariants.ts'
@@ -52,6 +53,8 @@ export class Holds {
       case 'cancelled':
       case 'resolved':
       case 'reopened':
+      case 'inquiry_started':
+      case 'inquired':
         return
     }
   }
@@ -105,7 +108,13 @@ export class Holds {
     S22.checked++
     const isRefused = message.unretried?.event.outcome === 'refused' && event.reason !== 'retries exhausted'
     const isUnknown = message.unretried?.event.outcome === 'unknown' && saysUnknown(event)
-    if (standing.state !== 'flowing' && !isRefused && !isUnknown && !saysForgotten(event))
+    if (
+      standing.state !== 'flowing' &&
+      !isRefused &&
+      !isUnknown &&
+      !saysForgotten(event) &&
+      !isTold(message, event, 'refused')
+    )
       S22.differ(nameOf(message), event.version, `${event.reason} while ${tell(standing)}`)
   }
 

@@ -52,6 +52,8 @@ export function checkSchedule(
     case 'cancelled':
     case 'resolved':
     case 'reopened':
+    case 'inquiry_started':
+    case 'inquired':
       return
   }
 }

@@ -38,9 +38,23 @@ export function fold(message: Message, event: LogEvent, isSpared: boolean): void
 function foldDoubt(message: Message, event: LogEvent): void {
   const isLate = event.type === 'late_result_observed'
   if (event.type === 'attempt_started' || isLate) message.firstAttemptAt ??= event.recordedAt
-  if (event.outcome === 'unknown' && (!isLate || event.attempt === null)) message.inDoubtSince = event.version
+  if (event.outcome === 'unknown' && (!isLate || event.attempt === null)) {
+    message.inDoubtSince = event.version
+    message.inquiry = null
+    message.notFounds = 0
+    message.notFoundAt = null
+  }
   if (event.outcome === 'accepted' || (event.outcome === 'refused' && !isLate) || event.isConfirmed)
     message.inDoubtSince = null
+  if (event.inquiry !== null) foldInquiry(message, event, event.inquiry)
+}
+
+function foldInquiry(message: Message, event: LogEvent, answer: string): void {
+  const isFound = answer !== 'not_found'
+  message.inquiry = { answer, at: event.recordedAt }
+  message.notFounds = isFound ? 0 : message.notFounds + 1
+  message.notFoundAt = isFound ? null : event.recordedAt
+  if (answer === 'refused') message.inDoubtSince = null
 }
 
 function begin(message: Message, event: LogEvent): void {
@@ -121,6 +135,10 @@ function apply(message: Message, event: LogEvent, isSpared: boolean): void {
       return
     case 'reopened':
       endDecisions(message)
+      return
+    case 'inquiry_started':
+    case 'inquired':
+      message.dueAt = event.dueAt
       return
   }
 }

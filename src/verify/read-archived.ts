@@ -23,6 +23,7 @@ type Line = {
   reason?: string
   resolution?: string
   confirmed_not_carried_out?: boolean
+  inquiry?: string
   topic?: string
   partition?: number
   kafka_offset?: number
@@ -78,6 +79,7 @@ function readEvent(line: Line): LogEvent {
     reason: line.reason ?? null,
     resolution: line.resolution ?? null,
     isConfirmed: line.confirmed_not_carried_out === true,
+    inquiry: line.inquiry ?? null,
     topic: line.topic ?? null,
     partition: line.partition ?? null,
     offset: line.kafka_offset ?? null,

@@ -10,6 +10,8 @@ export type Settings = {
   readonly maxDelayMs: number
   /** How long the processor remembers an idempotency key; null for ever, and of an older release. */
   readonly keyWindowMs: number | null
+  /** How long it waits before it asks about a payment for the second time; null if it cannot ask. */
+  readonly inquiryGapMs: number | null
 }
 
 /** An actor of the form `instance/lane`. `settings` is null if no such instance is registered. */
@@ -22,7 +24,7 @@ export async function readActors(client: pg.Client): Promise<FindActor> {
   const { rows } = await client.query<Row>(`
     select instance, fresh_max as "freshMax", retry_max as "retryMax", lease_ms as "leaseMs",
       retries_max as "retriesMax", base_delay_ms as "baseDelayMs", max_delay_ms as "maxDelayMs",
-      key_window_ms as "keyWindowMs"
+      key_window_ms as "keyWindowMs", inquiry_gap_ms as "inquiryGapMs"
     from instances`)
   const settings = new Map(rows.map((row) => [row.instance, toSettings(row)]))
   const actors = new Map<string, Actor>()
@@ -39,9 +41,8 @@ export async function readActors(client: pg.Client): Promise<FindActor> {
   }
 }
 
-type Row = Record<Exclude<keyof Settings, 'keyWindowMs'> | 'instance', string> & {
-  keyWindowMs: string | null
-}
+type Nullable = 'keyWindowMs' | 'inquiryGapMs'
+type Row = Record<Exclude<keyof Settings, Nullable> | 'instance', string> & Record<Nullable, string | null>
 
 function toSettings(row: Row): Settings {
   return {
@@ -52,5 +53,6 @@ function toSettings(row: Row): Settings {
     baseDelayMs: Number(row.baseDelayMs),
     maxDelayMs: Number(row.maxDelayMs),
     keyWindowMs: row.keyWindowMs === null ? null : Number(row.keyWindowMs),
+    inquiryGapMs: row.inquiryGapMs === null ? null : Number(row.inquiryGapMs),
   }
 }

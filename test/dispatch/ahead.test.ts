@@ -94,6 +94,7 @@ async function setUp(t: Test, messages: number, holdFrom: number) {
       policy: { ...policy, holdStatuses: holdsNothing },
       destination: 'default',
       keyWindowMs: null,
+      inquiry: null,
       throttleMaxMs: 60_000,
       guard,
       deliver: (delivery, deadlineAt) => deliverer.deliver(delivery, deadlineAt),

@@ -22,6 +22,7 @@ t.test(
       policy: { retriesMax: 5, baseDelayMs: 100, maxDelayMs: 1_000, holdStatuses: holdsNothing },
       destination: 'default',
       keyWindowMs: null,
+      inquiry: null,
       throttleMaxMs: 60_000,
       guard,
       retention: null,

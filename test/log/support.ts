@@ -144,9 +144,20 @@ export async function lookOnce(
     lease = noGrace,
     lookFrom = {},
     keyWindowMs = null,
-  }: { as?: string; room?: number; lease?: Lease; lookFrom?: LookFrom; keyWindowMs?: number | null } = {},
+    inquires = false,
+  }: {
+    as?: string
+    room?: number
+    lease?: Lease
+    lookFrom?: LookFrom
+    keyWindowMs?: number | null
+    inquires?: boolean
+  } = {},
 ): Promise<Look> {
-  return look(database, lane, as, { all: room, slow: room }, lease, lookFrom, lane === 'retry', keyWindowMs)
+  return look(database, lane, as, { all: room, slow: room }, lease, lookFrom, lane === 'retry', {
+    keyWindowMs,
+    inquires,
+  })
 }
 
 /** A settlement whose attempt is named by its number alone; `settle` asks the log for the rest. */

@@ -11,6 +11,7 @@ import { decideMessage, type MessageDecision } from '../../src/log/write/decide-
 import { decidePartition } from '../../src/log/write/decide-partition.ts'
 import { expunge } from '../../src/log/write/expunge.ts'
 import { ingest, type DecodedRecord } from '../../src/log/write/ingest.ts'
+import { recordInquiry } from '../../src/log/write/inquiry.ts'
 import { look, type Look } from '../../src/log/write/look.ts'
 import { registerInstance } from '../../src/log/write/register-instance.ts'
 import { replay } from '../../src/log/write/replay.ts'
@@ -18,6 +19,7 @@ import { settle, type SettleAnswer } from '../../src/log/write/settle.ts'
 import { stopPartition } from '../../src/log/write/stop-partition.ts'
 import { decide, decideAbandoned, type Decision } from '../../src/message/decide.ts'
 import { idempotencyKey } from '../../src/message/idempotency-key.ts'
+import type { InquiryAnswer } from '../../src/message/inquiry.ts'
 import type { Lane } from '../../src/message/message.ts'
 import type { Outcome } from '../../src/message/outcome.ts'
 import { judge } from '../../src/message/verdict.ts'
@@ -27,10 +29,12 @@ export const topic = 'transactions.incoming'
 const policy = { retriesMax: 2, baseDelayMs: 20, maxDelayMs: 60 }
 
 const hourMs = 3_600_000
+/** How long `asking` waits before it asks for the second time. */
+const gapMs = 5
 
 /** An instance whose leases are over by the time that anybody asks, one whose leases outlive the test, one whose retries do too, and one
  * whose processor forgets keys at once. */
-const leases = { hasty: 1, steady: 600_000, patient: 600_000, forgetful: 1 } as const
+const leases = { hasty: 1, steady: 600_000, patient: 600_000, forgetful: 1, asking: 600_000 } as const
 export type Instance = keyof typeof leases
 
 function policyOf(instance: Instance): typeof policy {
@@ -87,6 +91,7 @@ export class History {
         timeoutMs: 1,
         retry: policyOf(instance),
         keyWindowMs: keyWindowOf(instance),
+        inquiryGapMs: instance === 'asking' ? gapMs : null,
       })
     }
     return new History(pool)
@@ -158,10 +163,30 @@ export class History {
     }
   }
 
+  /** Asks about the one message that is due, as soon as it is, and records the answer. */
+  async ask(lane: Lane, answer: InquiryAnswer): Promise<void> {
+    for (;;) {
+      const [inquiry] = (await this.#look(lane, 'asking')).inquiries
+      if (inquiry === undefined) continue
+      const result = {
+        answer,
+        statusCode: 200,
+        reason: 'HTTP 200 OK',
+        durationMs: 3,
+        verdict: 'none' as const,
+      }
+      await recordInquiry(this.#pool, `asking/${lane}`, inquiry, result, gapMs, 1)
+      return
+    }
+  }
+
   #look(lane: Lane, instance: Instance): Promise<Look> {
     const room = { all: 1, slow: 1 }
     const actor = `${instance}/${lane}`
-    return look(this.#pool, lane, actor, room, lease(instance), {}, false, keyWindowOf(instance))
+    return look(this.#pool, lane, actor, room, lease(instance), {}, false, {
+      keyWindowMs: keyWindowOf(instance),
+      inquires: instance === 'asking',
+    })
   }
 
   /**
@@ -313,6 +338,7 @@ export async function writeHistory(pool: Pool): Promise<History> {
   const history = await History.begin(pool)
   // Nothing else may be due meanwhile.
   await writeForgotten(history)
+  await writeAsked(history)
   await writeFresh(history)
   await writeRetried(history)
   await writeAbandoned(history)
@@ -554,6 +580,24 @@ async function writeForgotten(history: History): Promise<void> {
   await history.forget('retry')
   await history.replay('forgotten key')
   await history.forget('fresh')
+}
+
+/** The processor is asked about payments before they are sent again. */
+async function writeAsked(history: History): Promise<void> {
+  const at = { room: 1, partition: 6 }
+  for (const [name, answers] of [
+    ['asked and carried out', ['no_answer', 'in_progress', 'carried_out']],
+    ['asked and refused', ['not_found', 'refused']],
+    ['asked and not found', ['not_found', 'in_progress', 'not_found', 'not_found']],
+  ] as const) {
+    const [claim] = await history.receive([name], at)
+    history.request(claim!, name === 'asked and carried out')
+    await history.settle(claim!, unknown, 'fresh')
+    for (const answer of answers) await history.ask('retry', answer)
+  }
+  // A failure that leaves no doubt asks for nothing.
+  await history.deliver(await history.claim('retry', 'asking'), unavailable, 'retry', 'asking')
+  await history.deliver(await history.claim('retry', 'asking'), accepted, 'retry', 'asking')
 }
 
 function record(

@@ -121,19 +121,28 @@ const faults: Fault[] = [
   },
   {
     function: 'claim',
-    right: '    where d.outcome_unknown\n        and key_window_ends_at',
-    wrong: '    where false\n        and key_window_ends_at',
+    right: 'select case when d.outcome_unknown',
+    wrong: 'select case when false',
     found: {
       S27: /^doubtful v4: attempt 2 starts, but it is in doubt since version 3, and its key may be forgotten from .+Z$/,
     },
     only: claimForgotten,
   },
   {
-    function: 'key_window_ends_at',
+    function: 'doubt_of',
     right: `coalesce(max(e.version) filter (where e.outcome = 'unknown'`,
     wrong: `coalesce(max(e.version) filter (where e.outcome <> 'accepted'`,
     found: { S27: /^sure v10: is given up as unknown, but it is not in doubt$/ },
     only: forgetRefused,
+  },
+  {
+    function: 'next_step',
+    right: 'doubt.not_founds < 2',
+    wrong: 'doubt.not_founds < 1',
+    found: {
+      S28: /^doubtful v6: attempt 2 starts, but it is in doubt since version 3, and was not found 1 times$/,
+    },
+    only: sendAfterOneAnswer,
   },
 ]
 
@@ -220,4 +229,11 @@ async function forgetRefused(history: History): Promise<void> {
   await history.replay('sure')
   await history.deliver(await history.claim('fresh'), unavailable)
   await history.forget('retry')
+}
+
+async function sendAfterOneAnswer(history: History): Promise<void> {
+  const [claim] = await history.receive(['doubtful'], { room: 1 })
+  await history.deliver(claim!, unknown)
+  await history.ask('retry', 'not_found')
+  await history.claim('retry', 'asking')
 }

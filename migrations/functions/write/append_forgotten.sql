@@ -3,7 +3,7 @@
 -- Called by: claim. The caller holds the locks on their rows.
 -- Returns: one row for each, as claim does.
 create or replace function append_forgotten(in_states message_states[], in_actor text, in_at timestamptz)
-returns table (message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea, traceparent text,
+returns table (kind text, message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea, traceparent text,
   age_ms double precision, lease_ends_at bigint)
 language plpgsql volatile
 set search_path = public, pg_temp
@@ -18,7 +18,7 @@ begin
     order by s.message_id;
   perform refuse_unprojected();
   return query
-    select s.message_id, s.attempts, s.retry_count, s.transaction_id::text, null::bytea, null::text, null::double precision, null::bigint
+    select 'forgotten', s.message_id, s.attempts, s.retry_count, s.transaction_id::text, null::bytea, null::text, null::double precision, null::bigint
     from unnest(in_states) s
     order by s.due_at, s.message_id;
 end

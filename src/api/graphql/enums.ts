@@ -63,6 +63,11 @@ export const EventType = builder.enumType('EventType', {
       description: 'An operator closed the dead letter: resolution, reason and evidence say how.',
     },
     REOPENED: { value: 'reopened', description: 'An operator opened the resolved dead letter again.' },
+    INQUIRY_STARTED: {
+      value: 'inquiry_started',
+      description: 'The processor is asked about it, because it may have been carried out.',
+    },
+    INQUIRED: { value: 'inquired', description: 'What the processor said: inquiry.' },
   } as const,
 })
 
@@ -77,6 +82,23 @@ export const OutcomeKind = builder.enumType('OutcomeKind', {
       value: 'unknown',
       description:
         'A timeout, a reset, a broken answer, a status of UNKNOWN_STATUSES: it may have been carried out.',
+    },
+  } as const,
+})
+
+export const InquiryAnswer = builder.enumType('InquiryAnswer', {
+  description: 'What the processor said of a payment when it was asked, by STATUS_RULES.',
+  values: {
+    CARRIED_OUT: { value: 'carried_out', description: 'It was carried out: the message is a success.' },
+    REFUSED: { value: 'refused', description: 'It was refused: the message is a dead letter.' },
+    IN_PROGRESS: { value: 'in_progress', description: 'It is being carried out: it is asked again later.' },
+    NOT_FOUND: {
+      value: 'not_found',
+      description: 'It is not known. After the second time it is sent again.',
+    },
+    NO_ANSWER: {
+      value: 'no_answer',
+      description: 'No answer, or none that a rule knows: it is asked again.',
     },
   } as const,
 })

@@ -44,7 +44,7 @@ const plain = {
 
 export const usage = `Usage: npm run mock -- [flags]
 
-A payment processor for tests and development: POST /process, GET /health. It honours Idempotency-Key.
+A payment processor for tests and development: POST /process, GET /payments/KEY, GET /health. It honours Idempotency-Key.
 POST /outage?seconds=10 makes every request of the next ten seconds fail, with --failure-status and no effect.
 
 ${table(Object.entries(plain).map(([name, [value, help]]) => [`--${name} ${value}`, help]))}

@@ -33,6 +33,8 @@ export class Processor {
   effects = 0
   readonly #options: Options
   readonly #known = new Map<string, Known>()
+  /** The keys of all payments that were carried out. They are known for ever. */
+  readonly #paid = new Map<string, Entry>()
   #outageEndsAt = 0
   /** On performance.now()'s clock: when the last requests came that were within the rate. */
   #served: number[] = []
@@ -49,6 +51,12 @@ export class Processor {
     const known = this.#know(entry.key, entry.sha256, Date.parse(entry.at))
     known.requests += 1
     if (entry.effect) known.effect = entry
+    if (entry.effect) this.#paid.set(entry.key, entry)
+  }
+
+  /** The request by which the payment of a key was carried out; undefined if none was. Null during an outage. */
+  find(key: string): Entry | undefined | null {
+    return performance.now() < this.#outageEndsAt ? null : this.#paid.get(key)
   }
 
   /**
@@ -86,6 +94,7 @@ export class Processor {
     if (!known.effect) {
       entry.effect = true
       known.effect = entry
+      if (key !== null) this.#paid.set(key, entry)
       this.effects += 1
     }
     return { entry, success: known.effect, fault }
