@@ -47,7 +47,7 @@ async function run(values: Flags): Promise<number> {
     timeoutMs: 30_000,
     connections,
     headers: {},
-    retryStatuses: (statusCode) => statusCode >= 500,
+    statuses: { retryStatuses: (statusCode) => statusCode >= 500, unknownStatuses: () => false },
     tls: new Tls(() => ({ ca: null, cert: null, key: null })),
   })
   process.stdout.write(`${describeMachine()}\n`)

@@ -74,6 +74,7 @@ function dependencies(database: pg.Pool): Parameters<typeof serve>[1] {
       starting: null,
     }),
     reasonsRequired: false,
+    keyWindow: { keyWindowMs: null, leaseMs: 0 },
     access: { tokens: [], open: false, introspection: true },
     destination: { name: 'default', url: 'http://127.0.0.1:8001/process' },
     onEvents: () => () => undefined,

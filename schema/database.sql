@@ -143,6 +143,8 @@ create table instances (
   retries_max integer not null,
   base_delay_ms bigint not null,
   max_delay_ms bigint not null,
+  key_window_ms bigint,
+  inquiry_gap_ms bigint,
   constraint instances_pkey PRIMARY KEY (instance)
 );
 
@@ -203,6 +205,8 @@ create table message_events (
   payload_sha256 bytea,
   resolution text,
   evidence text,
+  confirmed_not_carried_out boolean,
+  inquiry text,
   constraint message_events_actor_check CHECK ((actor <> ''::text)),
   constraint message_events_outcome_check CHECK ((outcome = ANY (ARRAY['accepted'::text, 'refused'::text, 'unavailable'::text, 'not_sent'::text, 'unknown'::text]))),
   constraint message_events_pkey PRIMARY KEY (message_id, version)
@@ -955,6 +959,51 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.append_forgotten(in_states message_states[], in_actor text, in_at timestamp with time zone)
+ RETURNS TABLE(kind text, message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint)
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+  insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, reason)
+    select s.message_id, s.version + 1, greatest((select current_position()), s.position), greatest(in_at, s.recorded_at), 'dead_lettered',
+      in_actor, 'dead_letter', s.retry_count, 'outcome unknown, and the processor may have forgotten its key'
+    from unnest(in_states) s
+    order by s.message_id;
+  perform refuse_unprojected();
+  return query
+    select 'forgotten', s.message_id, s.attempts, s.retry_count, s.transaction_id::text, null::bytea, null::text, null::double precision, null::bigint
+    from unnest(in_states) s
+    order by s.due_at, s.message_id;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.append_inquiries(in_states message_states[], in_actor text, in_at timestamp with time zone, in_lease_ms bigint)
+ RETURNS TABLE(kind text, message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint)
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+  insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at)
+    select s.message_id, s.version + 1, greatest((select current_position()), s.position), greatest(in_at, s.recorded_at), 'inquiry_started',
+      in_actor, s.status, s.retry_count, greatest(in_at, s.recorded_at) + in_lease_ms * interval '1 millisecond'
+    from unnest(in_states) s
+    order by s.message_id;
+  perform refuse_unprojected();
+  return query
+    select 'inquiry', s.message_id, s.attempts, s.retry_count, s.transaction_id::text, null::bytea, null::text, null::double precision,
+      lease_micros(greatest(in_at, s.recorded_at) + in_lease_ms * interval '1 millisecond')
+    from unnest(in_states) s
+    order by s.due_at, s.message_id;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.append_late(in_actor text, in_message_id bigint, in_attempt integer, in_attempt_name text, in_outcome text, in_status_code integer, in_duration_ms integer, in_reason text)
  RETURNS void
  LANGUAGE plpgsql
@@ -1086,8 +1135,8 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.claim(in_queue text, in_is_slow boolean, in_actor text, in_room integer, in_bytes_max bigint, in_lease_ms bigint, in_claimed_at timestamp with time zone, in_look_from timestamp with time zone)
- RETURNS TABLE(message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint)
+CREATE OR REPLACE FUNCTION public.claim(in_queue text, in_is_slow boolean, in_actor text, in_room integer, in_bytes_max bigint, in_lease_ms bigint, in_claimed_at timestamp with time zone, in_look_from timestamp with time zone, in_key_window_ms bigint DEFAULT NULL::bigint, in_inquires boolean DEFAULT false)
+ RETURNS TABLE(kind text, message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -1106,10 +1155,32 @@ declare
       in_room => in_room,
       in_at => in_claimed_at,
       in_look_from => in_look_from) d);
+  doubtful message_states[];
+  forgotten message_states[];
 begin
   -- Most looks find nothing. They skip the statement below and the trigger of the log, which fires for no rows too.
   if cardinality(due) = 0 then
     return;
+  end if;
+  if (in_key_window_ms is not null or in_inquires) and exists (select from unnest(due) d where d.outcome_unknown) then
+    select coalesce(array_agg(d) filter (where n.step = 'attempt'), '{}'), array_agg(d) filter (where n.step = 'inquire'),
+        array_agg(d) filter (where n.step = 'forget')
+      into due, doubtful, forgotten
+      from unnest(due) d
+      cross join lateral (
+        select case when d.outcome_unknown
+            then next_step(d.message_id, greatest(in_claimed_at, d.recorded_at), in_lease_ms, in_key_window_ms, in_inquires)
+          else 'attempt' end as step
+      ) n;
+    if forgotten is not null then
+      return query select * from append_forgotten(forgotten, in_actor, in_claimed_at);
+    end if;
+    if doubtful is not null then
+      return query select * from append_inquiries(doubtful, in_actor, in_claimed_at, in_lease_ms);
+    end if;
+    if cardinality(due) = 0 then
+      return;
+    end if;
   end if;
   return query
   with measured as (
@@ -1132,7 +1203,7 @@ begin
     from chosen c
     order by c.message_id
   )
-  select c.message_id, c.attempts + 1, c.retry_count, c.transaction_id::text, c.payload, c.traceparent,
+  select 'claim', c.message_id, c.attempts + 1, c.retry_count, c.transaction_id::text, c.payload, c.traceparent,
     (extract(epoch from in_claimed_at - c.created_at) * 1000)::double precision, lease_micros(c.lease_end)
   from chosen c
   order by c.due_at, c.message_id;
@@ -1619,6 +1690,44 @@ begin
     order by e.version desc limit 1
   ) l
   where l.type in ('held', 'resolved');
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.doubt_of(in_message_id bigint)
+ RETURNS TABLE(first_at timestamp with time zone, not_founds integer, inquiry text, inquired_at timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+  return query
+  with bound as (
+    select min(e.recorded_at) filter (where e.type in ('attempt_started', 'late_result_observed')) as first_at,
+      coalesce(max(e.version) filter (where e.outcome = 'unknown' and (e.type <> 'late_result_observed' or e.attempt is null)), 0) as doubt,
+      coalesce(max(e.version) filter (where e.outcome = 'accepted' or e.outcome = 'refused' and e.type = 'attempt_failed'
+        or e.inquiry = 'refused' or e.confirmed_not_carried_out), 0) as answer
+    from message_events e where e.message_id = in_message_id
+  )
+  select b.first_at, n.not_founds, l.inquiry, l.recorded_at
+  from bound b
+  left join lateral (
+    select e.inquiry, e.recorded_at from message_events e
+    where e.message_id = in_message_id and e.version > b.doubt and e.inquiry is not null
+    order by e.version desc limit 1
+  ) l on true
+  cross join lateral (
+    select count(*)::int as not_founds from message_events e
+    where e.message_id = in_message_id and e.inquiry = 'not_found' and e.version > b.doubt
+      and not exists (
+        select from message_events o
+        where o.message_id = in_message_id and o.version > e.version and o.inquiry is not null and o.inquiry <> 'not_found'
+      )
+  ) n
+  where b.doubt > b.answer;
 end
 $function$
 ;
@@ -2539,6 +2648,18 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.key_window_ends_at(in_message_id bigint, in_key_window_ms bigint)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  return (select d.first_at + in_key_window_ms * interval '1 millisecond' from doubt_of(in_message_id) d);
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.last_position()
  RETURNS bigint
  LANGUAGE plpgsql
@@ -2750,7 +2871,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.look_lane(in_status text, in_actor text, in_room integer, in_slow_room integer, in_bytes_max bigint, in_lease_ms bigint, in_statuses text[], in_look_from timestamp with time zone[], in_reconnected_at timestamp with time zone, in_grace_ms bigint)
+CREATE OR REPLACE FUNCTION public.look_lane(in_status text, in_actor text, in_room integer, in_slow_room integer, in_bytes_max bigint, in_lease_ms bigint, in_statuses text[], in_look_from timestamp with time zone[], in_reconnected_at timestamp with time zone, in_grace_ms bigint, in_key_window_ms bigint DEFAULT NULL::bigint, in_inquires boolean DEFAULT false)
  RETURNS TABLE(kind text, message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint, is_slow boolean, status text, due_in_ms double precision, next_look_from text, last_position bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2777,6 +2898,8 @@ declare
   first_at timestamptz;
   claimed record;
   started int := 0;
+  -- Requests too, but no attempts.
+  asked int := 0;
   -- When the destination may let through what it does not let through now.
   next_through timestamptz;
   slot_at timestamptz;
@@ -2812,22 +2935,31 @@ begin
         in_queue => in_status,
         in_is_slow => kinds[nth],
         in_actor => in_actor,
-        in_room => case when kinds[nth] then least(slow_room, (room + 1) / 2) else room - started end,
+        in_room => case when kinds[nth] then least(slow_room, (room + 1) / 2) else room - started - asked end,
         in_bytes_max => in_bytes_max,
         in_lease_ms => in_lease_ms,
         in_claimed_at => claimed_at,
-        in_look_from => case when kinds[nth] or is_probe then '-infinity' else in_look_from[1] end) c
+        in_look_from => case when kinds[nth] or is_probe then '-infinity' else in_look_from[1] end,
+        in_key_window_ms => in_key_window_ms,
+        in_inquires => in_inquires) c
     loop
+      if claimed.kind <> 'claim' then
+        asked := asked + case claimed.kind when 'inquiry' then 1 else 0 end;
+        return query select claimed.kind, claimed.message_id, claimed.attempt, claimed.retry_count, claimed.transaction_id, null::bytea,
+          null::text, null::double precision, claimed.lease_ends_at, null::boolean, null::text, null::double precision, null::text,
+          null::bigint;
+        continue;
+      end if;
       started := started + 1;
       slow_room := slow_room - case when kinds[nth] then 1 else 0 end;
       return query select 'claim', claimed.message_id, claimed.attempt, claimed.retry_count, claimed.transaction_id,
         claimed.payload, claimed.traceparent, claimed.age_ms, claimed.lease_ends_at, coalesce(kinds[nth], false), null::text,
         null::double precision, null::text, null::bigint;
     end loop;
-    exit when started >= room;
+    exit when started + asked >= room;
   end loop;
-  if started > 0 and slots is not null then
-    perform take_slots(target, claimed_at, first_at, in_status, started);
+  if started + asked > 0 and slots is not null then
+    perform take_slots(target, claimed_at, first_at, in_status, started + asked);
   end if;
   if started > 0 and is_probe then
     update destinations d set
@@ -2843,7 +2975,7 @@ begin
         greatest(coalesce(target.probe_ends_at, target.next_probe_at),
           -- The message of the next probe may be the other lane's.
           case when target.next_probe_at <= clock_timestamp() then clock_timestamp() + interval '1 second' end))
-      else case when started = slots then slot_at end
+      else case when started + asked = slots then slot_at end
     end;
   for nth in 1 .. cardinality(in_statuses) loop
     looked_at := clock_timestamp();
@@ -2876,7 +3008,7 @@ begin
   end loop;
   return query select 'destination', null::bigint, target.decision, null::int, null::text, null::bytea, null::text,
     null::double precision, null::bigint, null::boolean, target.state,
-    case when waits_since <= clock_timestamp() and started = slots then extract(epoch from slot_at - clock_timestamp())::double precision * 1000 end, null::text, null::bigint;
+    case when waits_since <= clock_timestamp() and started + asked = slots then extract(epoch from slot_at - clock_timestamp())::double precision * 1000 end, null::text, null::bigint;
 end
 $function$
 ;
@@ -2951,6 +3083,29 @@ CREATE OR REPLACE FUNCTION public.merge_examples(ids bigint[], others bigint[])
  IMMUTABLE PARALLEL SAFE
 AS $function$
   select array(select distinct id from unnest(ids || others) as u(id) order by id desc limit 3)
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.next_step(in_message_id bigint, in_at timestamp with time zone, in_lease_ms bigint, in_key_window_ms bigint, in_inquires boolean)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  doubt record;
+  too_late_at timestamptz;
+begin
+  select * into doubt from doubt_of(in_message_id);
+  if not found then
+    return 'attempt';
+  end if;
+  too_late_at := doubt.first_at + (in_key_window_ms - in_lease_ms) * interval '1 millisecond';
+  if in_inquires and doubt.not_founds < 2 and (doubt.inquiry = 'in_progress' or coalesce(doubt.inquired_at <= too_late_at, true)) then
+    return 'inquire';
+  end if;
+  return case when in_at > too_late_at then 'forget' else 'attempt' end;
+end
 $function$
 ;
 
@@ -4373,6 +4528,55 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.record_inquiry(in_actor text, in_message_id bigint, in_transaction_id text, in_lease_ends_at timestamp with time zone, in_inquiry text, in_status_code integer, in_duration_ms integer, in_reason text, in_gap_ms bigint, in_delay_ms bigint, in_verdict text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  target destinations := enter_destination('default');
+  held message_states;
+  written_at timestamptz;
+  delay_ms bigint;
+begin
+  if in_inquiry is null or in_inquiry not in ('carried_out', 'refused', 'in_progress', 'not_found', 'no_answer') then
+    raise exception 'there is no answer %', in_inquiry using errcode = 'invalid_parameter_value';
+  end if;
+  select * into held from message_states s where s.message_id = in_message_id for no key update;
+  if not found or held.status not in ('pending', 'failed') or held.transaction_id <> in_transaction_id
+      or held.due_at is distinct from in_lease_ends_at then
+    return 'stale';
+  end if;
+  written_at := greatest(clock_timestamp(), held.recorded_at);
+  delay_ms := case in_inquiry
+      when 'not_found' then case when coalesce((select d.not_founds from doubt_of(in_message_id) d), 0) >= 1 then 0 else in_gap_ms end
+      when 'in_progress' then in_delay_ms
+      when 'no_answer' then in_delay_ms
+    end;
+  insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, inquiry, status_code,
+      duration_ms, reason)
+    values (in_message_id, held.version + 1, greatest(current_position(), held.position), written_at, 'inquired', in_actor, held.status,
+      held.retry_count, written_at + delay_ms * interval '1 millisecond', in_inquiry, in_status_code, in_duration_ms, in_reason);
+  if in_inquiry = 'carried_out' then
+    perform append_late(in_actor, in_message_id, held.attempts, format('attempt %s', held.attempts), 'accepted', null, null,
+      'the processor said so when it was asked');
+  elsif in_inquiry = 'refused' then
+    insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, reason)
+      values (in_message_id, held.version + 2, greatest(current_position(), held.position), written_at, 'dead_lettered', in_actor,
+        'dead_letter', held.retry_count, 'refused');
+  end if;
+  perform refuse_unprojected();
+  if in_verdict = 'failure' then
+    perform note_verdicts(target.destination, array[in_message_id], array[null::int], array[in_verdict], array[in_reason]);
+  end if;
+  return 'recorded';
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.refuse_change()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -4396,7 +4600,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.register_instance(in_instance text, in_release text, in_fresh_max integer, in_retry_max integer, in_lease_ms bigint, in_timeout_ms bigint, in_retries_max integer, in_base_delay_ms bigint, in_max_delay_ms bigint)
+CREATE OR REPLACE FUNCTION public.register_instance(in_instance text, in_release text, in_fresh_max integer, in_retry_max integer, in_lease_ms bigint, in_timeout_ms bigint, in_retries_max integer, in_base_delay_ms bigint, in_max_delay_ms bigint, in_key_window_ms bigint DEFAULT NULL::bigint, in_inquiry_gap_ms bigint DEFAULT NULL::bigint)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -4404,17 +4608,17 @@ CREATE OR REPLACE FUNCTION public.register_instance(in_instance text, in_release
 AS $function$
 begin
   insert into instances (instance, release, fresh_max, retry_max, lease_ms, timeout_ms, retries_max, base_delay_ms,
-      max_delay_ms)
+      max_delay_ms, key_window_ms, inquiry_gap_ms)
     values (in_instance, in_release, in_fresh_max, in_retry_max, in_lease_ms, in_timeout_ms, in_retries_max,
-      in_base_delay_ms, in_max_delay_ms)
+      in_base_delay_ms, in_max_delay_ms, in_key_window_ms, in_inquiry_gap_ms)
     on conflict (instance) do nothing;
   return clock_timestamp();
 end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.replay_messages(in_transaction_ids text[], in_actor text, in_reason text, in_request_key text)
- RETURNS TABLE(place bigint, answer text, version integer, status text)
+CREATE OR REPLACE FUNCTION public.replay_messages(in_transaction_ids text[], in_actor text, in_reason text, in_request_key text, in_confirmed boolean DEFAULT false, in_key_window_ms bigint DEFAULT NULL::bigint, in_lease_ms bigint DEFAULT 0)
+ RETURNS TABLE(place bigint, answer text, version integer, status text, window_ended_at timestamp with time zone)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -4442,6 +4646,7 @@ begin
   with input as materialized (
     select u.place, u.message_id, m.version, m.status, m.position, m.recorded_at,
       m.status = 'dead_letter' and f.type = 'received' and x.version is null and d.message_id is null as is_replayable,
+      w.ends_at as window_ended_at,
       case
         when d.resolution is not null then 'resolved'
         when d.message_id is not null then 'on_hold'
@@ -4452,7 +4657,7 @@ begin
       row_number() over (partition by u.message_id order by u.place) = 1 as is_first
     from unnest(ids) with ordinality as u (message_id, place)
     left join lateral (
-      select s.version, s.status, s.position, s.recorded_at from message_states s where s.message_id = u.message_id limit 1
+      select s.version, s.status, s.position, s.recorded_at, s.outcome_unknown from message_states s where s.message_id = u.message_id limit 1
     ) m on true
     left join lateral (
       select e.type from message_events e where e.message_id = u.message_id and e.version = 1 limit 1
@@ -4464,6 +4669,10 @@ begin
       select k.message_id, k.resolution from decided_messages k where k.message_id = u.message_id limit 1
     ) d on true
     left join lateral (
+      select k.ends_at from key_window_ends_at(u.message_id, in_key_window_ms) as k (ends_at)
+      where m.outcome_unknown and k.ends_at < clock_timestamp() + in_lease_ms * interval '1 millisecond'
+    ) w on true
+    left join lateral (
       select e.version, e.reason from message_events e
       where in_request_key is not null and e.message_id = u.message_id and e.type = 'replayed' and e.actor = in_actor
         and e.request_key = in_request_key
@@ -4471,12 +4680,13 @@ begin
     ) a on true
   ),
   judged as materialized (
-    select i.*,
+    select i.*, i.is_replayable and (in_confirmed or i.window_ended_at is null) as is_opened,
       case
         when i.version is null then 'unknown'
         when i.accepted_reason = in_reason then 'repeated'
         when i.accepted_version is not null then 'key_reused'
         when not i.is_replayable then i.refusal
+        when i.window_ended_at is not null and not in_confirmed then 'key_window_passed'
         when i.is_first then 'replayed'
         when in_request_key is not null then 'repeated'
         else 'not_replayable'
@@ -4485,17 +4695,19 @@ begin
   ),
   appended as (
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, reason,
-      request_key)
+      request_key, confirmed_not_carried_out)
     select j.message_id, j.version + 1, greatest((select current_position()), j.position), t.replayed_at, 'replayed', in_actor,
-      'pending', 0, t.replayed_at, in_reason, in_request_key
+      'pending', 0, t.replayed_at, in_reason, in_request_key,
+      case when j.window_ended_at is not null then true end
     from judged j
     cross join lateral (select greatest(clock_timestamp(), j.recorded_at) as replayed_at) t
     where j.answer = 'replayed'
     order by j.message_id
   )
   select j.place, j.answer,
-    case when j.accepted_version is not null then j.accepted_version when j.is_replayable then j.version + 1 else j.version end,
-    case when j.accepted_version is null and j.is_replayable then 'pending' else j.status end
+    case when j.accepted_version is not null then j.accepted_version when j.is_opened then j.version + 1 else j.version end,
+    case when j.accepted_version is null and j.is_opened then 'pending' else j.status end,
+    case when j.answer = 'key_window_passed' then j.window_ended_at end
   from judged j
   order by j.place;
   perform refuse_unprojected();
@@ -4636,7 +4848,7 @@ begin
     where s.message_id = any (in_message_ids) and s.message_id between first_id and last_id
     order by s.message_id for no key update;
   with input as materialized (
-    select i.message_id, i.attempt, i.outcome, i.status_code, i.duration_ms, i.reason, i.place, w.is_spared,
+    select i.message_id, i.attempt, i.outcome, i.status_code, i.duration_ms, i.reason, i.place, i.spared_delay_ms, w.is_spared,
       case when w.is_spared then coalesce(i.delay_ms, i.spared_delay_ms) else i.delay_ms end as delay_ms,
       m.version, m.retry_count, m.position, m.recorded_at,
       m.status = 'processing' and m.attempts = i.attempt and m.claimed_by = in_actor and m.lease_ends_at = i.lease_ends_at
@@ -4648,7 +4860,9 @@ begin
           delay_ms, spared_delay_ms, place)
       order by u.message_id
     ) i
-    cross join lateral (select spares and i.outcome not in ('accepted', 'refused') as is_spared) w
+    cross join lateral (
+      select spares and i.outcome not in ('accepted', 'refused') and (i.delay_ms is not null or i.spared_delay_ms is not null) as is_spared
+    ) w
     left join lateral (
       select s.version, s.retry_count, s.position, s.recorded_at, s.status, s.attempts, s.claimed_by, s.lease_ends_at,
         s.transaction_id
@@ -4676,7 +4890,10 @@ begin
       where i.outcome <> 'accepted'
       union all
       select 2, 'dead_lettered', 'dead_letter', i.retry_count, null, null, null, null,
-        case i.outcome when 'refused' then 'refused' else 'retries exhausted' end
+        case
+          when i.outcome = 'refused' then 'refused'
+          when i.outcome = 'unknown' and i.spared_delay_ms is null then 'outcome unknown, of a status that is not retried'
+          else 'retries exhausted' end
       where i.outcome <> 'accepted' and i.delay_ms is null
     ) e
     where i.is_open

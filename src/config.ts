@@ -34,6 +34,8 @@ export type Config = {
    */
   readonly unusedProxies: readonly string[]
   readonly retry: RetryPolicy
+  /** How long the processor remembers an idempotency key, from the first attempt on; null for ever. */
+  readonly keyWindowMs: number | null
   /** The name of the one destination, as its decisions and the API call it. */
   readonly destination: string
   readonly guard: GuardPolicy
@@ -103,6 +105,7 @@ export function configure(
       baseDelayMs: settings.milliseconds('BASE_DELAY', 0, timerMsMax),
       maxDelayMs: settings.milliseconds('MAX_DELAY', 0, timerMsMax),
     },
+    keyWindowMs: settings.milliseconds('KEY_WINDOW', 0, retainMsMax) || null,
     destination: 'default',
     guard: {
       holdAfter: settings.integer('HOLD_AFTER', 0, 1_000_000),

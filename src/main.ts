@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { longestSchedule } from './message/backoff.ts'
 import { ulid } from 'ulid'
 import type { Health } from './api/health.ts'
 import { serve } from './api/serve.ts'
@@ -107,6 +108,7 @@ async function live(run: Run, embedded: Embedded, signal: AbortSignal): Promise<
       health: () => health(run, signal.aborted),
       access: config.api,
       reasonsRequired: config.api.reasonsRequired,
+      keyWindow: { keyWindowMs: config.keyWindowMs, leaseMs: config.lanes.leaseMs },
       destination: { name: config.destination, url: withoutSecrets(run.options.downstreamUrl) },
       certificates: () => tlsOf(config).flatMap(([side, tls]) => tls.ends().map((end) => ({ side, ...end }))),
       onDestination: (wake) => run.options.destinationChanges.on(wake),
@@ -145,6 +147,7 @@ function prepare(config: Config, embedded: Embedded, metrics: Metrics, logger: L
   const connection = { connectionString, ssl: config.database.ssl && tlsOptions(config.database.ssl) }
   tellOfTls(config, logger)
   tellOfDescriptors(config, logger)
+  tellOfKeyWindow(config, logger)
   if (config.unusedProxies.length > 0)
     logger.warn(
       { settings: config.unusedProxies },
@@ -185,6 +188,16 @@ function tellOfDescriptors({ lanes }: Config, logger: Logger): void {
     { limit, wanted },
     'few file descriptors: attempts may fail for want of them and the API be out of reach; raise the limit (ulimit -n), or ' +
       'lower MAX_CONCURRENT',
+  )
+}
+
+/** Warns if a message may still be retried when the processor has forgotten its key. */
+function tellOfKeyWindow({ retry, lanes, keyWindowMs }: Config, logger: Logger): void {
+  const longestMs = longestSchedule(retry, lanes.leaseMs)
+  if (keyWindowMs === null || longestMs <= keyWindowMs) return
+  logger.warn(
+    { key_window_s: keyWindowMs / 1_000, retries_s: Math.round(longestMs / 1_000) },
+    'retries reach past KEY_WINDOW: a message in doubt is not sent again that late',
   )
 }
 

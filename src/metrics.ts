@@ -1,3 +1,4 @@
+import { inquiryAnswers } from './message/inquiry.ts'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { lanes } from './message/message.ts'
 import type { OutcomeKind } from './message/outcome.ts'
@@ -66,6 +67,12 @@ export function createMetrics(release: string) {
     missedWakeups: new Counter({
       name: 'tqp_missed_wakeups_total',
       help: 'Messages that the sweep found due for over 10 s although the lane had room and the listener was up. Normally 0.',
+      registers,
+    }),
+    inquiries: new Counter({
+      name: 'tqp_inquiries_total',
+      help: 'Answers of the processor to the question what it knows of a payment in doubt (carried_out, refused, in_progress, not_found, no_answer).',
+      labelNames: ['answer'],
       registers,
     }),
     probes: new Counter({
@@ -154,9 +161,14 @@ function beginCounts({
   attempts,
   attemptSeconds,
   wakeups,
+  inquiries,
   probes,
   throttledSeconds,
-}: Pick<Metrics, 'attempts' | 'attemptSeconds' | 'wakeups' | 'probes' | 'throttledSeconds'>): void {
+}: Pick<
+  Metrics,
+  'attempts' | 'attemptSeconds' | 'wakeups' | 'inquiries' | 'probes' | 'throttledSeconds'
+>): void {
+  for (const answer of inquiryAnswers) inquiries.inc({ answer }, 0)
   for (const result of ['answered', 'failed']) probes.inc({ result }, 0)
   for (const lane of lanes) {
     for (const outcome of Object.keys(outcomes)) attempts.inc({ lane, outcome }, 0)

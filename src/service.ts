@@ -2,6 +2,7 @@ import type pg from 'pg'
 import { RetainLog } from './archive/retain-log.ts'
 import { readEnvironment, type Config } from './config.ts'
 import { chooseOwnerUrl } from './config/read-database.ts'
+import { createInquirer } from './deliver/inquire.ts'
 import { createDeliverer } from './deliver/deliver.ts'
 import { dispatch } from './dispatch/dispatch.ts'
 import { mostAhead } from './dispatch/wire.ts'
@@ -57,10 +58,17 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
     timeoutMs: downstream.timeoutMs,
     connections: lanes.fresh + lanes.retry,
     headers: downstream.headers,
-    retryStatuses: (statusCode) =>
-      downstream.retryStatuses(statusCode) || downstream.holdStatuses(statusCode),
+    statuses: {
+      retryStatuses: (statusCode) =>
+        downstream.retryStatuses(statusCode) || downstream.holdStatuses(statusCode),
+      unknownStatuses: downstream.unknownStatuses,
+    },
     tls: downstream.tls,
   })
+  const inquiry = downstream.inquiry && {
+    ask: createInquirer({ ...downstream, ...downstream.inquiry }),
+    gapMs: downstream.inquiry.gapMs,
+  }
   const decisions = new Hint()
   const presence = new Presence()
   options.serverChanges.on(() => {
@@ -103,6 +111,8 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
     leaseMs: lanes.leaseMs,
     segmentMessages: config.segmentMessages,
     timeoutMs: downstream.timeoutMs,
+    keyWindowMs: config.keyWindowMs,
+    inquiry,
     policy: { ...config.retry, holdStatuses: downstream.holdStatuses },
     destination: config.destination,
     guard: config.guard,
@@ -173,6 +183,8 @@ export async function register({ config, database, instance, release }: ServiceO
     leaseMs: config.lanes.leaseMs,
     timeoutMs: config.downstream.timeoutMs,
     retry: config.retry,
+    keyWindowMs: config.keyWindowMs,
+    inquiryGapMs: config.downstream.inquiry?.gapMs ?? null,
   })
   await recordRate(config, database, instance)
 }

@@ -44,6 +44,7 @@ t.test('with nothing set, every part is embedded and every value is the document
       sasl: null,
     },
     retry: { retriesMax: 5, baseDelayMs: 60_000, maxDelayMs: 3_600_000 },
+    keyWindowMs: 86_400_000,
     destination: 'default',
     rate: null,
     throttleMaxMs: 60_000,
@@ -67,12 +68,13 @@ t.test('with nothing set, every part is embedded and every value is the document
     production: false,
     failpoint: null,
   })
-  const { retryStatuses, holdStatuses, tls, ...rest } = downstream
+  const { retryStatuses, holdStatuses, unknownStatuses, tls, ...rest } = downstream
   t.ok(tls.secureContext())
-  t.strictSame(rest, { url: null, timeoutMs: 30_000, headers: {} })
+  t.strictSame(rest, { url: null, timeoutMs: 30_000, headers: {}, inquiry: null })
   const retried = [200, 301, 400, 404, 408, 409, 425, 429, 500, 503, 599, 600].filter(retryStatuses)
   t.strictSame(retried, [408, 409, 425, 429, 500, 503, 599])
   t.strictSame([400, 401, 402, 403, 407, 408, 500].filter(holdStatuses), [401, 403, 407])
+  t.strictSame([200, 429, 500, 501, 502, 503, 504, 599].filter(unknownStatuses), [500, 502, 504])
   t.end()
 })
 
@@ -91,6 +93,31 @@ t.test('.env.example has each setting once, commented out, with its default', (t
 
 t.test('the defaults of .env.example are legal values, taken as they stand', (t) => {
   t.strictSame(faults({ ...defaults }), [])
+  t.end()
+})
+
+t.test('STATUS_URL names the payment, and its rules are read or told', (t) => {
+  const url = 'https://processor.example/payments/{idempotencyKey}'
+  const { inquiry } = read({ STATUS_URL: url, INQUIRY_GAP: '0.5' }).downstream
+  t.match(inquiry, { url, gapMs: 500 })
+  t.strictSame(
+    inquiry?.rules.map(({ at, means }) => [at?.pointer, at?.value, means]),
+    [
+      ['/status', 'success', 'carried_out'],
+      ['/status', 'failed', 'refused'],
+      ['/status', 'pending', 'in_progress'],
+      [undefined, undefined, 'not_found'],
+    ],
+  )
+  refuses(
+    t,
+    faults({ STATUS_URL: 'https://processor.example/payments' }),
+    [/^STATUS_URL must have/],
+    'names none',
+  )
+  refuses(t, faults({ STATUS_URL: 'processor/{transactionId}' }), [/^STATUS_URL is not a URL/], 'no URL')
+  for (const rule of ['404', '404:lost', '200/status:carried_out', '1xx:not_found', ''])
+    if (rule !== '') refuses(t, faults({ STATUS_RULES: rule }), [/^STATUS_RULES has/], rule)
   t.end()
 })
 

@@ -1,4 +1,5 @@
 import type { Pool } from 'pg'
+import type { KeyWindow } from '../log/write/replay.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Access } from './access.ts'
@@ -15,6 +16,8 @@ export type ApiDependencies = {
   readonly access: Access
   /** Whether a replay by REST needs a reason; GraphQL's needs one always. */
   readonly reasonsRequired: boolean
+  /** When a replay must be confirmed, because the processor may have forgotten the key. */
+  readonly keyWindow: KeyWindow
   /** Where payments are delivered: its name, and its URL without credentials. */
   readonly destination: { readonly name: string; readonly url: string }
   /** When the certificates of the settings end, by the side that they are for. */

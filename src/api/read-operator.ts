@@ -5,8 +5,8 @@ import { refusal, type Answer, type Call } from './route.ts'
 
 const operatorBytesMax = 128
 
-/** Who asks, and why; null where the body gives no reason. */
-export type Operator = { actor: string; reason: string | null }
+/** Who asks, and why; null where the body gives no reason. `fields` are all that the body has. */
+export type Operator = { actor: string; reason: string | null; fields: Readonly<Record<string, unknown>> }
 
 /** Reads who changes something by REST, and why, from the token and the body; or the answer that refuses the body. */
 export async function readOperator({ request, viewer }: Call): Promise<Operator | { refused: Answer }> {
@@ -20,7 +20,7 @@ export async function readOperator({ request, viewer }: Call): Promise<Operator 
     return { refused: refuseField('reason', reasonBytesMax) }
   if (!isAbsent(operator) && !isLine(operator, operatorBytesMax))
     return { refused: refuseField('operator', operatorBytesMax) }
-  return { actor: operator ?? 'rest', reason: reason ?? null }
+  return { actor: operator ?? 'rest', reason: reason ?? null, fields: body.fields }
 }
 
 function isAbsent(value: unknown): value is undefined | null {

@@ -3,6 +3,7 @@ import { isLine, requestKeyBytesMax } from '../message/is-line.ts'
 import { ask, DatabaseUnavailable } from './ask.ts'
 import type { ApiDependencies } from './dependencies.ts'
 import { readOperator } from './read-operator.ts'
+import { explainKeyWindow } from './explain-key-window.ts'
 import { explainStanding } from './explain-decision.ts'
 import { json, refusal, type Answer, type Call } from './route.ts'
 
@@ -28,7 +29,7 @@ export async function replay(dependencies: ApiDependencies, call: Call): Promise
   return describe(transactionId, answer)
 }
 
-type Read = { actor: string; reason: string; requestKey: string | null }
+type Read = { actor: string; reason: string; requestKey: string | null; confirmNotCarriedOut: boolean }
 
 async function readRequest(dependencies: ApiDependencies, call: Call): Promise<Read | { refused: Answer }> {
   const requestKey = call.request.headers['idempotency-key'] ?? null
@@ -39,16 +40,20 @@ async function readRequest(dependencies: ApiDependencies, call: Call): Promise<R
   if ('refused' in operator) return operator
   if (operator.reason === null && dependencies.reasonsRequired)
     return { refused: refusal(400, 'REASONS is required here: give a reason in the body, {"reason": "…"}.') }
-  return { actor: operator.actor, reason: operator.reason ?? 'none given', requestKey }
+  const confirmed = operator.fields.confirm_not_carried_out ?? false
+  if (typeof confirmed !== 'boolean')
+    return { refused: refusal(400, 'confirm_not_carried_out must be true or false.') }
+  const reason = operator.reason ?? 'none given'
+  return { actor: operator.actor, reason, requestKey, confirmNotCarriedOut: confirmed }
 }
 
 /** Null where the database gave no answer: whether the replay was committed then, nobody can say. */
 async function act(
-  { database, logger }: ApiDependencies,
+  { database, logger, keyWindow }: ApiDependencies,
   request: Read & { transactionId: string },
 ): Promise<ReplayAnswer | null> {
   try {
-    return await ask(database, (client) => replayInLog(client, request))
+    return await ask(database, (client) => replayInLog(client, request, keyWindow))
   } catch (error) {
     if (!(error instanceof DatabaseUnavailable)) throw error
     logger.warn(
@@ -71,6 +76,11 @@ function describe(transactionId: string, answer: ReplayAnswer): Answer {
       )
     case 'key_reused':
       return refusal(409, 'This Idempotency-Key was used for a replay with another reason.')
+    case 'key_window_passed':
+      return refusal(
+        409,
+        `${explainKeyWindow(transactionId, answer.endedAt)}, then send {"confirm_not_carried_out": true}.`,
+      )
     case 'not_replayable':
       return refusal(409, explainRefusal(transactionId, answer.status))
     case 'expunged':

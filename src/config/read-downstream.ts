@@ -1,5 +1,6 @@
 import type { Tls } from '../runtime/tls.ts'
 import { readHeaders } from './read-headers.ts'
+import { readInquiry, type InquiryConfig } from './read-inquiry.ts'
 import { readStatuses } from './read-statuses.ts'
 import { faultUnusedTls, readTls, type ReadFile } from './read-tls.ts'
 import type { Settings } from './settings.ts'
@@ -13,6 +14,10 @@ export type DownstreamConfig = {
   readonly retryStatuses: (statusCode: number) => boolean
   /** The statuses by which the processor refuses us, and not one payment: the attempt is retried, and counts as the processor's failure. */
   readonly holdStatuses: (statusCode: number) => boolean
+  /** The statuses that do not say whether the processor acted. */
+  readonly unknownStatuses: (statusCode: number) => boolean
+  /** How the processor is asked about payments; null if it cannot be. */
+  readonly inquiry: InquiryConfig | null
 }
 
 /** The longest timer of Node: a longer one fires at once. */
@@ -31,6 +36,8 @@ export function readDownstream(settings: Settings, readFile: ReadFile): Downstre
     tls,
     retryStatuses: readStatuses(settings, 'RETRY_STATUSES'),
     holdStatuses: readStatuses(settings, 'HOLD_STATUSES'),
+    unknownStatuses: readStatuses(settings, 'UNKNOWN_STATUSES'),
+    inquiry: readInquiry(settings),
   }
 }
 

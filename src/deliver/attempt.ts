@@ -1,5 +1,5 @@
 import type { Outcome } from '../message/outcome.ts'
-import { classify } from './classify.ts'
+import { classify, type AnswerStatuses } from './classify.ts'
 import { explainBroken, explainNotSent } from './explain.ts'
 import type { AnswerHeaders } from './header-values.ts'
 import { refusalBehind } from './refused-certificate.ts'
@@ -10,7 +10,7 @@ export type AttemptContext = {
   readonly open: Set<Attempt>
   readonly peer: string
   readonly secure: boolean
-  readonly retryStatuses: (statusCode: number) => boolean
+  readonly statuses: AnswerStatuses
   /** The reason of an attempt that ends at its deadline. */
   readonly timeoutReason: string
 }
@@ -83,7 +83,7 @@ export class Attempt {
 
   /** The answer has come, and as much of its body as counts. */
   answer(statusCode: number, headers: AnswerHeaders): void {
-    this.#finish(classify(statusCode, headers, this.#context.retryStatuses))
+    this.#finish(classify(statusCode, headers, this.#context.statuses))
   }
 
   /** The connection could not be made, or it broke before the end of the answer. */

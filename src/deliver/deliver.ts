@@ -1,6 +1,7 @@
 import type { Outcome } from '../message/outcome.ts'
 import type { Tls } from '../runtime/tls.ts'
 import { Attempt, type AttemptContext } from './attempt.ts'
+import type { AnswerStatuses } from './classify.ts'
 import { createConnections } from './connections.ts'
 import { watchDeadlines } from './deadlines.ts'
 import { fixedHeaders } from './headers.ts'
@@ -15,7 +16,7 @@ export type DelivererSettings = {
   /** How long a connection is used, ± 25 %, before its host is resolved again. */
   connectionLifetimeMs?: number
   headers: Readonly<Record<string, string>>
-  retryStatuses: (statusCode: number) => boolean
+  statuses: AnswerStatuses
   tls: Tls
 }
 
@@ -41,7 +42,7 @@ export type Deliverer = {
  * @throws an Error with a sentence for the operator, if the headers cannot be used
  */
 export function createDeliverer(settings: DelivererSettings): Deliverer {
-  const { url, timeoutMs, retryStatuses } = settings
+  const { url, timeoutMs, statuses } = settings
   const { host, headOf } = createRequestHead(url, fixedHeaders(url, settings.headers))
   const connections = createConnections(
     url,
@@ -55,7 +56,7 @@ export function createDeliverer(settings: DelivererSettings): Deliverer {
     open: new Set(),
     peer: `${url.hostname}:${url.port || (url.protocol === 'https:' ? '443' : '80')}`,
     secure: url.protocol === 'https:',
-    retryStatuses,
+    statuses,
     timeoutReason: `timeout after ${timeoutMs / 1000} s`,
   }
   const deadlines = watchDeadlines(context.open)

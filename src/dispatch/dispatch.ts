@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import type { ServerWatch } from '../log/server/server-watch.ts'
 import type { GuardPolicy } from '../log/write/advance-destination.ts'
+import type { Inquiry } from '../log/write/inquiry.ts'
 import { readThrottle } from '../message/read-throttle.ts'
 import { lanes as laneNames, type Lane as LaneName } from '../message/message.ts'
 import type { Metrics } from '../metrics.ts'
@@ -11,6 +12,7 @@ import { Waker, type WakeCause } from '../wake/waker.ts'
 import { Destination } from './destination.ts'
 import { endUnsent, makeAttempt, reportAttempt, type AttemptPolicy, type Deliver } from './make-attempt.ts'
 import { Ground } from './ground.ts'
+import { inquire, type InquiryOptions } from './inquiries.ts'
 import { Lane, type Reservation } from './lane.ts'
 import { Outage } from './outage.ts'
 import { retain, type Retention } from './retain.ts'
@@ -27,6 +29,10 @@ export type DispatchOptions = {
   limits: Readonly<Record<LaneName, number>>
   leaseMs: number
   timeoutMs: number
+  /** How long the processor remembers an idempotency key; null for ever. */
+  keyWindowMs: number | null
+  /** How it is asked about messages in doubt; null if it cannot be. */
+  inquiry: InquiryOptions | null
   policy: AttemptPolicy
   /** The name of the destination, and when the guard holds it. */
   destination: string
@@ -118,10 +124,21 @@ export function dispatch(options: DispatchOptions): Dispatcher {
   const isBehind = (): boolean => lanes.some((parts) => parts.settler.behind)
   const isHeld: Lane['holds'] = (attempt) => lanes.some((parts) => parts.lane.holds(attempt))
   const countHeld = (): number => lanes.reduce((sum, { lane }) => sum + lane.open, 0)
+  const doubt = { keyWindowMs: options.keyWindowMs, inquires: options.inquiry !== null }
+  const ask = (lane: Lane, each: Inquiry): void => {
+    if (options.inquiry === null) return
+    void inquire(
+      lane,
+      each,
+      options.inquiry,
+      { ...options, onFailure: () => destination.check() },
+      stop.signal,
+    )
+  }
   const loops = lanes.map(({ lane, waker }) =>
     runLane(
       lane,
-      { ...options, outage, ground, destination, waker, isBehind, isHeld, countHeld },
+      { ...options, outage, ground, destination, waker, doubt, inquire: ask, isBehind, isHeld, countHeld },
       stop.signal,
     ),
   )

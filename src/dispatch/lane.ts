@@ -48,6 +48,8 @@ export class Lane {
   #doubts: { room: number; since: number }[] = []
   readonly #waiting = new Set<() => void>()
   #reserved = 0
+  /** Requests beside attempts. */
+  #occupied = 0
   #idle = false
   #roomSince: number | null = performance.now()
 
@@ -119,6 +121,16 @@ export class Lane {
   remember(): (attempt: AttemptName) => boolean {
     const held = new Set(this.#open)
     return (attempt) => held.has(keyOf(attempt))
+  }
+
+  /** Takes the room of one request that is no attempt, until the answer is called. */
+  occupy(): () => void {
+    this.#occupied += 1
+    this.#noteChange()
+    return () => {
+      this.#occupied -= 1
+      this.#noteChange()
+    }
   }
 
   /** Sets aside what room there is, at most `max`. The leases of its attempts count from here, before their claim is issued. */
@@ -238,7 +250,7 @@ export class Lane {
   #roomOf(capacity: number): number {
     const doubted = this.#doubts.reduce((sum, { room }) => sum + room, 0)
     const free = capacity - this.sending - this.waiting
-    return Math.min(free, this.openMax - this.#open.size) - this.#reserved - doubted
+    return Math.min(free, this.openMax - this.#open.size) - this.#reserved - this.#occupied - doubted
   }
 
   #noteChange(): void {

@@ -2,7 +2,8 @@ import type { Pool } from 'pg'
 import { classifyFault } from '../log/server/fault.ts'
 import type { ServerWatch } from '../log/server/server-watch.ts'
 import { commitMsMax } from '../log/write/commit-ms-max.ts'
-import { look, type LookFrom } from '../log/write/look.ts'
+import type { Inquiry } from '../log/write/inquiry.ts'
+import { look, type DoubtPolicy, type Forgotten, type LookFrom } from '../log/write/look.ts'
 import type { RetryPolicy } from '../message/decide.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
@@ -25,6 +26,9 @@ export type LaneDependencies = {
   ground: Ground
   destination: Pick<Destination, 'see'>
   waker: Waker
+  doubt: DoubtPolicy
+  /** Asks the processor about a message in doubt, and records the answer. */
+  inquire: (lane: Lane, inquiry: Inquiry) => void
   policy: RetryPolicy
   metrics: Metrics
   logger: Logger
@@ -95,6 +99,11 @@ export async function runLane(
   waker.arm(null)
 }
 
+function tellForgotten(lane: Lane, { transactionId, attempt }: Forgotten, logger: Logger): void {
+  const line = { transaction_id: transactionId, lane: lane.name, attempt, outcome: 'unknown' }
+  logger.warn({ ...line, reason: 'the processor may have forgotten its key' }, 'dead letter')
+}
+
 /** Once for as long as it lasts. */
 function tellRefusal(lane: Lane, refusal: Refusal | null, logger: Logger): void {
   const reason = refusal?.reason ?? null
@@ -154,6 +163,7 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, known: View)
       dependencies.outage.lease(),
       view.lookFrom,
       withLeases,
+      dependencies.doubt,
     )
   } catch (error) {
     // PostgreSQL's refusal means that nothing was committed; with the connection gone nobody knows.
@@ -165,6 +175,8 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, known: View)
   lane.idle = found.dueInMs === null || found.dueInMs > 0
   if (found.claims.length > 0) dependencies.failpoint(`${lane.name}.after_claim`)
   reservation.start(found.claims, dependencies.destination.see(found.destination))
+  for (const each of found.inquiries) dependencies.inquire(lane, each)
+  for (const each of found.forgotten) tellForgotten(lane, each, dependencies.logger)
   const { lookFrom } = found
   const pacedAt = found.slotInMs === null ? null : lookedAt
   if (found.expired) {
@@ -176,7 +188,7 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, known: View)
   }
   const leasesAt = withLeases ? nextLeases(lookedAt, found.leaseEndsInMs, dependencies) : view.leasesAt
   // If there was room and a due message was not claimed, another instance has locked it, or it is beyond the bytes of one look.
-  const more = !lane.idle && found.claims.length === reservation.room
+  const more = !lane.idle && found.claims.length + found.inquiries.length === reservation.room
   return {
     more,
     dueInMs: withLeases ? found.dueInMs : sooner(found.dueInMs, leasesAt),

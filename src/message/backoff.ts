@@ -24,3 +24,16 @@ export function backoff(
   const jittered = doubled * (1 - jitterShare + 2 * jitterShare * random())
   return Math.round(Math.min(policy.maxDelayMs, Math.max(jittered, retryAfterMs ?? 0)))
 }
+
+/**
+ * The longest time from the start of the first attempt to the end of the last retry, in milliseconds, if no hold and no replay comes in
+ * between.
+ *
+ * @param attemptMs the longest time that an attempt may take
+ */
+export function longestSchedule(policy: BackoffPolicy & { retriesMax: number }, attemptMs: number): number {
+  let totalMs = attemptMs
+  for (let retries = 0; retries < policy.retriesMax; retries += 1)
+    totalMs += Math.min(policy.maxDelayMs, policy.baseDelayMs * 2 ** retries * (1 + jitterShare)) + attemptMs
+  return totalMs
+}

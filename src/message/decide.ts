@@ -5,7 +5,8 @@ export type RetryPolicy = BackoffPolicy & { readonly retriesMax: number }
 
 /**
  * What follows an attempt: the message succeeded, is retried after a delay, or is a dead letter. A message whose retries are exhausted
- * is none if its destination turns out not to flow: then it is retried after `sparedDelayMs` (null if it was refused).
+ * is none if its destination turns out not to flow: then it is retried after `sparedDelayMs` (null if its
+ * answer is one that is not retried).
  */
 export type Decision =
   | { then: 'success' }
@@ -32,8 +33,12 @@ export function decide(
     case 'unavailable':
       return retry(retries, policy, outcome.retryAfterMs, random)
     case 'not_sent':
-    case 'unknown':
       return retry(retries, policy, null, random)
+    case 'unknown':
+      if (!('answer' in outcome)) return retry(retries, policy, null, random)
+      return outcome.answer.isRetried
+        ? retry(retries, policy, outcome.answer.retryAfterMs, random)
+        : { then: 'dead_letter', sparedDelayMs: null }
   }
 }
 

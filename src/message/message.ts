@@ -24,6 +24,8 @@ export const eventTypes = [
   'cancelled',
   'resolved',
   'reopened',
+  'inquiry_started',
+  'inquired',
 ] as const
 export type EventType = (typeof eventTypes)[number]
 

@@ -9,8 +9,10 @@ export const throttleWaitMsMax = 60_000
  * @returns `waitMs`: how long the processor wants to be left alone, in milliseconds; 0 for a 429 that names no time
  */
 export function readThrottle(outcome: Outcome): { waitMs: number; reason: string } | null {
-  if (outcome.kind !== 'unavailable') return null
-  const { statusCode, retryAfterMs, reason } = outcome
+  const answer =
+    outcome.kind === 'unknown' && 'answer' in outcome ? { ...outcome, ...outcome.answer } : outcome
+  if (!('retryAfterMs' in answer)) return null
+  const { statusCode, retryAfterMs, reason } = answer
   const waitMs = statusCode === 429 ? (retryAfterMs ?? 0) : statusCode === 503 ? retryAfterMs : null
   return waitMs === null ? null : { waitMs, reason }
 }

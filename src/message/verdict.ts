@@ -26,10 +26,15 @@ export function judge(
     case 'refused':
       return 'refusal'
     case 'unavailable':
-      return outcome.statusCode >= 500 || holdStatuses(outcome.statusCode) ? 'failure' : 'other'
+      return judgeRetried(outcome.statusCode, holdStatuses)
     case 'not_sent':
       return isSent ? 'failure' : 'none'
     case 'unknown':
-      return 'failure'
+      if (!('answer' in outcome)) return 'failure'
+      return outcome.answer.isRetried ? judgeRetried(outcome.statusCode, holdStatuses) : 'refusal'
   }
+}
+
+function judgeRetried(statusCode: number, holdStatuses: (statusCode: number) => boolean): Verdict {
+  return statusCode >= 500 || holdStatuses(statusCode) ? 'failure' : 'other'
 }

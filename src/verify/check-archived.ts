@@ -50,6 +50,8 @@ export async function checkArchivedDuplicates(
       durationMs: null,
       reason: null,
       resolution: null,
+      isConfirmed: false,
+      inquiry: null,
       topic: row.text(),
       partition: row.integer(),
       offset: row.integer(),

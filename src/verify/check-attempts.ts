@@ -1,4 +1,5 @@
 import type { LogEvent } from './event.ts'
+import { saysForgotten, saysUnknown } from './fold.ts'
 import type { Invariants } from './invariants.ts'
 import type { LostWindows } from './lost-windows.ts'
 import { nameOf, type Message } from './message.ts'
@@ -47,6 +48,8 @@ export function checkAttempts(
     case 'cancelled':
     case 'resolved':
     case 'reopened':
+    case 'inquiry_started':
+    case 'inquired':
       return
   }
 }
@@ -68,6 +71,11 @@ export function isSupersededBy(end: LogEvent, next: LogEvent): boolean {
   )
 }
 
+/** Whether the processor said so when it was asked, in the same transaction. */
+export function isTold({ last }: Message, event: LogEvent, answer: string): boolean {
+  return last?.type === 'inquired' && last.inquiry === answer && last.position === event.position
+}
+
 function checkWhatFollows(message: Message, event: LogEvent, { S5 }: Invariants): void {
   const end = message.unretried?.event
   if (end === undefined || isSupersededBy(end, event)) return
@@ -76,6 +84,8 @@ function checkWhatFollows(message: Message, event: LogEvent, { S5 }: Invariants)
     S5.differ(name, end.version, `attempt ${end.attempt} has no retry, but ${event.type} follows`)
   else if (event.position !== end.position)
     S5.differ(name, event.version, `dead_lettered in another transaction than the end of its attempt`)
+  else if (saysUnknown(event) && end.outcome !== 'unknown')
+    S5.differ(name, event.version, `dead_lettered as unknown, but the outcome is ${end.outcome}`)
   else if (event.attempt !== end.attempt)
     S5.differ(
       name,
@@ -122,7 +132,7 @@ function checkOutcome(message: Message, event: LogEvent, { S6 }: Invariants): vo
 
 function checkDeadLetter(message: Message, event: LogEvent, { S5 }: Invariants): void {
   S5.checked++
-  if (message.unretried === null)
+  if (message.unretried === null && !saysForgotten(event) && !isTold(message, event, 'refused'))
     S5.differ(nameOf(message), event.version, 'dead_lettered does not directly follow the end of an attempt')
 }
 
@@ -144,7 +154,7 @@ function checkLate(message: Message, attempt: number, event: LogEvent, { S6 }: I
     S6.differ(name, event.version, `late result of attempt ${attempt}, which never started`)
     return
   }
-  if (event.actor !== startedBy)
+  if (event.actor !== startedBy && !isTold(message, event, 'carried_out'))
     S6.differ(
       name,
       event.version,

@@ -51,6 +51,8 @@ export class Concurrency {
       case 'cancelled':
       case 'resolved':
       case 'reopened':
+      case 'inquiry_started':
+      case 'inquired':
         return
     }
   }

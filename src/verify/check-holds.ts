@@ -1,7 +1,9 @@
 import type pg from 'pg'
+import { isTold } from './check-attempts.ts'
 import { defaultDestination, type Destinations, type Standing } from './destinations.ts'
 import type { LogEvent } from './event.ts'
 import { namedMax, type Invariants } from './invariants.ts'
+import { saysForgotten, saysUnknown } from './fold.ts'
 import { nameOf, type Message } from './message.ts'
 import { Moments } from './moments.ts'
 
@@ -51,6 +53,8 @@ export class Holds {
       case 'cancelled':
       case 'resolved':
       case 'reopened':
+      case 'inquiry_started':
+      case 'inquired':
         return
     }
   }
@@ -103,7 +107,14 @@ export class Holds {
     const standing = this.#destinations.at(event.position)
     S22.checked++
     const isRefused = message.unretried?.event.outcome === 'refused' && event.reason !== 'retries exhausted'
-    if (standing.state !== 'flowing' && !isRefused)
+    const isUnknown = message.unretried?.event.outcome === 'unknown' && saysUnknown(event)
+    if (
+      standing.state !== 'flowing' &&
+      !isRefused &&
+      !isUnknown &&
+      !saysForgotten(event) &&
+      !isTold(message, event, 'refused')
+    )
       S22.differ(nameOf(message), event.version, `${event.reason} while ${tell(standing)}`)
   }
 

@@ -48,6 +48,8 @@ function findFault({ heldAt, cancelledAt, resolvedAt }: Message, event: LogEvent
     case 'rejected':
     case 'late_result_observed':
     case 'expunged':
+    case 'inquiry_started':
+    case 'inquired':
       return undefined
   }
 }

@@ -151,6 +151,8 @@ function measureOf(message: Message, event: LogEvent): string | null {
     case 'released':
     case 'resolved':
     case 'reopened':
+    case 'inquiry_started':
+    case 'inquired':
       return null
   }
 }

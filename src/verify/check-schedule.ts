@@ -1,7 +1,7 @@
 import { isSupersededBy } from './check-attempts.ts'
 import type { Destinations } from './destinations.ts'
 import type { LogEvent } from './event.ts'
-import { isUnsent } from './fold.ts'
+import { isUnsent, saysUnknown } from './fold.ts'
 import type { Invariants } from './invariants.ts'
 import { nameOf, type Message, type OpenAttempt } from './message.ts'
 import type { FindActor, Settings } from './settings.ts'
@@ -24,6 +24,8 @@ export function checkSchedule(
   const { unretried } = message
   if (unretried?.event.type === 'attempt_abandoned' && !isSupersededBy(unretried.event, event))
     checkAbandonment(message, unretried.event, unretried.attempt, findActor, destinations, invariants)
+  if (unretried?.event.outcome === 'unknown' && event.type === 'dead_lettered')
+    checkGivenUp(message, unretried.event, event, findActor, destinations, invariants)
   switch (event.type) {
     case 'attempt_started':
       checkStart(message, event, findActor, invariants)
@@ -50,6 +52,8 @@ export function checkSchedule(
     case 'cancelled':
     case 'resolved':
     case 'reopened':
+    case 'inquiry_started':
+    case 'inquired':
       return
   }
 }
@@ -90,8 +94,25 @@ function checkFailure(
     return
   }
   if (settings === null) return
-  if (!destinations.spare(event)) checkRetries(message, event, settings, invariants)
-  if (isRetried) checkBackoff(message, event, settings, event.outcome === 'unavailable', invariants)
+  // Of an unknown outcome the next event says why it is not retried.
+  if (!destinations.spare(event) && (isRetried || event.outcome !== 'unknown'))
+    checkRetries(message, event, settings, invariants)
+  const canBeRaised = event.outcome === 'unavailable' || event.outcome === 'unknown'
+  if (isRetried) checkBackoff(message, event, settings, canBeRaised, invariants)
+}
+
+/** An attempt of an unknown outcome is not retried if its status is not, or if its retries are exhausted. */
+function checkGivenUp(
+  message: Message,
+  end: LogEvent,
+  event: LogEvent,
+  findActor: FindActor,
+  destinations: Destinations,
+  invariants: Invariants,
+): void {
+  const { settings } = findActor(end.actor)
+  if (end.type !== 'attempt_failed' || settings === null || saysUnknown(event)) return
+  if (!destinations.spare(end)) checkRetries(message, end, settings, invariants)
 }
 
 function checkAbandonment(

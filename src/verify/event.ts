@@ -18,6 +18,8 @@ export type EventType =
   | 'cancelled'
   | 'resolved'
   | 'reopened'
+  | 'inquiry_started'
+  | 'inquired'
 
 /**
  * One row of the log, as the checker reads it. Times are microseconds since 1970. A number holds them exactly, and also ids,
@@ -40,6 +42,10 @@ export type LogEvent = {
   readonly reason: string | null
   /** What a dead letter was resolved as. */
   readonly resolution: string | null
+  /** An operator who replays a message in doubt says that it was not carried out. */
+  readonly isConfirmed: boolean
+  /** What the processor said of the payment when it was asked. */
+  readonly inquiry: string | null
   readonly topic: string | null
   readonly partition: number | null
   readonly offset: number | null
@@ -110,6 +116,8 @@ export function isRecordEvent(event: LogEvent): boolean {
     case 'cancelled':
     case 'resolved':
     case 'reopened':
+    case 'inquiry_started':
+    case 'inquired':
       return false
   }
 }

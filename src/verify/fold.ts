@@ -16,6 +16,7 @@ export function fold(message: Message, event: LogEvent, isSpared: boolean): void
   if (message.last === null) begin(message, event)
   message.unretried = null
   apply(message, event, isSpared)
+  foldDoubt(message, event)
   // Once any attempt was reported unknown, in time or late, this is true for ever.
   if (event.outcome === 'unknown') message.outcomeUnknown = true
   if (event.type === 'attempt_failed' || event.type === 'attempt_abandoned')
@@ -28,6 +29,32 @@ export function fold(message: Message, event: LogEvent, isSpared: boolean): void
   message.position = event.position
   message.recordedAt = event.recordedAt
   message.last = event
+}
+
+/**
+ * A message is in doubt since an attempt ended unknown, until the processor accepts or refuses it, or an operator confirms that it was not
+ * carried out. A late failure says nothing, but one of an attempt that the log has lost tells of an attempt.
+ */
+function foldDoubt(message: Message, event: LogEvent): void {
+  const isLate = event.type === 'late_result_observed'
+  if (event.type === 'attempt_started' || isLate) message.firstAttemptAt ??= event.recordedAt
+  if (event.outcome === 'unknown' && (!isLate || event.attempt === null)) {
+    message.inDoubtSince = event.version
+    message.inquiry = null
+    message.notFounds = 0
+    message.notFoundAt = null
+  }
+  if (event.outcome === 'accepted' || (event.outcome === 'refused' && !isLate) || event.isConfirmed)
+    message.inDoubtSince = null
+  if (event.inquiry !== null) foldInquiry(message, event, event.inquiry)
+}
+
+function foldInquiry(message: Message, event: LogEvent, answer: string): void {
+  const isFound = answer !== 'not_found'
+  message.inquiry = { answer, at: event.recordedAt }
+  message.notFounds = isFound ? 0 : message.notFounds + 1
+  message.notFoundAt = isFound ? null : event.recordedAt
+  if (answer === 'refused') message.inDoubtSince = null
 }
 
 function begin(message: Message, event: LogEvent): void {
@@ -109,6 +136,10 @@ function apply(message: Message, event: LogEvent, isSpared: boolean): void {
     case 'reopened':
       endDecisions(message)
       return
+    case 'inquiry_started':
+    case 'inquired':
+      message.dueAt = event.dueAt
+      return
   }
 }
 
@@ -163,6 +194,16 @@ function fail(message: Message, event: LogEvent, isSpared: boolean): void {
   message.status = 'failed'
   message.dueAt = event.dueAt
   message.errorMessage = event.reason
+}
+
+/** Whether the event makes a message a dead letter because nobody knows its outcome. */
+export function saysUnknown(event: LogEvent): boolean {
+  return event.type === 'dead_lettered' && event.reason?.startsWith('outcome unknown') === true
+}
+
+/** Whether the event makes a message a dead letter in place of an attempt, because the processor may have forgotten its key. */
+export function saysForgotten(event: LogEvent): boolean {
+  return saysUnknown(event) && event.attempt === null
 }
 
 /** Whether an attempt waited in its lane for other requests to end, and was not sent. Its retry uses up none. */

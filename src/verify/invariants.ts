@@ -20,6 +20,8 @@ const rules = {
   S23: 'of the attempts that start while a destination is held, one is open at most',
   S24: 'no attempt starts while its destination is paused, nor more in a second than its limit allows',
   S26: 'nothing on hold or cancelled is attempted, nothing resolved is replayed, and each decision fits the one before',
+  S27: 'nothing that may have been carried out is sent again past the window of its key, unless an operator confirmed that it was not',
+  S28: 'where the processor can be asked, nothing that may have been carried out is sent again before it said twice that it does not know it',
 } as const
 
 export type InvariantId = keyof typeof rules

@@ -50,6 +50,15 @@ export type Message = {
   readonly startedAt: number[]
   /** The log says that the processor accepted. */
   accepted: boolean
+  /** When its first attempt started, or the log was told of one that it had lost. */
+  firstAttemptAt: number | null
+  /** The version of the event since when it may have been carried out; null while it is not in doubt. */
+  inDoubtSince: number | null
+  /** Since then: how often in a row the processor said that it does not know the payment, and when it was asked last. */
+  notFounds: number
+  notFoundAt: number | null
+  /** What the processor said last. */
+  inquiry: { readonly answer: string; readonly at: number } | null
   /** An attempt ended unknown, was abandoned, or got its answer late: the processor's effect may differ from the status. */
   doubtful: boolean
 }
@@ -100,6 +109,11 @@ export function newMessage(first: LogEvent): Message {
     startedBy: new Map(),
     startedAt: [],
     accepted: false,
+    firstAttemptAt: null,
+    inDoubtSince: null,
+    notFounds: 0,
+    notFoundAt: null,
+    inquiry: null,
     doubtful: false,
   }
 }

@@ -22,6 +22,8 @@ type Line = {
   duration_ms?: number
   reason?: string
   resolution?: string
+  confirmed_not_carried_out?: boolean
+  inquiry?: string
   topic?: string
   partition?: number
   kafka_offset?: number
@@ -76,6 +78,8 @@ function readEvent(line: Line): LogEvent {
     durationMs: line.duration_ms ?? null,
     reason: line.reason ?? null,
     resolution: line.resolution ?? null,
+    isConfirmed: line.confirmed_not_carried_out === true,
+    inquiry: line.inquiry ?? null,
     topic: line.topic ?? null,
     partition: line.partition ?? null,
     offset: line.kafka_offset ?? null,

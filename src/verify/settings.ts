@@ -8,6 +8,10 @@ export type Settings = {
   readonly retriesMax: number
   readonly baseDelayMs: number
   readonly maxDelayMs: number
+  /** How long the processor remembers an idempotency key; null for ever, and of an older release. */
+  readonly keyWindowMs: number | null
+  /** How long it waits before it asks about a payment for the second time; null if it cannot ask. */
+  readonly inquiryGapMs: number | null
 }
 
 /** An actor of the form `instance/lane`. `settings` is null if no such instance is registered. */
@@ -17,9 +21,10 @@ type Actor = { readonly lane: string; readonly settings: Settings | null }
 export type FindActor = (actor: string) => Actor
 
 export async function readActors(client: pg.Client): Promise<FindActor> {
-  const { rows } = await client.query<Record<keyof Settings | 'instance', string>>(`
+  const { rows } = await client.query<Row>(`
     select instance, fresh_max as "freshMax", retry_max as "retryMax", lease_ms as "leaseMs",
-      retries_max as "retriesMax", base_delay_ms as "baseDelayMs", max_delay_ms as "maxDelayMs"
+      retries_max as "retriesMax", base_delay_ms as "baseDelayMs", max_delay_ms as "maxDelayMs",
+      key_window_ms as "keyWindowMs", inquiry_gap_ms as "inquiryGapMs"
     from instances`)
   const settings = new Map(rows.map((row) => [row.instance, toSettings(row)]))
   const actors = new Map<string, Actor>()
@@ -36,7 +41,10 @@ export async function readActors(client: pg.Client): Promise<FindActor> {
   }
 }
 
-function toSettings(row: Record<keyof Settings, string>): Settings {
+type Nullable = 'keyWindowMs' | 'inquiryGapMs'
+type Row = Record<Exclude<keyof Settings, Nullable> | 'instance', string> & Record<Nullable, string | null>
+
+function toSettings(row: Row): Settings {
   return {
     freshMax: Number(row.freshMax),
     retryMax: Number(row.retryMax),
@@ -44,5 +52,7 @@ function toSettings(row: Record<keyof Settings, string>): Settings {
     retriesMax: Number(row.retriesMax),
     baseDelayMs: Number(row.baseDelayMs),
     maxDelayMs: Number(row.maxDelayMs),
+    keyWindowMs: row.keyWindowMs === null ? null : Number(row.keyWindowMs),
+    inquiryGapMs: row.inquiryGapMs === null ? null : Number(row.inquiryGapMs),
   }
 }

@@ -168,7 +168,8 @@ export async function verify(evidence: Evidence): Promise<Report> {
 
 /** Names the unit in which each invariant is counted, and what cannot be checked without the files. */
 function nameLimits(invariants: Invariants, hasLedger: boolean, hasAcknowledgements: boolean): void {
-  const { S1, S2, S3, S4, S5, S6, S8, S9, S12, S13, S14, S16, S17, S20, S21, S22, S23, S24, S26 } = invariants
+  const { S1, S2, S3, S4, S5, S6, S8, S9, S12, S13, S14, S16, S17, S20, S21, S22, S23, S24, S26, S27, S28 } =
+    invariants
   for (const each of [S1, S3, S14, S16]) each.unit = 'events and decisions'
   S2.unit = 'record events'
   S4.unit = 'messages, counts, rollups and destinations'
@@ -184,6 +185,8 @@ function nameLimits(invariants: Invariants, hasLedger: boolean, hasAcknowledgeme
   S22.unit = 'failures and dead letters'
   S23.unit = 'probes'
   S24.unit = 'starts'
+  S28.unit = 'starts and answers'
+  S27.unit = 'starts and messages given up'
   S26.unit = 'starts, replays and decisions'
   if (!hasLedger) {
     S8.limit =

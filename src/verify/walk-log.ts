@@ -6,6 +6,7 @@ import { ArchivedInbox } from './check-archived.ts'
 import { checkAttempts, checkLastAttempt } from './check-attempts.ts'
 import type { Concurrency } from './check-concurrency.ts'
 import type { Identities } from './check-identities.ts'
+import { checkDoubt } from './check-doubt.ts'
 import type { Ledger } from './check-ledger.ts'
 import type { Holds } from './check-holds.ts'
 import { checkMessageDecisions } from './check-message-decisions.ts'
@@ -112,6 +113,7 @@ function checkEvent(message: Message, event: LogEvent, record: StoredRecord | nu
   checkAttempts(message, event, checks.windows, invariants)
   checkSchedule(message, event, findActor, destinations, invariants)
   checkMessageDecisions(message, event, invariants)
+  checkDoubt(message, event, findActor, invariants)
   checks.holds.check(message, event)
   checks.rates.check(message, event)
   checks.concurrency.check(message, event)

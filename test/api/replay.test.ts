@@ -3,7 +3,7 @@ import type { Pool } from 'pg'
 import { accepted, settleOne } from '../log/support.ts'
 import { database } from '../support/database.ts'
 import { graphql } from './graphql/graphql.ts'
-import { connectThroughProxy, startService, store, storeDeadLetters } from './service.ts'
+import { connectThroughProxy, startService, store, storeDeadLetters, storeInDoubt } from './service.ts'
 
 async function readReplays(pool: Pool, transactionId: string) {
   const { rows } = await pool.query<{ actor: string; reason: string; request_key: string | null }>(
@@ -58,6 +58,27 @@ t.test('where reasons are required, a replay without one is refused, and nothing
   t.match((await graphql({ call }, field)).errors, [{ message: /^reason must be/, path: ['replay'] }])
   t.equal((await call('POST', '/replay/tx-1', { body: '{"reason": "mended"}' })).status, 200)
   t.match(await readReplays(pool, 'tx-1'), [{ actor: 'rest', reason: 'mended' }])
+})
+
+t.test('a replay past the window of its key must be confirmed', async (t) => {
+  const { pool } = await database(t)
+  const { call } = await startService(t, pool, undefined, undefined, { keyWindowMs: 1 })
+  await storeInDoubt(pool, 'tx-1')
+  for (const body of [undefined, '{"confirm_not_carried_out": false}'])
+    t.match(await call('POST', '/replay/tx-1', body === undefined ? {} : { body }), {
+      status: 409,
+      json: {
+        detail: /^Transaction tx-1 may have been carried out, and the processor may have forgotten its key/,
+      },
+    })
+  t.match(await call('POST', '/replay/tx-1', { body: '{"confirm_not_carried_out": "yes"}' }), {
+    status: 400,
+    json: { detail: 'confirm_not_carried_out must be true or false.' },
+  })
+  t.strictSame(await readReplays(pool, 'tx-1'), [])
+  const body = '{"confirm_not_carried_out": true, "reason": "asked the bank"}'
+  t.equal((await call('POST', '/replay/tx-1', { body })).status, 200)
+  t.match(await readReplays(pool, 'tx-1'), [{ actor: 'rest', reason: 'asked the bank' }])
 })
 
 t.test('a body that is not as it should be is refused, and nothing is replayed', async (t) => {

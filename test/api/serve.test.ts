@@ -98,6 +98,7 @@ t.test('a port that is taken is told in one sentence that names it', async (t) =
     health: () => well,
     access,
     reasonsRequired: false,
+    keyWindow: { keyWindowMs: null, leaseMs: 0 },
     destination: { name: 'default', url: 'https://processor.test/process' },
     onEvents: () => () => undefined,
     certificates: () => [],

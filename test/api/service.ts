@@ -55,11 +55,13 @@ export async function startService(
   access: Access = { tokens: [], open: false, introspection: true },
   {
     reasonsRequired = false,
+    keyWindowMs = null,
     ...limits
   }: {
     connectionsMax?: number
     certificates?: ApiDependencies['certificates']
     reasonsRequired?: boolean
+    keyWindowMs?: number | null
   } = {},
 ): Promise<Service> {
   const lines: Record<string, unknown>[] = []
@@ -79,6 +81,7 @@ export async function startService(
     health,
     access,
     reasonsRequired,
+    keyWindow: { keyWindowMs, leaseMs: 60_000 },
     destination: { name: 'default', url: 'https://processor.test/process' },
     onEvents: (wake: () => void) => events.on(wake),
     certificates: limits.certificates ?? (() => []),
@@ -175,6 +178,15 @@ export async function store(
 export async function storeDeadLetters(pool: Pool, ids: readonly string[]): Promise<void> {
   await storeAttempted(pool, ids, {
     outcome: { kind: 'refused', statusCode: 422, reason: 'HTTP 422' },
+    decision: { then: 'dead_letter', sparedDelayMs: null },
+    verdict: 'refusal',
+  })
+}
+
+/** Stores a dead letter that may have been carried out. */
+export async function storeInDoubt(pool: Pool, id: string): Promise<void> {
+  await storeAttempted(pool, [id], {
+    outcome: { kind: 'unknown', statusCode: 500, reason: 'HTTP 500', answer: { isRetried: false } },
     decision: { then: 'dead_letter', sparedDelayMs: null },
     verdict: 'refusal',
   })

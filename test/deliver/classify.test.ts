@@ -4,7 +4,10 @@ import { HeaderValues } from '../../src/deliver/header-values.ts'
 import { answer, send, startDeliverer, startProcessor } from './processor.ts'
 
 const none = new HeaderValues()
-const standard = (statusCode: number) => [408, 409, 425, 429].includes(statusCode) || statusCode >= 500
+const isStandard = (statusCode: number) => [408, 409, 425, 429].includes(statusCode) || statusCode >= 500
+const leavesDoubt = (statusCode: number) => [500, 502, 504].includes(statusCode)
+const statuses = { retryStatuses: isStandard, unknownStatuses: leavesDoubt }
+const always = { retryStatuses: () => true, unknownStatuses: () => true }
 
 t.test('every status has the outcome that the contract gives it', async (t) => {
   for (let statusCode = 0; statusCode <= 999; statusCode += 1) {
@@ -13,32 +16,41 @@ t.test('every status has the outcome that the contract gives it', async (t) => {
         ? 'unknown'
         : statusCode < 300
           ? 'accepted'
-          : standard(statusCode)
-            ? 'unavailable'
-            : 'refused'
-    const outcome = classify(statusCode, none, standard)
+          : leavesDoubt(statusCode)
+            ? 'unknown'
+            : isStandard(statusCode)
+              ? 'unavailable'
+              : 'refused'
+    const outcome = classify(statusCode, none, statuses)
     if (outcome.kind !== expected) t.fail(`${statusCode} is ${outcome.kind} instead of ${expected}`)
   }
 })
 
 t.test('a 5xx that the settings do not retry is refused', async (t) => {
-  t.strictSame(
-    classify(501, none, (statusCode) => statusCode === 503),
-    { kind: 'refused', statusCode: 501, reason: 'HTTP 501 Not Implemented' },
-  )
+  t.strictSame(classify(501, none, { ...statuses, retryStatuses: (statusCode) => statusCode === 503 }), {
+    kind: 'refused',
+    statusCode: 501,
+    reason: 'HTTP 501 Not Implemented',
+  })
 })
 
 t.test(
   'the settings cannot make a success or an undefined status a retry that is known not to have happened',
   async (t) => {
-    t.match(
-      classify(200, none, () => true),
-      { kind: 'accepted' },
-    )
-    t.match(
-      classify(999, none, () => true),
-      { kind: 'unknown', reason: 'HTTP 999, which is no known answer' },
-    )
+    t.match(classify(200, none, always), { kind: 'accepted' })
+    t.match(classify(999, none, always), { kind: 'unknown', reason: 'HTTP 999, which is no known answer' })
+  },
+)
+
+t.test(
+  'a status that leaves the outcome unknown is a dead letter where the settings do not retry it',
+  async (t) => {
+    t.strictSame(classify(502, none, { ...statuses, retryStatuses: () => false }), {
+      kind: 'unknown',
+      statusCode: 502,
+      reason: 'HTTP 502 Bad Gateway',
+      answer: { isRetried: false },
+    })
   },
 )
 
@@ -82,6 +94,16 @@ const answers: [name: string, raw: string, outcome: object][] = [
     '409',
     answer('409 Conflict'),
     { kind: 'unavailable', statusCode: 409, reason: 'HTTP 409 Conflict', retryAfterMs: null },
+  ],
+  [
+    '502 with Retry-After',
+    answer('502 Down', '', 'Retry-After: 7\r\n'),
+    {
+      kind: 'unknown',
+      statusCode: 502,
+      reason: 'HTTP 502 Bad Gateway',
+      answer: { isRetried: true, retryAfterMs: 7_000 },
+    },
   ],
   [
     '503 with Retry-After',

@@ -109,7 +109,10 @@ export function startDeliverer(
     timeoutMs: 30_000,
     connections: 4,
     headers: {},
-    retryStatuses: (statusCode) => [408, 409, 425, 429].includes(statusCode) || statusCode >= 500,
+    statuses: {
+      retryStatuses: (statusCode) => [408, 409, 425, 429].includes(statusCode) || statusCode >= 500,
+      unknownStatuses: (statusCode) => [500, 502, 504].includes(statusCode),
+    },
     tls: tls instanceof Tls ? tls : new Tls(() => tls),
     ...settings,
   })

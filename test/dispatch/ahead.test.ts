@@ -93,6 +93,8 @@ async function setUp(t: Test, messages: number, holdFrom: number) {
       timeoutMs: 60_000,
       policy: { ...policy, holdStatuses: holdsNothing },
       destination: 'default',
+      keyWindowMs: null,
+      inquiry: null,
       throttleMaxMs: 60_000,
       guard,
       deliver: (delivery, deadlineAt) => deliverer.deliver(delivery, deadlineAt),

@@ -21,6 +21,8 @@ t.test(
       timeoutMs: 30_000,
       policy: { retriesMax: 5, baseDelayMs: 100, maxDelayMs: 1_000, holdStatuses: holdsNothing },
       destination: 'default',
+      keyWindowMs: null,
+      inquiry: null,
       throttleMaxMs: 60_000,
       guard,
       retention: null,

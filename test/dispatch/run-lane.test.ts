@@ -22,13 +22,13 @@ for (const code of ['40001', '40P01']) {
     await pool.query('alter function claim rename to claim_unhindered')
     await pool.query(
       `create function claim(in_queue text, in_is_slow boolean, in_actor text, in_room int, in_bytes_max bigint, in_lease_ms bigint, in_claimed_at timestamptz,
-           in_look_from timestamptz)
-        returns table (message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea, traceparent text,
+           in_look_from timestamptz, in_key_window_ms bigint, in_inquires boolean)
+        returns table (kind text, message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea, traceparent text,
           age_ms double precision, lease_ends_at bigint)
         language plpgsql volatile as $$
         begin
           if nextval('looks') <= 3 then raise sqlstate '${code}'; end if;
-          return query select * from claim_unhindered(in_queue, in_is_slow, in_actor, in_room, in_bytes_max, in_lease_ms, in_claimed_at, in_look_from);
+          return query select * from claim_unhindered(in_queue, in_is_slow, in_actor, in_room, in_bytes_max, in_lease_ms, in_claimed_at, in_look_from, in_key_window_ms, in_inquires);
         end $$`,
     )
     const begun: string[] = []
@@ -45,6 +45,8 @@ for (const code of ['40001', '40P01']) {
         ground: new Ground(pool, logger),
         destination: flowing,
         waker: new Waker(),
+        doubt: { keyWindowMs: null, inquires: false },
+        inquire: () => undefined,
         policy: { retriesMax: 3, baseDelayMs: 1, maxDelayMs: 1 },
         metrics: createMetrics('test'),
         logger,

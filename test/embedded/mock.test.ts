@@ -9,6 +9,7 @@ import t from 'tap'
 import type { Entry } from '../../src/embedded/mock/ledger.ts'
 import { startMock, type Mock } from '../support/mock.ts'
 import { program } from '../support/program.ts'
+import { until } from '../support/until.ts'
 
 async function post(
   mock: Mock,
@@ -286,3 +287,22 @@ t.test('a flag that makes no sense is one sentence and exit code 2', async (t) =
     t.match(said, /^[^\n]+\n$/, said.trim())
   }
 })
+
+t.test(
+  'it tells what became of a payment, also when its key is forgotten, and then pays it again',
+  async (t) => {
+    const mock = await startMock(t, ['--success', '1', '--forget-after', '0.001'])
+    const ask = (key: string) => fetch(mock.url.replace('/process', `/payments/${key}`))
+    t.equal((await ask('key-1')).status, 404)
+    await post(mock, 'key-1', transaction('tx-1'))
+    t.match(await (await ask('key-1')).json(), { status: 'success', transaction_id: 'tx-1' })
+    // It is forgotten within a millisecond.
+    await until('the key to be forgotten', async () => {
+      await post(mock, 'key-1', transaction('tx-1'))
+      return readLedger(mock).filter(({ effect }) => effect).length > 1
+    })
+    t.equal((await ask('key-1')).status, 200)
+    await mock.beginOutage(60)
+    t.equal((await ask('key-1')).status, 503)
+  },
+)

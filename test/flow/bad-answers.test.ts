@@ -101,6 +101,9 @@ const rows: Row[] = [
     failed(429, maxDelayMs),
   ],
   ['429 with a negative Retry-After', retryAfter('429 Odd', '-99999999999'), failed(429)],
+  ['500', write(answer('500 Odd', '{}')), unknown('HTTP 500 Internal Server Error', 500)],
+  ['502', write(answer('502 Odd', '{}')), unknown('HTTP 502 Bad Gateway', 502)],
+  ['504', write(answer('504 Odd', '{}')), unknown('HTTP 504 Gateway Timeout', 504)],
   ['503 with a Retry-After of no form', retryAfter('503 Odd', 'soon'), failed(503)],
   [
     '100 Continue that was not asked for, then 200',

@@ -102,6 +102,8 @@ function apply(state: FoldedState, event: LoggedEvent): void {
     case 'cancelled':
     case 'resolved':
     case 'reopened':
+    case 'inquiry_started':
+    case 'inquired':
       break
     default:
       throw new Error(`an event of type ${event.type}`)

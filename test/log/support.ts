@@ -143,9 +143,21 @@ export async function lookOnce(
     room = 100,
     lease = noGrace,
     lookFrom = {},
-  }: { as?: string; room?: number; lease?: Lease; lookFrom?: LookFrom } = {},
+    keyWindowMs = null,
+    inquires = false,
+  }: {
+    as?: string
+    room?: number
+    lease?: Lease
+    lookFrom?: LookFrom
+    keyWindowMs?: number | null
+    inquires?: boolean
+  } = {},
 ): Promise<Look> {
-  return look(database, lane, as, { all: room, slow: room }, lease, lookFrom, lane === 'retry')
+  return look(database, lane, as, { all: room, slow: room }, lease, lookFrom, lane === 'retry', {
+    keyWindowMs,
+    inquires,
+  })
 }
 
 /** A settlement whose attempt is named by its number alone; `settle` asks the log for the rest. */

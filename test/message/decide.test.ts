@@ -10,7 +10,10 @@ const unavailable = (retryAfterMs: number | null): Outcome => ({
   reason: 'HTTP 503',
   retryAfterMs,
 })
+/** An answer after which nobody knows whether the processor acted. */
+const failed = { kind: 'unknown', statusCode: 500, reason: 'HTTP 500' } as const
 const retried: Outcome[] = [
+  { ...failed, answer: { isRetried: true, retryAfterMs: null } },
   unavailable(null),
   { kind: 'not_sent', reason: 'refused' },
   { kind: 'unknown', statusCode: null, reason: 'timeout' },
@@ -41,8 +44,20 @@ t.test('what may pass is retried after its backoff, until the retries are exhaus
 })
 
 t.test('Retry-After is heeded', async (t) => {
-  t.strictSame(decide(unavailable(100_000), 0, policy, middle), { then: 'retry', delayMs: 100_000 })
+  const unknown: Outcome = { ...failed, answer: { isRetried: true, retryAfterMs: 100_000 } }
+  for (const outcome of [unavailable(100_000), unknown])
+    t.strictSame(decide(outcome, 0, policy, middle), { then: 'retry', delayMs: 100_000 })
 })
+
+t.test(
+  'an unknown outcome whose status is not retried is a dead letter at once, also while others are spared',
+  async (t) => {
+    t.strictSame(decide({ ...failed, answer: { isRetried: false } }, 0, policy), {
+      then: 'dead_letter',
+      sparedDelayMs: null,
+    })
+  },
+)
 
 t.test('an abandoned attempt uses up a retry and is due at once', async (t) => {
   t.strictSame(decideAbandoned(0, false, policy, middle), { then: 'retry', delayMs: 0 })

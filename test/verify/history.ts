@@ -11,13 +11,15 @@ import { decideMessage, type MessageDecision } from '../../src/log/write/decide-
 import { decidePartition } from '../../src/log/write/decide-partition.ts'
 import { expunge } from '../../src/log/write/expunge.ts'
 import { ingest, type DecodedRecord } from '../../src/log/write/ingest.ts'
-import { look } from '../../src/log/write/look.ts'
+import { recordInquiry } from '../../src/log/write/inquiry.ts'
+import { look, type Look } from '../../src/log/write/look.ts'
 import { registerInstance } from '../../src/log/write/register-instance.ts'
 import { replay } from '../../src/log/write/replay.ts'
 import { settle, type SettleAnswer } from '../../src/log/write/settle.ts'
 import { stopPartition } from '../../src/log/write/stop-partition.ts'
 import { decide, decideAbandoned, type Decision } from '../../src/message/decide.ts'
 import { idempotencyKey } from '../../src/message/idempotency-key.ts'
+import type { InquiryAnswer } from '../../src/message/inquiry.ts'
 import type { Lane } from '../../src/message/message.ts'
 import type { Outcome } from '../../src/message/outcome.ts'
 import { judge } from '../../src/message/verdict.ts'
@@ -27,13 +29,20 @@ export const topic = 'transactions.incoming'
 const policy = { retriesMax: 2, baseDelayMs: 20, maxDelayMs: 60 }
 
 const hourMs = 3_600_000
+/** How long `asking` waits before it asks for the second time. */
+const gapMs = 5
 
-/** An instance whose leases are over by the time that anybody asks, one whose leases outlive the test, and one whose retries do too. */
-const leases = { hasty: 1, steady: 600_000, patient: 600_000 } as const
+/** An instance whose leases are over by the time that anybody asks, one whose leases outlive the test, one whose retries do too, and one
+ * whose processor forgets keys at once. */
+const leases = { hasty: 1, steady: 600_000, patient: 600_000, forgetful: 1, asking: 600_000 } as const
 export type Instance = keyof typeof leases
 
 function policyOf(instance: Instance): typeof policy {
   return instance === 'patient' ? { ...policy, baseDelayMs: hourMs, maxDelayMs: hourMs } : policy
+}
+
+function keyWindowOf(instance: Instance): number | null {
+  return instance === 'forgetful' ? 0 : 24 * hourMs
 }
 
 export const accepted: Outcome = { kind: 'accepted', statusCode: 200 }
@@ -44,7 +53,15 @@ export const unavailable: Outcome = {
   reason: 'HTTP 503',
   retryAfterMs: null,
 }
-const unknown: Outcome = { kind: 'unknown', statusCode: null, reason: 'no answer in time' }
+export const unknown: Outcome = { kind: 'unknown', statusCode: null, reason: 'no answer in time' }
+
+/** Nobody knows the outcome, and the status is not retried. */
+const unknownForGood: Outcome = {
+  kind: 'unknown',
+  statusCode: 500,
+  reason: 'HTTP 500',
+  answer: { isRetried: false },
+}
 
 /** What counts does not hold the destination. */
 const never = { holdAfter: 0, brakeAfter: 0 }
@@ -73,6 +90,8 @@ export class History {
         leaseMs: leases[instance],
         timeoutMs: 1,
         retry: policyOf(instance),
+        keyWindowMs: keyWindowOf(instance),
+        inquiryGapMs: instance === 'asking' ? gapMs : null,
       })
     }
     return new History(pool)
@@ -125,24 +144,49 @@ export class History {
   /** Claims the one message that is due, as soon as it is. */
   async claim(lane: Lane, instance: Instance = 'steady'): Promise<Claim> {
     for (;;) {
-      const { claims } = await look(
-        this.#pool,
-        lane,
-        `${instance}/${lane}`,
-        { all: 1, slow: 1 },
-        lease(instance),
-        {},
-        false,
-      )
+      const { claims } = await this.#look(lane, instance)
       if (claims[0] !== undefined) return claims[0]
     }
   }
 
-  /** Claims the message that is due, if the destination lets it through. */
+  /** Claims the message that is due, if the destination lets it through and its key is remembered. */
   async tryClaim(lane: Lane, instance: Instance = 'steady'): Promise<Claim | undefined> {
-    return (
-      await look(this.#pool, lane, `${instance}/${lane}`, { all: 1, slow: 1 }, lease(instance), {}, false)
-    ).claims[0]
+    return (await this.#look(lane, instance)).claims[0]
+  }
+
+  /** Finds the one message that is due, as soon as it is, and gives it up because its key may be forgotten. */
+  async forget(lane: Lane): Promise<void> {
+    for (;;) {
+      const { claims, forgotten } = await this.#look(lane, 'forgetful')
+      if (claims.length > 0) throw new Error('it was sent again')
+      if (forgotten.length > 0) return
+    }
+  }
+
+  /** Asks about the one message that is due, as soon as it is, and records the answer. */
+  async ask(lane: Lane, answer: InquiryAnswer): Promise<void> {
+    for (;;) {
+      const [inquiry] = (await this.#look(lane, 'asking')).inquiries
+      if (inquiry === undefined) continue
+      const result = {
+        answer,
+        statusCode: 200,
+        reason: 'HTTP 200 OK',
+        durationMs: 3,
+        verdict: 'none' as const,
+      }
+      await recordInquiry(this.#pool, `asking/${lane}`, inquiry, result, gapMs, 1)
+      return
+    }
+  }
+
+  #look(lane: Lane, instance: Instance): Promise<Look> {
+    const room = { all: 1, slow: 1 }
+    const actor = `${instance}/${lane}`
+    return look(this.#pool, lane, actor, room, lease(instance), {}, false, {
+      keyWindowMs: keyWindowOf(instance),
+      inquires: instance === 'asking',
+    })
   }
 
   /**
@@ -280,13 +324,10 @@ export class History {
     if (answer.kind !== 'decided') throw new Error(`nothing was decided: ${answer.kind}`)
   }
 
-  async replay(transactionId: string): Promise<void> {
-    await replay(this.#pool, {
-      transactionId,
-      actor: 'alice',
-      reason: 'the processor was repaired',
-      requestKey: null,
-    })
+  async replay(transactionId: string, confirmNotCarriedOut = false): Promise<void> {
+    const request = { transactionId, actor: 'alice', reason: 'the processor was repaired', requestKey: null }
+    const window = { keyWindowMs: confirmNotCarriedOut ? 0 : null, leaseMs: 0 }
+    await replay(this.#pool, { ...request, confirmNotCarriedOut }, window)
   }
 }
 
@@ -295,6 +336,9 @@ export class History {
  */
 export async function writeHistory(pool: Pool): Promise<History> {
   const history = await History.begin(pool)
+  // Nothing else may be due meanwhile.
+  await writeForgotten(history)
+  await writeAsked(history)
   await writeFresh(history)
   await writeRetried(history)
   await writeAbandoned(history)
@@ -308,6 +352,8 @@ export async function writeHistory(pool: Pool): Promise<History> {
 }
 
 async function writeFresh(history: History): Promise<void> {
+  const [doubtful] = await history.receive(['in doubt'], { room: 1, partition: 4 })
+  await history.deliver(doubtful!, unknownForGood)
   const [delivered, tried, failed] = await history.receive(['delivered', 'refused', 'replayed', 'waiting'], {
     room: 3,
   })
@@ -392,12 +438,16 @@ async function writePaused(history: History): Promise<void> {
   const at = { partition: 3, room: 1 }
   const kept = await exhaust(history, 'kept')
   const abandoned = await exhaust(history, 'kept too', 'hasty')
-  const [other] = await history.receive(['refused in a pause'], at)
+  const [other, doubtful] = await history.receive(['refused in a pause', 'in doubt in a pause'], {
+    ...at,
+    room: 2,
+  })
   history.request(abandoned, false)
   await history.pause()
   await history.deliver(kept, unknown, 'retry')
   await history.abandon(abandoned)
   await history.deliver(other!, refused)
+  await history.deliver(doubtful!, unknownForGood)
   await history.receive(['received in a pause'], at)
   await history.resume()
   await history.guard('flowing', never)
@@ -516,6 +566,38 @@ async function writeDecided(history: History): Promise<void> {
     history.request(claim, true)
     await history.settle(claim, accepted, 'fresh', 'hasty')
   }
+}
+
+/** A processor forgets the keys of payments that it may have carried out. */
+async function writeForgotten(history: History): Promise<void> {
+  const at = { room: 1, partition: 5 }
+  const [claim] = await history.receive(['forgotten key'], at)
+  await history.deliver(claim!, unknown)
+  await history.forget('retry')
+  await history.replay('forgotten key', true)
+  await history.deliver(await history.claim('fresh', 'forgetful'), unavailable, 'fresh', 'forgetful')
+  await history.deliver(await history.claim('retry', 'forgetful'), unknown, 'retry', 'forgetful')
+  await history.forget('retry')
+  await history.replay('forgotten key')
+  await history.forget('fresh')
+}
+
+/** The processor is asked about payments before they are sent again. */
+async function writeAsked(history: History): Promise<void> {
+  const at = { room: 1, partition: 6 }
+  for (const [name, answers] of [
+    ['asked and carried out', ['no_answer', 'in_progress', 'carried_out']],
+    ['asked and refused', ['not_found', 'refused']],
+    ['asked and not found', ['not_found', 'in_progress', 'not_found', 'not_found']],
+  ] as const) {
+    const [claim] = await history.receive([name], at)
+    history.request(claim!, name === 'asked and carried out')
+    await history.settle(claim!, unknown, 'fresh')
+    for (const answer of answers) await history.ask('retry', answer)
+  }
+  // A failure that leaves no doubt asks for nothing.
+  await history.deliver(await history.claim('retry', 'asking'), unavailable, 'retry', 'asking')
+  await history.deliver(await history.claim('retry', 'asking'), accepted, 'retry', 'asking')
 }
 
 function record(

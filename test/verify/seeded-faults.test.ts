@@ -4,7 +4,7 @@ import { readFunctions } from '../../src/runtime/migrate.ts'
 import { verify } from '../../src/verify/verify.ts'
 import { database } from '../support/database.ts'
 import { differing } from './broken.ts'
-import { accepted, History, unavailable, writeHistory } from './history.ts'
+import { accepted, History, refused, unavailable, unknown, writeHistory } from './history.ts'
 
 type Fault = {
   function: string
@@ -119,6 +119,31 @@ const faults: Fault[] = [
     },
     only: claimAboveALimit,
   },
+  {
+    function: 'claim',
+    right: 'select case when d.outcome_unknown',
+    wrong: 'select case when false',
+    found: {
+      S27: /^doubtful v4: attempt 2 starts, but it is in doubt since version 3, and its key may be forgotten from .+Z$/,
+    },
+    only: claimForgotten,
+  },
+  {
+    function: 'doubt_of',
+    right: `coalesce(max(e.version) filter (where e.outcome = 'unknown'`,
+    wrong: `coalesce(max(e.version) filter (where e.outcome <> 'accepted'`,
+    found: { S27: /^sure v10: is given up as unknown, but it is not in doubt$/ },
+    only: forgetRefused,
+  },
+  {
+    function: 'next_step',
+    right: 'doubt.not_founds < 2',
+    wrong: 'doubt.not_founds < 1',
+    found: {
+      S28: /^doubtful v6: attempt 2 starts, but it is in doubt since version 3, and was not found 1 times$/,
+    },
+    only: sendAfterOneAnswer,
+  },
 ]
 
 for (const fault of faults) {
@@ -188,4 +213,27 @@ async function startEarly(history: History): Promise<void> {
   const [claim] = await history.receive(['early'], { instance: 'patient', room: 1, partition: 9 })
   await history.settle(claim!, unavailable, 'fresh', 'patient')
   await history.claim('retry', 'patient')
+}
+
+async function claimForgotten(history: History): Promise<void> {
+  const [claim] = await history.receive(['doubtful'], { room: 1 })
+  await history.deliver(claim!, unknown)
+  await history.claim('retry', 'forgetful')
+}
+
+/** Refused since it was in doubt, and replayed: a failure that says nothing of that leaves no doubt. */
+async function forgetRefused(history: History): Promise<void> {
+  const [claim] = await history.receive(['sure'], { room: 1 })
+  await history.deliver(claim!, unknown)
+  await history.deliver(await history.claim('retry'), refused, 'retry')
+  await history.replay('sure')
+  await history.deliver(await history.claim('fresh'), unavailable)
+  await history.forget('retry')
+}
+
+async function sendAfterOneAnswer(history: History): Promise<void> {
+  const [claim] = await history.receive(['doubtful'], { room: 1 })
+  await history.deliver(claim!, unknown)
+  await history.ask('retry', 'not_found')
+  await history.claim('retry', 'asking')
 }

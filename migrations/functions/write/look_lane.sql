@@ -8,8 +8,9 @@
 --
 -- Called by: src/log/write/look.ts, and look. Of the attempts that it starts, at most `in_slow_room` are of messages whose last attempt
 -- was slow.
--- Returns: rows of three kinds, the claims first. A `claim` is an attempt that was started: the columns up to is_slow (see
--- `claim`). A `timer` is for one status that the lane waits for, the columns from status on: in how many milliseconds its
+-- Returns: rows of five kinds, the claims first. A `claim` is an attempt that was started: the columns up to is_slow (see
+-- `claim`). A
+-- `forgotten` is a message that became a dead letter in place of an attempt, and an `inquiry` one that the processor is to be asked about first. A `timer` is for one status that the lane waits for, the columns from status on: in how many milliseconds its
 -- earliest row is due, by the database's clock (0 or less: now; null: nothing waits, or waits for a
 -- notification only, while the destination is held or paused, or for a slow attempt to end), the bound for the next look, and the last
 -- position of the log, by which the caller notices a log that was put back. One row is for the `destination`: its state in `status`, the
@@ -25,7 +26,9 @@ create or replace function look_lane(
   in_statuses text[],
   in_look_from timestamptz[],
   in_reconnected_at timestamptz,
-  in_grace_ms bigint
+  in_grace_ms bigint,
+  in_key_window_ms bigint default null,
+  in_inquires boolean default false
 ) returns table (kind text, message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea,
   traceparent text, age_ms double precision, lease_ends_at bigint, is_slow boolean, status text, due_in_ms double precision,
   next_look_from text, last_position bigint)
@@ -53,6 +56,8 @@ declare
   first_at timestamptz;
   claimed record;
   started int := 0;
+  -- Requests too, but no attempts.
+  asked int := 0;
   -- When the destination may let through what it does not let through now.
   next_through timestamptz;
   slot_at timestamptz;
@@ -88,22 +93,31 @@ begin
         in_queue => in_status,
         in_is_slow => kinds[nth],
         in_actor => in_actor,
-        in_room => case when kinds[nth] then least(slow_room, (room + 1) / 2) else room - started end,
+        in_room => case when kinds[nth] then least(slow_room, (room + 1) / 2) else room - started - asked end,
         in_bytes_max => in_bytes_max,
         in_lease_ms => in_lease_ms,
         in_claimed_at => claimed_at,
-        in_look_from => case when kinds[nth] or is_probe then '-infinity' else in_look_from[1] end) c
+        in_look_from => case when kinds[nth] or is_probe then '-infinity' else in_look_from[1] end,
+        in_key_window_ms => in_key_window_ms,
+        in_inquires => in_inquires) c
     loop
+      if claimed.kind <> 'claim' then
+        asked := asked + case claimed.kind when 'inquiry' then 1 else 0 end;
+        return query select claimed.kind, claimed.message_id, claimed.attempt, claimed.retry_count, claimed.transaction_id, null::bytea,
+          null::text, null::double precision, claimed.lease_ends_at, null::boolean, null::text, null::double precision, null::text,
+          null::bigint;
+        continue;
+      end if;
       started := started + 1;
       slow_room := slow_room - case when kinds[nth] then 1 else 0 end;
       return query select 'claim', claimed.message_id, claimed.attempt, claimed.retry_count, claimed.transaction_id,
         claimed.payload, claimed.traceparent, claimed.age_ms, claimed.lease_ends_at, coalesce(kinds[nth], false), null::text,
         null::double precision, null::text, null::bigint;
     end loop;
-    exit when started >= room;
+    exit when started + asked >= room;
   end loop;
-  if started > 0 and slots is not null then
-    perform take_slots(target, claimed_at, first_at, in_status, started);
+  if started + asked > 0 and slots is not null then
+    perform take_slots(target, claimed_at, first_at, in_status, started + asked);
   end if;
   if started > 0 and is_probe then
     update destinations d set
@@ -119,7 +133,7 @@ begin
         greatest(coalesce(target.probe_ends_at, target.next_probe_at),
           -- The message of the next probe may be the other lane's.
           case when target.next_probe_at <= clock_timestamp() then clock_timestamp() + interval '1 second' end))
-      else case when started = slots then slot_at end
+      else case when started + asked = slots then slot_at end
     end;
   for nth in 1 .. cardinality(in_statuses) loop
     looked_at := clock_timestamp();
@@ -152,6 +166,6 @@ begin
   end loop;
   return query select 'destination', null::bigint, target.decision, null::int, null::text, null::bytea, null::text,
     null::double precision, null::bigint, null::boolean, target.state,
-    case when waits_since <= clock_timestamp() and started = slots then extract(epoch from slot_at - clock_timestamp())::double precision * 1000 end, null::text, null::bigint;
+    case when waits_since <= clock_timestamp() and started + asked = slots then extract(epoch from slot_at - clock_timestamp())::double precision * 1000 end, null::text, null::bigint;
 end
 $$;

@@ -6,7 +6,7 @@
 -- Called by: src/log/write/settle.ts, settle. The arrays lie side by side, one element for each outcome. `in_delays_ms` is the delay
 -- before the retry; null makes a failure a dead letter. `not_sent` with a duration of null says that the attempt waited in its lane:
 -- its retry uses up none of those that the message has. A failure that comes while the destination does not flow is spared: it uses up no
--- retry and exhausts none. `in_spared_delays_ms` is its delay where `in_delays_ms` is null. The order of the arrays is that in which the
+-- retry and exhausts none. `in_spared_delays_ms` is its delay where `in_delays_ms` is null; if both are null, no failure of that kind is retried. The order of the arrays is that in which the
 -- attempts ended; see note_verdicts for `in_verdicts`, which is null if all succeeded.
 -- Returns: one answer for each outcome, in order, so that one old outcome never fails its batch:
 --   appended  the attempt was open
@@ -61,7 +61,7 @@ begin
     where s.message_id = any (in_message_ids) and s.message_id between first_id and last_id
     order by s.message_id for no key update;
   with input as materialized (
-    select i.message_id, i.attempt, i.outcome, i.status_code, i.duration_ms, i.reason, i.place, w.is_spared,
+    select i.message_id, i.attempt, i.outcome, i.status_code, i.duration_ms, i.reason, i.place, i.spared_delay_ms, w.is_spared,
       case when w.is_spared then coalesce(i.delay_ms, i.spared_delay_ms) else i.delay_ms end as delay_ms,
       m.version, m.retry_count, m.position, m.recorded_at,
       m.status = 'processing' and m.attempts = i.attempt and m.claimed_by = in_actor and m.lease_ends_at = i.lease_ends_at
@@ -73,7 +73,9 @@ begin
           delay_ms, spared_delay_ms, place)
       order by u.message_id
     ) i
-    cross join lateral (select spares and i.outcome not in ('accepted', 'refused') as is_spared) w
+    cross join lateral (
+      select spares and i.outcome not in ('accepted', 'refused') and (i.delay_ms is not null or i.spared_delay_ms is not null) as is_spared
+    ) w
     left join lateral (
       select s.version, s.retry_count, s.position, s.recorded_at, s.status, s.attempts, s.claimed_by, s.lease_ends_at,
         s.transaction_id
@@ -101,7 +103,10 @@ begin
       where i.outcome <> 'accepted'
       union all
       select 2, 'dead_lettered', 'dead_letter', i.retry_count, null, null, null, null,
-        case i.outcome when 'refused' then 'refused' else 'retries exhausted' end
+        case
+          when i.outcome = 'refused' then 'refused'
+          when i.outcome = 'unknown' and i.spared_delay_ms is null then 'outcome unknown, of a status that is not retried'
+          else 'retries exhausted' end
       where i.outcome <> 'accepted' and i.delay_ms is null
     ) e
     where i.is_open

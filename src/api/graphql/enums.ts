@@ -63,6 +63,11 @@ export const EventType = builder.enumType('EventType', {
       description: 'An operator closed the dead letter: resolution, reason and evidence say how.',
     },
     REOPENED: { value: 'reopened', description: 'An operator opened the resolved dead letter again.' },
+    INQUIRY_STARTED: {
+      value: 'inquiry_started',
+      description: 'The processor is asked about it, because it may have been carried out.',
+    },
+    INQUIRED: { value: 'inquired', description: 'What the processor said: inquiry.' },
   } as const,
 })
 
@@ -71,11 +76,29 @@ export const OutcomeKind = builder.enumType('OutcomeKind', {
   values: {
     ACCEPTED: { value: 'accepted', description: 'Any 2xx, whatever the body.' },
     REFUSED: { value: 'refused', description: '3xx or a 4xx that is not retried: a dead letter at once.' },
-    UNAVAILABLE: { value: 'unavailable', description: 'A status that is retried, such as 429 or a 5xx.' },
+    UNAVAILABLE: { value: 'unavailable', description: 'A status that is retried, such as 429 or 503.' },
     NOT_SENT: { value: 'not_sent', description: 'No byte left: name resolution, connection refused, TLS.' },
     UNKNOWN: {
       value: 'unknown',
-      description: 'A timeout, a reset, a broken answer: it may have been carried out.',
+      description:
+        'A timeout, a reset, a broken answer, a status of UNKNOWN_STATUSES: it may have been carried out.',
+    },
+  } as const,
+})
+
+export const InquiryAnswer = builder.enumType('InquiryAnswer', {
+  description: 'What the processor said of a payment when it was asked, by STATUS_RULES.',
+  values: {
+    CARRIED_OUT: { value: 'carried_out', description: 'It was carried out: the message is a success.' },
+    REFUSED: { value: 'refused', description: 'It was refused: the message is a dead letter.' },
+    IN_PROGRESS: { value: 'in_progress', description: 'It is being carried out: it is asked again later.' },
+    NOT_FOUND: {
+      value: 'not_found',
+      description: 'It is not known. After the second time it is sent again.',
+    },
+    NO_ANSWER: {
+      value: 'no_answer',
+      description: 'No answer, or none that a rule knows: it is asked again.',
     },
   } as const,
 })
@@ -102,6 +125,10 @@ export const DeadLetterCause = builder.enumType('DeadLetterCause', {
       description: 'A record with a known id and other bytes; never sendable.',
     },
     CANCELLED: { value: 'cancelled', description: 'An operator cancelled it before it was accepted.' },
+    OUTCOME_UNKNOWN: {
+      value: 'outcome_unknown',
+      description: 'It may have been carried out, and is not sent again by itself.',
+    },
   } as const,
 })
 

@@ -130,7 +130,7 @@ query Audit($transactionId: ID!) {
     history {
       version type recordedAt actor lane
       attempt outcome statusCode durationMs
-      reason resolution evidence
+      reason resolution evidence inquiry confirmedNotCarriedOut
       nextDueAt status retryCount
       source { topic partition offset }
       conflict { transactionId }

@@ -12,6 +12,8 @@ export interface Options {
   latencyMs: number
   /** What comes above so many requests in a second gets 429 and has no effect; null: nothing does. */
   rate: number | null
+  /** How long after its first request a key is forgotten, in milliseconds; null: never. What is forgotten has its effect again. */
+  forgetAfterMs: number | null
   /** Sent unchanged with every answer that is not 2xx; nonsense values are allowed on purpose. */
   retryAfter: string | undefined
   /**
@@ -34,6 +36,7 @@ const plain = {
   status: ['N', 'the same status for every request instead'],
   latency: ['MS', 'wait before each answer, after the effect (0)'],
   rate: ['N', 'answer 429 with Retry-After: 1 and no effect to what comes above N requests in a second'],
+  'forget-after': ['SECONDS', 'forget a key so long after its first request: then it has its effect again'],
   'retry-after': ['VALUE', 'Retry-After header of every answer that is not 2xx'],
   seed: ['TEXT', 'makes a run repeatable: seed, key and its number of requests decide each result (random)'],
   ledger: ['FILE', 'file for a JSON line for every request, on disk before its answer; read at the start'],
@@ -41,7 +44,7 @@ const plain = {
 
 export const usage = `Usage: npm run mock -- [flags]
 
-A payment processor for tests and development: POST /process, GET /health. It honours Idempotency-Key.
+A payment processor for tests and development: POST /process, GET /payments/KEY, GET /health. It honours Idempotency-Key.
 POST /outage?seconds=10 makes every request of the next ten seconds fail, with --failure-status and no effect.
 
 ${table(Object.entries(plain).map(([name, [value, help]]) => [`--${name} ${value}`, help]))}
@@ -79,6 +82,7 @@ export function readOptions(values: Readonly<Record<string, string | boolean | u
   if (arrivals && !lean) throw new Error('--arrivals goes with --lean only.')
   const status = text('status')
   const rate = text('rate')
+  const forgetAfter = text('forget-after')
   return {
     port: integer(text('port') ?? '8001', 'port', 0, 65_535),
     host: text('host') ?? '127.0.0.1',
@@ -87,6 +91,8 @@ export function readOptions(values: Readonly<Record<string, string | boolean | u
     status: status === undefined ? undefined : integer(status, 'status', 200, 999),
     latencyMs: number(text('latency') ?? '0', 'latency', 0, 3_600_000),
     rate: rate === undefined ? null : integer(rate, 'rate', 1, 1_000_000),
+    forgetAfterMs:
+      forgetAfter === undefined ? null : 1_000 * number(forgetAfter, 'forget-after', 0.001, 1_000_000),
     retryAfter: text('retry-after'),
     seed: text('seed') ?? String(Math.random()),
     ledger: text('ledger'),

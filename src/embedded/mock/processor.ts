@@ -7,6 +7,8 @@ import type { Options } from './options.ts'
 interface Known {
   sha256: string
   requests: number
+  /** When its first request came, by this machine's clock in milliseconds. */
+  since: number
   /** The request that had the effect. */
   effect: Entry | undefined
 }
@@ -23,7 +25,7 @@ export interface Verdict {
 
 /**
  * Decides the result of each request, without any side effect: at most one effect for a key, for the bytes
- * that came first. The seed, the key and the number of its requests decide the result, so a run can be
+ * that came first, as long as the key is remembered. The seed, the key and the number of its requests decide the result, so a run can be
  * repeated with any timing. During a requested outage every request fails.
  */
 export class Processor {
@@ -31,6 +33,8 @@ export class Processor {
   effects = 0
   readonly #options: Options
   readonly #known = new Map<string, Known>()
+  /** The keys of all payments that were carried out. They are known for ever. */
+  readonly #paid = new Map<string, Entry>()
   #outageEndsAt = 0
   /** On performance.now()'s clock: when the last requests came that were within the rate. */
   #served: number[] = []
@@ -44,9 +48,15 @@ export class Processor {
     this.requests += 1
     if (entry.effect) this.effects += 1
     if (entry.key === null) return
-    const known = this.#know(entry.key, entry.sha256)
+    const known = this.#know(entry.key, entry.sha256, Date.parse(entry.at))
     known.requests += 1
     if (entry.effect) known.effect = entry
+    if (entry.effect) this.#paid.set(entry.key, entry)
+  }
+
+  /** The request by which the payment of a key was carried out; undefined if none was. Null during an outage. */
+  find(key: string): Entry | undefined | null {
+    return performance.now() < this.#outageEndsAt ? null : this.#paid.get(key)
   }
 
   /**
@@ -68,7 +78,8 @@ export class Processor {
       status: 422,
     }
     // Without a key no repeat can be recognised: each request is new.
-    const known = key === null ? newlyKnown(entry.sha256) : this.#know(key, entry.sha256)
+    const known =
+      key === null ? newlyKnown(entry.sha256, Date.now()) : this.#know(key, entry.sha256, Date.now())
     known.requests += 1
     if (known.sha256 !== entry.sha256) return { entry, success: undefined, fault: undefined }
     if (this.#isAboveRate()) {
@@ -83,6 +94,7 @@ export class Processor {
     if (!known.effect) {
       entry.effect = true
       known.effect = entry
+      if (key !== null) this.#paid.set(key, entry)
       this.effects += 1
     }
     return { entry, success: known.effect, fault }
@@ -99,8 +111,11 @@ export class Processor {
     return false
   }
 
-  #know(key: string, sha256: string): Known {
-    const known = this.#known.get(key) ?? newlyKnown(sha256)
+  #know(key: string, sha256: string, at: number): Known {
+    const remembered = this.#known.get(key)
+    const { forgetAfterMs } = this.#options
+    const isForgotten = forgetAfterMs !== null && at - (remembered?.since ?? at) >= forgetAfterMs
+    const known = remembered === undefined || isForgotten ? newlyKnown(sha256, at) : remembered
     this.#known.set(key, known)
     return known
   }
@@ -124,8 +139,8 @@ export class Processor {
   }
 }
 
-function newlyKnown(sha256: string): Known {
-  return { sha256, requests: 0, effect: undefined }
+function newlyKnown(sha256: string, since: number): Known {
+  return { sha256, requests: 0, since, effect: undefined }
 }
 
 function findTransactionId(body: Buffer): string | null {

@@ -50,14 +50,23 @@ interface Context {
 async function answer(request: IncomingMessage, response: ServerResponse, context: Context): Promise<void> {
   const [path, query] = request.url?.split('?') ?? []
   const methods: Record<string, string> = { '/process': 'POST', '/health': 'GET', '/outage': 'POST' }
-  const method = path === undefined ? undefined : methods[path]
+  const key = /^\/payments\/([^/]+)$/.exec(path ?? '')?.[1]
+  const method = path === undefined ? undefined : key === undefined ? methods[path] : 'GET'
   const { requests, effects } = context.processor
   if (method === undefined) send(response, replyOf(404, { detail: 'Not found' }))
   else if (request.method !== method)
     send(response, replyOf(405, { detail: 'Method not allowed' }, { Allow: method }))
+  else if (key !== undefined) send(response, tellPayment(key, context))
   else if (path === '/health') send(response, replyOf(200, { status: 'healthy', requests, effects }))
   else if (path === '/outage') send(response, beginOutage(query, context.processor))
   else await carryOut(request, response, context)
+}
+
+/** What became of the payment of a key, whether the key itself is forgotten or not. */
+function tellPayment(key: string, { processor, options }: Context): Reply {
+  const paid = processor.find(decodeURIComponent(key))
+  if (paid === null) return replyOf(options.failureStatus, { detail: 'outage' })
+  return paid === undefined ? replyOf(404, { detail: 'Not found' }) : replyToSuccess(200, paid)
 }
 
 function beginOutage(query: string | undefined, processor: Processor): Reply {

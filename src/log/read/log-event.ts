@@ -1,4 +1,5 @@
 import type { EventType, Lane, MessageId, Resolution, Status, TransactionId } from '../../message/message.ts'
+import type { InquiryAnswer } from '../../message/inquiry.ts'
 import type { OutcomeKind } from '../../message/outcome.ts'
 import type { LogCursor } from './log-cursor.ts'
 import { rfc3339 } from './rfc3339.ts'
@@ -23,6 +24,10 @@ export type LogEvent = {
   /** What the operator resolved the dead letter as, and what proves it; on `resolved` only. */
   readonly resolution: Resolution | null
   readonly evidence: string | null
+  /** True on a `replayed` that needed a confirmation: the operator says that the payment was not carried out. */
+  readonly confirmedNotCarriedOut: boolean | null
+  /** What the processor said of the payment, on `inquired`. */
+  readonly inquiry: InquiryAnswer | null
   /** When the next attempt may start; null while processing, because the end of a lease is not shown. */
   readonly nextDueAt: string | null
   /** The status of the message after this event. */
@@ -49,7 +54,7 @@ export type RecordSource = {
  */
 export function eventColumns(e: string): string {
   return `${e}.position, ${e}.message_id, ${e}.version, ${rfc3339(`${e}.recorded_at`)} as recorded_at, ${e}.type, ${e}.actor,
-    ${e}.status, ${e}.retry_count, ${e}.attempt, ${e}.outcome, ${e}.status_code, ${e}.duration_ms, ${e}.reason, ${e}.resolution, ${e}.evidence, ${e}.topic,
+    ${e}.status, ${e}.retry_count, ${e}.attempt, ${e}.outcome, ${e}.status_code, ${e}.duration_ms, ${e}.reason, ${e}.resolution, ${e}.evidence, ${e}.confirmed_not_carried_out, ${e}.inquiry, ${e}.topic,
     ${e}.partition, ${e}.kafka_offset, ${e}.incarnation, ${e}.related_message_id,
     case when ${e}.status <> 'processing' then ${rfc3339(`${e}.due_at`)} end as next_due_at`
 }
@@ -78,6 +83,8 @@ export type EventRow = {
   reason: string | null
   resolution: Resolution | null
   evidence: string | null
+  confirmed_not_carried_out: boolean | null
+  inquiry: InquiryAnswer | null
   topic: string | null
   partition: number | null
   kafka_offset: string | null
@@ -104,6 +111,8 @@ export function readLogEvent(row: EventRow): LogEvent {
     reason: row.reason,
     resolution: row.resolution,
     evidence: row.evidence,
+    confirmedNotCarriedOut: row.confirmed_not_carried_out,
+    inquiry: row.inquiry,
     nextDueAt: row.next_due_at,
     status: row.status,
     retryCount: row.retry_count,

@@ -10,6 +10,7 @@ export const deadLetterCauses = [
   'rejected_record',
   'conflicting_record',
   'cancelled',
+  'outcome_unknown',
 ] as const
 export type DeadLetterCause = (typeof deadLetterCauses)[number]
 
@@ -36,7 +37,8 @@ export type MessageDetails = {
 export function causeOf(e: string): string {
   return `case ${e}.type when 'rejected' then 'rejected_record' when 'conflict_received' then 'conflicting_record'
     when 'cancelled' then 'cancelled'
-    else case ${e}.reason when 'refused' then 'refused' else 'retries_exhausted' end end`
+    else case when ${e}.reason = 'refused' then 'refused' when ${e}.reason like 'outcome unknown%' then 'outcome_unknown'
+      else 'retries_exhausted' end end`
 }
 
 /** SQL for the condition that the event `e` makes a message a dead letter. */

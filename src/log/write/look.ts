@@ -1,12 +1,17 @@
 import type { Pool } from 'pg'
-import type { Lane, Status } from '../../message/message.ts'
+import type { Lane, MessageId, Status, TransactionId } from '../../message/message.ts'
 import { toClaim, type Claim, type ClaimRow } from './claim.ts'
 import type { DestinationState } from './advance-destination.ts'
+import type { Inquiry } from './inquiry.ts'
 import type { Lease } from './lease.ts'
 
 /** What one look of a lane found. */
 export type Look = {
   claims: Claim[]
+  /** What the processor is to be asked about in place of an attempt. */
+  inquiries: Inquiry[]
+  /** What became a dead letter in place of an attempt. */
+  forgotten: Forgotten[]
   /**
    * Milliseconds until the earliest message or lease that was asked for is due, by the database's clock; null if none. No message is due
    * before the destination lets it through.
@@ -26,6 +31,12 @@ export type Look = {
   slotInMs: number | null
 }
 
+/** `inquires`: whether the processor can be asked about a message in doubt before it is sent again. */
+export type DoubtPolicy = { readonly keyWindowMs: number | null; readonly inquires: boolean }
+
+/** A message in doubt, whose key the processor may have forgotten. `attempt` was its last one. */
+export type Forgotten = { transactionId: TransactionId; attempt: number }
+
 /** How many attempts a lane may start. Of them, `slow` may be retries of messages whose last attempt was slow. */
 export type Room = { readonly all: number; readonly slow: number }
 
@@ -40,7 +51,8 @@ const statement = {
   text: `select kind, message_id, attempt, retry_count, transaction_id, payload, traceparent, age_ms, lease_ends_at,
       is_slow, status, due_in_ms, next_look_from, last_position
     from look_lane(in_status => $1, in_actor => $2, in_room => $3, in_slow_room => $4, in_bytes_max => $5, in_lease_ms => $6,
-      in_statuses => $7, in_look_from => $8, in_reconnected_at => $9, in_grace_ms => $10)`,
+      in_statuses => $7, in_look_from => $8, in_reconnected_at => $9, in_grace_ms => $10,
+      in_key_window_ms => $11, in_inquires => $12)`,
 }
 
 /**
@@ -48,6 +60,7 @@ const statement = {
  * claims is committed when it returns; nothing has been sent yet.
  *
  * @param withLeases whether to read the earliest lease too, of all lanes and instances
+ * @param doubt.keyWindowMs for how long after its first attempt a message in doubt may be sent again; null for ever
  */
 export async function look(
   database: Pool,
@@ -57,6 +70,7 @@ export async function look(
   lease: Lease,
   lookFrom: LookFrom,
   withLeases: boolean,
+  doubt: DoubtPolicy = { keyWindowMs: null, inquires: false },
 ): Promise<Look> {
   const claimed = lane === 'fresh' ? 'pending' : 'failed'
   const statuses: Status[] = withLeases ? [claimed, 'processing'] : [claimed]
@@ -73,6 +87,8 @@ export async function look(
       statuses.map((status) => lookFrom[status] ?? '-infinity'),
       lease.reconnectedAt,
       lease.graceMs,
+      doubt.keyWindowMs,
+      doubt.inquires,
     ],
   })
   const timers = rows.filter((row) => row.kind === 'timer')
@@ -84,6 +100,18 @@ export async function look(
     claims: rows
       .filter((row) => row.kind === 'claim')
       .map((row) => ({ ...toClaim(row), isProbe: destination.status === 'held', isSlow: row.is_slow })),
+    inquiries: rows
+      .filter((row) => row.kind === 'inquiry')
+      .map((row) => ({
+        messageId: row.message_id as MessageId,
+        transactionId: row.transaction_id as TransactionId,
+        attempt: row.attempt,
+        leaseEndsAt: BigInt(row.lease_ends_at),
+        retries: row.retry_count,
+      })),
+    forgotten: rows
+      .filter((row) => row.kind === 'forgotten')
+      .map((row) => ({ transactionId: row.transaction_id as TransactionId, attempt: row.attempt })),
     dueInMs: due.length === 0 ? null : Math.min(...due),
     leaseEndsInMs,
     expired: leaseEndsInMs !== null && leaseEndsInMs <= 0,
@@ -109,4 +137,12 @@ type DestinationRow = {
   attempt: number
   due_in_ms: number | null
 }
-type LookRow = ({ kind: 'claim'; is_slow: boolean } & ClaimRow) | TimerRow | DestinationRow
+type InquiryRow = Pick<
+  ClaimRow,
+  'message_id' | 'transaction_id' | 'attempt' | 'lease_ends_at' | 'retry_count'
+> & {
+  kind: 'inquiry'
+}
+type ForgottenRow = { kind: 'forgotten'; transaction_id: string; attempt: number }
+type LookRow =
+  ({ kind: 'claim'; is_slow: boolean } & ClaimRow) | InquiryRow | ForgottenRow | TimerRow | DestinationRow

@@ -11,6 +11,10 @@ export type InstanceSettings = {
   leaseMs: number
   timeoutMs: number
   retry: RetryPolicy
+  /** How long the processor remembers an idempotency key; null for ever. */
+  keyWindowMs?: number | null
+  /** How long it waits before it asks about a payment for the second time; null if it cannot ask. */
+  inquiryGapMs?: number | null
 }
 
 /** Records in the log that this instance is about to write it. Recording it again changes nothing. */
@@ -25,6 +29,8 @@ export async function registerInstance(database: Pool, settings: InstanceSetting
     in_retries_max: settings.retry.retriesMax,
     in_base_delay_ms: Math.round(settings.retry.baseDelayMs),
     in_max_delay_ms: Math.round(settings.retry.maxDelayMs),
+    in_key_window_ms: settings.keyWindowMs ?? null,
+    in_inquiry_gap_ms: settings.inquiryGapMs ?? null,
   })
   await database.query(`select ${call.text}`, call.values)
 }

@@ -11,16 +11,25 @@ export type ReplayRequest = {
   reason: string
   /** The caller's name for this request: a second request with this name gets the first one's answer, and does nothing. */
   requestKey: string | null
+  /** Whether the operator says that the payments were not carried out: then they may be sent although their keys may be forgotten. */
+  confirmNotCarriedOut?: boolean
 }
+
+/** How long the processor remembers an idempotency key (null for ever), and the longest time that an attempt may take. */
+export type KeyWindow = { readonly keyWindowMs: number | null; readonly leaseMs: number }
 
 /** A decision of an operator that stands: by whom, since when (RFC 3339), and why. */
 export type Standing = { actor: string; since: string; reason: string }
+
+const forEver: KeyWindow = { keyWindowMs: null, leaseMs: 0 }
 
 export type ReplayAnswer =
   /** `repeated`: the same request was accepted before. `version` is of the `replayed` event. */
   | { kind: 'replayed' | 'repeated'; version: number; status: Status }
   /** A request of this operator with this name was accepted with another reason. */
   | { kind: 'key_reused' }
+  /** A dead letter that may have been carried out, and whose key may be forgotten since `endedAt` (RFC 3339). */
+  | { kind: 'key_window_passed'; endedAt: string }
   | { kind: 'not_replayable'; status: Status }
   /** A dead letter whose bytes are gone. */
   | { kind: 'expunged'; status: Status }
@@ -43,6 +52,7 @@ export async function replayMany(
   database: Pick<Pool, 'query'>,
   transactionIds: readonly string[],
   request: ReplayRequest,
+  window: KeyWindow = forEver,
 ): Promise<ReplayAnswer[]> {
   // No message has another id.
   const known = transactionIds.map((id) => isStorable(id))
@@ -51,10 +61,13 @@ export async function replayMany(
     in_actor: request.actor,
     in_reason: request.reason,
     in_request_key: request.requestKey,
+    in_confirmed: request.confirmNotCarriedOut === true,
+    in_key_window_ms: window.keyWindowMs,
+    in_lease_ms: window.leaseMs,
   })
   const { rows } = await database.query<ReplayRow>({
     name: 'replay_messages',
-    text: `select answer, version, status from ${call.text} order by place`,
+    text: `select answer, version, status, ${rfc3339('window_ended_at')} as window_ended_at from ${call.text} order by place`,
     values: call.values,
   })
   const answers = rows.map(readAnswer).values()
@@ -70,8 +83,9 @@ export async function replayMany(
 export async function replay(
   database: Pick<Pool, 'query'>,
   { transactionId, ...request }: ReplayRequest & { transactionId: string },
+  window: KeyWindow = forEver,
 ): Promise<ReplayAnswer> {
-  const [answer] = await replayMany(database, [transactionId], request)
+  const [answer] = await replayMany(database, [transactionId], request, window)
   if (answer === undefined) throw new Error('one id has one answer')
   return answer
 }
@@ -149,6 +163,8 @@ function readAnswer(row: ReplayRow): Answered {
     case 'not_replayable':
     case 'expunged':
       return { kind: row.answer, status: row.status }
+    case 'key_window_passed':
+      return { kind: row.answer, endedAt: row.window_ended_at }
     case 'on_hold':
     case 'resolved':
     case 'key_reused':
@@ -163,4 +179,5 @@ type ReplayRow =
       version: number
       status: Status
     }
+  | { answer: 'key_window_passed'; window_ended_at: string }
   | { answer: 'unknown'; version: null; status: null }

@@ -4,7 +4,14 @@ import type { Pool } from 'pg'
 import { accepted, settleOne } from '../../log/support.ts'
 import { database } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
-import { connectThroughProxy, startService, store, storeDeadLetters, type Service } from '../service.ts'
+import {
+  connectThroughProxy,
+  startService,
+  store,
+  storeDeadLetters,
+  storeInDoubt,
+  type Service,
+} from '../service.ts'
 import { dataOf, graphql, refusalOf } from './graphql.ts'
 
 const result = `__typename
@@ -64,6 +71,39 @@ async function readReplays(pool: Pool, transactionId?: string) {
   )
   return rows
 }
+
+t.test('past the window of its key a replay must be confirmed, and the event keeps that', async (t) => {
+  const { pool } = await database(t)
+  const service = await startService(t, pool, undefined, undefined, { keyWindowMs: 1 })
+  await storeInDoubt(pool, 'tx-1')
+  await storeDeadLetters(pool, ['tx-2'])
+  const many = (confirm: boolean) => `mutation {
+    replayMany(transactionIds: ["tx-1", "tx-2"], reason: "asked the bank", confirmNotCarriedOut: ${confirm}) {
+      __typename ... on ReplayRefusal { text } ... on KeyWindowPassed { endedAt message { status deadLetterCause } }
+    }
+  }`
+  t.match(await dataOf(service, many(false)), {
+    replayMany: [
+      {
+        __typename: 'KeyWindowPassed',
+        text: /^Transaction tx-1 may have been carried out, .* replay it with confirmNotCarriedOut\.$/,
+        endedAt: /Z$/,
+        message: { status: 'DEAD_LETTER', deadLetterCause: 'OUTCOME_UNKNOWN' },
+      },
+      { __typename: 'Replayed' },
+    ],
+  })
+  t.match(await dataOf(service, many(true)), { replayMany: [{ __typename: 'Replayed' }, {}] })
+  const history = '{ message(transactionId: "tx-1") { history { type confirmedNotCarriedOut } } }'
+  const { message } = await dataOf<{ message: { history: { confirmedNotCarriedOut: boolean | null }[] } }>(
+    service,
+    history,
+  )
+  t.strictSame(
+    message.history.filter(({ confirmedNotCarriedOut }) => confirmedNotCarriedOut !== null),
+    [{ type: 'REPLAYED', confirmedNotCarriedOut: true }],
+  )
+})
 
 t.test('a dead letter is pending again, and who and why is in its log', async (t) => {
   const { pool } = await database(t)

@@ -102,6 +102,29 @@ t.test('a failure that is not retried is a dead letter in the same transaction, 
   ])
 })
 
+t.test(
+  'an unknown outcome that is not retried is a dead letter at once, and so while failures are spared',
+  async (t) => {
+    const { pool } = await database(t)
+    const [flowing, held] = await openAttempts(pool, 2)
+    await settle(pool, fresh, [settlement(flowing!, 1, unknown, deadLetter)])
+    await pool.query(`select pause_destination('default', 'alice', 'why', null)`)
+    t.strictSame(await settle(pool, fresh, [settlement(held!, 1, unknown, deadLetter)]), ['appended'])
+    for (const messageId of [flowing!, held!]) {
+      t.match(await stateOf(pool, messageId), {
+        status: 'dead_letter',
+        outcome_unknown: true,
+        retry_count: 0,
+      })
+      const { rows } = await pool.query(
+        `select reason from message_events where message_id = $1 and type = 'dead_lettered'`,
+        [messageId],
+      )
+      t.strictSame(rows, [{ reason: 'outcome unknown, of a status that is not retried' }])
+    }
+  },
+)
+
 t.test('a settlement whose COMMIT answer was lost may be sent again: it is there already', async (t) => {
   const [a, b, c] = await openAttempts(pool, 3)
   const batch = [

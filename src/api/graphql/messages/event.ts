@@ -1,6 +1,6 @@
 import type { LogEvent } from '../../../log/read/log-event.ts'
 import { builder } from '../builder.ts'
-import { EventType, Lane, MessageStatus, OutcomeKind, Resolution } from '../enums.ts'
+import { InquiryAnswer, EventType, Lane, MessageStatus, OutcomeKind, Resolution } from '../enums.ts'
 import { KafkaRecord } from './kafka-record.ts'
 import { findInLogById } from './find-message.ts'
 import { loadersOf } from './loaders.ts'
@@ -51,6 +51,16 @@ export const Event = builder.objectRef<LogEvent>('Event').implement({
     evidence: t.exposeString('evidence', {
       nullable: true,
       description: 'On RESOLVED: what proves it, if the operator named something.',
+    }),
+    inquiry: t.expose('inquiry', {
+      type: InquiryAnswer,
+      nullable: true,
+      description: 'On INQUIRED: what the processor said of the payment.',
+    }),
+    confirmedNotCarriedOut: t.exposeBoolean('confirmedNotCarriedOut', {
+      nullable: true,
+      description:
+        'On REPLAYED, true where it was needed: the operator says that the payment was not carried out. Otherwise null.',
     }),
     nextDueAt: t.expose('nextDueAt', {
       type: 'DateTime',

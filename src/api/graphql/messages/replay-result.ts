@@ -3,6 +3,7 @@ import { builder } from '../builder.ts'
 import { DeadLetterCause, MessageStatus, Resolution } from '../enums.ts'
 import { findArchived } from '../../../log/read/find-archived.ts'
 import { ask } from '../../ask.ts'
+import { explainKeyWindow } from '../../explain-key-window.ts'
 import { explainStanding } from '../../explain-decision.ts'
 import { ArchivedMessage } from './archived.ts'
 import { DecisionRefusal } from './decision-refusal.ts'
@@ -15,7 +16,14 @@ type Of<Kind extends ReplayAnswer['kind']> = Extract<ReplayAnswer, { kind: Kind 
   readonly transactionId: string
 }
 type Refusal = Of<
-  'unknown' | 'archived' | 'not_replayable' | 'expunged' | 'already_held' | 'already_resolved' | 'key_reused'
+  | 'unknown'
+  | 'archived'
+  | 'not_replayable'
+  | 'expunged'
+  | 'already_held'
+  | 'already_resolved'
+  | 'key_reused'
+  | 'key_window_passed'
 >
 
 const ReplayRefusal = builder.interfaceRef<Refusal>('ReplayRefusal').implement({
@@ -132,6 +140,24 @@ const IdempotencyKeyReused = builder.objectRef<Of<'key_reused'>>('IdempotencyKey
   interfaces: [ReplayRefusal],
 })
 
+const KeyWindowPassed = builder.objectRef<Of<'key_window_passed'>>('KeyWindowPassed').implement({
+  description:
+    'The message may have been carried out, and the processor may have forgotten its key: sent again, it might be carried out twice. Ask the processor, and confirm with confirmNotCarriedOut.',
+  interfaces: [ReplayRefusal],
+  fields: (t) => ({
+    endedAt: t.expose('endedAt', {
+      type: 'DateTime',
+      description: 'Until when the processor remembers the key: KEY_WINDOW after the first attempt.',
+    }),
+    message: t.field({
+      type: Message,
+      nullable: true,
+      description: 'As it stands now.',
+      resolve: ({ transactionId }, _, context) => findMessage(transactionId, context),
+    }),
+  }),
+})
+
 export const ReplayResult = builder.unionType('ReplayResult', {
   description: 'May grow: select on the interface ReplayRefusal.',
   types: [
@@ -142,6 +168,7 @@ export const ReplayResult = builder.unionType('ReplayResult', {
     IdempotencyKeyReused,
     AlreadyHeld,
     AlreadyResolved,
+    KeyWindowPassed,
   ],
   resolveType: ({ kind }) => {
     switch (kind) {
@@ -157,6 +184,8 @@ export const ReplayResult = builder.unionType('ReplayResult', {
         return NotReplayable
       case 'key_reused':
         return IdempotencyKeyReused
+      case 'key_window_passed':
+        return KeyWindowPassed
       case 'already_held':
         return AlreadyHeld
       case 'already_resolved':
@@ -181,6 +210,8 @@ function explain(refusal: Refusal): string {
     case 'already_held':
     case 'already_resolved':
       return explainStanding(transactionId, refusal)
+    case 'key_window_passed':
+      return `${explainKeyWindow(transactionId, refusal.endedAt)}, replay it with confirmNotCarriedOut.`
     case 'key_reused':
       return 'This idempotency key was used for a replay with another reason: take a new key.'
   }

@@ -10,7 +10,14 @@ import { ReplayResult } from './replay-result.ts'
 
 const idsMax = 1_000
 
-type Arguments = { reason: string; idempotencyKey?: string | null | undefined }
+type Arguments = {
+  reason: string
+  idempotencyKey?: string | null | undefined
+  confirmNotCarriedOut?: boolean | null | undefined
+}
+
+const confirmation =
+  'Needed of a message that may have been carried out and whose key the processor may have forgotten: you have asked the processor, and it was not carried out. Kept in the replayed event.'
 
 builder.mutationField('replay', (t) =>
   t.field({
@@ -24,6 +31,7 @@ builder.mutationField('replay', (t) =>
         description:
           'A name for this request: sent again with the same name and reason, nothing more is done.',
       }),
+      confirmNotCarriedOut: t.arg.boolean({ defaultValue: false, description: confirmation }),
     },
     resolve: async (_, { transactionId, ...request }, context) => {
       const [result] = await replayAll([transactionId], request, context)
@@ -46,6 +54,7 @@ builder.mutationField('replayMany', (t) =>
       idempotencyKey: t.arg.string({
         description: 'A name for this request, for each message of its own.',
       }),
+      confirmNotCarriedOut: t.arg.boolean({ defaultValue: false, description: confirmation }),
     },
     resolve: (_, { transactionIds, ...request }, context) => {
       if (transactionIds.length > 0 && transactionIds.length <= idsMax)
@@ -57,7 +66,7 @@ builder.mutationField('replayMany', (t) =>
 
 async function replayAll(
   transactionIds: readonly string[],
-  { reason, idempotencyKey }: Arguments,
+  { reason, idempotencyKey, confirmNotCarriedOut }: Arguments,
   context: GraphContext,
 ): Promise<(ReplayAnswer & { transactionId: string })[]> {
   const { viewer, dependencies } = context
@@ -67,7 +76,13 @@ async function replayAll(
   if (!isLine(reason, reasonBytesMax)) throw refuseText('reason', reasonBytesMax)
   if (requestKey !== null && !isLine(requestKey, requestKeyBytesMax))
     throw refuseText('idempotencyKey', requestKeyBytesMax)
-  const answers = await act(transactionIds, { actor: viewer.name, reason, requestKey }, context)
+  const request = {
+    actor: viewer.name,
+    reason,
+    requestKey,
+    confirmNotCarriedOut: confirmNotCarriedOut === true,
+  }
+  const answers = await act(transactionIds, request, context)
   // What an earlier mutation of this operation has loaded is older than this one.
   loadersOf(context).forget()
   return answers.map((answer, at) => {
@@ -83,10 +98,10 @@ async function replayAll(
 async function act(
   transactionIds: readonly string[],
   request: Parameters<typeof replayMany>[2],
-  { dependencies: { database, logger } }: GraphContext,
+  { dependencies: { database, logger, keyWindow } }: GraphContext,
 ): Promise<ReplayAnswer[]> {
   try {
-    return await ask(database, (client) => replayMany(client, transactionIds, request))
+    return await ask(database, (client) => replayMany(client, transactionIds, request, keyWindow))
   } catch (error) {
     if (!(error instanceof DatabaseUnavailable)) throw error
     logger.warn(

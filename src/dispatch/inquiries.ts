@@ -1,0 +1,73 @@
+import type { Pool } from 'pg'
+import { recordInquiry, type Inquiry } from '../log/write/inquiry.ts'
+import { backoff } from '../message/backoff.ts'
+import { idempotencyKey } from '../message/idempotency-key.ts'
+import type { InquiryResult } from '../message/inquiry.ts'
+import type { Verdict } from '../message/verdict.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Logger } from '../runtime/logger.ts'
+import { reasonOf } from '../runtime/reason-of.ts'
+import type { Lane } from './lane.ts'
+import type { AttemptPolicy } from './make-attempt.ts'
+
+/** How the processor is asked about payments in doubt. */
+export type InquiryOptions = {
+  /** Sends one request; never rejects. */
+  ask: (
+    payment: { idempotencyKey: string; transactionId: string },
+    signal: AbortSignal,
+  ) => Promise<InquiryResult>
+  /** How long to wait before a payment that was not found is asked about again. */
+  gapMs: number
+}
+
+type Dependencies = {
+  database: Pool
+  policy: AttemptPolicy
+  metrics: Metrics
+  logger: Logger
+  /** The guard may have to decide. */
+  onFailure: () => void
+}
+
+/**
+ * Asks about one message, in the room of its lane, and records the answer. If the service stops, or the answer cannot be recorded, nothing is
+ * lost: the message is due again when the lease of the inquiry ends.
+ */
+export async function inquire(
+  lane: Lane,
+  inquiry: Inquiry,
+  { ask, gapMs }: InquiryOptions,
+  { database, policy, metrics, logger, onFailure }: Dependencies,
+  signal: AbortSignal,
+): Promise<void> {
+  const leave = lane.occupy()
+  try {
+    const startedAt = performance.now()
+    const { transactionId, attempt } = inquiry
+    const result = await ask({ idempotencyKey: idempotencyKey(transactionId), transactionId }, signal)
+    if (signal.aborted) return
+    const durationMs = performance.now() - startedAt
+    const verdict = judgeInquiry(result, policy)
+    const delayMs = Math.max(gapMs, backoff(policy, inquiry.retries, null))
+    const recorded = { ...result, durationMs, verdict }
+    const outcome = await recordInquiry(database, lane.actor, inquiry, recorded, gapMs, delayMs)
+    metrics.inquiries.inc({ answer: result.answer })
+    const line = { transaction_id: transactionId, lane: lane.name, attempt, inquiry: result.answer }
+    const more = { status_code: result.statusCode, ms: Math.round(durationMs), reason: result.reason }
+    if (outcome === 'stale') logger.warn({ ...line, ...more }, 'message changed while it was asked about')
+    else if (result.answer === 'refused') logger.warn({ ...line, ...more }, 'dead letter')
+    else logger.info({ ...line, ...more }, 'inquiry')
+    if (verdict === 'failure') onFailure()
+  } catch (error) {
+    logger.warn({ lane: lane.name, reason: reasonOf(error) }, 'inquiry not recorded')
+  } finally {
+    leave()
+  }
+}
+
+/** An answer says nothing of how the processor takes payments, so it ends no row of failures. */
+function judgeInquiry({ answer, statusCode }: InquiryResult, { holdStatuses }: AttemptPolicy): Verdict {
+  if (answer !== 'no_answer') return 'none'
+  return statusCode === null || statusCode >= 500 || holdStatuses(statusCode) ? 'failure' : 'none'
+}

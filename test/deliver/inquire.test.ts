@@ -1,0 +1,122 @@
+import { once } from 'node:events'
+import { createServer, type RequestListener } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import t, { type Test } from 'tap'
+import { configure } from '../../src/config.ts'
+import { createInquirer } from '../../src/deliver/inquire.ts'
+import { Tls } from '../../src/runtime/tls.ts'
+import { makeCertificates } from '../support/certificates.ts'
+
+const payment = { idempotencyKey: 'arpplfgyduxscngwcfi624jgbwhxtzsx', transactionId: 'tx/1?é' }
+const never = new AbortController().signal
+
+async function listen(
+  t: Test,
+  answer: RequestListener,
+  secure?: { cert: string; key: string },
+): Promise<string> {
+  const server = secure === undefined ? createServer(answer) : createSecureServer(secure, answer)
+  server.listen(0, 'localhost')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `${secure === undefined ? 'http' : 'https'}://localhost:${(server.address() as AddressInfo).port}`
+}
+
+/** An inquirer as the settings make it. */
+function inquirer(settings: Record<string, string>, ca: string | null = null) {
+  const read = configure(settings)
+  if ('faults' in read) throw new Error(read.faults.join(' '))
+  const { downstream } = read.config
+  if (downstream.inquiry === null) throw new Error('there is no STATUS_URL')
+  return createInquirer({
+    ...downstream,
+    ...downstream.inquiry,
+    tls: new Tls(() => ({ ca, cert: null, key: null })),
+  })
+}
+
+t.test('it asks by GET, with the payment in the path and the headers of the settings', async (t) => {
+  const seen: object[] = []
+  const url = await listen(t, ({ method, url, headers }, response) => {
+    seen.push({ method, url, authorization: headers.authorization })
+    response.end('{"status":"success"}')
+  })
+  const ask = inquirer({
+    STATUS_URL: `${url}/payments/{idempotencyKey}?id={transactionId}`,
+    DOWNSTREAM_HEADERS: '{"Authorization":"Bearer secret"}',
+  })
+  t.strictSame(await ask(payment, never), { answer: 'carried_out', statusCode: 200, reason: 'HTTP 200 OK' })
+  t.strictSame(seen, [
+    {
+      method: 'GET',
+      url: `/payments/${payment.idempotencyKey}?id=tx%2F1%3F%C3%A9`,
+      authorization: 'Bearer secret',
+    },
+  ])
+})
+
+t.test('the first rule that fits says what an answer means; any other says nothing', async (t) => {
+  let [status, body] = [200, '']
+  const url = await listen(t, (_, response) => void response.writeHead(status).end(body))
+  const defaults = inquirer({ STATUS_URL: `${url}/{idempotencyKey}` })
+  const own = inquirer({
+    STATUS_URL: `${url}/{idempotencyKey}`,
+    STATUS_RULES: '2xx/data/0/paid=true:carried_out, 2xx/a~1b=7:refused,2xx:in_progress,410:not_found',
+  })
+  const rows: [number, string, ReturnType<typeof inquirer>, string][] = [
+    [200, '{"status":"success"}', defaults, 'carried_out'],
+    [200, '{"status":"failed"}', defaults, 'refused'],
+    [200, '{"status":"pending"}', defaults, 'in_progress'],
+    [404, '<h1>no</h1>', defaults, 'not_found'],
+    [200, '{"status":"successful"}', defaults, 'no_answer'],
+    [200, '{"status":["success"]}', defaults, 'no_answer'],
+    [200, '', defaults, 'no_answer'],
+    [201, '{"status":"success"}', defaults, 'no_answer'],
+    [500, '{"status":"success"}', defaults, 'no_answer'],
+    [302, '', defaults, 'no_answer'],
+    [202, '{"data":[{"paid":true}]}', own, 'carried_out'],
+    [202, '{"a/b":7}', own, 'refused'],
+    [200, 'not JSON', own, 'in_progress'],
+    [410, '', own, 'not_found'],
+    [404, '', own, 'no_answer'],
+  ]
+  for (const [code, text, ask, expected] of rows) {
+    status = code
+    body = text
+    t.match(await ask(payment, never), { answer: expected, statusCode: code }, `${code} ${text}`)
+  }
+})
+
+t.test('what is no whole answer says nothing, and why', async (t) => {
+  const silent = await listen(t, () => undefined)
+  const ask = inquirer({ STATUS_URL: `${silent}/{idempotencyKey}`, DOWNSTREAM_TIMEOUT: '0.2' })
+  t.strictSame(await ask(payment, never), {
+    answer: 'no_answer',
+    statusCode: null,
+    reason: 'timeout after 0.2 s',
+  })
+  const broken = await listen(t, (_, response) => {
+    response.writeHead(200, { 'Content-Length': '100' })
+    response.write('{"status":"success"}', () => response.destroy())
+  })
+  t.match(await inquirer({ STATUS_URL: `${broken}/{idempotencyKey}` })(payment, never), {
+    answer: 'no_answer',
+    statusCode: null,
+  })
+  const stopping = new AbortController()
+  const stopped = inquirer({ STATUS_URL: `${silent}/{idempotencyKey}` })(payment, stopping.signal)
+  stopping.abort()
+  t.match(await stopped, { answer: 'no_answer' })
+})
+
+t.test('a processor over TLS is asked only if its certificate is trusted', async (t) => {
+  const { ca, server } = makeCertificates(t)
+  const url = await listen(t, (_, response) => void response.writeHead(404).end(), server)
+  const settings = { STATUS_URL: `${url}/{transactionId}` }
+  t.match(await inquirer(settings, ca)(payment, never), { answer: 'not_found' })
+  t.match(await inquirer(settings)(payment, never), { answer: 'no_answer', reason: /certificate/ })
+})

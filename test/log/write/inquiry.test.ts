@@ -1,0 +1,182 @@
+import t from 'tap'
+import type { Pool } from 'pg'
+import { recordInquiry, type Inquiry } from '../../../src/log/write/inquiry.ts'
+import type { InquiryAnswer } from '../../../src/message/inquiry.ts'
+import { database } from '../../support/database.ts'
+import {
+  accepted,
+  fresh,
+  lookOnce,
+  openAttempt,
+  refused,
+  retry,
+  settleOne,
+  stateOf,
+  typesOf,
+  unavailable,
+  unknown,
+} from '../support.ts'
+
+const asks = { inquires: true }
+// An attempt must end within the window, and its lease is 60 s.
+const over = { inquires: true, keyWindowMs: 59_000 }
+
+async function inDoubt(pool: Pool) {
+  const messageId = await openAttempt(pool)
+  await settleOne(pool, fresh, messageId, 1, unknown)
+  return messageId
+}
+
+/** Looks for the one inquiry that is due, and records its answer. */
+async function answer(pool: Pool, answer: InquiryAnswer, doubt = asks, gapMs = 0): Promise<Inquiry> {
+  const { inquiries, claims, forgotten } = await lookOnce(pool, 'retry', doubt)
+  if (inquiries.length !== 1 || claims.length + forgotten.length > 0) throw new Error('it is not asked about')
+  await record(pool, inquiries[0]!, answer, gapMs)
+  return inquiries[0]!
+}
+
+async function record(pool: Pool, inquiry: Inquiry, answer: InquiryAnswer, gapMs = 0) {
+  const result = { answer, statusCode: 200, reason: 'HTTP 200 OK', durationMs: 3, verdict: 'none' as const }
+  return recordInquiry(pool, retry, inquiry, result, gapMs, 0)
+}
+
+t.test('a message in doubt is asked about in place of an attempt, by one at a time', async (t) => {
+  const { pool } = await database(t)
+  const messageId = await inDoubt(pool)
+  const { inquiries, claims } = await lookOnce(pool, 'retry', asks)
+  t.strictSame(claims, [])
+  t.match(inquiries, [{ messageId, attempt: 1, retries: 1 }])
+  t.match(await stateOf(pool, messageId), { status: 'failed', attempts: 1, retry_count: 1, version: 4 })
+  t.strictSame((await lookOnce(pool, 'retry', asks)).inquiries, [], 'until the lease ends')
+  t.strictSame((await lookOnce(pool, 'retry')).claims, [], 'by whomever')
+})
+
+t.test('what is not in doubt is sent without asking', async (t) => {
+  const { pool } = await database(t)
+  const messageId = await openAttempt(pool)
+  await settleOne(pool, fresh, messageId, 1, unavailable)
+  t.equal((await lookOnce(pool, 'retry', asks)).claims.length, 1)
+})
+
+t.test('carried out: the message is a success, by a late acceptance of its last attempt', async (t) => {
+  const { pool } = await database(t)
+  const messageId = await inDoubt(pool)
+  await answer(pool, 'carried_out')
+  t.match(await stateOf(pool, messageId), {
+    status: 'success',
+    attempts: 1,
+    error_message: null,
+    due_at: null,
+  })
+  t.strictSame((await typesOf(pool, messageId)).slice(3), [
+    'inquiry_started',
+    'inquired',
+    'late_result_observed',
+  ])
+  const { rows } = await pool.query(
+    `select inquiry, status_code, duration_ms, reason from message_events where message_id = $1 and type = 'inquired'`,
+    [messageId],
+  )
+  t.strictSame(rows, [{ inquiry: 'carried_out', status_code: 200, duration_ms: 3, reason: 'HTTP 200 OK' }])
+})
+
+t.test('refused: the message is a dead letter, and not in doubt any more', async (t) => {
+  const { pool } = await database(t)
+  const messageId = await inDoubt(pool)
+  await answer(pool, 'refused')
+  t.match(await stateOf(pool, messageId), { status: 'dead_letter', due_at: null })
+  const { rows } = await pool.query(
+    `select reason from message_events where message_id = $1 and type = 'dead_lettered'`,
+    [messageId],
+  )
+  t.strictSame(rows, [{ reason: 'refused' }])
+  t.strictSame((await pool.query('select * from doubt_of($1)', [messageId])).rows, [])
+})
+
+t.test(
+  'not found twice in a row, the gap apart: it is sent again, and asked about after the next doubt',
+  async (t) => {
+    const { pool } = await database(t)
+    const messageId = await inDoubt(pool)
+    for (const each of [
+      'not_found',
+      'no_answer',
+      'not_found',
+      'in_progress',
+      'not_found',
+      'not_found',
+    ] as const)
+      await answer(pool, each)
+    const { claims } = await lookOnce(pool, 'retry', asks)
+    t.match(claims, [{ messageId, attempt: 2 }])
+    await settleOne(pool, retry, messageId, 2, unavailable)
+    t.equal((await lookOnce(pool, 'retry', asks)).claims.length, 1, 'a 503 leaves no doubt')
+    await settleOne(pool, retry, messageId, 3, unknown)
+    await answer(pool, 'not_found', asks, 3_600_000)
+    const { rows } = await pool.query(
+      `select (due_at - recorded_at)::text as gap from message_events where message_id = $1 order by version desc limit 1`,
+      [messageId],
+    )
+    t.strictSame(rows, [{ gap: '01:00:00' }])
+    t.strictSame(await lookOnce(pool, 'retry', asks).then(({ inquiries }) => inquiries), [])
+  },
+)
+
+t.test('past the window of the key it is asked once more, and not sent, whatever is not found', async (t) => {
+  const { pool } = await database(t)
+  const messageId = await inDoubt(pool)
+  await answer(pool, 'in_progress', over)
+  await answer(pool, 'not_found', over)
+  t.equal((await lookOnce(pool, 'retry', over)).forgotten.length, 1)
+  t.match(await stateOf(pool, messageId), { status: 'dead_letter' })
+  const paid = await inDoubt(pool)
+  await answer(pool, 'carried_out', over)
+  t.match(await stateOf(pool, paid), { status: 'success' })
+})
+
+t.test('an answer is stale if an operator has decided meanwhile, or another one was recorded', async (t) => {
+  const { pool } = await database(t)
+  const messageId = await inDoubt(pool)
+  const { transaction_id: transactionId } = await stateOf(pool, messageId)
+  const { inquiries } = await lookOnce(pool, 'retry', asks)
+  await pool.query(`select decide_message($1, 'hold', 'alice', 'why')`, [transactionId])
+  t.equal(await record(pool, inquiries[0]!, 'carried_out'), 'stale')
+  t.match(await stateOf(pool, messageId), { status: 'failed', version: 5 })
+  await inDoubt(pool)
+  const again = await answer(pool, 'refused')
+  t.equal(await record(pool, again, 'carried_out'), 'stale', 'a second answer')
+})
+
+t.test('a failed inquiry counts for the guard, and an answered one ends no row of failures', async (t) => {
+  const { pool } = await database(t)
+  await inDoubt(pool)
+  const failures = async () =>
+    (await pool.query<{ failures: number }>('select failures from destinations')).rows[0]?.failures
+  const before = (await failures())!
+  const { inquiries } = await lookOnce(pool, 'retry', asks)
+  const silent = {
+    answer: 'no_answer',
+    statusCode: null,
+    reason: 'timeout',
+    durationMs: 3,
+    verdict: 'failure',
+  } as const
+  t.equal(await recordInquiry(pool, retry, inquiries[0]!, silent, 0, 0), 'recorded')
+  t.equal(await failures(), before + 1)
+  await answer(pool, 'not_found')
+  t.equal(await failures(), before + 1)
+})
+
+t.test('of many due messages each takes room, whether it is sent or asked about', async (t) => {
+  const { pool } = await database(t)
+  for (let count = 0; count < 3; count++) await inDoubt(pool)
+  const sure = await openAttempt(pool)
+  await settleOne(pool, fresh, sure, 1, refused)
+  const first = await lookOnce(pool, 'retry', { ...asks, room: 2 })
+  t.equal(first.inquiries.length + first.claims.length, 2)
+  const second = await lookOnce(pool, 'retry', { ...asks, room: 2 })
+  t.equal(second.inquiries.length + second.claims.length, 2)
+  t.equal(first.claims.length + second.claims.length, 1)
+  for (const { messageId } of [...first.claims, ...second.claims])
+    await settleOne(pool, retry, messageId, 2, accepted)
+})
