@@ -51,8 +51,18 @@ export type ServiceOptions = {
  * here.
  */
 export function startService(options: ServiceOptions & { afterOutage: boolean }) {
-  const { config, database, server, instance, metrics, logger, failpoint, events, destinationChanges, jobChanges } =
-    options
+  const {
+    config,
+    database,
+    server,
+    instance,
+    metrics,
+    logger,
+    failpoint,
+    events,
+    destinationChanges,
+    jobChanges,
+  } = options
   const { lanes, downstream } = config
   const deliverer = createDeliverer({
     url: options.downstreamUrl,

@@ -50,6 +50,7 @@ export async function checkArchivedDuplicates(
       durationMs: null,
       reason: null,
       resolution: null,
+      requestKey: null,
       topic: row.text(),
       partition: row.integer(),
       offset: row.integer(),

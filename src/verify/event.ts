@@ -40,6 +40,8 @@ export type LogEvent = {
   readonly reason: string | null
   /** What a dead letter was resolved as. */
   readonly resolution: string | null
+  /** The request that appended it, as its caller named it. */
+  readonly requestKey: string | null
   readonly topic: string | null
   readonly partition: number | null
   readonly offset: number | null

@@ -22,6 +22,7 @@ type Line = {
   duration_ms?: number
   reason?: string
   resolution?: string
+  request_key?: string
   topic?: string
   partition?: number
   kafka_offset?: number
@@ -76,6 +77,7 @@ function readEvent(line: Line): LogEvent {
     durationMs: line.duration_ms ?? null,
     reason: line.reason ?? null,
     resolution: line.resolution ?? null,
+    requestKey: line.request_key ?? null,
     topic: line.topic ?? null,
     partition: line.partition ?? null,
     offset: line.kafka_offset ?? null,

@@ -1,5 +1,6 @@
 import type { EventType, Lane, MessageId, Resolution, Status, TransactionId } from '../../message/message.ts'
 import type { OutcomeKind } from '../../message/outcome.ts'
+import { jobOf } from '../../message/replay-job.ts'
 import type { LogCursor } from './log-cursor.ts'
 import { rfc3339 } from './rfc3339.ts'
 
@@ -23,6 +24,8 @@ export type LogEvent = {
   /** What the operator resolved the dead letter as, and what proves it; on `resolved` only. */
   readonly resolution: Resolution | null
   readonly evidence: string | null
+  /** The replay job that appended it; null if none did. */
+  readonly job: string | null
   /** When the next attempt may start; null while processing, because the end of a lease is not shown. */
   readonly nextDueAt: string | null
   /** The status of the message after this event. */
@@ -49,7 +52,7 @@ export type RecordSource = {
  */
 export function eventColumns(e: string): string {
   return `${e}.position, ${e}.message_id, ${e}.version, ${rfc3339(`${e}.recorded_at`)} as recorded_at, ${e}.type, ${e}.actor,
-    ${e}.status, ${e}.retry_count, ${e}.attempt, ${e}.outcome, ${e}.status_code, ${e}.duration_ms, ${e}.reason, ${e}.resolution, ${e}.evidence, ${e}.topic,
+    ${e}.status, ${e}.retry_count, ${e}.attempt, ${e}.outcome, ${e}.status_code, ${e}.duration_ms, ${e}.reason, ${e}.resolution, ${e}.evidence, ${e}.request_key, ${e}.topic,
     ${e}.partition, ${e}.kafka_offset, ${e}.incarnation, ${e}.related_message_id,
     case when ${e}.status <> 'processing' then ${rfc3339(`${e}.due_at`)} end as next_due_at`
 }
@@ -78,6 +81,7 @@ export type EventRow = {
   reason: string | null
   resolution: Resolution | null
   evidence: string | null
+  request_key: string | null
   topic: string | null
   partition: number | null
   kafka_offset: string | null
@@ -104,6 +108,7 @@ export function readLogEvent(row: EventRow): LogEvent {
     reason: row.reason,
     resolution: row.resolution,
     evidence: row.evidence,
+    job: jobOf(row.request_key),
     nextDueAt: row.next_due_at,
     status: row.status,
     retryCount: row.retry_count,

@@ -47,10 +47,7 @@ const tables = `replay_jobs j
   join replay_plans p on p.plan = j.job`
 
 /** Reads these jobs, in any order. An unknown number has no row. */
-export async function readJobs(
-  database: Pick<Pool, 'query'>,
-  ids: readonly string[],
-): Promise<ReplayJob[]> {
+export async function readJobs(database: Pick<Pool, 'query'>, ids: readonly string[]): Promise<ReplayJob[]> {
   const { rows } = await database.query<ReplayJob>({
     name: 'read_jobs',
     text: `select ${columns} from ${tables} where j.job = any ($1::bigint[])`,

@@ -75,8 +75,7 @@ async function start(database: Pick<Pool, 'query'>, request: Start): Promise<Sta
 export type JobDecision = { kind: 'pause' | 'resume' | 'abort' } | { kind: 'pace'; perSecond: number }
 
 /** What became of it. Only `steered` was recorded. */
-export type JobAnswer =
-  { kind: 'steered' } | { kind: 'wrong_state'; state: JobState } | { kind: 'unknown' }
+export type JobAnswer = { kind: 'steered' } | { kind: 'wrong_state'; state: JobState } | { kind: 'unknown' }
 
 /**
  * Records the decision, and notifies every instance.

@@ -8,7 +8,12 @@ import { forgetPlans } from '../../../src/log/write/forget-plans.ts'
 import { pauseDestination } from '../../../src/log/write/steer-destination.ts'
 import { planReplay, type PlanAnswer } from '../../../src/log/write/plan-replay.ts'
 import { replay } from '../../../src/log/write/replay.ts'
-import { startReplay, startResolution, steerJob, type StartRequest } from '../../../src/log/write/steer-job.ts'
+import {
+  startReplay,
+  startResolution,
+  steerJob,
+  type StartRequest,
+} from '../../../src/log/write/steer-job.ts'
 import { stepJob, type JobStep } from '../../../src/log/write/step-job.ts'
 import { database } from '../../support/database.ts'
 import {
@@ -49,7 +54,12 @@ function idsOf(prefix: string, count: number): string[] {
 async function plan(pool: Pool, filter: MessageFilter = {}): Promise<PlanAnswer> {
   const client = await pool.connect()
   try {
-    return await planReplay(client, { filter, given: filter, actor: 'alice', reason: 'the processor is back' })
+    return await planReplay(client, {
+      filter,
+      given: filter,
+      actor: 'alice',
+      reason: 'the processor is back',
+    })
   } finally {
     client.release()
   }
@@ -73,7 +83,11 @@ async function start(pool: Pool, id: string, changes: Partial<StartRequest> = {}
   })
 }
 
-async function step(pool: Pool, job: string, changes: { actor?: string; room?: number } = {}): Promise<JobStep> {
+async function step(
+  pool: Pool,
+  job: string,
+  changes: { actor?: string; room?: number } = {},
+): Promise<JobStep> {
   return stepJob(pool, job, { actor: 'instance-1/jobs', room: 100, leaseMs: 60_000, ...changes })
 }
 
@@ -90,7 +104,12 @@ async function attemptAll(pool: Pool, outcome: 'accepted' | 'refused'): Promise<
     pool,
     'instance-1/fresh',
     claims.map(({ messageId, attempt }) =>
-      settlement(messageId, attempt, outcome === 'accepted' ? accepted : refused, outcome === 'accepted' ? undefined : deadLetter),
+      settlement(
+        messageId,
+        attempt,
+        outcome === 'accepted' ? accepted : refused,
+        outcome === 'accepted' ? undefined : deadLetter,
+      ),
     ),
   )
   return claims.length
@@ -109,9 +128,10 @@ t.test('a plan freezes the open dead letters of a filter, and counts them by wha
   await store(pool, [record(0, 'alive')])
 
   const found = await readPlan(pool, await planned(pool))
+  if (found === null) throw new Error('no plan')
   t.match(found, { actor: 'alice', reason: 'the processor is back', count: '7', outcomeUnknown: '1' })
-  t.equal(countReplayable(found!), 6n)
-  t.strictSame(found?.notReplayable, [{ key: 'rejected_record', count: '1' }])
+  t.equal(countReplayable(found), 6n)
+  t.strictSame(found.notReplayable, [{ key: 'rejected_record', count: '1' }])
   t.strictSame(found.byCause, [
     { key: 'retries_exhausted', count: '4' },
     { key: 'refused', count: '2' },
@@ -130,31 +150,40 @@ t.test('a plan freezes the open dead letters of a filter, and counts them by wha
   t.match(refusedOnly, { count: '2', outcomeUnknown: '0', notReplayable: [] })
 })
 
-t.test('a plan of more than one piece is replayed whole, each message once, and nothing that came later', async (t) => {
-  const { pool } = await database(t)
-  await storeLetters(pool, idsOf('many', 2_300))
-  const id = await planned(pool)
-  await storeLetters(pool, idsOf('later', 10))
-  t.equal(await start(pool, id), 'started')
-  for (let steps = 0; (await step(pool, id, { room: 100_000 })).state !== 'done'; steps++) {
-    await attemptAll(pool, 'accepted')
-    if (steps > 200) throw new Error('the job does not end')
-  }
-  t.match(await jobOf(pool, id), { state: 'done', planned: '2300', replayed: '2300', succeeded: '2300', skipped: [] })
-  const { rows } = await pool.query(
-    `select count(*)::int as events, count(distinct message_id)::int as messages, min(actor) as actor, min(reason) as reason
+t.test(
+  'a plan of more than one piece is replayed whole, each message once, and nothing that came later',
+  async (t) => {
+    const { pool } = await database(t)
+    await storeLetters(pool, idsOf('many', 2_300))
+    const id = await planned(pool)
+    await storeLetters(pool, idsOf('later', 10))
+    t.equal(await start(pool, id), 'started')
+    for (let steps = 0; (await step(pool, id, { room: 100_000 })).state !== 'done'; steps++) {
+      await attemptAll(pool, 'accepted')
+      if (steps > 200) throw new Error('the job does not end')
+    }
+    t.match(await jobOf(pool, id), {
+      state: 'done',
+      planned: '2300',
+      replayed: '2300',
+      succeeded: '2300',
+      skipped: [],
+    })
+    const { rows } = await pool.query(
+      `select count(*)::int as events, count(distinct message_id)::int as messages, min(actor) as actor, min(reason) as reason
      from message_events where type = 'replayed' and request_key = $1`,
-    [`replay-job:${id}`],
-  )
-  t.strictSame(rows, [{ events: 2_300, messages: 2_300, actor: 'bob', reason: 'the processor is back' }])
-  const left = await pool.query(`select from messages where status = 'dead_letter'`)
-  t.equal(left.rowCount, 10)
-  const events = await listJobEvents(pool, id, null, 10)
-  t.match(events, [
-    { version: 1, type: 'started', actor: 'bob' },
-    { version: 2, type: 'done', actor: 'instance-1/jobs' },
-  ])
-})
+      [`replay-job:${id}`],
+    )
+    t.strictSame(rows, [{ events: 2_300, messages: 2_300, actor: 'bob', reason: 'the processor is back' }])
+    const left = await pool.query(`select from messages where status = 'dead_letter'`)
+    t.equal(left.rowCount, 10)
+    const events = await listJobEvents(pool, id, null, 10)
+    t.match(events, [
+      { version: 1, type: 'started', actor: 'bob' },
+      { version: 2, type: 'done', actor: 'instance-1/jobs' },
+    ])
+  },
+)
 
 t.test('no more messages of a job are open than a tenth of the room, and at least one', async (t) => {
   const { pool } = await database(t)
@@ -317,53 +346,63 @@ t.test('a plan is started once, and its request may be repeated by its key', asy
   t.equal(await start(pool, id), 'already_started')
 })
 
-t.test('a plan that nobody starts expires and is removed; one that was started stays as it was', async (t) => {
-  const { pool } = await database(t)
-  await storeLetters(pool, idsOf('old', 3))
-  const [kept, expired] = [await planned(pool), await planned(pool)]
-  t.equal(await start(pool, kept), 'started')
-  t.equal(await forgetPlans(pool), 0)
-  await t.rejects(pool.query(`update replay_plans set expires_at = now() where plan = $1`, [expired]), {
-    code: '42501',
-  })
-  await pool.query('alter table replay_plans disable trigger keep_planned')
-  await pool.query(`update replay_plans set expires_at = clock_timestamp() - interval '1 second'`)
-  await pool.query('alter table replay_plans enable always trigger keep_planned')
-  t.equal(await start(pool, expired), 'expired')
-  t.equal(await forgetPlans(pool), 1)
-  t.equal(await start(pool, expired), 'unknown')
-  const { rows } = await pool.query('select plan from replay_plan_ids')
-  t.strictSame(rows, [{ plan: kept }])
-  for (const statement of ['delete from replay_plan_ids', 'delete from replay_plans', 'truncate replay_plan_ids'])
-    await t.rejects(pool.query(statement), { code: '42501' })
-  for (const table of ['replay_jobs', 'replay_job_events'])
-    await t.rejects(pool.query(`delete from ${table}`), { code: '42501' })
-})
+t.test(
+  'a plan that nobody starts expires and is removed; one that was started stays as it was',
+  async (t) => {
+    const { pool } = await database(t)
+    await storeLetters(pool, idsOf('old', 3))
+    const [kept, expired] = [await planned(pool), await planned(pool)]
+    t.equal(await start(pool, kept), 'started')
+    t.equal(await forgetPlans(pool), 0)
+    await t.rejects(pool.query(`update replay_plans set expires_at = now() where plan = $1`, [expired]), {
+      code: '42501',
+    })
+    await pool.query('alter table replay_plans disable trigger keep_planned')
+    await pool.query(`update replay_plans set expires_at = clock_timestamp() - interval '1 second'`)
+    await pool.query('alter table replay_plans enable always trigger keep_planned')
+    t.equal(await start(pool, expired), 'expired')
+    t.equal(await forgetPlans(pool), 1)
+    t.equal(await start(pool, expired), 'unknown')
+    const { rows } = await pool.query('select plan from replay_plan_ids')
+    t.strictSame(rows, [{ plan: kept }])
+    for (const statement of [
+      'delete from replay_plan_ids',
+      'delete from replay_plans',
+      'truncate replay_plan_ids',
+    ])
+      await t.rejects(pool.query(statement), { code: '42501' })
+    for (const table of ['replay_jobs', 'replay_job_events'])
+      await t.rejects(pool.query(`delete from ${table}`), { code: '42501' })
+  },
+)
 
-t.test('a resolution closes all that was planned, rejected records too, without a pace or a wait', async (t) => {
-  const { pool } = await database(t)
-  await storeLetters(pool, idsOf('close', 1_200))
-  await store(pool, [rejectedRecord(0, 'not json'), rejectedRecord(1, 'nor this')])
-  const id = await planned(pool)
-  await pauseDestination(pool, 'default', { actor: 'alice', reason: 'maintenance' }, null)
-  await replay(pool, { transactionId: 'close-7', actor: 'alice', reason: 'by hand', requestKey: null })
-  const request = { plan: id, actor: 'bob', as: 'ignored', reason: 'a test of the bank' } as const
-  t.equal(await startResolution(pool, request), 'started')
-  for (let steps = 0; (await step(pool, id)).state !== 'done'; steps++)
-    if (steps > 20) throw new Error('the job does not end')
-  t.match(await jobOf(pool, id), {
-    kind: 'resolve',
-    resolution: 'ignored',
-    reason: 'a test of the bank',
-    planned: '1202',
-    replayed: '1201',
-    succeeded: '0',
-    skipped: [{ key: 'replayed', count: '1' }],
-  })
-  const { rows } = await pool.query(
-    `select count(*)::int as events, min(actor) as actor from message_events
+t.test(
+  'a resolution closes all that was planned, rejected records too, without a pace or a wait',
+  async (t) => {
+    const { pool } = await database(t)
+    await storeLetters(pool, idsOf('close', 1_200))
+    await store(pool, [rejectedRecord(0, 'not json'), rejectedRecord(1, 'nor this')])
+    const id = await planned(pool)
+    await pauseDestination(pool, 'default', { actor: 'alice', reason: 'maintenance' }, null)
+    await replay(pool, { transactionId: 'close-7', actor: 'alice', reason: 'by hand', requestKey: null })
+    const request = { plan: id, actor: 'bob', as: 'ignored', reason: 'a test of the bank' } as const
+    t.equal(await startResolution(pool, request), 'started')
+    for (let steps = 0; (await step(pool, id)).state !== 'done'; steps++)
+      if (steps > 20) throw new Error('the job does not end')
+    t.match(await jobOf(pool, id), {
+      kind: 'resolve',
+      resolution: 'ignored',
+      reason: 'a test of the bank',
+      planned: '1202',
+      replayed: '1201',
+      succeeded: '0',
+      skipped: [{ key: 'replayed', count: '1' }],
+    })
+    const { rows } = await pool.query(
+      `select count(*)::int as events, min(actor) as actor from message_events
      where type = 'resolved' and resolution = 'ignored' and request_key = $1`,
-    [`replay-job:${id}`],
-  )
-  t.strictSame(rows, [{ events: 1_201, actor: 'bob' }])
-})
+      [`replay-job:${id}`],
+    )
+    t.strictSame(rows, [{ events: 1_201, actor: 'bob' }])
+  },
+)

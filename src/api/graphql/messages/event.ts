@@ -52,6 +52,10 @@ export const Event = builder.objectRef<LogEvent>('Event').implement({
       nullable: true,
       description: 'On RESOLVED: what proves it, if the operator named something.',
     }),
+    job: t.exposeID('job', {
+      nullable: true,
+      description: 'On REPLAYED and RESOLVED: the replay job that did so, if one did; replayJob finds it.',
+    }),
     nextDueAt: t.expose('nextDueAt', {
       type: 'DateTime',
       nullable: true,
