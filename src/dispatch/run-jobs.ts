@@ -92,7 +92,7 @@ export class Jobs {
     if (state === 'elsewhere' || this.#told.get(job) === state) return
     this.#told.set(job, state)
     const line = { job, state, reason }
-    if (state === 'stopped') this.#options.logger.warn(line, 'replay job')
+    if (state === 'stopped') this.#options.logger.warn(line, 'replay job stopped')
     else this.#options.logger.info(line, 'replay job')
     if (state === 'done' || state === 'aborted') this.#told.delete(job)
   }

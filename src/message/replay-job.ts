@@ -4,8 +4,7 @@ export type StopWhen = { readonly failedShare: number; readonly after: number }
 export type JobKind = 'replay' | 'resolve'
 
 /** `waiting` is a job that runs while its destination does not flow. */
-export const jobStates = ['running', 'waiting', 'paused', 'stopped', 'aborted', 'done'] as const
-export type JobState = (typeof jobStates)[number]
+export type JobState = 'running' | 'waiting' | 'paused' | 'stopped' | 'aborted' | 'done'
 
 /** Bounds of a pace, in replays a second, and of how many messages a stop looks at. */
 export const paceMin = 0.01

@@ -1,10 +1,14 @@
 import type { Pool } from 'pg'
 import t from 'tap'
+import { readJob } from '../../src/log/read/read-jobs.ts'
 import { planReplay } from '../../src/log/write/plan-replay.ts'
 import { startReplay, startResolution } from '../../src/log/write/steer-job.ts'
 import { stepJob } from '../../src/log/write/step-job.ts'
 import { verify } from '../../src/verify/verify.ts'
+import { archiveAll } from '../support/archive.ts'
 import { database } from '../support/database.ts'
+import { headPasses } from '../support/head-passes.ts'
+import { makeSmallSegments } from '../support/segments.ts'
 import { differing } from './broken.ts'
 import { accepted, History, refused } from './history.ts'
 
@@ -20,7 +24,7 @@ async function plan(pool: Pool): Promise<string> {
 }
 
 async function start(pool: Pool, id: string): Promise<void> {
-  const pace = { perSecond: null, rampFrom: null, stopWhen: null, requestKey: null }
+  const pace = { reason: null, perSecond: null, rampFrom: null, stopWhen: null, requestKey: null }
   await startReplay(pool, { plan: id, actor: 'bob', ...pace })
 }
 
@@ -96,3 +100,35 @@ t.test('S25: an event names a job that never was', async (t) => {
     S25: ['replay job 99: has 1 events in the log, and was never started'],
   })
 })
+
+t.test(
+  'a frozen set keeps no segment: what is archived is skipped, and what a job did is checked in the archive',
+  async (t) => {
+    const { url, pool } = await database(t)
+    await makeSmallSegments(pool, 10)
+    const history = await History.begin(pool)
+    const ids = Array.from({ length: 10 }, (_, at) => `tx-${at}`)
+    for (const id of ids) {
+      const [claim] = await history.receive([id], { room: 1 })
+      await history.deliver(claim!, refused)
+    }
+    const [replayed, waiting] = [await plan(pool), await plan(pool)]
+    await start(pool, replayed)
+    while ((await step(pool, replayed)).worked > 0)
+      for (let open = 0; open < 10; open++) await history.deliver(await history.claim('fresh'), accepted)
+    await history.receive(Array.from({ length: 10 }, (_, at) => `later-${at}`))
+    const to = t.testdir()
+    await headPasses(pool)
+    t.strictSame(await archiveAll(url, to), ['segment-000001-messages-1-10'])
+    await start(pool, waiting)
+    t.match(await step(pool, waiting), { worked: 0, passed: 10 })
+    t.match(await readJob(pool, waiting), { replayed: '0', skipped: [{ key: 'archived', count: '10' }] })
+    const evidence = { databaseUrl: url, ledgerPath: null, acksPath: null }
+    t.strictSame(differing(await verify({ ...evidence, archives: [to] })), {})
+    t.strictSame(
+      differing(await verify(evidence)).S25,
+      undefined,
+      'without the archive nothing is taken for missing',
+    )
+  },
+)

@@ -199,7 +199,7 @@ async function runTheSecondJob(history: History, pool: Pool): Promise<void> {
     await history.deliver(claim, refused)
   await planOne(pool, 'first')
   const plan = await planOne(pool, 'second')
-  const pace = { perSecond: null, rampFrom: null, stopWhen: null, requestKey: null }
+  const pace = { reason: null, perSecond: null, rampFrom: null, stopWhen: null, requestKey: null }
   await startReplay(pool, { plan, actor: 'bob', ...pace })
   await stepJob(pool, plan, { actor: 'instance-1/jobs', room: 100, leaseMs: 60_000 })
 }

@@ -60,7 +60,8 @@ async function freeze(client: PoolClient, id: string, request: PlanRequest): Pro
 }
 
 /**
- * A dead letter that can never be sent has its reason in `refusal`. What else a plan is to count apart, or to leave out of a replay (as payments
+ * The last event that made the message a dead letter says its cause; if one that expunged it came later, nothing can have followed but
+ * decisions and records. A dead letter that can never be sent has its reason in `refusal`. What else a plan is to count apart, or to leave out of a replay (as payments
  * whose idempotency key the processor has forgotten), is a column of `letters` and a case of `refusal`.
  */
 function statementOf(id: string, { filter, given, actor, reason }: PlanRequest) {
@@ -71,14 +72,18 @@ function statementOf(id: string, { filter, given, actor, reason }: PlanRequest) 
         (row_number() over (partition by l.refusal is null order by l.message_id) - 1) / ${pieceIds} as piece
       from (
         select s.message_id, s.version, s.outcome_unknown, s.error_message, s.updated_at, c.cause,
-          case
-            when c.cause in ('rejected_record', 'conflicting_record') then c.cause
-            when exists (select from message_events x where x.message_id = s.message_id and x.type = 'expunged') then 'expunged'
-          end as refusal
+          case when c.cause in ('rejected_record', 'conflicting_record') then c.cause when e.type = 'expunged' then 'expunged' end as refusal
         from message_states s
         cross join lateral (
-          select ${causeOf('d')} as cause from message_events d where d.message_id = s.message_id and ${deadLetters('d')}
+          select d.type, d.reason from message_events d
+          where d.message_id = s.message_id and (${deadLetters('d')} or d.type = 'expunged')
           order by d.version desc limit 1
+        ) e
+        cross join lateral (
+          select case when e.type <> 'expunged' then ${causeOf('e')} else (
+            select ${causeOf('d')} from message_events d where d.message_id = s.message_id and ${deadLetters('d')}
+            order by d.version desc limit 1
+          ) end as cause
         ) c
         where s.queue = 'dead_letter' and not exists (select from decided_messages k where k.message_id = s.message_id)
           and ${conditionsOf(filter, 'CREATED_DESC', 's', parameters)}

@@ -6,6 +6,8 @@ import { namedCall } from './named-call.ts'
 export type StartRequest = {
   plan: string
   actor: string
+  /** Why; null for the reason of the plan. */
+  reason: string | null
   /** Replays a second; null for as fast as the room of the lane allows. */
   perSecond: number | null
   /** The pace to begin with; it doubles every 10 s until it is `perSecond`. Null begins with that. */
@@ -16,7 +18,7 @@ export type StartRequest = {
 }
 
 /** Why no job was started. */
-export type StartRefusal = 'unknown' | 'expired' | 'already_started' | 'key_reused'
+type StartRefusal = 'unknown' | 'expired' | 'already_started' | 'key_reused'
 
 /** `started` by this request, or `repeated`: by the same request before. */
 export type StartAnswer = 'started' | 'repeated' | StartRefusal
@@ -30,7 +32,7 @@ export async function startReplay(
   database: Pick<Pool, 'query'>,
   request: StartRequest,
 ): Promise<StartAnswer> {
-  return start(database, { ...request, kind: 'replay', resolution: null, reason: null })
+  return start(database, { ...request, kind: 'replay', resolution: null })
 }
 
 /** The same for the job that resolves what was planned, which has no pace. */
@@ -46,7 +48,6 @@ export async function startResolution(
 type Start = StartRequest & {
   kind: 'replay' | 'resolve'
   resolution: Resolution | null
-  reason: string | null
 }
 
 async function start(database: Pick<Pool, 'query'>, request: Start): Promise<StartAnswer> {

@@ -75,6 +75,7 @@ async function start(pool: Pool, id: string, changes: Partial<StartRequest> = {}
   return startReplay(pool, {
     plan: id,
     actor: 'bob',
+    reason: null,
     perSecond: null,
     rampFrom: null,
     stopWhen: null,

@@ -14,7 +14,7 @@ import { CauseCount, SkipCount } from './counted.ts'
 // To read a million dead letters takes seconds. It is less than an operation may take.
 const planMsMax = 9_500
 
-export const ReplayPlan = builder.objectRef<Plan>('ReplayPlan').implement({
+const ReplayPlan = builder.objectRef<Plan>('ReplayPlan').implement({
   description:
     'The open dead letters that met the filter at one moment. They stay chosen, whatever comes later. startReplay and resolveMany take it, for an hour.',
   fields: (t) => ({

@@ -56,7 +56,7 @@ builder.mutationField('startReplay', (t) =>
         throw refuseText('idempotencyKey', requestKeyBytesMax)
       const actor = requireOperator('start a replay', null, context)
       return start('replay', plan, actor, context, (client) =>
-        startReplay(client, { plan, actor, ...pace, stopWhen, requestKey }),
+        startReplay(client, { plan, actor, reason: null, ...pace, stopWhen, requestKey }),
       )
     },
   }),
