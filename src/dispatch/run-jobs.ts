@@ -29,6 +29,8 @@ export class Jobs {
   readonly #woken = new Latch()
   /** When each job is due, on performance.now()'s clock; null until they are read again. */
   #due: Map<string, number> | null = null
+  /** Whether it was told that the steps fail. */
+  #isFailing = false
   /** What was last told of each job. */
   readonly #told = new Map<string, string>()
 
@@ -68,9 +70,11 @@ export class Jobs {
         if (step.dueInMs === null) due.delete(job)
         else due.set(job, performance.now() + step.dueInMs)
       }
+      this.#isFailing = false
       return due.size === 0 ? null : Math.max(0, Math.min(...due.values()) - performance.now())
     } catch (error) {
-      logger.warn({ reason: reasonOf(error) }, 'replay jobs wait')
+      if (!this.#isFailing) logger.warn({ reason: reasonOf(error) }, 'replay jobs wait')
+      this.#isFailing = true
       this.#due = null
       return retryMs
     }

@@ -52,8 +52,10 @@ async function freeze(client: PoolClient, id: string, request: PlanRequest): Pro
     planLock,
   ])
   if (lock.rows[0]?.is_mine !== true) return 'busy'
-  // Without statistics the planner would read the whole table of states.
-  await client.query('set local enable_seqscan = off')
+  // Without statistics the planner would read the whole table of states. One plan is made at a time, so it may have some memory.
+  await client.query(
+    `select set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), set_config('work_mem', '64MB', true)`,
+  )
   const { text, values } = statementOf(id, request)
   const { rows } = await client.query<{ dead_letters: string }>(text, values)
   return rows[0]?.dead_letters === '0' ? 'nothing' : 'planned'
@@ -69,8 +71,8 @@ function statementOf(id: string, { filter, given, actor, reason }: PlanRequest) 
   const plan = parameters.add(id, 'bigint')
   const text = `with letters as materialized (
       select l.message_id, l.version, l.outcome_unknown, l.error_message, l.updated_at, l.cause, l.refusal, l.refusal is null as is_replayable,
-        (row_number() over (partition by l.refusal is null order by l.message_id) - 1) / ${pieceIds} as piece
-      from (
+        (case when l.refusal is null then l.nth_replayable else l.nth - l.nth_replayable end - 1) / ${pieceIds} as piece
+      from (select k.*, row_number() over w as nth, count(*) filter (where k.refusal is null) over w as nth_replayable from (
         select s.message_id, s.version, s.outcome_unknown, s.error_message, s.updated_at, c.cause,
           case when c.cause in ('rejected_record', 'conflicting_record') then c.cause when e.type = 'expunged' then 'expunged' end as refusal
         from message_states s
@@ -87,7 +89,8 @@ function statementOf(id: string, { filter, given, actor, reason }: PlanRequest) 
         ) c
         where s.queue = 'dead_letter' and not exists (select from decided_messages k where k.message_id = s.message_id)
           and ${conditionsOf(filter, 'CREATED_DESC', 's', parameters)}
-      ) l
+        order by s.message_id
+      ) k window w as (order by k.message_id rows unbounded preceding)) l
     ),
     errors as materialized (
       select l.error_message, l.cause, l.refusal, count(*) as count, count(*) filter (where l.outcome_unknown) as outcome_unknown,
@@ -111,7 +114,7 @@ function statementOf(id: string, { filter, given, actor, reason }: PlanRequest) 
     frozen as materialized (
       select coalesce(sum(p.count), 0) as count from (
         select freeze_ids(in_plan => ${plan}, in_is_replayable => l.is_replayable, in_piece => l.piece::int,
-          in_message_ids => array_agg(l.message_id order by l.message_id), in_versions => array_agg(l.version order by l.message_id)) as count
+          in_message_ids => array_agg(l.message_id), in_versions => array_agg(l.version)) as count
         from letters l group by l.is_replayable, l.piece
       ) p
     )
