@@ -80,6 +80,7 @@ function dependencies(database: pg.Pool): Parameters<typeof serve>[1] {
     onEvents: () => () => undefined,
     certificates: () => [],
     onDestination: () => () => undefined,
+    onJobs: () => () => undefined,
   }
 }
 

@@ -340,6 +340,111 @@ create table records (
   constraint records_pkey PRIMARY KEY (message_id, version)
 ) partition by RANGE (message_id);
 
+create table replay_job_events (
+  job bigint not null,
+  version integer not null,
+  recorded_at timestamp with time zone not null,
+  type text not null,
+  actor text not null,
+  reason text not null,
+  per_second double precision,
+  constraint replay_job_events_actor_check CHECK ((actor <> ''::text)),
+  constraint replay_job_events_job_fkey FOREIGN KEY (job) REFERENCES replay_jobs(job),
+  constraint replay_job_events_pkey PRIMARY KEY (job, version),
+  constraint replay_job_events_reason_check CHECK ((reason <> ''::text)),
+  constraint replay_job_events_type_check CHECK ((type = ANY (ARRAY['started'::text, 'paused'::text, 'resumed'::text, 'pace_changed'::text, 'stopped'::text, 'aborted'::text, 'done'::text])))
+);
+
+create table replay_job_open (
+  job bigint not null,
+  message_id bigint not null,
+  constraint replay_job_open_pkey PRIMARY KEY (job, message_id)
+);
+
+create table replay_job_states (
+  job bigint not null,
+  state text not null,
+  version integer not null,
+  is_active boolean not null,
+  per_second double precision,
+  ramp_from double precision,
+  running_since timestamp with time zone not null,
+  next_at timestamp with time zone not null,
+  is_at_replayable boolean not null default true,
+  piece integer not null default 0,
+  place integer not null default 0,
+  replayed bigint not null default 0,
+  succeeded bigint not null default 0,
+  failed_again bigint not null default 0,
+  skipped jsonb not null,
+  recent text not null default ''::text,
+  waits_for text,
+  stopped_because text,
+  rate double precision,
+  rate_since timestamp with time zone not null,
+  rate_from bigint not null default 0,
+  runner text,
+  runner_until timestamp with time zone,
+  told_at timestamp with time zone not null,
+  ended_at timestamp with time zone,
+  constraint replay_job_states_job_fkey FOREIGN KEY (job) REFERENCES replay_jobs(job),
+  constraint replay_job_states_pkey PRIMARY KEY (job),
+  constraint replay_job_states_state_check CHECK ((state = ANY (ARRAY['running'::text, 'paused'::text, 'stopped'::text, 'aborted'::text, 'done'::text])))
+) with (fillfactor=50);
+CREATE INDEX replay_job_states_active ON public.replay_job_states USING btree (job) WHERE is_active;
+
+create table replay_jobs (
+  job bigint not null,
+  kind text not null,
+  resolution text,
+  started_at timestamp with time zone not null,
+  actor text not null,
+  reason text not null,
+  request_key text,
+  per_second double precision,
+  ramp_from double precision,
+  stop_share double precision,
+  stop_after integer,
+  constraint replay_jobs_actor_check CHECK ((actor <> ''::text)),
+  constraint replay_jobs_check CHECK (((kind = 'resolve'::text) = (resolution IS NOT NULL))),
+  constraint replay_jobs_check1 CHECK (((stop_share IS NULL) = (stop_after IS NULL))),
+  constraint replay_jobs_job_fkey FOREIGN KEY (job) REFERENCES replay_plans(plan),
+  constraint replay_jobs_kind_check CHECK ((kind = ANY (ARRAY['replay'::text, 'resolve'::text]))),
+  constraint replay_jobs_per_second_check CHECK ((per_second > (0)::double precision)),
+  constraint replay_jobs_pkey PRIMARY KEY (job),
+  constraint replay_jobs_ramp_from_check CHECK ((ramp_from > (0)::double precision)),
+  constraint replay_jobs_reason_check CHECK ((reason <> ''::text)),
+  constraint replay_jobs_stop_after_check CHECK ((stop_after > 0)),
+  constraint replay_jobs_stop_share_check CHECK (((stop_share > (0)::double precision) AND (stop_share <= (1)::double precision)))
+);
+
+create table replay_plan_ids (
+  plan bigint not null,
+  is_replayable boolean not null,
+  piece integer not null,
+  message_ids bigint[] not null,
+  versions integer[] not null,
+  constraint replay_plan_ids_pkey PRIMARY KEY (plan, is_replayable, piece),
+  constraint replay_plan_ids_plan_fkey FOREIGN KEY (plan) REFERENCES replay_plans(plan) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED
+);
+
+create table replay_plans (
+  plan bigint not null,
+  planned_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  actor text not null,
+  reason text not null,
+  filter jsonb not null,
+  dead_letters bigint not null,
+  outcome_unknown bigint not null,
+  by_pattern jsonb not null,
+  by_cause jsonb not null,
+  not_replayable jsonb not null,
+  constraint replay_plans_actor_check CHECK ((actor <> ''::text)),
+  constraint replay_plans_pkey PRIMARY KEY (plan),
+  constraint replay_plans_reason_check CHECK ((reason <> ''::text))
+);
+
 create table rollup_bounds (
   only_row boolean not null default true,
   hours_below timestamp with time zone not null,
@@ -456,6 +561,8 @@ create table stray_outcomes (
 
 create sequence message_ids as bigint start 1 increment 1;
 
+create sequence replay_plan_numbers as bigint start 1 increment 1;
+
 create view messages as
  SELECT transaction_id,
     ( SELECT convert_from(r.payload, 'UTF8'::name)::json AS convert_from
@@ -539,6 +646,24 @@ CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON public.records FOR EACH 
 -- enabled: always
 
 CREATE TRIGGER expunge_only BEFORE UPDATE ON public.records FOR EACH ROW EXECUTE FUNCTION expunge_only();
+-- enabled: always
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.replay_job_events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+-- enabled: always
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.replay_jobs FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+-- enabled: always
+
+CREATE TRIGGER keep_all BEFORE TRUNCATE ON public.replay_plan_ids FOR EACH STATEMENT EXECUTE FUNCTION keep_planned();
+-- enabled: always
+
+CREATE TRIGGER keep_planned BEFORE DELETE OR UPDATE ON public.replay_plan_ids FOR EACH ROW EXECUTE FUNCTION keep_planned();
+-- enabled: always
+
+CREATE TRIGGER keep_all BEFORE TRUNCATE ON public.replay_plans FOR EACH STATEMENT EXECUTE FUNCTION keep_planned();
+-- enabled: always
+
+CREATE TRIGGER keep_planned BEFORE DELETE OR UPDATE ON public.replay_plans FOR EACH ROW EXECUTE FUNCTION keep_planned();
 -- enabled: always
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.segment_archives FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
@@ -1004,6 +1129,21 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.append_job_event(in_state replay_job_states, in_type text, in_actor text, in_reason text)
+ RETURNS replay_job_states
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  in_state.version := in_state.version + 1;
+  insert into replay_job_events (job, version, recorded_at, type, actor, reason, per_second)
+    values (in_state.job, in_state.version, clock_timestamp(), in_type, in_actor, in_reason, in_state.per_second);
+  perform pg_notify('replay_job', in_state.job::text);
+  return in_state;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.append_late(in_actor text, in_message_id bigint, in_attempt integer, in_attempt_name text, in_outcome text, in_status_code integer, in_duration_ms integer, in_reason text)
  RETURNS void
  LANGUAGE plpgsql
@@ -1089,6 +1229,18 @@ begin
     having rewound_by(log_floor()) > 0
     returning epoch into begun;
   return begun;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.begin_plan()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  return nextval('replay_plan_numbers');
 end
 $function$
 ;
@@ -1208,6 +1360,46 @@ begin
   from chosen c
   order by c.due_at, c.message_id;
   perform refuse_unprojected();
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.count_ended(in_state replay_job_states, in_stop_after integer)
+ RETURNS replay_job_states
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+  counted record;
+begin
+  with seen as materialized (
+    select o.message_id, m.status, exists (
+        select from decided_messages d where d.message_id = o.message_id and d.resolution is null
+      ) as is_held
+    from replay_job_open o
+    left join lateral (select s.status from message_states s where s.message_id = o.message_id limit 1) m on true
+    where o.job = in_state.job
+  ),
+  ended as (
+    delete from replay_job_open o using seen e
+    where o.job = in_state.job and o.message_id = e.message_id
+      and (e.is_held or e.status is null or e.status not in ('pending', 'processing'))
+    returning e.status
+  )
+  select count(*) filter (where e.status = 'success') as succeeded,
+    count(*) filter (where e.status in ('failed', 'dead_letter')) as failed
+    into counted
+  from ended e;
+  in_state.succeeded := in_state.succeeded + counted.succeeded;
+  in_state.failed_again := in_state.failed_again + counted.failed;
+  if in_stop_after is not null then
+    in_state.recent := right(
+      in_state.recent || repeat('s', counted.succeeded::int) || repeat('f', counted.failed::int), in_stop_after);
+  end if;
+  return in_state;
 end
 $function$
 ;
@@ -2135,6 +2327,23 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.finish_plan(in_plan bigint, in_actor text, in_reason text, in_filter jsonb, in_dead_letters bigint, in_outcome_unknown bigint, in_by_pattern jsonb, in_by_cause jsonb, in_not_replayable jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  planned_at timestamptz := clock_timestamp();
+begin
+  insert into replay_plans (plan, planned_at, expires_at, actor, reason, filter, dead_letters, outcome_unknown, by_pattern, by_cause,
+      not_replayable)
+    values (in_plan, planned_at, planned_at + interval '1 hour', in_actor, in_reason, in_filter, in_dead_letters, in_outcome_unknown,
+      in_by_pattern, in_by_cause, in_not_replayable);
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.fold_failures(in_old_bound bigint, in_new_bound bigint)
  RETURNS void
  LANGUAGE plpgsql
@@ -2258,6 +2467,27 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.forget_plans()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  forgotten bigint;
+begin
+  with expired as (
+    select p.plan from replay_plans p
+    where p.expires_at < clock_timestamp() and not exists (select from replay_jobs j where j.job = p.plan)
+    for update skip locked
+  )
+  delete from replay_plans p using expired e where p.plan = e.plan;
+  get diagnostics forgotten = row_count;
+  return forgotten;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.forget_positions(in_above bigint, in_rows_max integer)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -2312,6 +2542,23 @@ begin
     else greatest(in_at, in_place.next_slot_at) end;
   slots := least(1e9, greatest(0, 1 + floor(pace.burst - 1 - extract(epoch from first_at - in_at)::double precision * pace.rate + 1e-6)));
   free_at := first_at + (slots + 1 - pace.burst) / pace.rate * interval '1 second';
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.freeze_ids(in_plan bigint, in_is_replayable boolean, in_piece integer, in_message_ids bigint[], in_versions integer[])
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  if exists (select from replay_plans p where p.plan = in_plan) then
+    raise exception 'plan % is finished', in_plan using errcode = 'invalid_parameter_value';
+  end if;
+  insert into replay_plan_ids (plan, is_replayable, piece, message_ids, versions)
+    values (in_plan, in_is_replayable, in_piece, in_message_ids, in_versions);
+  return cardinality(in_message_ids);
 end
 $function$
 ;
@@ -2622,6 +2869,21 @@ begin
       counts)
     values (current_position(), 0, 0, 0, 0, 0, array[date_bin('1 minute', written_at, 'epoch')], array['duplicates'], array[0],
       array[1]);
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.keep_planned()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  if tg_op = 'DELETE' and tg_level = 'ROW' and not exists (select from replay_jobs j where j.job = old.plan) then
+    return old;
+  end if;
+  raise exception '% on % is refused: what a job was started with stays', tg_op, tg_table_name
+    using errcode = 'insufficient_privilege';
 end
 $function$
 ;
@@ -4715,6 +4977,27 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.resolve_letters(in_message_ids bigint[], in_resolution text, in_actor text, in_reason text, in_request_key text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+  insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, reason, request_key,
+      resolution)
+    select m.message_id, m.version + 1, greatest((select current_position()), m.position), greatest(clock_timestamp(), m.recorded_at),
+      'resolved', in_actor, 'dead_letter', m.retry_count, in_reason, in_request_key, in_resolution
+    from unnest(in_message_ids) as i (message_id)
+    cross join lateral (select s.* from message_states s where s.message_id = i.message_id limit 1) m
+    order by m.message_id;
+  perform refuse_unprojected();
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.resume_destination(in_destination text, in_actor text, in_reason text)
  RETURNS TABLE(answer text, decision integer, state text, since timestamp with time zone, actor text, reason text, until timestamp with time zone)
  LANGUAGE plpgsql
@@ -4954,6 +5237,55 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.start_job(in_plan bigint, in_kind text, in_resolution text, in_actor text, in_reason text, in_per_second double precision, in_ramp_from double precision, in_stop_share double precision, in_stop_after integer, in_request_key text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  planned replay_plans;
+  job replay_jobs;
+  state replay_job_states;
+  at timestamptz;
+begin
+  if in_kind = 'resolve' and coalesce(in_resolution in ('carried_out', 'not_carried_out', 'duplicate', 'ignored'), false) is not true then
+    raise exception 'no resolution %', in_resolution using errcode = 'invalid_parameter_value';
+  end if;
+  -- Of two who start it the second waits here, and then finds the job.
+  select * into planned from replay_plans p where p.plan = in_plan for update;
+  if not found then
+    return 'unknown';
+  end if;
+  at := clock_timestamp();
+  select * into job from replay_jobs j where j.job = in_plan;
+  if found then
+    return case
+      when in_request_key is null or job.actor <> in_actor or job.request_key is distinct from in_request_key then 'already_started'
+      when (job.kind, job.resolution, job.per_second, job.ramp_from, job.stop_share, job.stop_after)
+        is not distinct from (in_kind, in_resolution, in_per_second, in_ramp_from, in_stop_share, in_stop_after) then 'repeated'
+      else 'key_reused'
+    end;
+  end if;
+  if planned.expires_at <= at then
+    return 'expired';
+  end if;
+  insert into replay_jobs (job, kind, resolution, started_at, actor, reason, request_key, per_second, ramp_from, stop_share, stop_after)
+    values (in_plan, in_kind, in_resolution, at, in_actor, coalesce(in_reason, planned.reason), in_request_key, in_per_second,
+      in_ramp_from, in_stop_share, in_stop_after);
+  insert into replay_job_states (job, state, version, is_active, per_second, ramp_from, running_since, next_at, skipped, rate_since, told_at)
+    values (in_plan, 'running', 0, true, in_per_second, in_ramp_from, at, at,
+      case in_kind when 'replay' then (
+        select coalesce(jsonb_object_agg(n ->> 'key', n -> 'count'), '{}') from jsonb_array_elements(planned.not_replayable) n
+      ) else '{}' end, at, at)
+    returning * into state;
+  state := append_job_event(state, 'started', in_actor, coalesce(in_reason, planned.reason));
+  update replay_job_states s set version = state.version where s.job = in_plan;
+  return 'started';
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.status_counts()
  RETURNS TABLE(pending bigint, processing bigint, success bigint, failed bigint, dead_letter bigint)
  LANGUAGE plpgsql
@@ -4971,6 +5303,221 @@ begin
       sum(c.failed)::bigint as failed, sum(c.dead_letter)::bigint as dead_letter
     from status_count_deltas c where c.position >= f.bound
   ) d;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.steer_job(in_job bigint, in_action text, in_actor text, in_reason text, in_per_second double precision DEFAULT NULL::double precision)
+ RETURNS TABLE(answer text, state text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  at timestamptz;
+  found_state replay_job_states;
+begin
+  if coalesce(btrim(in_actor), '') = '' or coalesce(btrim(in_reason), '') = '' then
+    raise exception 'a decision takes an actor and a reason' using errcode = 'invalid_parameter_value';
+  end if;
+  if in_action is null or in_action not in ('pause', 'resume', 'abort', 'pace') then
+    raise exception 'there is no decision %', in_action using errcode = 'invalid_parameter_value';
+  end if;
+  select * into found_state from replay_job_states s where s.job = in_job for no key update;
+  if not found then
+    return query select 'unknown', null::text;
+    return;
+  end if;
+  if found_state.state not in ('running', 'paused', 'stopped')
+      or in_action = 'pause' and found_state.state <> 'running'
+      or in_action = 'resume' and found_state.state = 'running' then
+    return query select 'wrong_state', found_state.state;
+    return;
+  end if;
+  at := clock_timestamp();
+  if in_action = 'pace' then
+    found_state.per_second := in_per_second;
+    -- The operator has seen how it goes, so it need not rise any more.
+    found_state.ramp_from := null;
+  else
+    found_state.state := case in_action when 'pause' then 'paused' when 'resume' then 'running' else 'aborted' end;
+    found_state.waits_for := null;
+    found_state.rate := null;
+  end if;
+  if in_action = 'resume' then
+    found_state.recent := '';
+    found_state.stopped_because := null;
+    found_state.running_since := at;
+    found_state.rate_since := at;
+    found_state.rate_from := found_state.replayed;
+  end if;
+  found_state := append_job_event(found_state,
+    case in_action when 'pause' then 'paused' when 'resume' then 'resumed' when 'abort' then 'aborted' else 'pace_changed' end,
+    in_actor, in_reason);
+  update replay_job_states s set
+    state = found_state.state,
+    version = found_state.version,
+    is_active = true,
+    per_second = found_state.per_second,
+    ramp_from = found_state.ramp_from,
+    running_since = found_state.running_since,
+    next_at = at,
+    recent = found_state.recent,
+    waits_for = found_state.waits_for,
+    stopped_because = found_state.stopped_because,
+    rate = found_state.rate,
+    rate_since = found_state.rate_since,
+    rate_from = found_state.rate_from,
+    ended_at = case when found_state.state = 'aborted' then at end
+  where s.job = in_job;
+  return query select 'steered', found_state.state;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.step_job(in_job bigint, in_runner text, in_room integer, in_runner_ms bigint)
+ RETURNS TABLE(state text, due_in_ms double precision, worked integer, passed integer, reason text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_variable
+declare
+  batch_max constant int := 500;
+  -- A step is never sooner than that, unless nothing holds it back. It costs 1 to 3 ms.
+  step_ms constant int := 50;
+  -- After a stall a job makes up for so much of its pace.
+  made_up constant interval := '250 milliseconds';
+  job replay_jobs;
+  s replay_job_states;
+  target destinations;
+  at timestamptz;
+  before_counts bigint;
+  pace double precision;
+  room int;
+  failed int;
+  taken record;
+  did record;
+begin
+  worked := 0;
+  passed := 0;
+  select * into s from replay_job_states t where t.job = in_job for no key update skip locked;
+  if not found then
+    return query select 'elsewhere', in_runner_ms::double precision, 0, 0, null::text;
+    return;
+  end if;
+  at := clock_timestamp();
+  if not s.is_active then
+    return query select s.state, null::double precision, 0, 0, null::text;
+    return;
+  end if;
+  if s.runner <> in_runner and s.runner_until > at then
+    return query select 'elsewhere', extract(epoch from s.runner_until - at)::double precision * 1000, 0, 0, null::text;
+    return;
+  end if;
+  select * into job from replay_jobs j where j.job = in_job;
+  before_counts := s.replayed + s.succeeded + s.failed_again;
+  s.runner := in_runner;
+  s.runner_until := at + in_runner_ms * interval '1 millisecond';
+  s := count_ended(s, job.stop_after);
+  due_in_ms := step_ms;
+  failed := length(replace(s.recent, 's', ''));
+  if s.state = 'running' and length(s.recent) = job.stop_after and failed >= job.stop_share * job.stop_after then
+    s.state := 'stopped';
+    s.rate := null;
+    s.stopped_because := format('%s of the last %s that ended failed again, and the job stops at %s %%', failed, job.stop_after,
+      round((job.stop_share * 100)::numeric, 1));
+    s := append_job_event(s, 'stopped', in_runner, s.stopped_because);
+  end if;
+  if s.state = 'running' then
+    select * into target from destinations d where d.destination = 'default';
+    s.waits_for := case
+      when job.kind = 'resolve' then null
+      when target.state <> 'flowing' then format('destination %s is %s', target.destination, target.state)
+      when target.throttled_at is not null then format('destination %s asked for less', target.destination)
+    end;
+    if s.waits_for is not null then
+      s.next_at := at;
+      due_in_ms := 1000;
+    else
+      pace := case when job.kind = 'replay' then
+        least(s.per_second, s.ramp_from * 2 ^ least(floor(extract(epoch from at - s.running_since)::double precision / 10), 60)) end;
+      s.next_at := greatest(s.next_at, at - made_up);
+      room := case when job.kind = 'resolve' then batch_max
+        else greatest(1, in_room / 10) - (select count(*) from replay_job_open o where o.job = in_job) end;
+      if pace is not null then
+        room := least(room, case when s.next_at > at then 0 else floor(extract(epoch from at - s.next_at) * pace)::int + 1 end);
+      end if;
+      if room > 0 then
+        select * into taken from take_ids(s, job.kind, least(room, batch_max));
+        s := taken.state;
+        if cardinality(taken.message_ids) > 0 then
+          select * into did from work_ids(job, taken.message_ids, taken.versions);
+          worked := did.done;
+          passed := cardinality(taken.message_ids) - did.done;
+          s.replayed := s.replayed + did.done;
+          s.skipped := s.skipped || coalesce((
+            select jsonb_object_agg(k.key, k.value::bigint + coalesce((s.skipped ->> k.key)::bigint, 0)) from jsonb_each_text(did.skipped) k
+          ), '{}');
+          if pace is not null then
+            s.next_at := s.next_at + did.done / pace * interval '1 second';
+          end if;
+          -- What was skipped took nothing of the room.
+          due_in_ms := case when job.kind = 'resolve' or passed > 0 then 0 else step_ms end;
+        elsif not exists (select from replay_job_open o where o.job = in_job) then
+          s.state := 'done';
+          s.rate := null;
+          s.ended_at := clock_timestamp();
+          s := append_job_event(s, 'done', in_runner, 'all that was planned is replayed, resolved or skipped');
+        end if;
+      end if;
+      if pace is not null then
+        due_in_ms := greatest(due_in_ms, extract(epoch from s.next_at - at)::double precision * 1000);
+      end if;
+    end if;
+    if s.state = 'running' and at >= s.rate_since + interval '2 seconds' then
+      s.rate := (s.replayed - s.rate_from) / extract(epoch from at - s.rate_since)::double precision;
+      s.rate_since := at;
+      s.rate_from := s.replayed;
+    end if;
+  end if;
+  if s.state <> 'running' then
+    s.waits_for := null;
+    -- Those that are still open are counted when they end.
+    s.is_active := exists (select from replay_job_open o where o.job = in_job);
+    due_in_ms := case when s.is_active then 500 end;
+  end if;
+  if at >= s.told_at + interval '1 second' and before_counts <> s.replayed + s.succeeded + s.failed_again then
+    s.told_at := at;
+    perform pg_notify('replay_job_counts', in_job::text);
+  end if;
+  update replay_job_states t set
+    state = s.state,
+    version = s.version,
+    is_active = s.is_active,
+    next_at = s.next_at,
+    is_at_replayable = s.is_at_replayable,
+    piece = s.piece,
+    place = s.place,
+    replayed = s.replayed,
+    succeeded = s.succeeded,
+    failed_again = s.failed_again,
+    skipped = s.skipped,
+    recent = s.recent,
+    waits_for = s.waits_for,
+    stopped_because = s.stopped_because,
+    rate = s.rate,
+    rate_since = s.rate_since,
+    rate_from = s.rate_from,
+    runner = s.runner,
+    runner_until = s.runner_until,
+    told_at = s.told_at,
+    ended_at = s.ended_at
+  where t.job = in_job;
+  return query select case when s.waits_for is null then s.state else 'waiting' end, due_in_ms, worked, passed,
+    coalesce(s.stopped_because, s.waits_for);
 end
 $function$
 ;
@@ -5015,6 +5562,40 @@ AS $function$
   select min(a.first_offset), max(a.next_offset), sum(a.received)::bigint, sum(a.duplicates)::bigint, sum(a.conflicts)::bigint,
     sum(a.rejected)::bigint, sum(a.holes)::bigint, sum(a.gaps)::bigint
   from partition_advances a where a.partition_id = in_partition_id and a.next_offset > in_above
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.take_ids(in_state replay_job_states, in_kind text, in_count integer, OUT message_ids bigint[], OUT versions integer[], OUT state replay_job_states)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  found_piece replay_plan_ids;
+begin
+  state := in_state;
+  message_ids := '{}';
+  versions := '{}';
+  loop
+    select * into found_piece from replay_plan_ids p
+      where p.plan = state.job and p.is_replayable = state.is_at_replayable and p.piece = state.piece;
+    exit when found;
+    -- What can only be resolved comes last, and not in a replay.
+    if in_kind = 'replay' or not state.is_at_replayable then
+      return;
+    end if;
+    state.is_at_replayable := false;
+    state.piece := 0;
+  end loop;
+  message_ids := found_piece.message_ids[state.place + 1 : state.place + in_count];
+  versions := found_piece.versions[state.place + 1 : state.place + in_count];
+  state.place := state.place + cardinality(message_ids);
+  if state.place = cardinality(found_piece.message_ids) then
+    state.piece := state.piece + 1;
+    state.place := 0;
+  end if;
+end
 $function$
 ;
 
@@ -5215,6 +5796,60 @@ CREATE OR REPLACE FUNCTION public.watermark()
 AS $function$
 begin
   return pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (select base from log_epochs order by epoch desc limit 1);
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.work_ids(in_job replay_jobs, in_message_ids bigint[], in_versions integer[], OUT done integer, OUT skipped jsonb)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+  request_key constant text := 'replay-job:' || in_job.job;
+  chosen bigint[];
+  names text[];
+begin
+  -- In the order of message ids, as everywhere.
+  perform from message_states s where s.message_id = any (in_message_ids) order by s.message_id for no key update;
+  with judged as materialized (
+    select u.message_id, m.transaction_id,
+      case
+        when m.status is null then 'archived'
+        when exists (select from message_events e where e.message_id = u.message_id and e.version > u.version and e.type = 'replayed')
+          then 'replayed'
+        when m.status <> 'dead_letter' then 'succeeded'
+        when exists (select from decided_messages d where d.message_id = u.message_id) then 'resolved'
+        when in_job.kind = 'replay'
+          and exists (select from message_events e where e.message_id = u.message_id and e.type = 'expunged') then 'expunged'
+      end as refusal
+    from unnest(in_message_ids, in_versions) as u (message_id, version)
+    left join lateral (select s.status, s.transaction_id from message_states s where s.message_id = u.message_id limit 1) m on true
+  )
+  select coalesce(array_agg(j.message_id order by j.message_id) filter (where j.refusal is null), '{}'),
+    coalesce(array_agg(j.transaction_id order by j.message_id) filter (where j.refusal is null), '{}'),
+    coalesce((select jsonb_object_agg(r.refusal, r.count) from (
+      select k.refusal, count(*) as count from judged k where k.refusal is not null group by k.refusal
+    ) r), '{}')
+    into chosen, names, skipped
+  from judged j;
+  done := cardinality(chosen);
+  if done = 0 then
+    return;
+  end if;
+  if in_job.kind = 'resolve' then
+    perform resolve_letters(chosen, in_job.resolution, in_job.actor, in_job.reason, request_key);
+    return;
+  end if;
+  -- They are locked, so none of them can be refused now.
+  if exists (select from replay_messages(names, in_job.actor, in_job.reason, request_key) r where r.answer <> 'replayed') then
+    raise exception 'job %: a message that could be replayed was refused', in_job.job;
+  end if;
+  insert into replay_job_open (job, message_id) select in_job.job, i from unnest(chosen) i;
 end
 $function$
 ;

@@ -112,6 +112,7 @@ async function live(run: Run, embedded: Embedded, signal: AbortSignal): Promise<
       destination: { name: config.destination, url: withoutSecrets(run.options.downstreamUrl) },
       certificates: () => tlsOf(config).flatMap(([side, tls]) => tls.ends().map((end) => ({ side, ...end }))),
       onDestination: (wake) => run.options.destinationChanges.on(wake),
+      onJobs: (wake) => run.options.jobChanges.on(wake),
       onEvents: (wake) => run.options.events.on(wake),
     },
   )
@@ -171,6 +172,7 @@ function prepare(config: Config, embedded: Embedded, metrics: Metrics, logger: L
     failpoint: createFailpoint(config.failpoint),
     events: new Hint(),
     destinationChanges: new Hint(),
+    jobChanges: new Hint(),
   }
   return {
     options,

@@ -42,6 +42,8 @@ export type ServiceOptions = {
   events: Hint
   /** Fires when something may have been decided about the destination, or a probe of it may have ended. */
   destinationChanges: Hint
+  /** Fires when something was decided about a replay job, or its counts have changed. */
+  jobChanges: Hint
 }
 
 /**
@@ -50,8 +52,18 @@ export type ServiceOptions = {
  * here.
  */
 export function startService(options: ServiceOptions & { afterOutage: boolean }) {
-  const { config, database, server, instance, metrics, logger, failpoint, events, destinationChanges } =
-    options
+  const {
+    config,
+    database,
+    server,
+    instance,
+    metrics,
+    logger,
+    failpoint,
+    events,
+    destinationChanges,
+    jobChanges,
+  } = options
   const { lanes, downstream } = config
   const deliverer = createDeliverer({
     url: options.downstreamUrl,
@@ -78,7 +90,14 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
   const listener = listen({
     connectionString: config.database.listenUrl ?? options.connection.connectionString,
     ssl: options.connection.ssl,
-    channels: ['message_due', 'message_events', 'partition_decided', 'destination_changed'],
+    channels: [
+      'message_due',
+      'message_events',
+      'partition_decided',
+      'destination_changed',
+      'replay_job',
+      'replay_job_counts',
+    ],
     instance,
     onNotify: (channel) => {
       if (channel === 'message_due') dispatcher.wake('notify')
@@ -86,6 +105,9 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
       else if (channel === 'destination_changed') {
         dispatcher.lookAtDestination()
         destinationChanges.give()
+      } else if (channel === 'replay_job' || channel === 'replay_job_counts') {
+        if (channel === 'replay_job') dispatcher.lookAtJobs()
+        jobChanges.give()
       } else events.give()
     },
     notifyAsWriter: (channel, payload) => notify(database, channel, payload),
@@ -97,8 +119,10 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
       if (reconnect) void server.recognize(database).catch(() => undefined)
       dispatcher.wake(reconnect ? 'reconnect' : 'start')
       dispatcher.lookAtDestination()
+      dispatcher.lookAtJobs()
       decisions.give()
       destinationChanges.give()
+      jobChanges.give()
       events.give()
     },
     logger,

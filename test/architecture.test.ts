@@ -177,10 +177,12 @@ t.test('what reads the log cannot change it', async (t) => {
       'log/write/decide-message.ts',
       'log/write/expunge.ts',
       'log/write/fold-counts.ts',
+      'log/write/plan-replay.ts',
       'log/write/replay.ts',
       'log/write/steer-destination.ts',
+      'log/write/steer-job.ts',
     ],
-    'an operator replays, expunges, decides, pauses and resumes, and what was counted is folded before it is read',
+    'an operator replays, expunges, decides, plans, pauses and resumes, and what was counted is folded before it is read',
   )
 })
 

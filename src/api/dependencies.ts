@@ -26,4 +26,6 @@ export type ApiDependencies = {
   readonly onEvents: (wake: () => void) => () => void
   /** The same for the destination: whenever something may have been decided about it, or a probe may have ended. */
   readonly onDestination: (wake: () => void) => () => void
+  /** The same for replay jobs: whenever something was decided about one, or its counts have changed. */
+  readonly onJobs: (wake: () => void) => () => void
 }

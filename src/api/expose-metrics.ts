@@ -1,6 +1,7 @@
 import { Gauge, Registry } from 'prom-client'
 import { countByStatus } from '../log/read/count-by-status.ts'
 import { countDecided, type DecidedCounts } from '../log/read/count-decided.ts'
+import { countOpenJobs } from '../log/read/read-jobs.ts'
 import { listStopped, type StoppedPartition } from '../log/read/list-stopped.ts'
 import { readClockOffset } from '../log/read/read-clock-offset.ts'
 import { readDestination, type DestinationStanding } from '../log/read/read-destinations.ts'
@@ -46,6 +47,7 @@ export async function exposeMetrics({
       const server = await readServerChanges(client)
       const standing = await readDestination(client, destination.name)
       if (standing !== null) setDestination(registry, standing)
+      setJobs(registry, await countOpenJobs(client))
       set(registry, 'tqp_server_changes', changesHelp, server.changes)
       set(registry, 'tqp_server_losses', lossesHelp, server.losses)
       set(registry, 'tqp_stray_outcomes', straysHelp, server.strays)
@@ -171,6 +173,18 @@ function setDestination(registry: Registry, { name, state, held, rateLimit }: De
     gauge.set({ destination: name, state: each }, each === state ? 1 : 0)
   set(registry, 'tqp_held_messages', heldHelp, Number(held))
   set(registry, 'tqp_rate_limit', rateHelp, rateLimit ?? 0)
+}
+
+const openJobStates = ['running', 'waiting', 'paused', 'stopped'] as const
+
+function setJobs(registry: Registry, counts: Awaited<ReturnType<typeof countOpenJobs>>): void {
+  const gauge = new Gauge({
+    name: 'tqp_replay_jobs',
+    help: 'Replay jobs of the whole service that have not ended, by state: running, waiting (for the destination), paused or stopped (by itself).',
+    labelNames: ['state'],
+    registers: [registry],
+  })
+  for (const state of openJobStates) gauge.set({ state }, counts[state] ?? 0)
 }
 
 type SizesRead = { at: number; sizes: Promise<Sizes | null> }

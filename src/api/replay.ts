@@ -1,5 +1,6 @@
 import { replay as replayInLog, type ReplayAnswer } from '../log/write/replay.ts'
 import { isLine, requestKeyBytesMax } from '../message/is-line.ts'
+import { jobKeyPrefix } from '../message/replay-job.ts'
 import { ask, DatabaseUnavailable } from './ask.ts'
 import type { ApiDependencies } from './dependencies.ts'
 import { readOperator } from './read-operator.ts'
@@ -36,6 +37,8 @@ async function readRequest(dependencies: ApiDependencies, call: Call): Promise<R
   if (requestKey !== null && !isLine(requestKey, requestKeyBytesMax)) {
     return { refused: refusal(400, `Idempotency-Key must be 1 to ${requestKeyBytesMax} bytes.`) }
   }
+  if (requestKey?.startsWith(jobKeyPrefix) === true)
+    return { refused: refusal(400, `Idempotency-Key must not begin with ${jobKeyPrefix}`) }
   const operator = await readOperator(call)
   if ('refused' in operator) return operator
   if (operator.reason === null && dependencies.reasonsRequired)

@@ -16,6 +16,7 @@ import { inquire, type InquiryOptions } from './inquiries.ts'
 import { Lane, type Reservation } from './lane.ts'
 import { Outage } from './outage.ts'
 import { retain, type Retention } from './retain.ts'
+import { Jobs } from './run-jobs.ts'
 import { runLane } from './run-lane.ts'
 import { Settler } from './settler.ts'
 import type { Finished } from './store-outcomes.ts'
@@ -62,6 +63,8 @@ export type Dispatcher = {
   wake(cause: WakeCause): void
   /** A hint that something was decided about the destination. */
   lookAtDestination(): void
+  /** A hint that something was decided about a replay job. */
+  lookAtJobs(): void
   /**
    * Room for messages that ingest stores, so that their first attempt starts in the same transaction. Rejects while the log lacks
    * what it rests on: nothing is to be stored then.
@@ -142,8 +145,10 @@ export function dispatch(options: DispatchOptions): Dispatcher {
       stop.signal,
     ),
   )
+  const jobs = new Jobs({ ...options, ground, room: options.limits.fresh })
   const watches = [
-    sweep({ ...options, lanes, outage, ground, destination }, stop.signal),
+    jobs.run(stop.signal),
+    sweep({ ...options, lanes, outage, ground, destination, jobs }, stop.signal),
     retain({ ...options, ground }, stop.signal),
     watchQueue(options, stop.signal),
   ]
@@ -155,6 +160,7 @@ export function dispatch(options: DispatchOptions): Dispatcher {
       // The next probe may be this instance's.
       if (destination.state !== 'flowing') lanes.forEach((parts) => parts.waker.wake('destination'))
     },
+    lookAtJobs: () => jobs.wake(),
     reserveFresh: async (max) => {
       ground.refuse()
       // What has waited goes first.

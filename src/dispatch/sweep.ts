@@ -2,6 +2,7 @@ import type { Pool } from 'pg'
 import { makeSegments } from '../log/server/make-segments.ts'
 import { countMissed } from '../log/write/count-missed.ts'
 import { agePiece, foldPiece } from '../log/write/fold-counts.ts'
+import { forgetPlans } from '../log/write/forget-plans.ts'
 import { placeStrays } from '../log/write/place-strays.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
@@ -12,6 +13,7 @@ import type { Destination } from './destination.ts'
 import type { Ground } from './ground.ts'
 import type { Lane } from './lane.ts'
 import type { Outage } from './outage.ts'
+import type { Jobs } from './run-jobs.ts'
 
 const sweepEveryMs = 60_000
 const missedAfterMs = 10_000
@@ -23,7 +25,8 @@ const agedPiecesMax = 60
  * The smoke alarm. Every minute it counts what has been due for over ten seconds although the lane had room and the LISTEN
  * session was up all that time: a wake-up that was missed. It stays 0 as long as the rest is right; if it does not, the lane
  * is woken all the same. It also checks that the log has what it rests on, makes the log's segments ahead of need, places stray outcomes,
- * folds the counts by status and the rollups, and makes old rollups coarser. An idle service does nothing else with its tables.
+ * folds the counts by status and the rollups, makes old rollups coarser, and removes plans that have expired. An idle service does nothing
+ * else with its tables.
  */
 export async function sweep(
   options: {
@@ -32,6 +35,7 @@ export async function sweep(
     outage: Outage
     ground: Ground
     destination: Pick<Destination, 'check'>
+    jobs: Pick<Jobs, 'wake'>
     listenerUpSince: () => number | null
     segmentMessages: number
     metrics: Metrics
@@ -46,6 +50,7 @@ export async function sweep(
   while (await wait(options.everyMs ?? sweepEveryMs, signal)) {
     // An instance that died may have left a decision that is due.
     options.destination.check()
+    options.jobs.wake()
     try {
       await ground.inspect()
       if (ground.fault !== null) {
@@ -69,6 +74,7 @@ export async function sweep(
       await placeStrays(database)
       while (!signal.aborted && (await foldPiece(database)));
       for (let piece = 0; piece < agedPiecesMax && !signal.aborted && (await agePiece(database)); piece++);
+      await forgetPlans(database)
       metrics.lastSweep.setToCurrentTime()
     } catch (error) {
       logger.warn({ reason: reasonOf(error) }, 'sweep failed')

@@ -46,6 +46,8 @@ export type LogEvent = {
   readonly isConfirmed: boolean
   /** What the processor said of the payment when it was asked. */
   readonly inquiry: string | null
+  /** The request that appended it, as its caller named it. */
+  readonly requestKey: string | null
   readonly topic: string | null
   readonly partition: number | null
   readonly offset: number | null

@@ -19,6 +19,7 @@ const rules = {
   S22: 'while its destination does not flow, a failure uses up no retry and exhausts none',
   S23: 'of the attempts that start while a destination is held, one is open at most',
   S24: 'no attempt starts while its destination is paused, nor more in a second than its limit allows',
+  S25: 'a replay job appends to its frozen set only, to each message once, and in the name of its operator',
   S26: 'nothing on hold or cancelled is attempted, nothing resolved is replayed, and each decision fits the one before',
   S27: 'nothing that may have been carried out is sent again past the window of its key, unless an operator confirmed that it was not',
   S28: 'where the processor can be asked, nothing that may have been carried out is sent again before it said twice that it does not know it',

@@ -24,6 +24,7 @@ type Line = {
   resolution?: string
   confirmed_not_carried_out?: boolean
   inquiry?: string
+  request_key?: string
   topic?: string
   partition?: number
   kafka_offset?: number
@@ -80,6 +81,7 @@ function readEvent(line: Line): LogEvent {
     resolution: line.resolution ?? null,
     isConfirmed: line.confirmed_not_carried_out === true,
     inquiry: line.inquiry ?? null,
+    requestKey: line.request_key ?? null,
     topic: line.topic ?? null,
     partition: line.partition ?? null,
     offset: line.kafka_offset ?? null,

@@ -7,7 +7,7 @@ import type { RowReader } from './row-reader.ts'
 // The rows of the projection come once for each message, with version 1.
 const select = `
   select e.message_id, e.version, e.position, e.recorded_at, e.type, e.actor, e.status, e.retry_count, e.due_at, e.attempt,
-    e.outcome, e.duration_ms, e.reason, e.resolution, e.confirmed_not_carried_out, e.inquiry, e.topic, e.partition, e.kafka_offset, e.incarnation,
+    e.outcome, e.duration_ms, e.reason, e.resolution, e.confirmed_not_carried_out, e.inquiry, e.request_key, e.topic, e.partition, e.kafka_offset, e.incarnation,
     e.payload_sha256, e.transaction_id, e.related_message_id,
     r.payload_state, r.payload_bytes, octet_length(r.payload),
     case when r.payload_state = 'whole' then coalesce(sha256(r.payload) = e.payload_sha256, false) end,
@@ -51,6 +51,7 @@ function readEvent(row: RowReader): LogEvent {
     resolution: row.textOrNull(),
     isConfirmed: row.booleanOrNull() === true,
     inquiry: row.textOrNull(),
+    requestKey: row.textOrNull(),
     topic: row.textOrNull(),
     partition: row.integerOrNull(),
     offset: row.integerOrNull(),

@@ -7,6 +7,7 @@ import { Concurrency } from './check-concurrency.ts'
 import { Identities } from './check-identities.ts'
 import { Ledger } from './check-ledger.ts'
 import { checkDestinations } from './check-destinations.ts'
+import { Jobs } from './check-jobs.ts'
 import { Holds } from './check-holds.ts'
 import { Rates } from './check-rate.ts'
 import { checkPartitions, type GivenUp } from './check-partitions.ts'
@@ -103,6 +104,7 @@ export async function verify(evidence: Evidence): Promise<Report> {
     const destinations = await readDestinations(client)
     const holds = new Holds(destinations, invariants)
     const rates = new Rates(destinations, invariants)
+    const jobs = new Jobs(invariants)
     const records = new Records(invariants)
     const identities = new Identities(invariants)
     const concurrency = new Concurrency(findActor, windows, invariants)
@@ -114,6 +116,7 @@ export async function verify(evidence: Evidence): Promise<Report> {
       destinations,
       holds,
       rates,
+      jobs,
       legal: await readTransitions(client),
       records,
       identities,
@@ -135,6 +138,7 @@ export async function verify(evidence: Evidence): Promise<Report> {
     await concurrency.finish(client)
     await holds.finish(client)
     rates.finish()
+    await jobs.finish(client, archives.missing.length === 0)
     await checkStrayStates(client, invariants)
     await checkStrayDecisions(client, invariants)
     await checkPositions(client, invariants)
@@ -168,8 +172,30 @@ export async function verify(evidence: Evidence): Promise<Report> {
 
 /** Names the unit in which each invariant is counted, and what cannot be checked without the files. */
 function nameLimits(invariants: Invariants, hasLedger: boolean, hasAcknowledgements: boolean): void {
-  const { S1, S2, S3, S4, S5, S6, S8, S9, S12, S13, S14, S16, S17, S20, S21, S22, S23, S24, S26, S27, S28 } =
-    invariants
+  const {
+    S1,
+    S2,
+    S3,
+    S4,
+    S5,
+    S6,
+    S8,
+    S9,
+    S12,
+    S13,
+    S14,
+    S16,
+    S17,
+    S20,
+    S21,
+    S22,
+    S23,
+    S24,
+    S25,
+    S26,
+    S27,
+    S28,
+  } = invariants
   for (const each of [S1, S3, S14, S16]) each.unit = 'events and decisions'
   S2.unit = 'record events'
   S4.unit = 'messages, counts, rollups and destinations'
@@ -187,6 +213,7 @@ function nameLimits(invariants: Invariants, hasLedger: boolean, hasAcknowledgeme
   S24.unit = 'starts'
   S28.unit = 'starts and answers'
   S27.unit = 'starts and messages given up'
+  S25.unit = 'events of jobs'
   S26.unit = 'starts, replays and decisions'
   if (!hasLedger) {
     S8.limit =

@@ -10,6 +10,7 @@ import { checkDoubt } from './check-doubt.ts'
 import type { Ledger } from './check-ledger.ts'
 import type { Holds } from './check-holds.ts'
 import { checkMessageDecisions } from './check-message-decisions.ts'
+import type { Jobs } from './check-jobs.ts'
 import type { Rates } from './check-rate.ts'
 import { checkExpunged, checkPayload } from './check-payloads.ts'
 import { checkColumns, checkState } from './check-projection.ts'
@@ -36,6 +37,7 @@ export type Checks = {
   readonly destinations: Destinations
   readonly holds: Holds
   readonly rates: Rates
+  readonly jobs: Jobs
   readonly legal: ReadonlySet<string>
   readonly records: Records
   readonly identities: Identities
@@ -116,6 +118,7 @@ function checkEvent(message: Message, event: LogEvent, record: StoredRecord | nu
   checkDoubt(message, event, findActor, invariants)
   checks.holds.check(message, event)
   checks.rates.check(message, event)
+  checks.jobs.add(message, event)
   checks.concurrency.check(message, event)
   checks.records.check(message, event)
   checks.acknowledgements?.check(event)

@@ -103,6 +103,7 @@ t.test('a port that is taken is told in one sentence that names it', async (t) =
     onEvents: () => () => undefined,
     certificates: () => [],
     onDestination: () => () => undefined,
+    onJobs: () => () => undefined,
   }
   const logger = { warn: () => undefined } as never
   await t.rejects(serve({ host: '127.0.0.1', port }, { ...dependencies, logger }), {

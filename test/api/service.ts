@@ -44,6 +44,8 @@ export type Service = Serving & {
   events: Hint
   /** The same, for the destination. */
   destinationChanges: Hint
+  /** The same, for replay jobs. */
+  jobChanges: Hint
   call: (method: string, path: string, options?: CallOptions) => Promise<Reply>
 }
 
@@ -72,6 +74,7 @@ export async function startService(
   const metrics = createMetrics('1.2.3')
   const events = new Hint()
   const destinationChanges = new Hint()
+  const jobChanges = new Hint()
   const dependencies = {
     database,
     metrics,
@@ -86,6 +89,7 @@ export async function startService(
     onEvents: (wake: () => void) => events.on(wake),
     certificates: limits.certificates ?? (() => []),
     onDestination: (wake: () => void) => destinationChanges.on(wake),
+    onJobs: (wake: () => void) => jobChanges.on(wake),
   }
   const serving = await serve({ host: '127.0.0.1', port: 0, ...limits }, dependencies)
   t.teardown(() => serving.close())
@@ -95,6 +99,7 @@ export async function startService(
     lines,
     events,
     destinationChanges,
+    jobChanges,
     call: (...call) => send(serving.port, ...call),
   }
 }

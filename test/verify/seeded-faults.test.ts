@@ -1,6 +1,9 @@
 import type { Pool } from 'pg'
 import t from 'tap'
 import { readFunctions } from '../../src/runtime/migrate.ts'
+import { planReplay } from '../../src/log/write/plan-replay.ts'
+import { startReplay } from '../../src/log/write/steer-job.ts'
+import { stepJob } from '../../src/log/write/step-job.ts'
 import { verify } from '../../src/verify/verify.ts'
 import { database } from '../support/database.ts'
 import { differing } from './broken.ts'
@@ -12,9 +15,9 @@ type Fault = {
   wrong: string
   found: Record<string, RegExp>
   /** What shows the fault where the history alone need not. */
-  also?: (history: History) => Promise<void>
+  also?: (history: History, pool: Pool) => Promise<void>
   /** In place of the whole history, where that would not come to its end. */
-  only?: (history: History) => Promise<void>
+  only?: (history: History, pool: Pool) => Promise<void>
 }
 
 /** A plausible mistake in one of the functions that write the log, and what must become of a history written with it. */
@@ -144,6 +147,13 @@ const faults: Fault[] = [
     },
     only: sendAfterOneAnswer,
   },
+  {
+    function: 'take_ids',
+    right: 'p.plan = state.job and',
+    wrong: '',
+    found: { S25: /^replay job \d+: came to message \d+, which is not in its frozen set$/ },
+    only: runTheSecondJob,
+  },
 ]
 
 for (const fault of faults) {
@@ -169,7 +179,7 @@ for (const fault of faults) {
 
 async function write(pool: Pool, { only, also }: Fault): Promise<void> {
   const history = only === undefined ? await writeHistory(pool) : await History.begin(pool)
-  await (only ?? also)?.(history)
+  await (only ?? also)?.(history, pool)
 }
 
 async function failWhileHeld(history: History): Promise<void> {
@@ -206,6 +216,33 @@ async function claimAboveALimit(history: History): Promise<void> {
   await history.limit(0.01, 1)
   await history.receive(['first', 'second'], { room: 2 })
   for (let looks = 0; looks < 2; looks++) await history.tryClaim('fresh')
+}
+
+/** Two plans, of different dead letters, and the job of the second one. */
+async function runTheSecondJob(history: History, pool: Pool): Promise<void> {
+  for (const claim of await history.receive(['first', 'second'], { room: 2 }))
+    await history.deliver(claim, refused)
+  await planOne(pool, 'first')
+  const plan = await planOne(pool, 'second')
+  const pace = { reason: null, perSecond: null, rampFrom: null, stopWhen: null, requestKey: null }
+  await startReplay(pool, { plan, actor: 'bob', ...pace })
+  await stepJob(pool, plan, { actor: 'instance-1/jobs', room: 100, leaseMs: 60_000 })
+}
+
+async function planOne(pool: Pool, id: string): Promise<string> {
+  const client = await pool.connect()
+  try {
+    const answer = await planReplay(client, {
+      filter: { transactionIds: [id] },
+      given: {},
+      actor: 'alice',
+      reason: 'it is back',
+    })
+    if (answer.kind !== 'planned') throw new Error(answer.kind)
+    return answer.id
+  } finally {
+    client.release()
+  }
 }
 
 /** Claims what is due in an hour, which only a claim that does not look at the time hands out. */

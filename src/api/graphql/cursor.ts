@@ -7,6 +7,7 @@ const logForm = 'l2'
 const logFormBefore = 'l1'
 const pageForm = 'p1'
 const decisionForm = 'd1'
+const jobForm = 'j1'
 const lengthMax = 512
 
 const bigintMax = 9_223_372_036_854_775_807n
@@ -70,6 +71,17 @@ export function decodeDecisionCursor(text: string, destination: string): number 
   if (!isInteger(decision, intMax) || encodeDecisionCursor(destination, Number(decision)) !== text)
     return null
   return Number(decision)
+}
+
+/** A cursor of the list of jobs, or of the events of one; `list` tells lists apart. */
+export function encodeJobCursor(list: string, place: string | number): string {
+  return encode([jobForm, hash(list), place].join(':'))
+}
+
+/** The number of the job or of the event, in decimal digits; null for whatever `encodeJobCursor` has not made for this list. */
+export function decodeJobCursor(text: string, list: string, max = bigintMax): string | null {
+  const [, , place = ''] = decode(text).split(':')
+  return isInteger(place, max) && encodeJobCursor(list, place) === text ? place : null
 }
 
 /** A bigint that is not negative, in its one decimal form. */

@@ -223,3 +223,82 @@ export const MessageOrder = builder.enumType('MessageOrder', {
     DUE_ASC: { description: 'Next due first; only messages that wait for an attempt.' },
   } as const,
 })
+
+export const JobKind = builder.enumType('JobKind', {
+  description: 'What a job does with the dead letters of its plan.',
+  values: {
+    REPLAY: { value: 'replay', description: 'It replays them.' },
+    RESOLVE: { value: 'resolve', description: 'It resolves them: resolveMany.' },
+  } as const,
+})
+
+export const JobState = builder.enumType('JobState', {
+  description: "May grow: treat an unknown value as 'other'.",
+  values: {
+    RUNNING: { value: 'running', description: 'An instance carries it out.' },
+    WAITING: {
+      value: 'waiting',
+      description: 'It runs, and replays nothing until the destination flows at its full pace: waitsFor.',
+    },
+    PAUSED: { value: 'paused', description: 'An operator paused it.' },
+    STOPPED: {
+      value: 'stopped',
+      description:
+        'It stopped by itself, because too many failed again: stoppedBecause. An operator resumes it.',
+    },
+    ABORTED: { value: 'aborted', description: 'An operator ended it. What it has replayed goes its way.' },
+    DONE: { value: 'done', description: 'Each message of its plan was replayed, resolved or skipped.' },
+  } as const,
+})
+
+export const JobEventType = builder.enumType('JobEventType', {
+  description: "May grow: treat an unknown value as 'other'.",
+  values: {
+    STARTED: { value: 'started', description: 'An operator started it.' },
+    PAUSED: { value: 'paused', description: 'An operator paused it.' },
+    RESUMED: { value: 'resumed', description: 'An operator resumed it.' },
+    PACE_CHANGED: { value: 'pace_changed', description: 'An operator changed its pace.' },
+    STOPPED: { value: 'stopped', description: 'It stopped by itself.' },
+    ABORTED: { value: 'aborted', description: 'An operator ended it.' },
+    DONE: { value: 'done', description: 'It is done.' },
+  } as const,
+})
+
+export const SkipReason = builder.enumType('SkipReason', {
+  description: "Why a message is not replayed. May grow: treat an unknown value as 'other'.",
+  values: {
+    REJECTED_RECORD: { value: 'rejected_record', description: 'A record that can never be sent.' },
+    CONFLICTING_RECORD: {
+      value: 'conflicting_record',
+      description: 'A record with a known id and other bytes, which can never be sent.',
+    },
+    EXPUNGED: { value: 'expunged', description: 'Its bytes were removed.' },
+    ARCHIVED: { value: 'archived', description: 'It is in an archive, and takes no more events.' },
+    REPLAYED: { value: 'replayed', description: 'Somebody replayed it after it was planned.' },
+    SUCCEEDED: { value: 'succeeded', description: 'A late answer made it a success.' },
+    RESOLVED: { value: 'resolved', description: 'Somebody resolved it after it was planned.' },
+  } as const,
+})
+
+export const JobRefusal = builder.enumType('JobRefusal', {
+  description: "May grow: treat an unknown value as 'other'.",
+  values: {
+    PLAN_UNKNOWN: { value: 'plan_unknown', description: 'There is no such plan, or it has expired.' },
+    PLAN_EXPIRED: { value: 'plan_expired', description: 'The plan is older than an hour: plan again.' },
+    ALREADY_STARTED: { value: 'already_started', description: 'The plan has a job already.' },
+    KEY_REUSED: {
+      value: 'key_reused',
+      description: 'This viewer started the job with this idempotencyKey and other arguments.',
+    },
+    JOB_UNKNOWN: { value: 'job_unknown', description: 'There is no such job.' },
+    WRONG_STATE: { value: 'wrong_state', description: 'A job in this state cannot be changed so.' },
+  } as const,
+})
+
+export const PlanRefusal = builder.enumType('PlanRefusal', {
+  description: "May grow: treat an unknown value as 'other'.",
+  values: {
+    NOTHING: { value: 'nothing', description: 'No open dead letter meets the filter.' },
+    BUSY: { value: 'busy', description: 'Another plan is being made; one is made at a time.' },
+  } as const,
+})

@@ -353,6 +353,106 @@ mutation Reopen($transactionId: ID!, $reason: String!) {
     begin: { transactionId: 'done.0.transactionId' },
   },
   {
+    query: `# Chooses the open dead letters that meet a filter, and
+# counts them. Nothing is sent: the plan is taken by
+# StartReplay or ResolveMany, within an hour.
+mutation PlanReplay($filter: MessageFilter!, $reason: String!) {
+  planReplay(filter: $filter, reason: $reason) {
+    __typename
+    ... on ReplayPlan {
+      id count outcomeUnknown
+      notReplayable notReplayableBy { reason count }
+      byCause { cause count }
+      byPattern { pattern count lastAt }
+      estimateSeconds(perSecond: 200)
+      expiresAt
+    }
+    ... on PlanRefused { refusal text }
+  }
+}
+`,
+    variables: {
+      filter: { deadLetterCause: ['RETRIES_EXHAUSTED'] },
+      reason: 'the processor is back',
+    },
+  },
+  {
+    query: `# Replays a plan as a job: at this pace, and stopped by
+# itself when half of the last 100 failed again. It begins
+# with a plan that there is not: put in the id of yours.
+mutation StartReplay(
+  $plan: ID!
+  $perSecond: Float
+  $rampFrom: Float
+  $stopWhen: StopWhen
+) {
+  startReplay(
+    plan: $plan
+    perSecond: $perSecond
+    rampFrom: $rampFrom
+    stopWhen: $stopWhen
+  ) {
+    __typename
+    ... on ReplayJob { id state planned left }
+    ... on JobRefused { refusal text }
+  }
+}
+`,
+    variables: {
+      plan: '0',
+      perSecond: 200,
+      rampFrom: 20,
+      stopWhen: { failedShare: 0.5, after: 100 },
+    },
+  },
+  {
+    query: `# The jobs, newest first, and what was decided about each.
+query ReplayJobs {
+  replayJobs(first: 10) {
+    nodes {
+      id kind state actor reason perSecond
+      planned replayed succeeded failedAgain
+      skippedBy { reason count }
+      left rate etaSeconds waitsFor stoppedBecause
+      startedAt endedAt
+      events(first: 10) {
+        nodes { version type recordedAt actor reason perSecond }
+      }
+    }
+  }
+}
+`,
+  },
+  {
+    query: `# A job can be paused, resumed, aborted, or given another
+# pace. It begins with a job that there is not.
+mutation SteerReplay($job: ID!, $reason: String!) {
+  pauseReplay(job: $job, reason: $reason) {
+    __typename
+    ... on ReplayJob { id state replayed left }
+    ... on JobRefused { refusal text job { state } }
+  }
+  # resumeReplay(job: $job, reason: $reason) { __typename }
+  # abortReplay(job: $job, reason: $reason) { __typename }
+  # changePace(job: $job, perSecond: 50, reason: $reason) { __typename }
+}
+`,
+    variables: { job: '0', reason: 'wait for the processor' },
+  },
+  {
+    query: `# Closes a whole plan: a thousand rejected records are one
+# decision. It begins with a plan that there is not.
+mutation ResolveMany($plan: ID!, $as: Resolution!, $reason: String!) {
+  resolveMany(plan: $plan, as: $as, reason: $reason) {
+    __typename
+    ... on ReplayJob { id kind resolution planned }
+    ... on JobRefused { refusal text }
+  }
+}
+`,
+    variables: { plan: '0', as: 'IGNORED', reason: 'a test of the shop' },
+  },
+  {
     query: `# Do payments flow to the processor? If not: since when,
 # why, how many wait, and what was decided before.
 query Destination($after: String) {
@@ -491,6 +591,18 @@ subscription LiveDestination {
   }
 }
 `,
+  },
+  {
+    query: `# A replay job: null until its plan is started, then at
+# each decision, and once a second while it counts.
+subscription LiveReplayJob($id: ID!) {
+  replayJob(id: $id) {
+    state replayed succeeded failedAgain skipped left
+    rate etaSeconds waitsFor stoppedBecause
+  }
+}
+`,
+    variables: { id: '0' },
   },
   {
     query: `# The counts, every second.

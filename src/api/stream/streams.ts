@@ -5,10 +5,13 @@ import { ask } from '../ask.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { Admission } from './admission.ts'
 import type { Delivery } from './delivery.ts'
+import type { ReplayJob } from '../../log/read/read-jobs.ts'
 import { destinationReader } from './destination-reader.ts'
 import { followDestination } from './follow-destination.ts'
 import { followEvents, type EventsWanted } from './follow-events.ts'
+import { followJob } from './follow-job.ts'
 import { followMessage, type MessageState, type ReadState } from './follow-message.ts'
+import { jobReader } from './job-reader.ts'
 import { LiveStream } from './live-stream.ts'
 import { pageReader, type ReadPage } from './read-page.ts'
 import { stateReader } from './state-reader.ts'
@@ -34,6 +37,8 @@ export class Streams {
   readonly #readState: ReadState
   readonly #readDestination: (name: string) => Promise<DestinationStanding | null>
   readonly #onDestination: ApiDependencies['onDestination']
+  readonly #readJob: (id: string) => Promise<ReplayJob | null>
+  readonly #onJobs: ApiDependencies['onJobs']
   readonly #health: ApiDependencies['health']
   readonly #metrics: ApiDependencies['metrics']
   readonly #admission = new Admission(subscriptionsPerClientMax, subscriptionsMax)
@@ -47,9 +52,13 @@ export class Streams {
     logger,
     onEvents,
     onDestination,
+    onJobs,
     health,
     metrics,
-  }: Pick<ApiDependencies, 'database' | 'logger' | 'onEvents' | 'onDestination' | 'health' | 'metrics'>) {
+  }: Pick<
+    ApiDependencies,
+    'database' | 'logger' | 'onEvents' | 'onDestination' | 'onJobs' | 'health' | 'metrics'
+  >) {
     const turns = new Turns(catchUpsMax)
     const readPage = pageReader(database)
     this.#tail = new Tail(readPage, onEvents, logger)
@@ -57,6 +66,8 @@ export class Streams {
     this.#readState = stateReader(database)
     this.#readDestination = destinationReader(database)
     this.#onDestination = onDestination
+    this.#readJob = jobReader(database)
+    this.#onJobs = onJobs
     this.#health = health
     this.#metrics = metrics
     this.#readLogEnd = () => turns.take(() => ask(database, readLogEnd))
@@ -76,6 +87,11 @@ export class Streams {
   destination(client: string, name: string): LiveStream<DestinationStanding> {
     const source = { read: () => this.#readDestination(name), onChange: this.#onDestination }
     return this.#begin(client, (signal) => followDestination(source, signal))
+  }
+
+  job(client: string, id: string): LiveStream<ReplayJob | null> {
+    const source = { read: () => this.#readJob(id), onChange: this.#onJobs }
+    return this.#begin(client, (signal) => followJob(source, signal))
   }
 
   ticks(client: string, everyMs: number): LiveStream<Tick> {

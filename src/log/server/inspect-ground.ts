@@ -18,6 +18,8 @@ const guarded = [
   'archived_rollups',
   'archived_failures',
   'archived_duplicates',
+  'replay_jobs',
+  'replay_job_events',
 ]
 const keyed = [
   ...guarded,
@@ -34,6 +36,10 @@ const keyed = [
   'failure_rollups',
   'rollup_bounds',
   'partition_folds',
+  'replay_plans',
+  'replay_plan_ids',
+  'replay_job_states',
+  'replay_job_open',
 ]
 const read = [
   ...keyed,

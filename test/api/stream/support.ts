@@ -38,6 +38,7 @@ export async function startStreams(t: Pick<Test, 'teardown'>, { url, pool }: { u
     database: pool,
     logger: pino({ level: 'silent' }),
     onEvents: (wake) => events.on(wake),
+    onJobs: () => () => undefined,
     onDestination: () => () => undefined,
     health: () => well,
     metrics: createMetrics('test'),

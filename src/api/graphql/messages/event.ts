@@ -62,6 +62,10 @@ export const Event = builder.objectRef<LogEvent>('Event').implement({
       description:
         'On REPLAYED, true where it was needed: the operator says that the payment was not carried out. Otherwise null.',
     }),
+    job: t.exposeID('job', {
+      nullable: true,
+      description: 'On REPLAYED and RESOLVED: the replay job that did so, if one did; replayJob finds it.',
+    }),
     nextDueAt: t.expose('nextDueAt', {
       type: 'DateTime',
       nullable: true,

@@ -1,5 +1,6 @@
 import { replayMany, type ReplayAnswer } from '../../../log/write/replay.ts'
 import { isLine, reasonBytesMax, requestKeyBytesMax } from '../../../message/is-line.ts'
+import { jobKeyPrefix } from '../../../message/replay-job.ts'
 import { may } from '../../access.ts'
 import { ask, DatabaseUnavailable } from '../../ask.ts'
 import { builder } from '../builder.ts'
@@ -76,6 +77,8 @@ async function replayAll(
   if (!isLine(reason, reasonBytesMax)) throw refuseText('reason', reasonBytesMax)
   if (requestKey !== null && !isLine(requestKey, requestKeyBytesMax))
     throw refuseText('idempotencyKey', requestKeyBytesMax)
+  if (requestKey?.startsWith(jobKeyPrefix) === true)
+    throw refuse('BAD_USER_INPUT', `idempotencyKey must not begin with ${jobKeyPrefix}`)
   const request = {
     actor: viewer.name,
     reason,

@@ -19,7 +19,8 @@ export const FailureReason = builder.objectRef<FailureReasonRow>('FailureReason'
     }),
     count: t.expose('count', {
       type: 'BigInt',
-      description: 'Failed and abandoned attempts, and rejected records, with this reason.',
+      description:
+        'Failed and abandoned attempts, and rejected records, with this reason; in a plan, its dead letters.',
     }),
     lastAt: t.expose('lastAt', { type: 'DateTime', description: 'When it last came.' }),
     examples: t.field({

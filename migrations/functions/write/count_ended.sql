@@ -1,0 +1,43 @@
+-- Counts those messages of a job whose first attempt after the replay has ended. A message that an operator has put on hold meanwhile, or
+-- that was archived, is counted as neither.
+--
+-- Called by: step_job, which keeps the row of the job's state locked and stores what is returned.
+-- Returns: the state with the new counts.
+create or replace function count_ended(in_state replay_job_states, in_stop_after int)
+returns replay_job_states
+language plpgsql volatile
+set search_path = public, pg_temp
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+  counted record;
+begin
+  with seen as materialized (
+    select o.message_id, m.status, exists (
+        select from decided_messages d where d.message_id = o.message_id and d.resolution is null
+      ) as is_held
+    from replay_job_open o
+    left join lateral (select s.status from message_states s where s.message_id = o.message_id limit 1) m on true
+    where o.job = in_state.job
+  ),
+  ended as (
+    delete from replay_job_open o using seen e
+    where o.job = in_state.job and o.message_id = e.message_id
+      and (e.is_held or e.status is null or e.status not in ('pending', 'processing'))
+    returning e.status
+  )
+  select count(*) filter (where e.status = 'success') as succeeded,
+    count(*) filter (where e.status in ('failed', 'dead_letter')) as failed
+    into counted
+  from ended e;
+  in_state.succeeded := in_state.succeeded + counted.succeeded;
+  in_state.failed_again := in_state.failed_again + counted.failed;
+  if in_stop_after is not null then
+    in_state.recent := right(
+      in_state.recent || repeat('s', counted.succeeded::int) || repeat('f', counted.failed::int), in_stop_after);
+  end if;
+  return in_state;
+end
+$$;

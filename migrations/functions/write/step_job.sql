@@ -1,0 +1,153 @@
+-- Makes one step of a job, in one short transaction: it counts what has ended, and replays or resolves the next messages. Of all instances
+-- one at a time makes the steps of a job. Another one takes over when it has made none for `in_runner_ms`.
+--
+-- A replay goes no faster than its pace. Live payments go first: no more messages of the job are open than a tenth of `in_room`, the room of
+-- the fresh lane, and none is replayed unless the destination flows at its full pace. A pace that rises doubles every 10 s.
+--
+-- Called by: src/log/write/step-job.ts.
+-- Returns: one row. `state` is the job's, `waiting` if it runs and the destination does not flow, or `elsewhere` if another instance runs it.
+-- `due_in_ms` is when to come again, null for not at all. `worked` and `passed` are how many were replayed or resolved, and skipped.
+-- `reason` is why the job stopped or waits.
+create or replace function step_job(in_job bigint, in_runner text, in_room int, in_runner_ms bigint)
+returns table (state text, due_in_ms double precision, worked int, passed int, reason text)
+language plpgsql volatile security definer
+set search_path = public, pg_temp
+set jit = off
+as $$
+#variable_conflict use_variable
+declare
+  batch_max constant int := 500;
+  -- A step is never sooner than that, unless nothing holds it back. It costs 1 to 3 ms.
+  step_ms constant int := 50;
+  -- After a stall a job makes up for so much of its pace.
+  made_up constant interval := '250 milliseconds';
+  job replay_jobs;
+  s replay_job_states;
+  target destinations;
+  at timestamptz;
+  before_counts bigint;
+  pace double precision;
+  room int;
+  failed int;
+  taken record;
+  did record;
+begin
+  worked := 0;
+  passed := 0;
+  select * into s from replay_job_states t where t.job = in_job for no key update skip locked;
+  if not found then
+    return query select 'elsewhere', in_runner_ms::double precision, 0, 0, null::text;
+    return;
+  end if;
+  at := clock_timestamp();
+  if not s.is_active then
+    return query select s.state, null::double precision, 0, 0, null::text;
+    return;
+  end if;
+  if s.runner <> in_runner and s.runner_until > at then
+    return query select 'elsewhere', extract(epoch from s.runner_until - at)::double precision * 1000, 0, 0, null::text;
+    return;
+  end if;
+  select * into job from replay_jobs j where j.job = in_job;
+  before_counts := s.replayed + s.succeeded + s.failed_again;
+  s.runner := in_runner;
+  s.runner_until := at + in_runner_ms * interval '1 millisecond';
+  s := count_ended(s, job.stop_after);
+  due_in_ms := step_ms;
+  failed := length(replace(s.recent, 's', ''));
+  if s.state = 'running' and length(s.recent) = job.stop_after and failed >= job.stop_share * job.stop_after then
+    s.state := 'stopped';
+    s.rate := null;
+    s.stopped_because := format('%s of the last %s that ended failed again, and the job stops at %s %%', failed, job.stop_after,
+      round((job.stop_share * 100)::numeric, 1));
+    s := append_job_event(s, 'stopped', in_runner, s.stopped_because);
+  end if;
+  if s.state = 'running' then
+    select * into target from destinations d where d.destination = 'default';
+    s.waits_for := case
+      when job.kind = 'resolve' then null
+      when target.state <> 'flowing' then format('destination %s is %s', target.destination, target.state)
+      when target.throttled_at is not null then format('destination %s asked for less', target.destination)
+    end;
+    if s.waits_for is not null then
+      s.next_at := at;
+      due_in_ms := 1000;
+    else
+      pace := case when job.kind = 'replay' then
+        least(s.per_second, s.ramp_from * 2 ^ least(floor(extract(epoch from at - s.running_since)::double precision / 10), 60)) end;
+      s.next_at := greatest(s.next_at, at - made_up);
+      room := case when job.kind = 'resolve' then batch_max
+        else greatest(1, in_room / 10) - (select count(*) from replay_job_open o where o.job = in_job) end;
+      if pace is not null then
+        room := least(room, case when s.next_at > at then 0 else floor(extract(epoch from at - s.next_at) * pace)::int + 1 end);
+      end if;
+      if room > 0 then
+        select * into taken from take_ids(s, job.kind, least(room, batch_max));
+        s := taken.state;
+        if cardinality(taken.message_ids) > 0 then
+          select * into did from work_ids(job, taken.message_ids, taken.versions);
+          worked := did.done;
+          passed := cardinality(taken.message_ids) - did.done;
+          s.replayed := s.replayed + did.done;
+          s.skipped := s.skipped || coalesce((
+            select jsonb_object_agg(k.key, k.value::bigint + coalesce((s.skipped ->> k.key)::bigint, 0)) from jsonb_each_text(did.skipped) k
+          ), '{}');
+          if pace is not null then
+            s.next_at := s.next_at + did.done / pace * interval '1 second';
+          end if;
+          -- What was skipped took nothing of the room.
+          due_in_ms := case when job.kind = 'resolve' or passed > 0 then 0 else step_ms end;
+        elsif not exists (select from replay_job_open o where o.job = in_job) then
+          s.state := 'done';
+          s.rate := null;
+          s.ended_at := clock_timestamp();
+          s := append_job_event(s, 'done', in_runner, 'all that was planned is replayed, resolved or skipped');
+        end if;
+      end if;
+      if pace is not null then
+        due_in_ms := greatest(due_in_ms, extract(epoch from s.next_at - at)::double precision * 1000);
+      end if;
+    end if;
+    if s.state = 'running' and at >= s.rate_since + interval '2 seconds' then
+      s.rate := (s.replayed - s.rate_from) / extract(epoch from at - s.rate_since)::double precision;
+      s.rate_since := at;
+      s.rate_from := s.replayed;
+    end if;
+  end if;
+  if s.state <> 'running' then
+    s.waits_for := null;
+    -- Those that are still open are counted when they end.
+    s.is_active := exists (select from replay_job_open o where o.job = in_job);
+    due_in_ms := case when s.is_active then 500 end;
+  end if;
+  if at >= s.told_at + interval '1 second' and before_counts <> s.replayed + s.succeeded + s.failed_again then
+    s.told_at := at;
+    perform pg_notify('replay_job_counts', in_job::text);
+  end if;
+  update replay_job_states t set
+    state = s.state,
+    version = s.version,
+    is_active = s.is_active,
+    next_at = s.next_at,
+    is_at_replayable = s.is_at_replayable,
+    piece = s.piece,
+    place = s.place,
+    replayed = s.replayed,
+    succeeded = s.succeeded,
+    failed_again = s.failed_again,
+    skipped = s.skipped,
+    recent = s.recent,
+    waits_for = s.waits_for,
+    stopped_because = s.stopped_because,
+    rate = s.rate,
+    rate_since = s.rate_since,
+    rate_from = s.rate_from,
+    runner = s.runner,
+    runner_until = s.runner_until,
+    told_at = s.told_at,
+    ended_at = s.ended_at
+  where t.job = in_job;
+  return query select case when s.waits_for is null then s.state else 'waiting' end, due_in_ms, worked, passed,
+    coalesce(s.stopped_because, s.waits_for);
+end
+$$;

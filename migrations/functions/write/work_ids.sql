@@ -1,0 +1,60 @@
+-- Replays, or resolves, messages of a job's frozen set. A message that has changed since it was planned is skipped, by one of these reasons:
+--   archived        it is not in the database any more
+--   replayed        somebody has replayed it since; it may be a dead letter again
+--   succeeded       a late answer has made it a success
+--   resolved        somebody has resolved it
+--   expunged        a replay would have no bytes to send
+--
+-- Called by: step_job.
+-- Returns: one row: how many were replayed or resolved, and how many were skipped, by reason.
+create or replace function work_ids(in_job replay_jobs, in_message_ids bigint[], in_versions int[], out done int, out skipped jsonb)
+language plpgsql volatile
+set search_path = public, pg_temp
+set jit = off
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+  request_key constant text := 'replay-job:' || in_job.job;
+  chosen bigint[];
+  names text[];
+begin
+  -- In the order of message ids, as everywhere.
+  perform from message_states s where s.message_id = any (in_message_ids) order by s.message_id for no key update;
+  with judged as materialized (
+    select u.message_id, m.transaction_id,
+      case
+        when m.status is null then 'archived'
+        when exists (select from message_events e where e.message_id = u.message_id and e.version > u.version and e.type = 'replayed')
+          then 'replayed'
+        when m.status <> 'dead_letter' then 'succeeded'
+        when exists (select from decided_messages d where d.message_id = u.message_id) then 'resolved'
+        when in_job.kind = 'replay'
+          and exists (select from message_events e where e.message_id = u.message_id and e.type = 'expunged') then 'expunged'
+      end as refusal
+    from unnest(in_message_ids, in_versions) as u (message_id, version)
+    left join lateral (select s.status, s.transaction_id from message_states s where s.message_id = u.message_id limit 1) m on true
+  )
+  select coalesce(array_agg(j.message_id order by j.message_id) filter (where j.refusal is null), '{}'),
+    coalesce(array_agg(j.transaction_id order by j.message_id) filter (where j.refusal is null), '{}'),
+    coalesce((select jsonb_object_agg(r.refusal, r.count) from (
+      select k.refusal, count(*) as count from judged k where k.refusal is not null group by k.refusal
+    ) r), '{}')
+    into chosen, names, skipped
+  from judged j;
+  done := cardinality(chosen);
+  if done = 0 then
+    return;
+  end if;
+  if in_job.kind = 'resolve' then
+    perform resolve_letters(chosen, in_job.resolution, in_job.actor, in_job.reason, request_key);
+    return;
+  end if;
+  -- They are locked, so none of them can be refused now.
+  if exists (select from replay_messages(names, in_job.actor, in_job.reason, request_key) r where r.answer <> 'replayed') then
+    raise exception 'job %: a message that could be replayed was refused', in_job.job;
+  end if;
+  insert into replay_job_open (job, message_id) select in_job.job, i from unnest(chosen) i;
+end
+$$;

@@ -1,0 +1,220 @@
+import pg from 'pg'
+import { databaseForTools } from '../config.ts'
+import { readAuthor } from '../config/read-author.ts'
+import { letterFlags, readLetterFilter, type LetterFlags } from '../config/read-letter-filter.ts'
+import { countReplayable, readPlan, type ReplayPlan } from '../log/read/read-plans.ts'
+import { planReplay } from '../log/write/plan-replay.ts'
+import { startReplay, type StartAnswer } from '../log/write/steer-job.ts'
+import { isPace, paceMax, paceMin, stopAfterMax, type StopWhen } from '../message/replay-job.ts'
+import { connectPatiently } from '../runtime/connect-patiently.ts'
+import { prepareSession } from '../runtime/prepare-session.ts'
+import { exitCodes, runCommand } from './run-command.ts'
+
+const usage = `Usage: npm run replay -- [--plan N | which] [--dry-run] [--per-second N] [--ramp-from N] [--stop-share S --stop-after N] [--reason R] [--operator O]
+
+Plans which open dead letters are to be replayed, prints the plan, and starts the job that replays them, each once. The job runs in the service,
+behind live payments. With --dry-run nothing is started: the command that starts the plan is printed. A plan can be started for an hour.
+
+which dead letters (all conditions hold together; none given: all that are open):
+  --status-code N       the last attempt got this HTTP status; may be given more than once, as --cause and --id
+  --cause C             refused, retries_exhausted, rejected_record, conflicting_record or cancelled
+  --pattern P           the last failure has exactly this pattern, as the plan prints it
+  --error-contains T    the last failure contains this text
+  --since T             dead letters since then: a time like 2026-11-29T06:00:00Z, or a span before now like 2h (s, m, h or d)
+  --until T             and before then
+  --created-since T     first stored since then
+  --created-until T     and before then
+  --id ID               this transaction
+  --id-prefix P         transactions whose id begins so
+  --topic T             first stored from this topic
+  --partition N         first stored from this partition
+  --outcome-unknown B   true: may have been paid; false: the others
+  --retries-min N       at least so many retries
+  --retries-max N       at most so many retries
+
+how:
+  --plan N              starts this plan, and makes none
+  --dry-run             makes the plan alone
+  --per-second N        replays a second (default: as fast as live payments leave room)
+  --ramp-from N         the pace to begin with; it doubles every 10 s until it is --per-second
+  --stop-share S        stops once this share of the last --stop-after that ended failed again: above 0, at most 1
+  --stop-after N        looks at so many
+  --reason R            why, for the log; not needed for --dry-run
+  --operator O          who decides (default: the user of this shell)
+  --help                this text
+
+Ends with 0 if the job is started or the plan is made, 1 if nothing is to be replayed or the plan cannot be started, 2 if it could not run.
+`
+
+const options = {
+  ...letterFlags,
+  plan: { type: 'string' },
+  'dry-run': { type: 'boolean', default: false },
+  'per-second': { type: 'string' },
+  'ramp-from': { type: 'string' },
+  'stop-share': { type: 'string' },
+  'stop-after': { type: 'string' },
+  reason: { type: 'string' },
+  operator: { type: 'string' },
+} as const
+
+type Flags = LetterFlags & {
+  plan?: string | undefined
+  'dry-run': boolean
+  'per-second'?: string | undefined
+  'ramp-from'?: string | undefined
+  'stop-share'?: string | undefined
+  'stop-after'?: string | undefined
+  reason?: string | undefined
+  operator?: string | undefined
+}
+
+const dryReason = 'a dry run of npm run replay'
+
+async function run(flags: Flags): Promise<number> {
+  const pace = readPace(flags)
+  const given = Object.fromEntries(
+    Object.entries(flags).filter(([name, value]) => name in letterFlags && value !== undefined),
+  )
+  const filter = readLetterFilter(flags)
+  const isDry = flags['dry-run']
+  if (flags.plan !== undefined && (isDry || Object.keys(given).length > 0))
+    throw new Error(
+      '--plan names a plan that was made: --dry-run and what chooses dead letters belong to a new one.',
+    )
+  if (flags.plan !== undefined && !/^\d{1,18}$/.test(flags.plan))
+    throw new Error('--plan must be the number of a plan.')
+  const { operator: actor, reason } = readAuthor({
+    ...flags,
+    reason: flags.reason ?? (isDry ? dryReason : undefined),
+  })
+  connectPatiently()
+  const database = new pg.Pool({
+    ...databaseForTools(),
+    max: 1,
+    connectionTimeoutMillis: 5_000,
+    application_name: 'transaction-queue-proxy replay',
+    onConnect: (client) => prepareSession(client, null) as unknown as undefined,
+  })
+  database.on('error', () => undefined)
+  try {
+    let id = flags.plan
+    if (id === undefined) {
+      const plan = await makePlan(database, { filter, given, actor, reason })
+      if (plan === null) return exitCodes.differs
+      process.stdout.write(`${describe(plan, pace.perSecond)}\n`)
+      if (isDry) {
+        process.stdout.write(`Start it with: ${startCommand(plan, flags)}\n`)
+        return exitCodes.done
+      }
+      id = plan.id
+    }
+    const answer = await startReplay(database, { plan: id, actor, reason, requestKey: null, ...pace })
+    process.stdout.write(`${explain(id, answer)}\n`)
+    return answer === 'started' ? exitCodes.done : exitCodes.differs
+  } finally {
+    await database.end()
+  }
+}
+
+/** Null if there is none, and then it has said why. */
+async function makePlan(
+  database: pg.Pool,
+  request: Parameters<typeof planReplay>[1],
+): Promise<ReplayPlan | null> {
+  const client = await database.connect()
+  try {
+    const answer = await planReplay(client, request)
+    if (answer.kind === 'planned') return await readPlan(client, answer.id)
+    process.stdout.write(
+      answer.kind === 'nothing'
+        ? 'No open dead letter is like that.\n'
+        : 'Another plan is being made: try again in a few seconds.\n',
+    )
+    return null
+  } finally {
+    client.release()
+  }
+}
+
+function readPace(flags: Flags) {
+  const perSecond = readNumber('per-second', flags['per-second'])
+  const rampFrom = readNumber('ramp-from', flags['ramp-from'])
+  if (perSecond !== null && !isPace(perSecond))
+    throw new Error(`--per-second must be a number from ${paceMin} to ${paceMax}.`)
+  if (rampFrom !== null && (perSecond === null || !isPace(rampFrom) || rampFrom > perSecond))
+    throw new Error(`--ramp-from must be a number from ${paceMin} to --per-second, which it needs.`)
+  return { perSecond, rampFrom, stopWhen: readStop(flags) }
+}
+
+function readStop(flags: Flags): StopWhen | null {
+  const failedShare = readNumber('stop-share', flags['stop-share'])
+  const after = readNumber('stop-after', flags['stop-after'])
+  if (failedShare === null && after === null) return null
+  if (failedShare !== null && failedShare > 0 && failedShare <= 1 && isCount(after))
+    return { failedShare, after }
+  throw new Error(
+    `--stop-share must be above 0 and at most 1, and --stop-after a whole number from 1 to ${stopAfterMax} beside it.`,
+  )
+}
+
+function isCount(after: number | null): after is number {
+  return after !== null && Number.isInteger(after) && after >= 1 && after <= stopAfterMax
+}
+
+/** Null for a flag that is not given. */
+function readNumber(name: string, text: string | undefined): number | null {
+  if (text === undefined) return null
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text)
+  throw new Error(`--${name} must be a number, not ${JSON.stringify(text)}.`)
+}
+
+function describe(plan: ReplayPlan, perSecond: number | null): string {
+  const replayable = countReplayable(plan)
+  const list = (counts: ReplayPlan['byCause'] | ReplayPlan['notReplayable']) =>
+    counts.map(({ key, count }) => `${key} ${count}`).join(', ')
+  const lines = [
+    `Plan ${plan.id}: ${plan.count} open dead letters, frozen. It can be started until ${plan.expiresAt}.`,
+    `  by cause: ${list(plan.byCause)}`,
+    ...plan.byPattern.map(({ pattern, count }) => `  ${count.padStart(8)}  ${pattern}`),
+    `${plan.outcomeUnknown} of them may have been paid: an attempt ended without a known outcome.`,
+  ]
+  if (plan.notReplayable.length > 0)
+    lines.push(`A replay skips what can never be sent: ${list(plan.notReplayable)}.`)
+  lines.push(
+    perSecond === null
+      ? `${replayable} would be replayed, as fast as live payments leave room.`
+      : `${replayable} would be replayed, in ${Math.ceil(Number(replayable) / perSecond)} s at ${perSecond} a second.`,
+  )
+  return lines.join('\n')
+}
+
+/** What starts the plan as this command line would have. */
+function startCommand({ id }: ReplayPlan, flags: Flags): string {
+  const words = ['npm run replay --', '--plan', id]
+  for (const name of ['per-second', 'ramp-from', 'stop-share', 'stop-after', 'operator'] as const)
+    if (flags[name] !== undefined) words.push(`--${name}`, quote(flags[name]))
+  return [...words, '--reason', quote(flags.reason ?? 'why')].join(' ')
+}
+
+/** As a shell takes it for one word. */
+function quote(text: string): string {
+  return /^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
+}
+
+function explain(id: string, answer: StartAnswer): string {
+  switch (answer) {
+    case 'started':
+      return `Job ${id} is started. The query replayJob(id: "${id}") shows how it stands.`
+    case 'repeated':
+    case 'already_started':
+    case 'key_reused':
+      return `Plan ${id} was started before.`
+    case 'expired':
+      return `Plan ${id} is older than an hour: plan again.`
+    case 'unknown':
+      return `There is no plan ${id}; one that nobody starts is removed after an hour.`
+  }
+}
+
+process.exitCode = await runCommand({ usage, options, run })

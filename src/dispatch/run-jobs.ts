@@ -1,0 +1,103 @@
+import type { Pool } from 'pg'
+import { listActiveJobs } from '../log/read/read-jobs.ts'
+import { stepJob, type JobStep } from '../log/write/step-job.ts'
+import { Latch } from '../runtime/latch.ts'
+import type { Logger } from '../runtime/logger.ts'
+import { reasonOf } from '../runtime/reason-of.ts'
+import type { Ground } from './ground.ts'
+
+const retryMs = 1_000
+// How soon another instance goes on with a job whose instance died.
+const leaseMs = 3_000
+
+type Options = {
+  database: Pool
+  instance: string
+  ground: Pick<Ground, 'fault'>
+  /** The limit of the fresh lane. */
+  room: number
+  logger: Logger
+  failpoint: (name: string) => void
+}
+
+/**
+ * Makes the steps of the jobs that have something to do. A job is run by one instance at a time; the others only wait until its lease ends. While
+ * there is no job, nothing is asked: a notification, or a new LISTEN session, wakes it.
+ */
+export class Jobs {
+  readonly #options: Options
+  readonly #woken = new Latch()
+  /** When each job is due, on performance.now()'s clock; null until they are read again. */
+  #due: Map<string, number> | null = null
+  /** Whether it was told that the steps fail. */
+  #isFailing = false
+  /** What was last told of each job. */
+  readonly #told = new Map<string, string>()
+
+  constructor(options: Options) {
+    this.#options = options
+  }
+
+  /** A hint that something was decided about a job. */
+  wake(): void {
+    this.#due = null
+    this.#woken.open()
+  }
+
+  /** Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      this.#woken.close()
+      await this.#woken.opened(signal, await this.#work(signal))
+    }
+  }
+
+  /** Steps what is due. Returns in how many milliseconds something is due again; null for only when woken. */
+  async #work(signal: AbortSignal): Promise<number | null> {
+    const { database, ground, logger } = this.#options
+    if (ground.fault !== null) return retryMs
+    try {
+      const due = await this.#read()
+      for (const [job, at] of due) {
+        if (signal.aborted || at > performance.now()) continue
+        const step = await stepJob(database, job, {
+          actor: `${this.#options.instance}/jobs`,
+          room: this.#options.room,
+          leaseMs,
+        })
+        this.#tell(job, step)
+        if (step.worked > 0) this.#options.failpoint('jobs.after_step')
+        if (step.dueInMs === null) due.delete(job)
+        else due.set(job, performance.now() + step.dueInMs)
+      }
+      this.#isFailing = false
+      return due.size === 0 ? null : Math.max(0, Math.min(...due.values()) - performance.now())
+    } catch (error) {
+      if (!this.#isFailing) logger.warn({ reason: reasonOf(error) }, 'replay jobs wait')
+      this.#isFailing = true
+      this.#due = null
+      return retryMs
+    }
+  }
+
+  async #read(): Promise<Map<string, number>> {
+    if (this.#due === null) {
+      const due = new Map<string, number>()
+      // Before the answer: a wake that comes meanwhile has them read again.
+      this.#due = due
+      for (const job of await listActiveJobs(this.#options.database)) due.set(job, 0)
+      return due
+    }
+    return this.#due
+  }
+
+  /** One line for each new state of a job that this instance runs. */
+  #tell(job: string, { state, reason }: JobStep): void {
+    if (state === 'elsewhere' || this.#told.get(job) === state) return
+    this.#told.set(job, state)
+    const line = { job, state, reason }
+    if (state === 'stopped') this.#options.logger.warn(line, 'replay job stopped')
+    else this.#options.logger.info(line, 'replay job')
+    if (state === 'done' || state === 'aborted') this.#told.delete(job)
+  }
+}
