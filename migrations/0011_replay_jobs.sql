@@ -14,6 +14,8 @@ create table replay_plans (
   filter jsonb not null,
   dead_letters bigint not null,
   outcome_unknown bigint not null,
+  -- Of those, how many the processor may have forgotten the key of by then (KEY_WINDOW of the instance that was started last).
+  past_key_window bigint not null,
   -- Lists of {key, count, ...}, the most frequent first: by pattern of the last failure, by cause, and why some can never be sent.
   by_pattern jsonb not null,
   by_cause jsonb not null,
@@ -48,6 +50,8 @@ create table replay_jobs (
   -- The job stops by itself once this share of the last `stop_after` messages that ended has failed again.
   stop_share double precision check (stop_share > 0 and stop_share <= 1),
   stop_after int check (stop_after > 0),
+  -- The operator says of those in doubt whose key may be forgotten that they were not carried out. Otherwise they are skipped.
+  is_confirmed boolean not null,
   check ((kind = 'resolve') = (resolution is not null)),
   check ((stop_share is null) = (stop_after is null))
 );

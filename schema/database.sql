@@ -405,6 +405,7 @@ create table replay_jobs (
   ramp_from double precision,
   stop_share double precision,
   stop_after integer,
+  is_confirmed boolean not null,
   constraint replay_jobs_actor_check CHECK ((actor <> ''::text)),
   constraint replay_jobs_check CHECK (((kind = 'resolve'::text) = (resolution IS NOT NULL))),
   constraint replay_jobs_check1 CHECK (((stop_share IS NULL) = (stop_after IS NULL))),
@@ -437,6 +438,7 @@ create table replay_plans (
   filter jsonb not null,
   dead_letters bigint not null,
   outcome_unknown bigint not null,
+  past_key_window bigint not null,
   by_pattern jsonb not null,
   by_cause jsonb not null,
   not_replayable jsonb not null,
@@ -2327,7 +2329,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.finish_plan(in_plan bigint, in_actor text, in_reason text, in_filter jsonb, in_dead_letters bigint, in_outcome_unknown bigint, in_by_pattern jsonb, in_by_cause jsonb, in_not_replayable jsonb)
+CREATE OR REPLACE FUNCTION public.finish_plan(in_plan bigint, in_actor text, in_reason text, in_filter jsonb, in_dead_letters bigint, in_outcome_unknown bigint, in_past_key_window bigint, in_by_pattern jsonb, in_by_cause jsonb, in_not_replayable jsonb)
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2336,10 +2338,10 @@ AS $function$
 declare
   planned_at timestamptz := clock_timestamp();
 begin
-  insert into replay_plans (plan, planned_at, expires_at, actor, reason, filter, dead_letters, outcome_unknown, by_pattern, by_cause,
-      not_replayable)
+  insert into replay_plans (plan, planned_at, expires_at, actor, reason, filter, dead_letters, outcome_unknown, past_key_window, by_pattern,
+      by_cause, not_replayable)
     values (in_plan, planned_at, planned_at + interval '1 hour', in_actor, in_reason, in_filter, in_dead_letters, in_outcome_unknown,
-      in_by_pattern, in_by_cause, in_not_replayable);
+      in_past_key_window, in_by_pattern, in_by_cause, in_not_replayable);
 end
 $function$
 ;
@@ -5237,7 +5239,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.start_job(in_plan bigint, in_kind text, in_resolution text, in_actor text, in_reason text, in_per_second double precision, in_ramp_from double precision, in_stop_share double precision, in_stop_after integer, in_request_key text)
+CREATE OR REPLACE FUNCTION public.start_job(in_plan bigint, in_kind text, in_resolution text, in_actor text, in_reason text, in_per_second double precision, in_ramp_from double precision, in_stop_share double precision, in_stop_after integer, in_is_confirmed boolean, in_request_key text)
  RETURNS text
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -5262,17 +5264,18 @@ begin
   if found then
     return case
       when in_request_key is null or job.actor <> in_actor or job.request_key is distinct from in_request_key then 'already_started'
-      when (job.kind, job.resolution, job.per_second, job.ramp_from, job.stop_share, job.stop_after)
-        is not distinct from (in_kind, in_resolution, in_per_second, in_ramp_from, in_stop_share, in_stop_after) then 'repeated'
+      when (job.kind, job.resolution, job.per_second, job.ramp_from, job.stop_share, job.stop_after, job.is_confirmed)
+        is not distinct from (in_kind, in_resolution, in_per_second, in_ramp_from, in_stop_share, in_stop_after, in_is_confirmed) then 'repeated'
       else 'key_reused'
     end;
   end if;
   if planned.expires_at <= at then
     return 'expired';
   end if;
-  insert into replay_jobs (job, kind, resolution, started_at, actor, reason, request_key, per_second, ramp_from, stop_share, stop_after)
+  insert into replay_jobs (job, kind, resolution, started_at, actor, reason, request_key, per_second, ramp_from, stop_share, stop_after,
+      is_confirmed)
     values (in_plan, in_kind, in_resolution, at, in_actor, coalesce(in_reason, planned.reason), in_request_key, in_per_second,
-      in_ramp_from, in_stop_share, in_stop_after);
+      in_ramp_from, in_stop_share, in_stop_after, in_is_confirmed);
   insert into replay_job_states (job, state, version, is_active, per_second, ramp_from, running_since, next_at, skipped, rate_since, told_at)
     values (in_plan, 'running', 0, true, in_per_second, in_ramp_from, at, at,
       case in_kind when 'replay' then (
@@ -5398,6 +5401,7 @@ declare
   pace double precision;
   room int;
   failed int;
+  registered instances;
   taken record;
   did record;
 begin
@@ -5454,7 +5458,9 @@ begin
         select * into taken from take_ids(s, job.kind, least(room, batch_max));
         s := taken.state;
         if cardinality(taken.message_ids) > 0 then
-          select * into did from work_ids(job, taken.message_ids, taken.versions);
+          -- The window that is in force is that of the instance which was started last, as in the plan.
+          select i.* into registered from instances i order by i.started_at desc limit 1;
+          select * into did from work_ids(job, taken.message_ids, taken.versions, registered.key_window_ms, registered.lease_ms);
           worked := did.done;
           passed := cardinality(taken.message_ids) - did.done;
           s.replayed := s.replayed + did.done;
@@ -5800,7 +5806,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.work_ids(in_job replay_jobs, in_message_ids bigint[], in_versions integer[], OUT done integer, OUT skipped jsonb)
+CREATE OR REPLACE FUNCTION public.work_ids(in_job replay_jobs, in_message_ids bigint[], in_versions integer[], in_key_window_ms bigint, in_lease_ms bigint, OUT done integer, OUT skipped jsonb)
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
@@ -5813,6 +5819,8 @@ declare
   request_key constant text := 'replay-job:' || in_job.job;
   chosen bigint[];
   names text[];
+  answers text[];
+  past int;
 begin
   -- In the order of message ids, as everywhere.
   perform from message_states s where s.message_id = any (in_message_ids) order by s.message_id for no key update;
@@ -5845,11 +5853,20 @@ begin
     perform resolve_letters(chosen, in_job.resolution, in_job.actor, in_job.reason, request_key);
     return;
   end if;
-  -- They are locked, so none of them can be refused now.
-  if exists (select from replay_messages(names, in_job.actor, in_job.reason, request_key) r where r.answer <> 'replayed') then
+  answers := array(
+    select r.answer from replay_messages(names, in_job.actor, in_job.reason, request_key, in_job.is_confirmed, in_key_window_ms, in_lease_ms) r
+    order by r.place);
+  -- They are locked, so none of them can be refused now for another reason.
+  if exists (select from unnest(answers) a where a not in ('replayed', 'key_window_passed')) then
     raise exception 'job %: a message that could be replayed was refused', in_job.job;
   end if;
-  insert into replay_job_open (job, message_id) select in_job.job, i from unnest(chosen) i;
+  insert into replay_job_open (job, message_id)
+    select in_job.job, c.message_id from unnest(chosen, answers) as c (message_id, answer) where c.answer = 'replayed';
+  past := (select count(*) from unnest(answers) a where a = 'key_window_passed');
+  if past > 0 then
+    done := done - past;
+    skipped := skipped || jsonb_build_object('key_window_passed', past);
+  end if;
 end
 $function$
 ;

@@ -39,6 +39,8 @@ how:
   --ramp-from N         the pace to begin with; it doubles every 10 s until it is --per-second
   --stop-share S        stops once this share of the last --stop-after that ended failed again: above 0, at most 1
   --stop-after N        looks at so many
+  --confirm-not-carried-out
+                        also replays those in doubt whose key the processor may have forgotten: you say that they were not carried out
   --reason R            why, for the log; not needed for --dry-run
   --operator O          who decides (default: the user of this shell)
   --help                this text
@@ -54,6 +56,7 @@ const options = {
   'ramp-from': { type: 'string' },
   'stop-share': { type: 'string' },
   'stop-after': { type: 'string' },
+  'confirm-not-carried-out': { type: 'boolean', default: false },
   reason: { type: 'string' },
   operator: { type: 'string' },
 } as const
@@ -65,6 +68,7 @@ type Flags = LetterFlags & {
   'ramp-from'?: string | undefined
   'stop-share'?: string | undefined
   'stop-after'?: string | undefined
+  'confirm-not-carried-out': boolean
   reason?: string | undefined
   operator?: string | undefined
 }
@@ -78,6 +82,7 @@ async function run(flags: Flags): Promise<number> {
   )
   const filter = readLetterFilter(flags)
   const isDry = flags['dry-run']
+  const confirmNotCarriedOut = flags['confirm-not-carried-out']
   if (flags.plan !== undefined && (isDry || Object.keys(given).length > 0))
     throw new Error(
       '--plan names a plan that was made: --dry-run and what chooses dead letters belong to a new one.',
@@ -109,7 +114,14 @@ async function run(flags: Flags): Promise<number> {
       }
       id = plan.id
     }
-    const answer = await startReplay(database, { plan: id, actor, reason, requestKey: null, ...pace })
+    const answer = await startReplay(database, {
+      plan: id,
+      actor,
+      reason,
+      requestKey: null,
+      confirmNotCarriedOut,
+      ...pace,
+    })
     process.stdout.write(`${explain(id, answer)}\n`)
     return answer === 'started' ? exitCodes.done : exitCodes.differs
   } finally {
@@ -179,6 +191,10 @@ function describe(plan: ReplayPlan, perSecond: number | null): string {
     ...plan.byPattern.map(({ pattern, count }) => `  ${count.padStart(8)}  ${pattern}`),
     `${plan.outcomeUnknown} of them may have been paid: an attempt ended without a known outcome.`,
   ]
+  if (plan.pastKeyWindow !== '0')
+    lines.push(
+      `Of ${plan.pastKeyWindow} of those the processor may have forgotten the key: a replay skips them without --confirm-not-carried-out.`,
+    )
   if (plan.notReplayable.length > 0)
     lines.push(`A replay skips what can never be sent: ${list(plan.notReplayable)}.`)
   lines.push(
@@ -194,6 +210,7 @@ function startCommand({ id }: ReplayPlan, flags: Flags): string {
   const words = ['npm run replay --', '--plan', id]
   for (const name of ['per-second', 'ramp-from', 'stop-share', 'stop-after', 'operator'] as const)
     if (flags[name] !== undefined) words.push(`--${name}`, quote(flags[name]))
+  if (flags['confirm-not-carried-out']) words.push('--confirm-not-carried-out')
   return [...words, '--reason', quote(flags.reason ?? 'why')].join(' ')
 }
 

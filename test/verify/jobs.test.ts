@@ -24,8 +24,14 @@ async function plan(pool: Pool): Promise<string> {
 }
 
 async function start(pool: Pool, id: string): Promise<void> {
-  const pace = { reason: null, perSecond: null, rampFrom: null, stopWhen: null, requestKey: null }
-  await startReplay(pool, { plan: id, actor: 'bob', ...pace })
+  const how = {
+    perSecond: null,
+    rampFrom: null,
+    stopWhen: null,
+    confirmNotCarriedOut: false,
+    requestKey: null,
+  }
+  await startReplay(pool, { plan: id, actor: 'bob', reason: null, ...how })
 }
 
 const step = (pool: Pool, job: string) =>

@@ -224,8 +224,14 @@ async function runTheSecondJob(history: History, pool: Pool): Promise<void> {
     await history.deliver(claim, refused)
   await planOne(pool, 'first')
   const plan = await planOne(pool, 'second')
-  const pace = { reason: null, perSecond: null, rampFrom: null, stopWhen: null, requestKey: null }
-  await startReplay(pool, { plan, actor: 'bob', ...pace })
+  const how = {
+    perSecond: null,
+    rampFrom: null,
+    stopWhen: null,
+    confirmNotCarriedOut: false,
+    requestKey: null,
+  }
+  await startReplay(pool, { plan, actor: 'bob', reason: null, ...how })
   await stepJob(pool, plan, { actor: 'instance-1/jobs', room: 100, leaseMs: 60_000 })
 }
 

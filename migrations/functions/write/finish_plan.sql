@@ -9,6 +9,7 @@ create or replace function finish_plan(
   in_filter jsonb,
   in_dead_letters bigint,
   in_outcome_unknown bigint,
+  in_past_key_window bigint,
   in_by_pattern jsonb,
   in_by_cause jsonb,
   in_not_replayable jsonb
@@ -19,9 +20,9 @@ as $$
 declare
   planned_at timestamptz := clock_timestamp();
 begin
-  insert into replay_plans (plan, planned_at, expires_at, actor, reason, filter, dead_letters, outcome_unknown, by_pattern, by_cause,
-      not_replayable)
+  insert into replay_plans (plan, planned_at, expires_at, actor, reason, filter, dead_letters, outcome_unknown, past_key_window, by_pattern,
+      by_cause, not_replayable)
     values (in_plan, planned_at, planned_at + interval '1 hour', in_actor, in_reason, in_filter, in_dead_letters, in_outcome_unknown,
-      in_by_pattern, in_by_cause, in_not_replayable);
+      in_past_key_window, in_by_pattern, in_by_cause, in_not_replayable);
 end
 $$;

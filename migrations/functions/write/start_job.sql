@@ -18,6 +18,7 @@ create or replace function start_job(
   in_ramp_from double precision,
   in_stop_share double precision,
   in_stop_after int,
+  in_is_confirmed boolean,
   in_request_key text
 ) returns text
 language plpgsql volatile security definer
@@ -42,17 +43,18 @@ begin
   if found then
     return case
       when in_request_key is null or job.actor <> in_actor or job.request_key is distinct from in_request_key then 'already_started'
-      when (job.kind, job.resolution, job.per_second, job.ramp_from, job.stop_share, job.stop_after)
-        is not distinct from (in_kind, in_resolution, in_per_second, in_ramp_from, in_stop_share, in_stop_after) then 'repeated'
+      when (job.kind, job.resolution, job.per_second, job.ramp_from, job.stop_share, job.stop_after, job.is_confirmed)
+        is not distinct from (in_kind, in_resolution, in_per_second, in_ramp_from, in_stop_share, in_stop_after, in_is_confirmed) then 'repeated'
       else 'key_reused'
     end;
   end if;
   if planned.expires_at <= at then
     return 'expired';
   end if;
-  insert into replay_jobs (job, kind, resolution, started_at, actor, reason, request_key, per_second, ramp_from, stop_share, stop_after)
+  insert into replay_jobs (job, kind, resolution, started_at, actor, reason, request_key, per_second, ramp_from, stop_share, stop_after,
+      is_confirmed)
     values (in_plan, in_kind, in_resolution, at, in_actor, coalesce(in_reason, planned.reason), in_request_key, in_per_second,
-      in_ramp_from, in_stop_share, in_stop_after);
+      in_ramp_from, in_stop_share, in_stop_after, in_is_confirmed);
   insert into replay_job_states (job, state, version, is_active, per_second, ramp_from, running_since, next_at, skipped, rate_since, told_at)
     values (in_plan, 'running', 0, true, in_per_second, in_ramp_from, at, at,
       case in_kind when 'replay' then (

@@ -29,6 +29,7 @@ declare
   pace double precision;
   room int;
   failed int;
+  registered instances;
   taken record;
   did record;
 begin
@@ -85,7 +86,9 @@ begin
         select * into taken from take_ids(s, job.kind, least(room, batch_max));
         s := taken.state;
         if cardinality(taken.message_ids) > 0 then
-          select * into did from work_ids(job, taken.message_ids, taken.versions);
+          -- The window that is in force is that of the instance which was started last, as in the plan.
+          select i.* into registered from instances i order by i.started_at desc limit 1;
+          select * into did from work_ids(job, taken.message_ids, taken.versions, registered.key_window_ms, registered.lease_ms);
           worked := did.done;
           passed := cardinality(taken.message_ids) - did.done;
           s.replayed := s.replayed + did.done;

@@ -4,10 +4,21 @@
 --   succeeded       a late answer has made it a success
 --   resolved        somebody has resolved it
 --   expunged        a replay would have no bytes to send
+--   key_window_passed  it may have been carried out, and the processor may have forgotten its key: it is replayed only if the job is confirmed
+--
+-- `in_key_window_ms` and `in_lease_ms` are as in replay_messages.
 --
 -- Called by: step_job.
 -- Returns: one row: how many were replayed or resolved, and how many were skipped, by reason.
-create or replace function work_ids(in_job replay_jobs, in_message_ids bigint[], in_versions int[], out done int, out skipped jsonb)
+create or replace function work_ids(
+  in_job replay_jobs,
+  in_message_ids bigint[],
+  in_versions int[],
+  in_key_window_ms bigint,
+  in_lease_ms bigint,
+  out done int,
+  out skipped jsonb
+)
 language plpgsql volatile
 set search_path = public, pg_temp
 set jit = off
@@ -19,6 +30,8 @@ declare
   request_key constant text := 'replay-job:' || in_job.job;
   chosen bigint[];
   names text[];
+  answers text[];
+  past int;
 begin
   -- In the order of message ids, as everywhere.
   perform from message_states s where s.message_id = any (in_message_ids) order by s.message_id for no key update;
@@ -51,10 +64,19 @@ begin
     perform resolve_letters(chosen, in_job.resolution, in_job.actor, in_job.reason, request_key);
     return;
   end if;
-  -- They are locked, so none of them can be refused now.
-  if exists (select from replay_messages(names, in_job.actor, in_job.reason, request_key) r where r.answer <> 'replayed') then
+  answers := array(
+    select r.answer from replay_messages(names, in_job.actor, in_job.reason, request_key, in_job.is_confirmed, in_key_window_ms, in_lease_ms) r
+    order by r.place);
+  -- They are locked, so none of them can be refused now for another reason.
+  if exists (select from unnest(answers) a where a not in ('replayed', 'key_window_passed')) then
     raise exception 'job %: a message that could be replayed was refused', in_job.job;
   end if;
-  insert into replay_job_open (job, message_id) select in_job.job, i from unnest(chosen) i;
+  insert into replay_job_open (job, message_id)
+    select in_job.job, c.message_id from unnest(chosen, answers) as c (message_id, answer) where c.answer = 'replayed';
+  past := (select count(*) from unnest(answers) a where a = 'key_window_passed');
+  if past > 0 then
+    done := done - past;
+    skipped := skipped || jsonb_build_object('key_window_passed', past);
+  end if;
 end
 $$;

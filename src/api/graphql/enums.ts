@@ -277,6 +277,10 @@ export const SkipReason = builder.enumType('SkipReason', {
     REPLAYED: { value: 'replayed', description: 'Somebody replayed it after it was planned.' },
     SUCCEEDED: { value: 'succeeded', description: 'A late answer made it a success.' },
     RESOLVED: { value: 'resolved', description: 'Somebody resolved it after it was planned.' },
+    KEY_WINDOW_PASSED: {
+      value: 'key_window_passed',
+      description: 'It may have been carried out, and the processor may have forgotten its key.',
+    },
   } as const,
 })
 

@@ -9,7 +9,14 @@ export type Counted<Key extends string> = { readonly key: Key; readonly count: s
 
 /** Why a dead letter of a plan cannot be replayed, or was skipped by a job. */
 export type SkipReason =
-  'rejected_record' | 'conflicting_record' | 'expunged' | 'archived' | 'replayed' | 'succeeded' | 'resolved'
+  | 'rejected_record'
+  | 'conflicting_record'
+  | 'expunged'
+  | 'archived'
+  | 'replayed'
+  | 'succeeded'
+  | 'resolved'
+  | 'key_window_passed'
 
 /** What was planned: open dead letters, as they were in one snapshot. Counts are decimal digits, times RFC 3339. */
 export type ReplayPlan = {
@@ -18,6 +25,8 @@ export type ReplayPlan = {
   readonly reason: string
   readonly count: string
   readonly outcomeUnknown: string
+  /** Of those, the ones whose key the processor may have forgotten: a replay skips them unless it is confirmed. */
+  readonly pastKeyWindow: string
   readonly byPattern: readonly FailureReason[]
   readonly byCause: readonly Counted<DeadLetterCause>[]
   /** Those that can never be sent, by why. A plan of resolution resolves them too. */
@@ -31,6 +40,7 @@ export async function readPlan(database: Pick<Pool, 'query'>, id: string): Promi
   const { rows } = await database.query<Row>({
     name: 'read_plan',
     text: `select p.plan as id, p.actor, p.reason, p.dead_letters as count, p.outcome_unknown as "outcomeUnknown",
+        p.past_key_window as "pastKeyWindow",
         (select coalesce(jsonb_agg(jsonb_build_object('pattern', r.key, 'count', r.count::text,
           'lastAt', ${rfc3339('r.last_at')}, 'examples', jsonb_build_array(r.example::text))), '[]')
           from jsonb_to_recordset(p.by_pattern) as r (key text, count bigint, last_at timestamptz, example bigint)) as "byPattern",

@@ -63,17 +63,20 @@ async function freeze(client: PoolClient, id: string, request: PlanRequest): Pro
 
 /**
  * The last event that made the message a dead letter says its cause; if one that expunged it came later, nothing can have followed but
- * decisions and records. A dead letter that can never be sent has its reason in `refusal`. What else a plan is to count apart, or to leave out of a replay (as payments
- * whose idempotency key the processor has forgotten), is a column of `letters` and a case of `refusal`.
+ * decisions and records. A dead letter that can never be sent has its reason in `refusal`. What else a plan is to count apart is a column of `letters`.
  */
 function statementOf(id: string, { filter, given, actor, reason }: PlanRequest) {
   const parameters = new Parameters()
   const plan = parameters.add(id, 'bigint')
-  const text = `with letters as materialized (
-      select l.message_id, l.version, l.outcome_unknown, l.error_message, l.updated_at, l.cause, l.refusal, l.refusal is null as is_replayable,
+  const text = `with newest as (select i.key_window_ms, i.lease_ms from instances i order by i.started_at desc limit 1),
+    letters as materialized (
+      select l.message_id, l.version, l.outcome_unknown, l.is_past, l.error_message, l.updated_at, l.cause, l.refusal, l.refusal is null as is_replayable,
         (case when l.refusal is null then l.nth_replayable else l.nth - l.nth_replayable end - 1) / ${pieceIds} as piece
       from (select k.*, row_number() over w as nth, count(*) filter (where k.refusal is null) over w as nth_replayable from (
         select s.message_id, s.version, s.outcome_unknown, s.error_message, s.updated_at, c.cause,
+          s.outcome_unknown and coalesce((
+            select key_window_ends_at(s.message_id, n.key_window_ms) < clock_timestamp() + n.lease_ms * interval '1 millisecond' from newest n
+          ), false) as is_past,
           case when c.cause in ('rejected_record', 'conflicting_record') then c.cause when e.type = 'expunged' then 'expunged' end as refusal
         from message_states s
         cross join lateral (
@@ -94,7 +97,7 @@ function statementOf(id: string, { filter, given, actor, reason }: PlanRequest) 
     ),
     errors as materialized (
       select l.error_message, l.cause, l.refusal, count(*) as count, count(*) filter (where l.outcome_unknown) as outcome_unknown,
-        max(l.updated_at) as last_at, max(l.message_id) as example
+        count(*) filter (where l.is_past) as past_key_window, max(l.updated_at) as last_at, max(l.message_id) as example
       from letters l group by l.error_message, l.cause, l.refusal
     ),
     patterns as (
@@ -106,6 +109,7 @@ function statementOf(id: string, { filter, given, actor, reason }: PlanRequest) 
     refusals as (select e.refusal as key, sum(e.count)::bigint as count from errors e where e.refusal is not null group by 1),
     facts as materialized (
       select coalesce(sum(e.count), 0)::bigint as dead_letters, coalesce(sum(e.outcome_unknown), 0)::bigint as outcome_unknown,
+        coalesce(sum(e.past_key_window), 0)::bigint as past_key_window,
         (select coalesce(jsonb_agg(p order by p.count desc, p.key), '[]') from patterns p) as by_pattern,
         (select coalesce(jsonb_agg(c order by c.count desc, c.key), '[]') from causes c) as by_cause,
         (select coalesce(jsonb_agg(r order by r.count desc, r.key), '[]') from refusals r) as not_replayable
@@ -120,7 +124,8 @@ function statementOf(id: string, { filter, given, actor, reason }: PlanRequest) 
     )
     select f.dead_letters, z.count as frozen, finish_plan(in_plan => ${plan}, in_actor => ${parameters.add(actor, 'text')},
       in_reason => ${parameters.add(reason, 'text')}, in_filter => ${parameters.add(JSON.stringify(given), 'jsonb')},
-      in_dead_letters => f.dead_letters, in_outcome_unknown => f.outcome_unknown, in_by_pattern => f.by_pattern,
+      in_dead_letters => f.dead_letters, in_outcome_unknown => f.outcome_unknown,
+      in_past_key_window => f.past_key_window, in_by_pattern => f.by_pattern,
       in_by_cause => f.by_cause, in_not_replayable => f.not_replayable)
     from facts f cross join frozen z`
   return { text, values: parameters.values }

@@ -13,6 +13,8 @@ export type StartRequest = {
   /** The pace to begin with; it doubles every 10 s until it is `perSecond`. Null begins with that. */
   rampFrom: number | null
   stopWhen: StopWhen | null
+  /** Whether those in doubt whose key may be forgotten are replayed too: the operator says that they were not carried out. */
+  confirmNotCarriedOut: boolean
   /** The caller's name for this request. */
   requestKey: string | null
 }
@@ -41,7 +43,13 @@ export async function startResolution(
   request: { plan: string; actor: string; as: Resolution; reason: string },
 ): Promise<StartAnswer> {
   const { as: resolution, ...others } = request
-  const noPace = { perSecond: null, rampFrom: null, stopWhen: null, requestKey: null }
+  const noPace = {
+    perSecond: null,
+    rampFrom: null,
+    stopWhen: null,
+    confirmNotCarriedOut: false,
+    requestKey: null,
+  }
   return start(database, { ...others, ...noPace, kind: 'resolve', resolution })
 }
 
@@ -61,6 +69,7 @@ async function start(database: Pick<Pool, 'query'>, request: Start): Promise<Sta
     in_ramp_from: request.rampFrom,
     in_stop_share: request.stopWhen?.failedShare ?? null,
     in_stop_after: request.stopWhen?.after ?? null,
+    in_is_confirmed: request.confirmNotCarriedOut,
     in_request_key: request.requestKey,
   })
   const { rows } = await database.query<{ answer: StartAnswer }>(

@@ -7,6 +7,7 @@ import { decideMessage } from '../../../src/log/write/decide-message.ts'
 import { forgetPlans } from '../../../src/log/write/forget-plans.ts'
 import { pauseDestination } from '../../../src/log/write/steer-destination.ts'
 import { planReplay, type PlanAnswer } from '../../../src/log/write/plan-replay.ts'
+import { registerInstance } from '../../../src/log/write/register-instance.ts'
 import { replay } from '../../../src/log/write/replay.ts'
 import {
   startReplay,
@@ -79,6 +80,7 @@ async function start(pool: Pool, id: string, changes: Partial<StartRequest> = {}
     perSecond: null,
     rampFrom: null,
     stopWhen: null,
+    confirmNotCarriedOut: false,
     requestKey: null,
     ...changes,
   })
@@ -134,8 +136,9 @@ t.test('a plan freezes the open dead letters of a filter, and counts them by wha
   t.equal(countReplayable(found), 6n)
   t.strictSame(found.notReplayable, [{ key: 'rejected_record', count: '1' }])
   t.strictSame(found.byCause, [
-    { key: 'retries_exhausted', count: '4' },
+    { key: 'retries_exhausted', count: '3' },
     { key: 'refused', count: '2' },
+    { key: 'outcome_unknown', count: '1' },
     { key: 'rejected_record', count: '1' },
   ])
   t.strictSame(
@@ -150,6 +153,45 @@ t.test('a plan freezes the open dead letters of a filter, and counts them by wha
   const refusedOnly = await readPlan(pool, await planned(pool, { deadLetterCauses: ['refused'] }))
   t.match(refusedOnly, { count: '2', outcomeUnknown: '0', notReplayable: [] })
 })
+
+t.test(
+  'payments in doubt whose key may be forgotten are counted apart, and replayed only if it is confirmed',
+  async (t) => {
+    const { pool } = await database(t)
+    await registerInstance(pool, {
+      instance: 'instance-1',
+      release: 'test',
+      freshMax: 10,
+      retryMax: 10,
+      leaseMs: 60_000,
+      timeoutMs: 1_000,
+      retry: { retriesMax: 5, baseDelayMs: 1_000, maxDelayMs: 1_000 },
+      // An attempt must end within the window, so one of this length is always over.
+      keyWindowMs: 59_000,
+    })
+    await storeLetters(pool, ['refused'], 'refused')
+    await storeLetters(pool, ['lost-1', 'lost-2'], 'unknown')
+    const first = await planned(pool)
+    t.match(await readPlan(pool, first), { count: '3', outcomeUnknown: '2', pastKeyWindow: '2' })
+    t.equal(await start(pool, first), 'started')
+    t.match(await step(pool, first), { worked: 1, passed: 2 })
+    t.match(await jobOf(pool, first), { replayed: '1', skipped: [{ key: 'key_window_passed', count: '2' }] })
+
+    const second = await planned(pool)
+    t.match(await readPlan(pool, second), { count: '2', pastKeyWindow: '2' })
+    t.equal(await start(pool, second, { confirmNotCarriedOut: true, requestKey: 'one' }), 'started')
+    t.equal(
+      await start(pool, second, { requestKey: 'one' }),
+      'key_reused',
+      'not confirmed is another request',
+    )
+    t.match(await step(pool, second), { worked: 2, passed: 0 })
+    const { rows } = await pool.query(
+      `select confirmed_not_carried_out as confirmed from message_events where type = 'replayed' order by message_id`,
+    )
+    t.strictSame(rows, [{ confirmed: null }, { confirmed: true }, { confirmed: true }])
+  },
+)
 
 t.test(
   'a plan of more than one piece is replayed whole, each message once, and nothing that came later',

@@ -36,6 +36,11 @@ const ReplayPlan = builder.objectRef<Plan>('ReplayPlan').implement({
       type: 'BigInt',
       description: 'How many have an attempt with an unknown outcome: they may have been paid.',
     }),
+    pastKeyWindow: t.expose('pastKeyWindow', {
+      type: 'BigInt',
+      description:
+        'Of those, the ones whose idempotency key the processor may have forgotten (KEY_WINDOW). A replay skips them unless it is confirmed.',
+    }),
     notReplayable: t.field({
       type: 'BigInt',
       description: 'How many can never be sent. A replay skips them; a resolution does not.',

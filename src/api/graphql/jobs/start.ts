@@ -43,6 +43,10 @@ builder.mutationField('startReplay', (t) =>
         type: StopWhenInput,
         description: 'When it stops by itself; left out, it does not.',
       }),
+      confirmNotCarriedOut: t.arg.boolean({
+        description:
+          'You say of those in doubt whose key the processor may have forgotten (pastKeyWindow) that they were not carried out. Without it they are skipped.',
+      }),
       idempotencyKey: t.arg.string({
         description:
           'A name for this request, 1 to 128 bytes: sent again with the same name and arguments, it answers with the same job.',
@@ -52,11 +56,20 @@ builder.mutationField('startReplay', (t) =>
       const pace = readPace(given)
       const stopWhen = readStop(given.stopWhen ?? null)
       const requestKey = given.idempotencyKey ?? null
+      const confirmNotCarriedOut = given.confirmNotCarriedOut === true
       if (requestKey !== null && !isLine(requestKey, requestKeyBytesMax))
         throw refuseText('idempotencyKey', requestKeyBytesMax)
       const actor = requireOperator('start a replay', null, context)
       return start('replay', plan, actor, context, (client) =>
-        startReplay(client, { plan, actor, reason: null, ...pace, stopWhen, requestKey }),
+        startReplay(client, {
+          plan,
+          actor,
+          reason: null,
+          ...pace,
+          stopWhen,
+          confirmNotCarriedOut,
+          requestKey,
+        }),
       )
     },
   }),
