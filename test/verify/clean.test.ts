@@ -13,7 +13,7 @@ t.test('a log of every type of event is clean with both files, and every invaria
   const { rows } = await pool.query<{ types: number }>(
     'select count(distinct type)::int as types from message_events',
   )
-  t.equal(rows[0]?.types, 17, 'the history has every type of event')
+  t.equal(rows[0]?.types, 19, 'the history has every type of event')
   const folder = t.testdir({ ledger: `${history.ledger.join('\n')}\n`, acks: `${history.acks.join('\n')}\n` })
   const report = await verify({
     databaseUrl: url,
