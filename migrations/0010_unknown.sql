@@ -25,4 +25,6 @@ insert into legal_transitions (from_status, type, to_status) values
 drop function if exists register_instance(text, text, int, int, bigint, bigint, int, bigint, bigint);
 drop function if exists claim(text, boolean, text, int, bigint, bigint, timestamptz, timestamptz);
 drop function if exists look_lane(text, text, int, int, bigint, bigint, text[], timestamptz[], timestamptz, bigint);
+drop function if exists begin_probe(text, text);
+drop function if exists lock_due(text, boolean, int, timestamptz, timestamptz);
 drop function if exists replay_messages(text[], text, text, text);

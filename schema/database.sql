@@ -1247,7 +1247,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.begin_probe(in_destination text, in_status text)
+CREATE OR REPLACE FUNCTION public.begin_probe(in_destination text, in_status text, in_inquires boolean DEFAULT false)
  RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
@@ -1258,6 +1258,9 @@ AS $function$
 declare
   looked_at timestamptz := clock_timestamp();
   place destinations;
+  -- How many messages of a queue are looked at for one that is not in doubt.
+  sure_among constant int := 1000;
+  sure_queue text;
 begin
   select * into place from destinations d
     where d.destination = in_destination and d.state = 'held' and (d.next_probe_at <= looked_at
@@ -1268,11 +1271,31 @@ begin
   if not found then
     return false;
   end if;
-  if place.probe_message_id is not null and exists (
+  if place.probe_message_id is not null and (place.probe_attempt is null and place.probe_ends_at > looked_at or exists (
     select from message_states m
     where m.message_id = place.probe_message_id and m.status = 'processing' and m.attempts = place.probe_attempt
-  ) then
+  )) then
     return false;
+  end if;
+  -- An inquiry says less than an attempt. So, near the front of either queue, what is not in doubt goes first.
+  if in_inquires then
+    sure_queue := (
+      select o.queue
+      from unnest(array['pending', 'failed']) as q(queue)
+      cross join lateral (
+        select s.queue, s.due_at, s.message_id from (
+          select m.queue, m.due_at, m.message_id, m.outcome_unknown from message_states m
+          where m.queue = q.queue and m.due_at is not null and m.due_at <= looked_at
+          order by m.due_at, m.message_id limit sure_among
+        ) s
+        where not s.outcome_unknown
+        order by s.due_at, s.message_id limit 1
+      ) o
+      order by o.due_at, o.message_id limit 1
+    );
+    if sure_queue is not null then
+      return in_status = sure_queue;
+    end if;
   end if;
   return in_status is not distinct from (
     select o.queue
@@ -1289,7 +1312,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.claim(in_queue text, in_is_slow boolean, in_actor text, in_room integer, in_bytes_max bigint, in_lease_ms bigint, in_claimed_at timestamp with time zone, in_look_from timestamp with time zone, in_key_window_ms bigint DEFAULT NULL::bigint, in_inquires boolean DEFAULT false)
+CREATE OR REPLACE FUNCTION public.claim(in_queue text, in_is_slow boolean, in_actor text, in_room integer, in_bytes_max bigint, in_lease_ms bigint, in_claimed_at timestamp with time zone, in_look_from timestamp with time zone, in_key_window_ms bigint DEFAULT NULL::bigint, in_inquires boolean DEFAULT false, in_sure boolean DEFAULT false)
  RETURNS TABLE(kind text, message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1308,7 +1331,8 @@ declare
       in_is_slow => in_is_slow,
       in_room => in_room,
       in_at => in_claimed_at,
-      in_look_from => in_look_from) d);
+      in_look_from => in_look_from,
+      in_sure => in_sure) d);
   doubtful message_states[];
   forgotten message_states[];
 begin
@@ -3059,7 +3083,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.lock_due(in_queue text, in_is_slow boolean, in_room integer, in_at timestamp with time zone, in_look_from timestamp with time zone)
+CREATE OR REPLACE FUNCTION public.lock_due(in_queue text, in_is_slow boolean, in_room integer, in_at timestamp with time zone, in_look_from timestamp with time zone, in_sure boolean DEFAULT false)
  RETURNS SETOF message_states
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
@@ -3073,6 +3097,7 @@ begin
     return query
       select s.* from message_states s
       where s.queue = in_queue and s.due_at is not null and s.due_at <= in_at and s.due_at >= in_look_from
+        and (not in_sure or not s.outcome_unknown)
       order by s.due_at, s.message_id
       limit in_room
       for no key update skip locked;
@@ -3080,6 +3105,7 @@ begin
     return query
       select s.* from message_states s
       where s.queue = 'failed' and s.is_slow and s.due_at is not null and s.due_at <= in_at and s.due_at >= in_look_from
+        and (not in_sure or not s.outcome_unknown)
       order by s.due_at, s.message_id
       limit in_room
       for no key update skip locked;
@@ -3087,6 +3113,7 @@ begin
     return query
       select s.* from message_states s
       where s.queue = 'failed' and not s.is_slow and s.due_at is not null and s.due_at <= in_at and s.due_at >= in_look_from
+        and (not in_sure or not s.outcome_unknown)
       order by s.due_at, s.message_id
       limit in_room
       for no key update skip locked;
@@ -3149,10 +3176,12 @@ declare
   target destinations := enter_destination('default');
   claimed_at timestamptz := clock_timestamp();
   is_paced boolean := target.rate_limit is not null or target.throttled_at is not null;
-  is_probe boolean := target.state = 'held' and in_room > 0 and begin_probe('default', in_status);
+  is_probe boolean := target.state = 'held' and in_room > 0 and begin_probe('default', in_status, in_inquires);
   -- Fresh messages are in one order. Of retries the slow ones come first, because they are bounded. They take half of the room at most,
   -- because there may be room for one at a time only.
-  kinds boolean[] := case when in_status = 'failed' and not is_probe then array[true, false] else array[null::boolean] end;
+  kinds boolean[] := case when in_status = 'failed' and not is_probe then array[true, false]
+    -- A probe should be an attempt, so what is not in doubt goes first.
+    when is_probe and in_inquires then array[null::boolean, null] else array[null::boolean] end;
   -- How the lane's other messages are found: false for retries, null for fresh messages and for a probe, which may be any.
   is_slow_apart boolean := case when in_status = 'failed' and not is_probe then false end;
   room int := case when is_probe then 1 when target.state in ('flowing', 'ramping') then in_room else 0 end;
@@ -3205,7 +3234,8 @@ begin
         in_claimed_at => claimed_at,
         in_look_from => case when kinds[nth] or is_probe then '-infinity' else in_look_from[1] end,
         in_key_window_ms => in_key_window_ms,
-        in_inquires => in_inquires) c
+        in_inquires => in_inquires,
+        in_sure => is_probe and nth < cardinality(kinds)) c
     loop
       if claimed.kind <> 'claim' then
         asked := asked + case claimed.kind when 'inquiry' then 1 else 0 end;
@@ -3229,6 +3259,14 @@ begin
     update destinations d set
       probe_message_id = claimed.message_id,
       probe_attempt = claimed.attempt,
+      probe_ends_at = clock_timestamp() + in_lease_ms * interval '1 millisecond'
+    where d.destination = target.destination
+    returning d.* into target;
+  end if;
+  if asked > 0 and is_probe then
+    update destinations d set
+      probe_message_id = claimed.message_id,
+      probe_attempt = null,
       probe_ends_at = clock_timestamp() + in_lease_ms * interval '1 millisecond'
     where d.destination = target.destination
     returning d.* into target;
@@ -3481,7 +3519,7 @@ begin
   end if;
   select case when in_verdicts is null then 'success' else u.verdict end into verdict
     from unnest(in_message_ids, in_attempts, in_verdicts) as u(message_id, attempt, verdict)
-    where u.message_id = place.probe_message_id and u.attempt = place.probe_attempt;
+    where u.message_id = place.probe_message_id and u.attempt is not distinct from place.probe_attempt;
   if not found then
     return;
   end if;
@@ -4833,8 +4871,10 @@ begin
         'dead_letter', held.retry_count, 'refused');
   end if;
   perform refuse_unprojected();
-  if in_verdict = 'failure' then
-    perform note_verdicts(target.destination, array[in_message_id], array[null::int], array[in_verdict], array[in_reason]);
+  -- While the destination is held it may have been the probe. Otherwise an answer ends no row of failures.
+  if in_verdict = 'failure' or target.state = 'held' then
+    perform note_verdicts(target.destination, array[in_message_id], array[null::int],
+      array[case in_verdict when 'failure' then 'failure' else 'other' end], array[in_reason]);
   end if;
   return 'recorded';
 end

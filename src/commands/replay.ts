@@ -17,7 +17,7 @@ behind live payments. With --dry-run nothing is started: the command that starts
 
 which dead letters (all conditions hold together; none given: all that are open):
   --status-code N       the last attempt got this HTTP status; may be given more than once, as --cause and --id
-  --cause C             refused, retries_exhausted, rejected_record, conflicting_record or cancelled
+  --cause C             refused, retries_exhausted, outcome_unknown, rejected_record, conflicting_record or cancelled
   --pattern P           the last failure has exactly this pattern, as the plan prints it
   --error-contains T    the last failure contains this text
   --since T             dead letters since then: a time like 2026-11-29T06:00:00Z, or a span before now like 2h (s, m, h or d)

@@ -32,6 +32,7 @@ const causes = [
   'rejected_record',
   'conflicting_record',
   'cancelled',
+  'outcome_unknown',
 ] as const satisfies readonly DeadLetterCause[]
 const intMax = 2_147_483_647
 

@@ -130,13 +130,10 @@ export function dispatch(options: DispatchOptions): Dispatcher {
   const doubt = { keyWindowMs: options.keyWindowMs, inquires: options.inquiry !== null }
   const ask = (lane: Lane, each: Inquiry): void => {
     if (options.inquiry === null) return
-    void inquire(
-      lane,
-      each,
-      options.inquiry,
-      { ...options, onFailure: () => destination.check() },
-      stop.signal,
-    )
+    const onEnd = (isFailure: boolean): void => {
+      if (isFailure || destination.state !== 'flowing') destination.check()
+    }
+    void inquire(lane, each, options.inquiry, { ...options, onEnd }, stop.signal)
   }
   const loops = lanes.map(({ lane, waker }) =>
     runLane(

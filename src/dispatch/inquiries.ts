@@ -26,8 +26,8 @@ type Dependencies = {
   policy: AttemptPolicy
   metrics: Metrics
   logger: Logger
-  /** The guard may have to decide. */
-  onFailure: () => void
+  /** The answer is in the log. After a failure the guard may have to decide. */
+  onEnd: (isFailure: boolean) => void
 }
 
 /**
@@ -38,7 +38,7 @@ export async function inquire(
   lane: Lane,
   inquiry: Inquiry,
   { ask, gapMs }: InquiryOptions,
-  { database, policy, metrics, logger, onFailure }: Dependencies,
+  { database, policy, metrics, logger, onEnd }: Dependencies,
   signal: AbortSignal,
 ): Promise<void> {
   const leave = lane.occupy()
@@ -58,7 +58,7 @@ export async function inquire(
     if (outcome === 'stale') logger.warn({ ...line, ...more }, 'message changed while it was asked about')
     else if (result.answer === 'refused') logger.warn({ ...line, ...more }, 'dead letter')
     else logger.info({ ...line, ...more }, 'inquiry')
-    if (verdict === 'failure') onFailure()
+    onEnd(verdict === 'failure')
   } catch (error) {
     logger.warn({ lane: lane.name, reason: reasonOf(error) }, 'inquiry not recorded')
   } finally {

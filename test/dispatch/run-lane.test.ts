@@ -22,13 +22,13 @@ for (const code of ['40001', '40P01']) {
     await pool.query('alter function claim rename to claim_unhindered')
     await pool.query(
       `create function claim(in_queue text, in_is_slow boolean, in_actor text, in_room int, in_bytes_max bigint, in_lease_ms bigint, in_claimed_at timestamptz,
-           in_look_from timestamptz, in_key_window_ms bigint, in_inquires boolean)
+           in_look_from timestamptz, in_key_window_ms bigint, in_inquires boolean, in_sure boolean)
         returns table (kind text, message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea, traceparent text,
           age_ms double precision, lease_ends_at bigint)
         language plpgsql volatile as $$
         begin
           if nextval('looks') <= 3 then raise sqlstate '${code}'; end if;
-          return query select * from claim_unhindered(in_queue, in_is_slow, in_actor, in_room, in_bytes_max, in_lease_ms, in_claimed_at, in_look_from, in_key_window_ms, in_inquires);
+          return query select * from claim_unhindered(in_queue, in_is_slow, in_actor, in_room, in_bytes_max, in_lease_ms, in_claimed_at, in_look_from, in_key_window_ms, in_inquires, in_sure);
         end $$`,
     )
     const begun: string[] = []

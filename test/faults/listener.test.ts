@@ -26,7 +26,7 @@ t.test('what became due while only the LISTEN session was gone is picked up when
   await until('the listener to be down', async () => !(await fetch(`${service.url}/readyz`)).ok)
   // As another instance would: this one hears of it by NOTIFY or not at all.
   await line.pool.query(
-    `select replay(array_agg(transaction_id), 'test', 'the listener is down', null) from messages`,
+    `select replay_messages(array_agg(transaction_id), 'test', 'the listener is down', null) from messages`,
   )
   t.match(await line.counts(), { pending: 5 })
 

@@ -13,7 +13,7 @@ t.test('a log of every type of event is clean with both files, and every invaria
   const { rows } = await pool.query<{ types: number }>(
     'select count(distinct type)::int as types from message_events',
   )
-  t.equal(rows[0]?.types, 17, 'the history has every type of event')
+  t.equal(rows[0]?.types, 19, 'the history has every type of event')
   const folder = t.testdir({ ledger: `${history.ledger.join('\n')}\n`, acks: `${history.acks.join('\n')}\n` })
   const report = await verify({
     databaseUrl: url,
@@ -88,7 +88,7 @@ t.test('rollups that have become days are clean, and so is what is added to them
   )
   t.same(differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null })), {})
   await pool.query(
-    `select replay(array[transaction_id], 'alice', 'again', null) from messages where status = 'dead_letter' limit 1`,
+    `select replay_messages(array[transaction_id], 'alice', 'again', null) from messages where status = 'dead_letter' limit 1`,
   )
   t.ok((await pool.query('select from status_count_deltas')).rowCount! > 0)
   t.same(differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null })), {})

@@ -1,5 +1,5 @@
 -- Starts an attempt for messages that are due, oldest first. It takes at most `in_room` messages and about `in_bytes_max` bytes of payload;
--- one message is always taken. `in_queue` and `in_is_slow` say which messages, see lock_due.
+-- one message is always taken. `in_queue`, `in_is_slow` and `in_sure` say which messages, see lock_due.
 --
 -- What is done about a message in doubt in place of an attempt, says next_step: the processor is asked about it (`inquiry`), or it becomes a
 -- dead letter (`forgotten`).
@@ -17,7 +17,8 @@ create or replace function claim(
   in_claimed_at timestamptz,
   in_look_from timestamptz,
   in_key_window_ms bigint default null,
-  in_inquires boolean default false
+  in_inquires boolean default false,
+  in_sure boolean default false
 ) returns table (kind text, message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea, traceparent text,
   age_ms double precision, lease_ends_at bigint)
 language plpgsql volatile security definer
@@ -36,7 +37,8 @@ declare
       in_is_slow => in_is_slow,
       in_room => in_room,
       in_at => in_claimed_at,
-      in_look_from => in_look_from) d);
+      in_look_from => in_look_from,
+      in_sure => in_sure) d);
   doubtful message_states[];
   forgotten message_states[];
 begin

@@ -43,10 +43,12 @@ declare
   target destinations := enter_destination('default');
   claimed_at timestamptz := clock_timestamp();
   is_paced boolean := target.rate_limit is not null or target.throttled_at is not null;
-  is_probe boolean := target.state = 'held' and in_room > 0 and begin_probe('default', in_status);
+  is_probe boolean := target.state = 'held' and in_room > 0 and begin_probe('default', in_status, in_inquires);
   -- Fresh messages are in one order. Of retries the slow ones come first, because they are bounded. They take half of the room at most,
   -- because there may be room for one at a time only.
-  kinds boolean[] := case when in_status = 'failed' and not is_probe then array[true, false] else array[null::boolean] end;
+  kinds boolean[] := case when in_status = 'failed' and not is_probe then array[true, false]
+    -- A probe should be an attempt, so what is not in doubt goes first.
+    when is_probe and in_inquires then array[null::boolean, null] else array[null::boolean] end;
   -- How the lane's other messages are found: false for retries, null for fresh messages and for a probe, which may be any.
   is_slow_apart boolean := case when in_status = 'failed' and not is_probe then false end;
   room int := case when is_probe then 1 when target.state in ('flowing', 'ramping') then in_room else 0 end;
@@ -99,7 +101,8 @@ begin
         in_claimed_at => claimed_at,
         in_look_from => case when kinds[nth] or is_probe then '-infinity' else in_look_from[1] end,
         in_key_window_ms => in_key_window_ms,
-        in_inquires => in_inquires) c
+        in_inquires => in_inquires,
+        in_sure => is_probe and nth < cardinality(kinds)) c
     loop
       if claimed.kind <> 'claim' then
         asked := asked + case claimed.kind when 'inquiry' then 1 else 0 end;
@@ -123,6 +126,14 @@ begin
     update destinations d set
       probe_message_id = claimed.message_id,
       probe_attempt = claimed.attempt,
+      probe_ends_at = clock_timestamp() + in_lease_ms * interval '1 millisecond'
+    where d.destination = target.destination
+    returning d.* into target;
+  end if;
+  if asked > 0 and is_probe then
+    update destinations d set
+      probe_message_id = claimed.message_id,
+      probe_attempt = null,
       probe_ends_at = clock_timestamp() + in_lease_ms * interval '1 millisecond'
     where d.destination = target.destination
     returning d.* into target;

@@ -61,7 +61,7 @@ begin
   end if;
   select case when in_verdicts is null then 'success' else u.verdict end into verdict
     from unnest(in_message_ids, in_attempts, in_verdicts) as u(message_id, attempt, verdict)
-    where u.message_id = place.probe_message_id and u.attempt = place.probe_attempt;
+    where u.message_id = place.probe_message_id and u.attempt is not distinct from place.probe_attempt;
   if not found then
     return;
   end if;

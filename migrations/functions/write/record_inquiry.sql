@@ -57,8 +57,10 @@ begin
         'dead_letter', held.retry_count, 'refused');
   end if;
   perform refuse_unprojected();
-  if in_verdict = 'failure' then
-    perform note_verdicts(target.destination, array[in_message_id], array[null::int], array[in_verdict], array[in_reason]);
+  -- While the destination is held it may have been the probe. Otherwise an answer ends no row of failures.
+  if in_verdict = 'failure' or target.state = 'held' then
+    perform note_verdicts(target.destination, array[in_message_id], array[null::int],
+      array[case in_verdict when 'failure' then 'failure' else 'other' end], array[in_reason]);
   end if;
   return 'recorded';
 end

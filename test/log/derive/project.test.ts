@@ -137,7 +137,8 @@ t.test('an illegal transition is refused, and with it the whole statement', asyn
   const illegal: [MessageId, Event][] = [
     [pending, { version: 2, type: 'succeeded', status: 'success' }],
     [pending, { version: 2, type: 'attempt_started', status: 'success' }],
-    [pending, { version: 2, type: 'dead_lettered', status: 'dead_letter' }],
+    [pending, { version: 2, type: 'inquired', status: 'success' }],
+    [success, { version: 4, type: 'dead_lettered', status: 'dead_letter' }],
     [pending, { version: 2, type: 'replayed', status: 'pending' }],
     [success, { version: 4, type: 'attempt_started', status: 'processing' }],
     [success, { version: 4, type: 'replayed', status: 'pending' }],

@@ -55,7 +55,7 @@ async function storeMixed(pool: pg.Pool): Promise<void> {
       await settleOne(pool, retry, messageId, 2, unknown, at > 20 ? deadLetter : undefined)
     }
   }
-  await pool.query(`select replay(array[$1], 'alice', 'again', null)`, [ids[1]])
+  await pool.query(`select replay_messages(array[$1], 'alice', 'again', null)`, [ids[1]])
   const decide = async (kind: 'hold' | 'release' | 'cancel', ...at: number[]) => {
     for (const each of at) {
       const answer = await decideMessage(pool, {

@@ -118,7 +118,7 @@ t.test('error_message is the last failure’s, kept by an attempt, null on succe
   const { transaction_id } = await stateOf(pool, messageId)
   await store(pool, [record(0, transaction_id), record(1, transaction_id, { bytes: 'other' })])
   t.equal((await view(messageId)).error_message, 'second')
-  await pool.query(`select replay(array[$1], 'alice', 'again', null)`, [transaction_id])
+  await pool.query(`select replay_messages(array[$1], 'alice', 'again', null)`, [transaction_id])
   t.equal((await view(messageId)).error_message, null)
   await startAttempt(pool, messageId, fresh)
   await settleOne(pool, fresh, messageId, 3, { ...unavailable, reason: 'third' }, retryAtOnce)

@@ -124,7 +124,7 @@ async function fill(pool: pg.Pool) {
   await settleOne(pool, fresh, superseded!, 1, accepted)
   await settleOne(pool, fresh, superseded!, 1, accepted)
   const { transaction_id } = await stateOf(pool, dead!)
-  await pool.query(`select replay(array[$1], 'alice', 'again', null)`, [transaction_id])
+  await pool.query(`select replay_messages(array[$1], 'alice', 'again', null)`, [transaction_id])
   return { success, failed, dead, late, superseded, unsure }
 }
 

@@ -19,7 +19,9 @@ t.test(
     t.strictSame(await inspectGround(service), [])
     await pool.query(`revoke select on records from ${role.name}`)
     await pool.query(`revoke execute on all functions in schema public from ${role.name}`)
-    t.match(await inspectGround(service), [/^Not granted to this role: .*look\(\).*records.*settle\(\)/])
+    t.match(await inspectGround(service), [
+      /^Not granted to this role: .*look_lane\(\).*records.*settle_attempts\(\)/,
+    ])
   },
 )
 

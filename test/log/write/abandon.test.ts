@@ -96,7 +96,7 @@ t.test('a second abandonment in a row is told apart, and a replay begins anew', 
   t.equal((await lookOnce(pool, 'retry', { lease })).claims.length, 1)
   t.equal(await abandonOne(deadLetter), true)
   const { transaction_id } = await stateOf(pool, messageId)
-  await pool.query(`select replay(array[$1], 'alice', 'again', null)`, [transaction_id])
+  await pool.query(`select replay_messages(array[$1], 'alice', 'again', null)`, [transaction_id])
   t.equal((await lookOnce(pool, 'fresh', { lease })).claims.length, 1)
   t.equal(await abandonOne(retryAtOnce), false)
 })

@@ -395,22 +395,6 @@ t.test('an operator is told when a transaction is in the way, and nothing is rec
   t.match(await pauseDestination(pool, 'default', by, null), { kind: 'paused', decision: 1 })
 })
 
-t.test('a release that knows no destinations is held, spared and counted all the same', async (t) => {
-  const { pool } = await database(t)
-  const claims = await start(pool, 5)
-  const settleOld = (claim: Claim, outcome: string, status: number | null) =>
-    pool.query(
-      `select settle($1, array[$2::bigint], array[$3], array[$4::int], array[to_timestamp(0) + $5::bigint * interval '1 microsecond'],
-        array[$6], array[$7::int], array[1], array['told'], array[null::bigint]) as answers`,
-      [fresh, claim.messageId, claim.transactionId, claim.attempt, claim.leaseEndsAt, outcome, status],
-    )
-  await settleOld(claims[0]!, 'accepted', 200)
-  for (const claim of claims.slice(1, 4)) await settleOld(claim, 'unavailable', 503)
-  t.match(await advance(pool), { state: 'held', cause: 'failures' })
-  await settleOld(claims[4]!, 'unknown', null)
-  t.match(await stateOf(pool, claims[4]!), { status: 'failed', retry_count: 0, due: true })
-})
-
 t.test('a failure uses up no retry while it does not flow, and one as ever while it does', async (t) => {
   const { pool } = await database(t)
   const [flowing, ramping, held, dead, gone] = await start(pool, 5)

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { Pool } from 'pg'
 import { recordInquiry, type Inquiry } from '../../../src/log/write/inquiry.ts'
+import { advanceDestination } from '../../../src/log/write/advance-destination.ts'
 import type { InquiryAnswer } from '../../../src/message/inquiry.ts'
 import { database } from '../../support/database.ts'
 import {
@@ -180,3 +181,29 @@ t.test('of many due messages each takes room, whether it is sent or asked about'
   for (const { messageId } of [...first.claims, ...second.claims])
     await settleOne(pool, retry, messageId, 2, accepted)
 })
+
+t.test(
+  'while the destination is held, a probe is an attempt of what is not in doubt, else an inquiry that is the probe',
+  async (t) => {
+    const { pool } = await database(t)
+    const doubtful = [await inDoubt(pool), await inDoubt(pool)]
+    const sure = await openAttempt(pool)
+    await settleOne(pool, fresh, sure, 1, unavailable)
+    const policy = { holdAfter: 1, brakeAfter: 0, probeEveryMs: 0 }
+    const advance = () => advanceDestination(pool, 'default', 'instance-1/guard', policy, 0)
+    t.equal((await advance()).state, 'held')
+    t.match((await lookOnce(pool, 'retry', asks)).claims, [{ messageId: sure }])
+    await settleOne(pool, retry, sure, 2, unavailable, { then: 'retry', delayMs: 3_600_000 })
+    await pool.query(`update destinations set next_probe_at = now() - interval '1 second'`)
+    for (let probes = 0; probes < 3; probes++) {
+      const { inquiries } = await lookOnce(pool, 'retry', asks)
+      t.equal(inquiries.length, 1)
+      t.strictSame((await lookOnce(pool, 'retry', asks)).inquiries, [], 'one at a time')
+      await record(pool, inquiries[0]!, 'not_found')
+      await pool.query(`update destinations set next_probe_at = now() - interval '1 second'`)
+    }
+    t.equal((await advance()).state, 'ramping')
+    const { claims, inquiries } = await lookOnce(pool, 'retry', asks)
+    t.equal(claims.length + inquiries.length, doubtful.length)
+  },
+)
