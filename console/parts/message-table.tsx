@@ -1,0 +1,61 @@
+import { link } from '../router.ts'
+import { Status } from './status.tsx'
+import { Time } from './time.tsx'
+
+export type MessageLine = {
+  readonly transactionId: string
+  readonly status: string
+  readonly held: boolean
+  readonly resolution: string | null
+  readonly outcomeUnknown: boolean
+  readonly createdAt: string
+  readonly updatedAt: string
+  readonly errorMessage: string | null
+}
+
+/** Messages in a list, each a link to its own page. */
+export function MessageTable({ caption, messages }: { caption: string; messages: readonly MessageLine[] }) {
+  return (
+    <div class="scroll" tabIndex={0} role="group" aria-label={caption}>
+      <table>
+        <caption>{caption}</caption>
+        <thead>
+          <tr>
+            <th scope="col">Transaction</th>
+            <th scope="col">Status</th>
+            <th scope="col">Changed</th>
+            <th scope="col">Received</th>
+            <th scope="col">Last error</th>
+          </tr>
+        </thead>
+        <tbody>
+          {messages.map((each) => (
+            <tr key={each.transactionId}>
+              <th scope="row">
+                <TransactionLink id={each.transactionId} />
+              </th>
+              <td>
+                <Status {...each} />
+              </td>
+              <td>
+                <Time at={each.updatedAt} />
+              </td>
+              <td>
+                <Time at={each.createdAt} />
+              </td>
+              <td class="words">{each.errorMessage}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}
+
+export function TransactionLink({ id }: { id: string }) {
+  return (
+    <a class="id" href={link('transaction', id)}>
+      <bdi>{id}</bdi>
+    </a>
+  )
+}
