@@ -124,11 +124,239 @@ export const setRateLimitMutation: Operation<SetRateLimitResult, SetRateLimitVar
   text: 'mutation SetRateLimit($perSecond: Float!, $burst: Int, $reason: String!) {\n  setRateLimit(perSecond: $perSecond, burst: $burst, reason: $reason) {\n    __typename\n    ... on DestinationRefusal {\n      text\n    }\n  }\n}',
 }
 
+export type FailuresResult = {
+  readonly metrics: {
+    readonly at: string
+    readonly topFailures:
+      | readonly {
+          readonly pattern: string
+          readonly count: string
+          readonly firstAt: string
+          readonly lastAt: string
+          readonly trend: readonly string[]
+          readonly examples: readonly { readonly transactionId: string; readonly outcomeUnknown: boolean }[]
+        }[]
+      | null
+  } | null
+}
+export type FailuresVariables = { readonly lastSeconds: number }
+export const failuresOperation: Operation<FailuresResult, FailuresVariables> = {
+  name: 'Failures',
+  text: 'subscription Failures($lastSeconds: Int!) {\n  metrics(everyMs: 5000) {\n    at\n    topFailures(lastSeconds: $lastSeconds, first: 50) {\n      pattern\n      count\n      firstAt\n      lastAt\n      trend\n      examples {\n        transactionId\n        outcomeUnknown\n      }\n    }\n  }\n}',
+}
+
+export type FailureGroupResult = {
+  readonly all: { readonly totalCount: { readonly value: string; readonly exact: boolean } | null } | null
+  readonly open: { readonly totalCount: { readonly value: string; readonly exact: boolean } | null } | null
+  readonly unknown: { readonly totalCount: { readonly value: string; readonly exact: boolean } | null } | null
+}
+export type FailureGroupVariables = { readonly pattern: string }
+export const failureGroupOperation: Operation<FailureGroupResult, FailureGroupVariables> = {
+  name: 'FailureGroup',
+  text: 'query FailureGroup($pattern: String!) {\n  all: messages(filter: {failurePattern: $pattern}, first: 1) {\n    totalCount {\n      value\n      exact\n    }\n  }\n  open: messages(\n    filter: {failurePattern: $pattern, status: [DEAD_LETTER], resolved: false}\n    first: 1\n  ) {\n    totalCount {\n      value\n      exact\n    }\n  }\n  unknown: messages(\n    filter: {failurePattern: $pattern, outcomeUnknown: true}\n    first: 1\n  ) {\n    totalCount {\n      value\n      exact\n    }\n  }\n}',
+}
+
 export type HeadResult = { readonly head: { readonly cursor: string } | null }
 export type HeadVariables = Record<string, never>
 export const headOperation: Operation<HeadResult, HeadVariables> = {
   name: 'Head',
   text: 'query Head {\n  head {\n    cursor\n  }\n}',
+}
+
+export type OperatorEventsResult = {
+  readonly events: {
+    readonly nodes: readonly {
+      readonly id: string
+      readonly transactionId: string
+      readonly type:
+        | 'RECEIVED'
+        | 'ATTEMPT_STARTED'
+        | 'SUCCEEDED'
+        | 'ATTEMPT_FAILED'
+        | 'ATTEMPT_ABANDONED'
+        | 'DEAD_LETTERED'
+        | 'REPLAYED'
+        | 'DUPLICATE_RECEIVED'
+        | 'CONFLICT_RECEIVED'
+        | 'REJECTED'
+        | 'LATE_RESULT_OBSERVED'
+        | 'EXPUNGED'
+        | 'HELD'
+        | 'RELEASED'
+        | 'CANCELLED'
+        | 'RESOLVED'
+        | 'REOPENED'
+      readonly recordedAt: string
+      readonly actor: string
+      readonly reason: string | null
+      readonly resolution: 'CARRIED_OUT' | 'NOT_CARRIED_OUT' | 'DUPLICATE' | 'IGNORED' | null
+      readonly evidence: string | null
+    }[]
+    readonly pageInfo: { readonly hasPreviousPage: boolean; readonly startCursor: string | null }
+  } | null
+}
+export type OperatorEventsVariables = {
+  readonly types?:
+    | readonly (
+        | 'RECEIVED'
+        | 'ATTEMPT_STARTED'
+        | 'SUCCEEDED'
+        | 'ATTEMPT_FAILED'
+        | 'ATTEMPT_ABANDONED'
+        | 'DEAD_LETTERED'
+        | 'REPLAYED'
+        | 'DUPLICATE_RECEIVED'
+        | 'CONFLICT_RECEIVED'
+        | 'REJECTED'
+        | 'LATE_RESULT_OBSERVED'
+        | 'EXPUNGED'
+        | 'HELD'
+        | 'RELEASED'
+        | 'CANCELLED'
+        | 'RESOLVED'
+        | 'REOPENED'
+      )[]
+    | null
+  readonly actor?: string | null
+  readonly recordedAt?: { readonly from?: string | null; readonly to?: string | null } | null
+  readonly before?: string | null
+}
+export const operatorEventsOperation: Operation<OperatorEventsResult, OperatorEventsVariables> = {
+  name: 'OperatorEvents',
+  text: 'query OperatorEvents($types: [EventType!], $actor: String, $recordedAt: TimeRange, $before: String) {\n  events(\n    filter: {types: $types, actor: $actor, recordedAt: $recordedAt}\n    last: 50\n    before: $before\n  ) {\n    nodes {\n      id\n      transactionId\n      type\n      recordedAt\n      actor\n      reason\n      resolution\n      evidence\n    }\n    pageInfo {\n      hasPreviousPage\n      startCursor\n    }\n  }\n}',
+}
+
+export type DestinationDecisionsResult = {
+  readonly destinations: readonly {
+    readonly name: string
+    readonly decisions: {
+      readonly nodes: readonly {
+        readonly decision: number
+        readonly recordedAt: string
+        readonly state: 'FLOWING' | 'HELD' | 'PAUSED' | 'RAMPING'
+        readonly cause:
+          | 'FAILURES'
+          | 'REFUSALS'
+          | 'PROBES'
+          | 'RAMPED'
+          | 'OPERATOR'
+          | 'UNTIL'
+          | 'RATE'
+          | 'SETTING'
+          | 'THROTTLED'
+          | 'UNTHROTTLED'
+        readonly actor: string
+        readonly reason: string
+        readonly until: string | null
+        readonly rateLimit: number | null
+      }[]
+      readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null }
+    } | null
+  }[]
+}
+export type DestinationDecisionsVariables = { readonly after?: string | null }
+export const destinationDecisionsOperation: Operation<
+  DestinationDecisionsResult,
+  DestinationDecisionsVariables
+> = {
+  name: 'DestinationDecisions',
+  text: 'query DestinationDecisions($after: String) {\n  destinations {\n    name\n    decisions(first: 50, after: $after) {\n      nodes {\n        decision\n        recordedAt\n        state\n        cause\n        actor\n        reason\n        until\n        rateLimit\n      }\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n    }\n  }\n}',
+}
+
+export type MessagesResult = {
+  readonly messages: {
+    readonly totalCount: { readonly value: string; readonly exact: boolean } | null
+    readonly nodes: readonly {
+      readonly transactionId: string
+      readonly status: 'PENDING' | 'PROCESSING' | 'SUCCESS' | 'FAILED' | 'DEAD_LETTER'
+      readonly held: boolean
+      readonly resolution: 'CARRIED_OUT' | 'NOT_CARRIED_OUT' | 'DUPLICATE' | 'IGNORED' | null
+      readonly outcomeUnknown: boolean
+      readonly createdAt: string
+      readonly updatedAt: string
+      readonly errorMessage: string | null
+      readonly deadLetterCause:
+        'REFUSED' | 'RETRIES_EXHAUSTED' | 'REJECTED_RECORD' | 'CONFLICTING_RECORD' | 'CANCELLED' | null
+      readonly replayable: boolean
+    }[]
+    readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null }
+  } | null
+}
+export type MessagesVariables = {
+  readonly filter: {
+    readonly status?: readonly ('PENDING' | 'PROCESSING' | 'SUCCESS' | 'FAILED' | 'DEAD_LETTER')[] | null
+    readonly transactionIds?: readonly string[] | null
+    readonly transactionIdPrefix?: string | null
+    readonly topic?: string | null
+    readonly partition?: number | null
+    readonly errorContains?: string | null
+    readonly failurePattern?: string | null
+    readonly lastStatusCode?: readonly number[] | null
+    readonly deadLetterCause?:
+      | readonly ('REFUSED' | 'RETRIES_EXHAUSTED' | 'REJECTED_RECORD' | 'CONFLICTING_RECORD' | 'CANCELLED')[]
+      | null
+    readonly outcomeUnknown?: boolean | null
+    readonly held?: boolean | null
+    readonly resolved?: boolean | null
+    readonly resolution?: readonly ('CARRIED_OUT' | 'NOT_CARRIED_OUT' | 'DUPLICATE' | 'IGNORED')[] | null
+    readonly createdAt?: { readonly from?: string | null; readonly to?: string | null } | null
+    readonly updatedAt?: { readonly from?: string | null; readonly to?: string | null } | null
+    readonly dueAt?: { readonly from?: string | null; readonly to?: string | null } | null
+    readonly deadLetteredAt?: { readonly from?: string | null; readonly to?: string | null } | null
+    readonly retryCountMin?: number | null
+    readonly retryCountMax?: number | null
+  }
+  readonly orderBy: 'CREATED_DESC' | 'CREATED_ASC' | 'UPDATED_DESC' | 'UPDATED_ASC' | 'DUE_ASC'
+  readonly after?: string | null
+}
+export const messagesOperation: Operation<MessagesResult, MessagesVariables> = {
+  name: 'Messages',
+  text: 'query Messages($filter: MessageFilter!, $orderBy: MessageOrder!, $after: String) {\n  messages(filter: $filter, orderBy: $orderBy, first: 25, after: $after) {\n    totalCount {\n      value\n      exact\n    }\n    nodes {\n      transactionId\n      status\n      held\n      resolution\n      outcomeUnknown\n      createdAt\n      updatedAt\n      errorMessage\n      deadLetterCause\n      replayable\n    }\n    pageInfo {\n      hasNextPage\n      endCursor\n    }\n  }\n}',
+}
+
+export type ReplayManyResult = {
+  readonly replayMany: readonly {
+    readonly __typename: string
+    readonly transactionId?: string
+    readonly text?: string
+  }[]
+}
+export type ReplayManyVariables = { readonly transactionIds: readonly string[]; readonly reason: string }
+export const replayManyMutation: Operation<ReplayManyResult, ReplayManyVariables> = {
+  name: 'ReplayMany',
+  text: 'mutation ReplayMany($transactionIds: [ID!]!, $reason: String!) {\n  replayMany(transactionIds: $transactionIds, reason: $reason) {\n    __typename\n    ... on Replayed {\n      transactionId\n    }\n    ... on ReplayRefusal {\n      transactionId\n      text\n    }\n  }\n}',
+}
+
+export type ChangesResult = {
+  readonly messageEvents: { readonly cursor: string; readonly node: { readonly version: number } | null }
+}
+export type ChangesVariables = {
+  readonly after: string
+  readonly types?:
+    | readonly (
+        | 'RECEIVED'
+        | 'ATTEMPT_STARTED'
+        | 'SUCCEEDED'
+        | 'ATTEMPT_FAILED'
+        | 'ATTEMPT_ABANDONED'
+        | 'DEAD_LETTERED'
+        | 'REPLAYED'
+        | 'DUPLICATE_RECEIVED'
+        | 'CONFLICT_RECEIVED'
+        | 'REJECTED'
+        | 'LATE_RESULT_OBSERVED'
+        | 'EXPUNGED'
+        | 'HELD'
+        | 'RELEASED'
+        | 'CANCELLED'
+        | 'RESOLVED'
+        | 'REOPENED'
+      )[]
+    | null
+}
+export const changesOperation: Operation<ChangesResult, ChangesVariables> = {
+  name: 'Changes',
+  text: 'subscription Changes($after: String!, $types: [EventType!]) {\n  messageEvents(after: $after, filter: {types: $types}, positionsEverySeconds: 10) {\n    cursor\n    node {\n      version\n    }\n  }\n}',
 }
 
 export type NowResult = {
@@ -201,6 +429,34 @@ export type NowVariables = Record<string, never>
 export const nowOperation: Operation<NowResult, NowVariables> = {
   name: 'Now',
   text: 'subscription Now {\n  metrics(everyMs: 2000) {\n    at\n    counts {\n      pending\n      processing\n      success\n      failed\n      deadLetter\n      total\n    }\n    deadLetters {\n      open\n      resolved\n    }\n    held\n    outcomeUnknown {\n      open\n      deadLetter\n      success\n    }\n    oldestPendingAt\n    oldestDueAt\n    inFlight {\n      lane\n      inFlight\n      limit\n      due {\n        value\n        exact\n      }\n    }\n    consumer {\n      topic\n      partition\n      nextOffset\n      lag\n      stopped\n    }\n    wakeups {\n      listenerUp\n      missed\n    }\n    watermark {\n      ageSeconds\n    }\n    throughput(lastSeconds: 3600, bucketSeconds: 60) {\n      at\n      seconds\n      received\n      attempts\n      succeeded\n      failed\n      deadLettered\n    }\n    latency(lastSeconds: 3600) {\n      endToEnd {\n        count\n        p50Ms\n        p99Ms\n        maxMs\n      }\n      attempt {\n        count\n        p50Ms\n        p99Ms\n        maxMs\n      }\n    }\n  }\n}',
+}
+
+export type PartitionsResult = {
+  readonly metrics: {
+    readonly consumer:
+      | readonly {
+          readonly topic: string
+          readonly partition: number
+          readonly incarnation: number
+          readonly nextOffset: string
+          readonly highOffset: string | null
+          readonly lag: string | null
+          readonly stopped: string | null
+          readonly received: string
+          readonly duplicates: string
+          readonly conflicts: string
+          readonly rejected: string
+          readonly holes: string
+          readonly gaps: string
+          readonly conserved: boolean
+        }[]
+      | null
+  } | null
+}
+export type PartitionsVariables = Record<string, never>
+export const partitionsOperation: Operation<PartitionsResult, PartitionsVariables> = {
+  name: 'Partitions',
+  text: 'subscription Partitions {\n  metrics(everyMs: 2000) {\n    consumer {\n      topic\n      partition\n      incarnation\n      nextOffset\n      highOffset\n      lag\n      stopped\n      received\n      duplicates\n      conflicts\n      rejected\n      holes\n      gaps\n      conserved\n    }\n  }\n}',
 }
 
 export type FindMessageResult = {

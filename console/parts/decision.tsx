@@ -4,6 +4,7 @@ import {
   holdMutation,
   releaseMutation,
   reopenMutation,
+  replayManyMutation,
   replayMutation,
   resolveMutation,
   type Operation,
@@ -85,23 +86,76 @@ export function DecisionDialog({ name, transactionId, onClose }: Props) {
   const common = { title: `${verb} ${transactionId}`, about, verb, onClose }
   if (name === 'resolve')
     return (
-      <ActionDialog
-        {...common}
-        operation={resolveMutation}
-        variables={(form) => ({ transactionId, ...readResolution(form) })}
-        send={async (variables) => (await ask(resolveMutation, variables)).data.resolve.text ?? null}
-      >
+      <ActionDialog {...common} {...resolving([transactionId])}>
         <ResolutionFields />
       </ActionDialog>
     )
   const operation = plain[name]
+  const read = (form: FormData): Variables => ({ transactionId, reason: textOf(form, 'reason') })
   return (
     <ActionDialog
       {...common}
-      operation={operation}
-      variables={(form) => ({ transactionId, reason: textOf(form, 'reason') })}
-      send={async (variables) => (await ask(operation, variables)).data[name]?.text ?? null}
+      requests={(form) => [{ operation, variables: read(form) }]}
+      send={async (form) => (await ask(operation, read(form))).data[name]?.text ?? null}
     />
+  )
+}
+
+type Sending = Pick<Parameters<typeof ActionDialog>[0], 'requests' | 'send'>
+
+/** Resolves these, one after the other. What is refused is told with its id, and the others are done all the same. */
+function resolving(transactionIds: readonly string[]): Sending {
+  return {
+    requests: (form) =>
+      transactionIds.map((transactionId) => ({
+        operation: resolveMutation,
+        variables: { transactionId, ...readResolution(form) },
+      })),
+    send: async (form) => {
+      const refusals: string[] = []
+      for (const transactionId of transactionIds) {
+        const { data } = await ask(resolveMutation, { transactionId, ...readResolution(form) })
+        if (data.resolve.text !== undefined) refusals.push(`${transactionId}: ${data.resolve.text}`)
+      }
+      return tell(refusals, transactionIds.length)
+    },
+  }
+}
+
+function replaying(transactionIds: readonly string[]): Sending {
+  const read = (form: FormData) => ({ transactionIds, reason: textOf(form, 'reason') })
+  return {
+    requests: (form) => [{ operation: replayManyMutation, variables: read(form) }],
+    send: async (form) => {
+      const { replayMany } = (await ask(replayManyMutation, read(form))).data
+      const refusals = replayMany.flatMap(({ transactionId, text }) =>
+        text === undefined ? [] : [`${transactionId ?? ''}: ${text}`],
+      )
+      return tell(refusals, transactionIds.length)
+    },
+  }
+}
+
+function tell(refusals: readonly string[], all: number): string | null {
+  if (refusals.length === 0) return null
+  return `Done: ${all - refusals.length}. Refused: ${refusals.length}. ${refusals.join(' ')}`
+}
+
+type ManyProps = {
+  readonly name: 'replay' | 'resolve'
+  readonly transactionIds: readonly string[]
+  readonly onClose: (done: boolean) => void
+}
+
+/** Asks for one reason for several messages. */
+export function DecisionForMany({ name, transactionIds, onClose }: ManyProps) {
+  const { verb, about } = decisions[name]
+  const title = `${verb} ${transactionIds.length} ${transactionIds.length === 1 ? 'payment' : 'payments'}`
+  const sending = name === 'resolve' ? resolving(transactionIds) : replaying(transactionIds)
+  return (
+    <ActionDialog title={title} about={about} verb={verb} onClose={onClose} {...sending}>
+      {name === 'resolve' && <ResolutionFields />}
+    </ActionDialog>
   )
 }
 

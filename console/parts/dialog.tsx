@@ -6,26 +6,28 @@ import { writeCurl } from '../api/curl.ts'
 import { Copy } from './copy.tsx'
 import { Notice, sentenceOf } from './notice.tsx'
 
-/** What an action sends, and what became of it: null if it was done, else why not, in the API's words. */
-type Act<Variables> = {
-  readonly operation: Operation<unknown, Variables>
-  readonly variables: (form: FormData) => Variables
-  readonly send: (variables: Variables) => Promise<string | null>
+/** One request of an action, as it is sent and as it is copied. */
+type Request = {
+  readonly operation: Operation<unknown, never>
+  readonly variables: object
 }
 
-type Props<Variables> = Act<Variables> & {
+type Props = {
   readonly title: string
   /** What it will do, in a sentence or two. */
   readonly about: string
   readonly verb: string
+  /** The requests that the form as it is filled in makes, for whoever copies them. */
+  readonly requests: (form: FormData) => readonly Request[]
+  /** Sends them: null if it was done, else why not, in the API's words. */
+  readonly send: (form: FormData) => Promise<string | null>
   readonly onClose: (done: boolean) => void
   /** Fields beside the reason. */
   readonly children?: ComponentChildren
 }
 
 /** Asks for a reason and does one thing; what was refused stays open with the reason for it. */
-export function ActionDialog<Variables>(props: Props<Variables>) {
-  const { title, about, verb, operation, variables, send, onClose, children } = props
+export function ActionDialog({ title, about, verb, requests, send, onClose, children }: Props) {
   const dialog = useRef<HTMLDialogElement>(null)
   const form = useRef<HTMLFormElement>(null)
   const titleId = useId()
@@ -39,7 +41,7 @@ export function ActionDialog<Variables>(props: Props<Variables>) {
     isSending.value = true
     refusal.value = null
     try {
-      refusal.value = await send(variables(new FormData(form.current)))
+      refusal.value = await send(new FormData(form.current))
       if (refusal.value === null) onClose(true)
     } catch (error) {
       // The answer may have been lost, and not the request.
@@ -49,7 +51,11 @@ export function ActionDialog<Variables>(props: Props<Variables>) {
     }
   }
   const curl = (): string =>
-    form.current === null ? '' : writeCurl(operation, variables(new FormData(form.current)))
+    form.current === null
+      ? ''
+      : requests(new FormData(form.current))
+          .map(({ operation, variables }) => writeCurl(operation, variables as never))
+          .join('\n')
 
   return (
     <dialog ref={dialog} aria-labelledby={titleId} onClose={() => onClose(false)}>

@@ -105,6 +105,15 @@ t.test('what it shows of others is text, whatever stands in it', { skip }, async
     await page.locator('pre').waitFor()
     t.ok((await page.locator('.timeline').innerText()).includes(attack))
   }
+  for (const place of [
+    'dead-letters',
+    'failures',
+    'journal',
+    `transaction?find=${encodeURIComponent(attack)}`,
+  ]) {
+    await go(place)
+    await page.getByText(attack).first().waitFor()
+  }
   t.equal(await page.evaluate('window.hit'), undefined)
   t.equal(await page.locator('main :is(img, script, iframe)').count(), 0)
   t.strictSame([faults, refused], [[], []])

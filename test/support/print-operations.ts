@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import {
   getNamedType,
   isEnumType,
+  isInputObjectType,
   isListType,
   isNonNullType,
   Kind,
@@ -81,7 +82,11 @@ function printFields(operation: OperationDefinitionNode): string {
       },
     }),
   )
-  const write = ({ selections }: OperationDefinitionNode['selectionSet'], optional: boolean): string[] =>
+  const write = (set: OperationDefinitionNode['selectionSet'], optional: boolean): string[] => [
+    // The same field of two fragments is one field.
+    ...new Set(writeEach(set, optional)),
+  ]
+  const writeEach = ({ selections }: OperationDefinitionNode['selectionSet'], optional: boolean): string[] =>
     selections.flatMap((selection) => {
       if (selection.kind === Kind.INLINE_FRAGMENT) return write(selection.selectionSet, true)
       if (selection.kind === Kind.FRAGMENT_SPREAD) throw new Error('named fragments are not printed')
@@ -104,6 +109,13 @@ function printNonNull(type: GraphQLOutputType | GraphQLInputType, inner: string)
   if (isListType(type)) return `readonly (${printType(type.ofType, inner)})[]`
   if (inner !== '') return inner
   const named = getNamedType(type)
+  if (isInputObjectType(named)) {
+    const fields = Object.values(named.getFields()).map(
+      (field) =>
+        `readonly ${field.name}${isNonNullType(field.type) ? '' : '?'}: ${printType(field.type, '')}`,
+    )
+    return `{ ${fields.join('; ')} }`
+  }
   if (isEnumType(named))
     return named
       .getValues()

@@ -19,13 +19,9 @@ export function DestinationAction({ name, onClose }: Props) {
           title="Pause the destination"
           about="No attempt starts any more, on no instance. Open attempts end as they would, and records are still taken in."
           verb="Pause"
-          operation={pauseDestinationMutation}
-          variables={(form) => ({
-            reason: textOf(form, 'reason'),
-            until: afterMinutes(textOf(form, 'minutes')),
-          })}
-          send={async (variables) =>
-            (await ask(pauseDestinationMutation, variables)).data.pauseDestination.text ?? null
+          requests={(form) => [{ operation: pauseDestinationMutation, variables: readPause(form) }]}
+          send={async (form) =>
+            (await ask(pauseDestinationMutation, readPause(form))).data.pauseDestination.text ?? null
           }
           onClose={onClose}
         >
@@ -41,10 +37,9 @@ export function DestinationAction({ name, onClose }: Props) {
           title="Resume the destination"
           about="Payments are sent again: a few at first, then twice as many each second."
           verb="Resume"
-          operation={resumeDestinationMutation}
-          variables={(form) => ({ reason: textOf(form, 'reason') })}
-          send={async (variables) =>
-            (await ask(resumeDestinationMutation, variables)).data.resumeDestination.text ?? null
+          requests={(form) => [{ operation: resumeDestinationMutation, variables: readReason(form) }]}
+          send={async (form) =>
+            (await ask(resumeDestinationMutation, readReason(form))).data.resumeDestination.text ?? null
           }
           onClose={onClose}
         />
@@ -55,13 +50,9 @@ export function DestinationAction({ name, onClose }: Props) {
           title="Set the rate limit"
           about="Limits how many attempts all instances together start each second, until it is set again."
           verb="Set rate"
-          operation={setRateLimitMutation}
-          variables={(form) => ({
-            perSecond: Number(textOf(form, 'perSecond')),
-            reason: textOf(form, 'reason'),
-          })}
-          send={async (variables) =>
-            (await ask(setRateLimitMutation, variables)).data.setRateLimit.text ?? null
+          requests={(form) => [{ operation: setRateLimitMutation, variables: readRate(form) }]}
+          send={async (form) =>
+            (await ask(setRateLimitMutation, readRate(form))).data.setRateLimit.text ?? null
           }
           onClose={onClose}
         >
@@ -74,6 +65,16 @@ export function DestinationAction({ name, onClose }: Props) {
   }
 }
 
-function afterMinutes(minutes: string): string | null {
-  return minutes === '' ? null : new Date(Date.now() + Number(minutes) * 60_000).toISOString()
+function readReason(form: FormData) {
+  return { reason: textOf(form, 'reason') }
+}
+
+function readPause(form: FormData) {
+  const minutes = textOf(form, 'minutes')
+  const until = minutes === '' ? null : new Date(Date.now() + Number(minutes) * 60_000).toISOString()
+  return { ...readReason(form), until }
+}
+
+function readRate(form: FormData) {
+  return { ...readReason(form), perSecond: Number(textOf(form, 'perSecond')) }
 }
