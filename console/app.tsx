@@ -43,7 +43,7 @@ export function App() {
         Skip to the page
       </a>
       <header>
-        <div class="bar">
+        <div class="top">
           <div class="row">
             <strong class="name">Transaction Queue Proxy</strong>
             <Menu />

@@ -1,7 +1,7 @@
 import { formatDuration, formatName } from '../../parts/format.ts'
 import { TransactionLink } from '../../parts/message-table.tsx'
 import { Badge, type Tone } from '../../parts/status.tsx'
-import { BothTimes } from '../../parts/time.tsx'
+import { BothTimes, Time } from '../../parts/time.tsx'
 import type { Event } from './read-life.ts'
 
 const tones: Readonly<Partial<Record<Event['type'], Tone>>> = {
@@ -96,7 +96,7 @@ function Details({ event }: { event: Event }) {
       {conflict !== null && <TransactionLink id={conflict.transactionId} />}
       {nextDueAt !== null && event.type === 'ATTEMPT_FAILED' && (
         <span class="quiet">
-          Next attempt <BothTimes at={nextDueAt} />
+          Next attempt <Time at={nextDueAt} />
         </span>
       )}
     </>
