@@ -32,7 +32,7 @@ async function run(): Promise<number> {
   await page.setViewportSize({ width: 1_200, height: 900 })
   await page.goto(`${url}/console`)
   // Long enough for a line to be seen in the plot.
-  await line.produce(4_000, 40)
+  await line.produce(2_000, 40)
   await page.screenshot({ path: file('light') })
   await page.setViewportSize({ width: 390, height: 844 })
   await page.screenshot({ path: file('phone') })
@@ -40,7 +40,7 @@ async function run(): Promise<number> {
     'select transaction_id as id from messages order by attempts desc limit 1',
   )
   await page.emulateMedia({ colorScheme: 'dark' })
-  await page.setViewportSize({ width: 1_200, height: 760 })
+  await page.setViewportSize({ width: 1_200, height: 600 })
   await page.goto(`${url}/console#/transaction/${encodeURIComponent(rows[0]?.id ?? '')}`)
   await until('its events', async () => (await page.locator('.timeline tbody tr').count()) > 3)
   await page.screenshot({ path: file('dark') })
