@@ -31,7 +31,11 @@ export default tseslint.config(
       '@typescript-eslint/no-non-null-assertion': 'off',
     },
   },
-  { files: ['eslint.config.js', 'src/**/*.js'], ...tseslint.configs.disableTypeChecked },
+  { files: ['eslint.config.js', 'src/**/*.js', 'console/build.js'], ...tseslint.configs.disableTypeChecked },
+  {
+    files: ['console/build.js'],
+    languageOptions: { globals: { process: 'readonly', URL: 'readonly' } },
+  },
   {
     // It runs in a browser, and only there.
     files: ['src/api/playground/page.js'],

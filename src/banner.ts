@@ -9,7 +9,7 @@ export function banner(config: Config, port: number, embedded: Embedded): string
   const lines = [
     '',
     `Transaction Queue Proxy   ${service}   (/metrics, /status, /transactions)`,
-    `  playground   ${browsed}/graphql   for a browser`,
+    `  console      ${browsed}/console   for a browser; /graphql is the playground`,
     `  PostgreSQL   ${config.database.url === null ? `${embedded.databaseUrl}   embedded` : 'as configured'}`,
     `  Kafka        ${config.kafka.brokers?.join(',') ?? `${embedded.brokers}   embedded development broker`}   topic ${config.kafka.topic}`,
     `  processor    ${config.downstream.url === null ? `${embedded.downstreamUrl}   embedded mock, 80 % success` : new URL(config.downstream.url).origin}`,

@@ -97,6 +97,7 @@ async function run(flags: { 'tests-only': boolean }, files: readonly string[]): 
     leftOut.push('types, lint, dead code, format and engines: test files were named')
   else await checkSources(testsOnly)
   built = await step('build', installed('tsc'), ['-p', 'tsconfig.build.json'])
+  await step('console', process.execPath, ['console/build.js'])
   await startDatabase()
   const all = testsOnly ? ['--exclude=test/containers/*.test.ts', '--exclude=test/ops/*.test.ts'] : []
   await runTests(files.length > 0 ? files : all, kafkaKind())
@@ -112,6 +113,7 @@ async function checkSources(testsOnly: boolean): Promise<void> {
   await step('engines', 'npm', ['ci', '--dry-run', '--engine-strict', '--loglevel=error'])
   if (testsOnly) return
   await step('types', installed('tsc'), ['--noEmit'])
+  await step('types of the console', installed('tsc'), ['-p', 'console'])
   await step('lint', installed('eslint'), ['.'])
   await step('dead code', installed('knip'), [])
   await step('format', installed('prettier'), ['--check', '.'])

@@ -4,6 +4,7 @@ import { decode } from '../src/ingest/decode.ts'
 import { schema as graphqlSchema } from '../src/api/graphql/schema.ts'
 import { findUndescribed } from './api/graphql/find-undescribed.ts'
 import { database } from './support/database.ts'
+import { operationsFile, printOperations } from './support/print-operations.ts'
 import {
   editionFile,
   graphqlFile,
@@ -119,3 +120,10 @@ t.test('everything in the GraphQL schema is described, for the playground shows 
 t.test('docs/settings.md is what .env.example and the code say (npm run schema prints it)', async (t) => {
   t.equal(await printSettings(), await readFile(settingsFile, 'utf8'))
 })
+
+t.test(
+  'console/api/operations.ts is what the console asks, and the schema knows it (npm run schema prints it)',
+  async (t) => {
+    t.equal(await printOperations(), await readFile(operationsFile, 'utf8'))
+  },
+)

@@ -1,7 +1,8 @@
 import type { ApiDependencies } from './dependencies.ts'
 import { expunge } from './expunge.ts'
 import { metrics } from './metrics.ts'
-import { wantsPage } from './playground/serve-playground.ts'
+import { consolePath } from './console/serve-console.ts'
+import { wantsPage } from './page/serve-page.ts'
 import { replay } from './replay.ts'
 import { json, type Answer, type Route } from './route.ts'
 import { alive, ready, status } from './status.ts'
@@ -13,10 +14,9 @@ export function routes(dependencies: ApiDependencies): Route[] {
     {
       method: 'GET',
       path: '/',
-      about: 'This list; in a browser the playground.',
+      about: 'This list; in a browser the console.',
       needs: null,
-      answer: ({ request }) =>
-        wantsPage(request) ? leadToPlayground(dependencies) : name(dependencies, table),
+      answer: ({ request }) => (wantsPage(request) ? leadToConsole(dependencies) : name(dependencies, table)),
     },
     {
       method: 'GET',
@@ -71,12 +71,12 @@ function name({ release: version }: ApiDependencies, table: readonly Route[]): A
 }
 
 /** Behind a proxy we stand below a path that only the settings know, or the browser, which takes it from the page that it asked for. */
-function leadToPlayground({ access: { publicUrl = null } }: ApiDependencies): Answer {
-  const location = publicUrl === null ? 'graphql' : `${publicUrl.path}/graphql`
+function leadToConsole({ access: { publicUrl = null } }: ApiDependencies): Answer {
+  const location = publicUrl === null ? consolePath.slice(1) : `${publicUrl.path}${consolePath}`
   return {
     status: 303,
     type: 'text/plain',
-    body: `The playground is at ${location}.\n`,
+    body: `The console is at ${location}.\n`,
     headers: { Location: location, Vary: 'Accept' },
   }
 }

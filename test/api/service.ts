@@ -159,11 +159,11 @@ const offsets = new WeakMap<Pool, bigint>()
 export async function store(
   pool: Pool,
   ids: readonly string[],
-  { room = 0, rejection = null as string | null } = {},
+  { room = 0, rejection = null as string | null, headers = null as DecodedRecord['headers'] } = {},
 ): Promise<Claim[]> {
   const from = offsets.get(pool) ?? 0n
   const next = from + BigInt(ids.length)
-  const records = ids.map((id, at) => toRecord(id, from + BigInt(at), rejection))
+  const records = ids.map((id, at) => ({ ...toRecord(id, from + BigInt(at), rejection), headers }))
   const slice = {
     topic: 'transactions.incoming',
     partition: 0,

@@ -8,6 +8,7 @@ import { exitCodes, runCommand } from '../../src/commands/run-command.ts'
 import { checksumOf, readEdition } from '../../src/runtime/apply-functions.ts'
 import { readFunctions } from '../../src/runtime/migrate.ts'
 import { database } from './database.ts'
+import { operationsFile, printOperations } from './print-operations.ts'
 import { printSettings } from './print-settings.ts'
 
 export const schemaFile = new URL('../../schema/database.sql', import.meta.url)
@@ -114,8 +115,8 @@ const functions = `
 
 const usage = `Usage: npm run schema
 
-Writes what is printed from the code again: schema/database.sql, schema/schema.graphql, docs/settings.md and
-migrations/functions/edition.json.
+Writes what is printed from the code again: schema/database.sql, schema/schema.graphql, docs/settings.md,
+console/api/operations.ts and migrations/functions/edition.json.
 
   --help  this text
 
@@ -125,6 +126,7 @@ Ends with 0 if they are written, 2 if it could not run.
 async function write(): Promise<number> {
   await writeFile(graphqlFile, printGraphql())
   await writeFile(settingsFile, await printSettings())
+  await writeFile(operationsFile, await printOperations())
   await writeFile(editionFile, await printEdition())
   // Outside a test there is no tap to tidy up; what a test would leave to it is done at the end.
   const teardowns: (() => unknown)[] = []

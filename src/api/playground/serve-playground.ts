@@ -1,18 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { promisify } from 'node:util'
-import { gunzip } from 'node:zlib'
-import { weigh } from '../weigh.ts'
+import type { Page } from '../page/page.ts'
+import { servePage } from '../page/serve-page.ts'
 import { beginQuery, examples } from './examples.ts'
-import { renderPlayground, type Playground } from './render-playground.ts'
-
-/** A browser that follows a link asks for a page by name, and a program does not. */
-export function wantsPage({ method, headers: { accept } }: IncomingMessage): boolean {
-  const page = weigh(accept, 'text/html')
-  return (
-    (method === 'GET' || method === 'HEAD') &&
-    page > Math.max(weigh(accept, 'application/json'), weigh(accept, 'application/graphql-response+json'))
-  )
-}
+import { renderPlayground } from './render-playground.ts'
 
 const options = {
   title: 'Transaction Queue Proxy',
@@ -25,7 +15,7 @@ function nameOf(query: string): string {
   return name
 }
 
-let playground: Promise<Playground> | null = null
+let playground: Promise<Page> | null = null
 
 /**
  * The playground's page, open to all: it holds nothing but the program and the examples. It is rendered and compressed once, when it
@@ -37,32 +27,5 @@ export async function servePlayground(request: IncomingMessage, response: Server
     playground = null
     throw error
   })
-  const [encoding, body] = await encode(page, request.headers['accept-encoding'])
-  const etag = `"${page.etag}-${encoding}"`
-  const headers = {
-    'Cache-Control': 'no-cache',
-    'Content-Security-Policy': page.contentSecurityPolicy,
-    ETag: etag,
-    'Referrer-Policy': 'no-referrer',
-    Vary: 'Accept, Accept-Encoding',
-    'X-Content-Type-Options': 'nosniff',
-  }
-  if (request.headers['if-none-match']?.includes(etag)) {
-    response.writeHead(304, headers).end()
-    return
-  }
-  response.writeHead(200, {
-    ...headers,
-    'Content-Type': 'text/html; charset=utf-8',
-    'Content-Length': body.length,
-    ...(encoding === 'identity' ? {} : { 'Content-Encoding': encoding }),
-  })
-  response.end(body)
-}
-
-async function encode(page: Playground, accepted: string | undefined): Promise<[string, Uint8Array]> {
-  if (weigh(accepted, 'br') > 0) return ['br', page.brotli]
-  if (weigh(accepted, 'gzip') > 0) return ['gzip', page.gzip]
-  // Nobody who reads the page in a browser comes here.
-  return ['identity', await promisify(gunzip)(page.gzip)]
+  await servePage(page, request, response)
 }

@@ -14,7 +14,7 @@ const everything = `{ metrics {
     duplicates conflicts rejected }
   latency { endToEnd { count p50Ms p90Ms p99Ms maxMs } attempt { count p50Ms p90Ms p99Ms maxMs } errorBound }
   retries { retryCount messages }
-  topFailures { pattern count lastAt examples { transactionId } }
+  topFailures { pattern count firstAt lastAt trend examples { transactionId } }
   oldestPendingAt oldestDueAt
   inFlight { lane inFlight limit due { value exact } }
   consumer { topic partition nextOffset highOffset lag stopped received duplicates conflicts rejected holes conserved }
@@ -111,6 +111,15 @@ t.test('everything that a dashboard shows comes in one answer', async (t) => {
       { pattern: 'no answer to <n> in time', count: '1', examples: [{ transactionId: 'tx-2' }] },
     ],
   )
+  for (const { count, trend, firstAt, lastAt } of metrics.topFailures as {
+    count: string
+    trend: string[]
+    firstAt: string
+    lastAt: string
+  }[]) {
+    t.strictSame([trend.length, trend.at(-1)], [12, count], 'all of it in the last twelfth of the hour')
+    t.ok(Date.parse(firstAt) <= Date.parse(lastAt) && Date.parse(lastAt) - Date.parse(firstAt) < 120_000)
+  }
   const sum = (field: string) => metrics.throughput.reduce((all, bucket) => all + Number(bucket[field]), 0)
   t.ok(metrics.throughput.length >= 60 && metrics.throughput.length <= 61)
   t.strictSame(

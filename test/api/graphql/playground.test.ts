@@ -15,12 +15,12 @@ const browser = findBrowser()
 const skip = browser === null && 'no chromium or google-chrome on the PATH: apt-get install chromium'
 const html = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'
 
-t.test('a browser is led from / to the page, and a program is not', async (t) => {
+t.test('a browser is led from / to the console, and a program is not', async (t) => {
   const { pool } = await database(t)
   const { call } = await startService(t, pool)
   t.match(await call('GET', '/', { headers: { accept: html } }), {
     status: 303,
-    headers: { location: 'graphql', vary: 'Accept' },
+    headers: { location: 'console', vary: 'Accept' },
   })
   for (const accept of ['*/*', 'application/json', 'application/json, text/html;q=0.5'])
     t.match(await call('GET', '/', { headers: { accept } }), { status: 200, json: { routes: [] } }, accept)
@@ -106,7 +106,7 @@ t.test(
     await storeSuccesses(pool, ['paid-1', 'paid-2'])
     const { page, refused, faults } = await openPage(t, browser ?? '')
     const playground = new Playground(page)
-    await playground.open(`http://127.0.0.1:${port}/`)
+    await playground.open(`http://127.0.0.1:${port}/graphql`)
     const names = examples.map(({ query }) => /^(?:query|mutation|subscription) (\w+)/m.exec(query)![1]!)
     t.strictSame(await playground.tabs(), names)
     for (const [at, name] of names.entries()) {

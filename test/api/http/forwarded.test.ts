@@ -73,7 +73,7 @@ t.test('what Traefik sends is answered below its path, in the name of the token'
   t.match(asked, { status: 200, text: /"alice"/ })
   t.match(await call('GET', '/', { headers: { ...headers, Accept: 'text/html' } }), {
     status: 303,
-    headers: { location: '/tqp/graphql' },
+    headers: { location: '/tqp/console' },
   })
   t.strictSame(lines, [])
 })

@@ -22,7 +22,15 @@ export const FailureReason = builder.objectRef<FailureReasonRow>('FailureReason'
       description:
         'Failed and abandoned attempts, and rejected records, with this reason; in a plan, its dead letters.',
     }),
+    firstAt: t.expose('firstAt', {
+      type: 'DateTime',
+      description: 'Where the first minute of the range begins in which it came.',
+    }),
     lastAt: t.expose('lastAt', { type: 'DateTime', description: 'When it last came.' }),
+    trend: t.expose('trend', {
+      type: ['BigInt'],
+      description: 'How often it came in each twelfth of the range, oldest first.',
+    }),
     examples: t.field({
       type: [Message],
       description: 'The newest messages that it came to.',

@@ -1,0 +1,100 @@
+import { markCut, markLeft, markLive } from './connection.ts'
+import type { Fault } from './ask.ts'
+import type { Operation } from './operations.ts'
+import { refusedToken } from './session.ts'
+import { socket } from './socket.ts'
+
+export type Following<Result, Variables> = {
+  /** Asked at each start: after a cut they carry the last cursor that came. */
+  readonly variables: () => Variables
+  readonly take: (data: Result) => void
+  /** The cursor leads nowhere any more (archived, or a restored database): what is shown must be asked for anew. */
+  readonly lose?: (sentence: string) => void
+}
+
+const waitMsMin = 500
+const waitMsMax = 5_000
+const lostCodes = ['CURSOR_INVALID', 'CURSOR_EPOCH', 'CURSOR_EXPIRED']
+// graphql-ws: unauthorized, and forbidden, which is what the service closes with.
+const refusedCloses = [4401, 4403]
+
+/**
+ * Follows a subscription until it is left: whatever cuts it off, it goes on from where it was, and says in the meantime that it is cut
+ * off (connection.ts).
+ *
+ * @returns leaves it
+ */
+export function follow<Result, Variables extends object>(
+  { name, text }: Operation<Result, Variables>,
+  { variables, take, lose }: Following<Result, Variables>,
+): () => void {
+  const follower = Symbol(name)
+  let waitMs = waitMsMin
+  let isLeft = false
+  // A stream that was given up may still say that it ended.
+  let streams = 0
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let leave = (): void => undefined
+
+  const start = (): void => {
+    streams += 1
+    const mine = streams
+    const isOver = (): boolean => isLeft || mine !== streams
+    leave = socket.subscribe<Result>(
+      { operationName: name, query: text, variables: { ...(variables() as object) } },
+      {
+        next: ({ data, errors }) => {
+          if (isOver()) return
+          if (!data) {
+            fail(errors ?? [])
+            return
+          }
+          waitMs = waitMsMin
+          markLive(follower)
+          take(data)
+        },
+        error: (cause) => (isOver() ? undefined : fail(cause)),
+        // The service ends a stream when it is about to stop.
+        complete: () => (isOver() ? undefined : goOn('The service ended the stream.')),
+      },
+    )
+  }
+
+  const fail = (cause: unknown): void => {
+    const fault = readFault(cause)
+    if (lose !== undefined && lostCodes.includes(fault.extensions?.code ?? '')) {
+      stop()
+      lose(fault.message)
+    } else if (fault.extensions?.code === 'UNAUTHENTICATED') {
+      stop()
+      refusedToken.value = fault.message
+    } else goOn(fault.message)
+  }
+
+  const goOn = (reason: string): void => {
+    streams += 1
+    markCut(follower, reason)
+    leave()
+    timer = setTimeout(start, waitMs)
+    waitMs = Math.min(2 * waitMs, waitMsMax)
+  }
+
+  const stop = (): void => {
+    isLeft = true
+    clearTimeout(timer)
+    leave()
+    markLeft(follower)
+  }
+
+  start()
+  return stop
+}
+
+/** What a stream ended with: the API's own errors, or the end of the socket. */
+function readFault(cause: unknown): Fault {
+  if (Array.isArray(cause)) return (cause as Fault[])[0] ?? { message: 'The stream ended.' }
+  const { code, reason } = cause as { code?: number; reason?: string }
+  if (code !== undefined && refusedCloses.includes(code))
+    return { message: reason ?? 'A token is needed.', extensions: { code: 'UNAUTHENTICATED' } }
+  return { message: reason ? `The service closed the way: ${reason}.` : 'The service cannot be reached.' }
+}

@@ -1,0 +1,36 @@
+import { computed, signal } from '@preact/signals'
+
+// Of this tab of the browser, and gone with it.
+const tokenKey = 'console:token'
+
+export type Viewer = { readonly name: string; readonly role: 'VIEWER' | 'OPERATOR' }
+
+/** The token that every request carries; null where none was given. */
+export const token = signal<string | null>(sessionStorage.getItem(tokenKey))
+
+/** Who asks; null until the API has said so. */
+export const viewer = signal<Viewer | null>(null)
+
+/** Why the API refuses to answer without another token, in its own words; null while it answers. */
+export const refusedToken = signal<string | null>(null)
+
+/** Whether actions are shown at all: what one may not do is not there. */
+export const mayDecide = computed(() => viewer.value?.role === 'OPERATOR')
+
+/** Takes a token, with or without the word that goes before it in a header. */
+export function giveToken(given: string): void {
+  const bare = given.trim().replace(/^Bearer +/i, '')
+  sessionStorage.setItem(tokenKey, bare)
+  token.value = bare
+  refusedToken.value = null
+}
+
+export function forgetToken(): void {
+  sessionStorage.removeItem(tokenKey)
+  viewer.value = null
+  token.value = null
+}
+
+export function credentials(): Readonly<Record<string, string>> {
+  return token.value === null ? {} : { Authorization: `Bearer ${token.value}` }
+}

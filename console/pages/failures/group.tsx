@@ -1,0 +1,62 @@
+import { useSignal } from '@preact/signals'
+import { useEffect } from 'preact/hooks'
+import { ask } from '../../api/ask.ts'
+import { failureGroupOperation, type FailureGroupResult } from '../../api/operations.ts'
+import { formatCount } from '../../parts/format.ts'
+import { MessageList } from '../../parts/message-list.tsx'
+import { Notice, sentenceOf } from '../../parts/notice.tsx'
+import { link, place } from '../../router.ts'
+
+/** The messages whose last failure has this pattern, and what may be done about them. */
+export function Group({ pattern }: { pattern: string }) {
+  const counts = useSignal<FailureGroupResult | null>(null)
+  const fault = useSignal<string | null>(null)
+  const load = async (): Promise<void> => {
+    try {
+      counts.value = (await ask(failureGroupOperation, { pattern })).data
+      fault.value = null
+    } catch (error) {
+      fault.value = sentenceOf(error)
+    }
+  }
+  useEffect(() => void load(), [])
+  const onlyOpen = place.value.search.get('shown') !== 'all'
+  return (
+    <section aria-label="One group of failures">
+      <p>
+        <a href={link('failures')}>All groups</a>
+      </p>
+      <p class="subject words">
+        <bdi class="id">{pattern}</bdi>
+      </p>
+      {fault.value !== null && <Notice tone="bad">{fault.value}</Notice>}
+      {counts.value !== null && (
+        <p>
+          Of the messages whose last failure is this one, {formatCount(counts.value.all?.totalCount?.value)}{' '}
+          in all, {formatCount(counts.value.open?.totalCount?.value)} are open dead letters, and{' '}
+          {formatCount(counts.value.unknown?.totalCount?.value)} had an attempt without an answer and may have
+          been paid.
+        </p>
+      )}
+      <p class="row">
+        <a href={link('failures', pattern)} aria-current={onlyOpen ? 'true' : undefined}>
+          Open dead letters
+        </a>
+        <a href={link('failures', pattern, { shown: 'all' })} aria-current={onlyOpen ? undefined : 'true'}>
+          All messages
+        </a>
+      </p>
+      <MessageList
+        key={String(onlyOpen)}
+        caption={onlyOpen ? 'Open dead letters of this group' : 'Messages of this group'}
+        filter={{
+          failurePattern: pattern,
+          ...(onlyOpen ? { status: ['DEAD_LETTER'], resolved: false } : {}),
+        }}
+        empty={
+          onlyOpen ? 'No dead letter of this group is open.' : 'No message has this as its last failure now.'
+        }
+      />
+    </section>
+  )
+}

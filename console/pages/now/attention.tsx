@@ -1,0 +1,69 @@
+import type { DestinationNowResult } from '../../api/operations.ts'
+import { formatCount, formatDuration, formatName } from '../../parts/format.ts'
+import { link } from '../../router.ts'
+import type { NowMetrics } from './now.tsx'
+
+// The sweep finds what nobody looked at for 10 s; what is due for longer than that is late in any case.
+const dueMsMax = 10_000
+const headSecondsMax = 30
+
+type Props = { now: NowMetrics; destination: DestinationNowResult['destination'] | null }
+
+/** What needs somebody, in sentences, the most pressing first. */
+export function Attention({ now, destination }: Props) {
+  const sentences = findSentences(now, destination)
+  return (
+    <section aria-labelledby="attention">
+      <h2 id="attention">Needs attention</h2>
+      {sentences.length === 0 ? (
+        <p class="notice good">Nothing. Payments flow, and nothing waits for you.</p>
+      ) : (
+        <ul class="attention">
+          {sentences.map(({ text, page }) => (
+            <li key={text} class="notice bad">
+              {text} {page !== undefined && <a href={link(page)}>See {page.replace('-', ' ')}</a>}
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  )
+}
+
+/** A sentence, and the page where one goes on from it. */
+type Sentence = { readonly text: string; readonly page?: string }
+
+function findSentences(now: NowMetrics, destination: Props['destination']): Sentence[] {
+  const found: Sentence[] = []
+  if (destination?.state === 'PAUSED' || destination?.state === 'HELD')
+    found.push({
+      text: `No payment is sent: the destination is ${formatName(destination.state)}. ${formatCount(destination.held)} wait.`,
+    })
+  for (const { topic, partition, stopped } of now.consumer ?? [])
+    if (stopped !== null)
+      found.push({ text: `Partition ${partition} of ${topic} is stopped: ${stopped}`, page: 'partitions' })
+  const lateMs = now.oldestDueAt === null ? 0 : Date.parse(now.at) - Date.parse(now.oldestDueAt)
+  if (lateMs > dueMsMax && destination?.state === 'FLOWING')
+    found.push({ text: `A payment is due since ${formatDuration(lateMs)} and was not sent.` })
+  if (Number(now.deadLetters?.open ?? 0) > 0)
+    found.push({
+      text: `Dead letters that wait for a decision: ${formatCount(now.deadLetters?.open)}.`,
+      page: 'dead-letters',
+    })
+  if (Number(now.outcomeUnknown?.deadLetter ?? 0) > 0)
+    found.push({
+      text: `Dead letters that the processor may have paid all the same: ${formatCount(now.outcomeUnknown?.deadLetter)}.`,
+      page: 'dead-letters',
+    })
+  if (Number(now.held ?? 0) > 0)
+    found.push({ text: `Payments that an operator holds: ${formatCount(now.held)}.` })
+  if (now.wakeups?.listenerUp === false)
+    found.push({
+      text: 'This instance does not hear PostgreSQL’s notices. It looks by itself every so often.',
+    })
+  if ((now.watermark?.ageSeconds ?? 0) > headSecondsMax)
+    found.push({
+      text: `A transaction in the database is open for ${formatDuration((now.watermark?.ageSeconds ?? 0) * 1_000)}. Live views wait for it.`,
+    })
+  return found
+}

@@ -1,0 +1,35 @@
+import { TransactionLink } from '../../parts/message-table.tsx'
+import { Time } from '../../parts/time.tsx'
+import type { Message } from './read-life.ts'
+
+/** Records that came with the same id and other bytes, or the message that had the id first. */
+export function Conflicts({ message }: { message: Message }) {
+  const { conflictsWith, conflicts, conflictCount } = message
+  if (conflictsWith === null && conflictCount === 0) return null
+  return (
+    <section aria-labelledby="conflicts">
+      <h2 id="conflicts">Conflicts</h2>
+      {conflictsWith !== null && (
+        <p>
+          Another transaction had this id first, with other bytes:{' '}
+          <TransactionLink id={conflictsWith.transactionId} />
+        </p>
+      )}
+      {conflictCount > 0 && (
+        <>
+          <p>
+            {conflictCount} {conflictCount === 1 ? 'record' : 'records'} came with this id and other bytes.
+            None was sent.
+          </p>
+          <ul>
+            {(conflicts ?? []).map(({ transactionId, createdAt }) => (
+              <li key={transactionId}>
+                <Time at={createdAt} /> <TransactionLink id={transactionId} />
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+    </section>
+  )
+}

@@ -1,0 +1,104 @@
+import { formatDuration, formatName } from '../../parts/format.ts'
+import { TransactionLink } from '../../parts/message-table.tsx'
+import { Badge, type Tone } from '../../parts/status.tsx'
+import { BothTimes, Time } from '../../parts/time.tsx'
+import type { Event } from './read-life.ts'
+
+const tones: Readonly<Partial<Record<Event['type'], Tone>>> = {
+  SUCCEEDED: 'good',
+  LATE_RESULT_OBSERVED: 'good',
+  ATTEMPT_STARTED: 'busy',
+  ATTEMPT_FAILED: 'wait',
+  ATTEMPT_ABANDONED: 'bad',
+  DEAD_LETTERED: 'bad',
+  CONFLICT_RECEIVED: 'bad',
+  REJECTED: 'bad',
+  CANCELLED: 'bad',
+  HELD: 'bad',
+}
+
+/** What happened, in order. The gap before an event is a bar, to the scale of the longest one. */
+export function Timeline({ events }: { events: readonly Event[] }) {
+  const gaps = events.map((event, at) => {
+    const before = events[at - 1]
+    return before === undefined ? 0 : Date.parse(event.recordedAt) - Date.parse(before.recordedAt)
+  })
+  const longest = Math.max(1, ...gaps)
+  return (
+    <section aria-labelledby="timeline">
+      <h2 id="timeline">What happened</h2>
+      <div class="scroll" tabIndex={0} role="group" aria-labelledby="timeline">
+        <table class="timeline">
+          <thead>
+            <tr>
+              <th scope="col" class="number">
+                No.
+              </th>
+              <th scope="col">Time</th>
+              <th scope="col">After</th>
+              <th scope="col">Event</th>
+              <th scope="col">By</th>
+              <th scope="col">What became of it</th>
+            </tr>
+          </thead>
+          <tbody>
+            {events.map((event, at) => (
+              <tr key={event.version}>
+                <td class="number">{event.version}</td>
+                <td>
+                  <BothTimes at={event.recordedAt} />
+                </td>
+                <td class="gap">
+                  <span class="bar" style={{ width: `${((gaps[at] ?? 0) / longest) * 100}%` }} />
+                  <span>{at === 0 ? '' : `+ ${formatDuration(gaps[at])}`}</span>
+                </td>
+                <td>
+                  <Badge tone={tones[event.type] ?? 'calm'}>{formatName(event.type)}</Badge>
+                  {event.attempt !== null && <span class="quiet"> attempt {event.attempt}</span>}
+                </td>
+                <td class="words">
+                  <bdi>{event.actor}</bdi>
+                </td>
+                <td class="words">
+                  <Details event={event} />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  )
+}
+
+function Details({ event }: { event: Event }) {
+  const { outcome, statusCode, durationMs, reason, resolution, evidence, nextDueAt, source, conflict } = event
+  const facts = [
+    outcome !== null && formatName(outcome),
+    statusCode !== null && `HTTP ${statusCode}`,
+    durationMs !== null && `took ${formatDuration(durationMs)}`,
+    resolution !== null && formatName(resolution),
+  ].filter((each) => each !== false)
+  return (
+    <>
+      {facts.length > 0 && <span>{facts.join(', ')}. </span>}
+      {reason !== null && <bdi>{reason} </bdi>}
+      {evidence !== null && (
+        <span>
+          Evidence: <bdi>{evidence}</bdi>{' '}
+        </span>
+      )}
+      {source !== null && (
+        <span class="quiet">
+          Kafka <bdi>{`${source.topic}:${source.partition}:${source.offset}`}</bdi>{' '}
+        </span>
+      )}
+      {conflict !== null && <TransactionLink id={conflict.transactionId} />}
+      {nextDueAt !== null && event.type === 'ATTEMPT_FAILED' && (
+        <span class="quiet">
+          Next attempt <Time at={nextDueAt} />
+        </span>
+      )}
+    </>
+  )
+}

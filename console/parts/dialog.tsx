@@ -1,0 +1,89 @@
+import { useSignal } from '@preact/signals'
+import type { ComponentChildren } from 'preact'
+import { useEffect, useId, useRef } from 'preact/hooks'
+import type { Operation } from '../api/operations.ts'
+import { writeCurl } from '../api/curl.ts'
+import { Copy } from './copy.tsx'
+import { Notice, sentenceOf } from './notice.tsx'
+
+/** One request of an action, as it is sent and as it is copied. */
+type Request = {
+  readonly operation: Operation<unknown, never>
+  readonly variables: object
+}
+
+type Props = {
+  readonly title: string
+  /** What it will do, in a sentence or two. */
+  readonly about: string
+  readonly verb: string
+  /** The requests that the form as it is filled in makes, for whoever copies them. */
+  readonly requests: (form: FormData) => readonly Request[]
+  /** Sends them: null if it was done, else why not, in the API's words. */
+  readonly send: (form: FormData) => Promise<string | null>
+  readonly onClose: (done: boolean) => void
+  /** Fields beside the reason. */
+  readonly children?: ComponentChildren
+}
+
+/** Asks for a reason and does one thing; what was refused stays open with the reason for it. */
+export function ActionDialog({ title, about, verb, requests, send, onClose, children }: Props) {
+  const dialog = useRef<HTMLDialogElement>(null)
+  const form = useRef<HTMLFormElement>(null)
+  const titleId = useId()
+  const isSending = useSignal(false)
+  const refusal = useSignal<string | null>(null)
+  useEffect(() => dialog.current?.showModal(), [])
+
+  const submit = async (event: Event): Promise<void> => {
+    event.preventDefault()
+    if (form.current === null || isSending.value) return
+    isSending.value = true
+    refusal.value = null
+    try {
+      refusal.value = await send(new FormData(form.current))
+      if (refusal.value === null) onClose(true)
+    } catch (error) {
+      // The answer may have been lost, and not the request.
+      refusal.value = `${sentenceOf(error)} Look at what is recorded before you try again.`
+    } finally {
+      isSending.value = false
+    }
+  }
+  const curl = (): string =>
+    form.current === null
+      ? ''
+      : requests(new FormData(form.current))
+          .map(({ operation, variables }) => writeCurl(operation, variables as never))
+          .join('\n')
+
+  return (
+    <dialog ref={dialog} aria-labelledby={titleId} onClose={() => onClose(false)}>
+      <form ref={form} onSubmit={(event) => void submit(event)}>
+        <h2 id={titleId}>{title}</h2>
+        <p>{about}</p>
+        {children}
+        <label>
+          Reason <span class="quiet">(it stays in the log for ever)</span>
+          <input name="reason" required maxLength={2_000} autoComplete="off" />
+        </label>
+        {refusal.value !== null && <Notice tone="bad">{refusal.value}</Notice>}
+        <div class="row end">
+          <Copy text={curl}>Copy as curl</Copy>
+          <button type="button" onClick={() => dialog.current?.close()}>
+            Close
+          </button>
+          <button type="submit" class="main" disabled={isSending.value}>
+            {isSending.value ? 'Sending …' : verb}
+          </button>
+        </div>
+      </form>
+    </dialog>
+  )
+}
+
+/** A field's text, trimmed. */
+export function textOf(form: FormData, name: string): string {
+  const value = form.get(name)
+  return typeof value === 'string' ? value.trim() : ''
+}

@@ -1,0 +1,148 @@
+import { useSignal } from '@preact/signals'
+import { useEffect } from 'preact/hooks'
+import { ask } from '../api/ask.ts'
+import { followChanges } from '../api/follow-changes.ts'
+import {
+  messagesOperation,
+  type ChangesVariables,
+  type MessagesResult,
+  type MessagesVariables,
+} from '../api/operations.ts'
+import { mayDecide } from '../api/session.ts'
+import { DecisionForMany } from './decision.tsx'
+import { formatCount } from './format.ts'
+import { MessageTable } from './message-table.tsx'
+import { Notice, sentenceOf } from './notice.tsx'
+
+type Props = {
+  readonly caption: string
+  readonly filter: MessagesVariables['filter']
+  /** What is said where there is none. */
+  readonly empty: string
+}
+
+// What moves a message into a list of failures or dead letters, or out of it.
+const changing: NonNullable<ChangesVariables['types']> = [
+  'ATTEMPT_FAILED',
+  'DEAD_LETTERED',
+  'REJECTED',
+  'CONFLICT_RECEIVED',
+  'CANCELLED',
+  'RESOLVED',
+  'REOPENED',
+  'REPLAYED',
+  'EXPUNGED',
+]
+
+/**
+ * Messages of a filter, the last changed first, a page at a time. It stays as it is while a page behind the first is read or something
+ * is chosen, and says when it is behind; else it is read anew as things happen. An operator decides about those that are chosen.
+ */
+export function MessageList({ caption, filter, empty }: Props) {
+  const page = useSignal<NonNullable<MessagesResult['messages']> | null>(null)
+  /** The cursors of the pages before this one. */
+  const way = useSignal<readonly (string | null)[]>([null])
+  const chosen = useSignal<ReadonlySet<string>>(new Set())
+  const isBehind = useSignal(false)
+  const fault = useSignal<string | null>(null)
+  const open = useSignal<'replay' | 'resolve' | null>(null)
+  const done = useSignal<string | null>(null)
+
+  const load = async (cursors: readonly (string | null)[]): Promise<void> => {
+    try {
+      const variables = { filter, orderBy: 'UPDATED_DESC', after: cursors.at(-1) ?? null } as const
+      const { messages } = (await ask(messagesOperation, variables)).data
+      way.value = cursors
+      page.value = messages
+      chosen.value = new Set()
+      isBehind.value = false
+      fault.value = null
+    } catch (error) {
+      fault.value = sentenceOf(error)
+    }
+  }
+  useEffect(() => {
+    void load([null])
+    return followChanges(changing, () => {
+      if (way.value.length > 1 || chosen.value.size > 0 || open.value !== null) isBehind.value = true
+      else void load([null])
+    })
+  }, [])
+
+  const found = page.value
+  const nodes = found?.nodes ?? []
+  const ids = [...chosen.value]
+  const allReplayable = ids.every((id) => nodes.some((each) => each.transactionId === id && each.replayable))
+  const choose = (id: string, is: boolean): void => {
+    chosen.value = new Set([...[...chosen.value].filter((each) => each !== id), ...(is ? [id] : [])])
+  }
+  return (
+    <>
+      {fault.value !== null && <Notice tone="bad">{fault.value}</Notice>}
+      {done.value !== null && <Notice tone="good">{done.value}</Notice>}
+      {isBehind.value && (
+        <Notice tone="calm">
+          Something has changed since.{' '}
+          <button type="button" onClick={() => void load([null])}>
+            Show the list as it is now
+          </button>
+        </Notice>
+      )}
+      {found === null && fault.value === null && <p role="status">Reading …</p>}
+      {found !== null && nodes.length === 0 && <p class="quiet">{empty}</p>}
+      {nodes.length > 0 && (
+        <MessageTable
+          caption={`${caption}: ${found?.totalCount?.exact === false ? 'about ' : ''}${formatCount(found?.totalCount?.value)}`}
+          messages={nodes}
+          {...(mayDecide.value ? { chosen: chosen.value, choose } : {})}
+        />
+      )}
+      <div class="row">
+        {mayDecide.value && nodes.length > 0 && (
+          <>
+            <button
+              type="button"
+              onClick={() => {
+                chosen.value = new Set(nodes.map(({ transactionId }) => transactionId))
+              }}
+            >
+              Choose all of this page
+            </button>
+            <button
+              type="button"
+              disabled={ids.length === 0 || !allReplayable}
+              onClick={() => (open.value = 'replay')}
+            >
+              Replay {ids.length} …
+            </button>
+            <button type="button" disabled={ids.length === 0} onClick={() => (open.value = 'resolve')}>
+              Resolve {ids.length} …
+            </button>
+          </>
+        )}
+        {way.value.length > 1 && (
+          <button type="button" onClick={() => void load(way.value.slice(0, -1))}>
+            Page before
+          </button>
+        )}
+        {found?.pageInfo.hasNextPage === true && (
+          <button type="button" onClick={() => void load([...way.value, found.pageInfo.endCursor])}>
+            Next page
+          </button>
+        )}
+      </div>
+      {open.value !== null && (
+        <DecisionForMany
+          name={open.value}
+          transactionIds={ids}
+          onClose={(isDone) => {
+            if (isDone) done.value = `${open.value === 'replay' ? 'Replayed' : 'Resolved'}: ${ids.length}.`
+            open.value = null
+            // A refusal may have been of some of them alone.
+            void load(way.value)
+          }}
+        />
+      )}
+    </>
+  )
+}

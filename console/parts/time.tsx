@@ -1,0 +1,82 @@
+import { signal } from '@preact/signals'
+import { formatDuration } from './format.ts'
+
+const zoneKey = 'console:zone'
+
+export type Zone = 'local' | 'utc'
+
+/** In which zone times are shown; the other one is told beside it. */
+export const zone = signal<Zone>(localStorage.getItem(zoneKey) === 'utc' ? 'utc' : 'local')
+
+export function chooseZone(chosen: Zone): void {
+  localStorage.setItem(zoneKey, chosen)
+  zone.value = chosen
+}
+
+/** This machine's time, by the second. */
+export const nowMs = signal(Date.now())
+setInterval(() => {
+  nowMs.value = Date.now()
+}, 1_000)
+
+/** A time of the API, to the millisecond. Times of today leave out the date. */
+export function Time({ at }: { at: string | null }) {
+  if (at === null) return <>–</>
+  const other = zone.value === 'local' ? 'utc' : 'local'
+  return (
+    <time dateTime={at} title={formatTime(at, other, true)}>
+      {formatTime(at, zone.value, false)}
+    </time>
+  )
+}
+
+/** The same in both zones, for where there is room. */
+export function BothTimes({ at }: { at: string | null }) {
+  if (at === null) return <>–</>
+  return (
+    <time dateTime={at}>
+      {formatTime(at, 'local', true)} <span class="quiet">({withoutSameDate(at)})</span>
+    </time>
+  )
+}
+
+/** In UTC; without the date where that is the local one too. */
+function withoutSameDate(at: string): string {
+  const [local, utc] = [formatTime(at, 'local', true), formatTime(at, 'utc', true)]
+  const [date = ''] = local.split(' ')
+  return utc.startsWith(date) ? utc.slice(date.length + 1) : utc
+}
+
+/** How long ago, counting on. */
+export function Age({ since }: { since: string | null }) {
+  if (since === null) return <>–</>
+  return <>{formatDuration(Math.max(0, nowMs.value - Date.parse(since)))}</>
+}
+
+/** @param whole with its date and the name of its zone, whatever day it is */
+function formatTime(at: string, shown: Zone, whole: boolean): string {
+  const date = new Date(at)
+  const pad = (value: number, length = 2): string => String(value).padStart(length, '0')
+  const [year, month, day, hours, minutes, seconds] =
+    shown === 'utc'
+      ? [
+          date.getUTCFullYear(),
+          date.getUTCMonth() + 1,
+          date.getUTCDate(),
+          date.getUTCHours(),
+          date.getUTCMinutes(),
+          date.getUTCSeconds(),
+        ]
+      : [
+          date.getFullYear(),
+          date.getMonth() + 1,
+          date.getDate(),
+          date.getHours(),
+          date.getMinutes(),
+          date.getSeconds(),
+        ]
+  const clock = `${pad(hours)}:${pad(minutes)}:${pad(seconds)}.${pad(date.getMilliseconds(), 3)}`
+  const isToday = Math.abs(nowMs.peek() - date.getTime()) < 12 * 3_600_000
+  const text = isToday && !whole ? clock : `${year}-${pad(month)}-${pad(day)} ${clock}`
+  return whole ? `${text} ${shown === 'utc' ? 'UTC' : 'local'}` : text
+}
