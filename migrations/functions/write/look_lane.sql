@@ -3,19 +3,20 @@
 --
 -- The bound for the next look (`next_look_from`) is the due time of the earliest waiting row. It is lower if a row that is not
 -- committed yet may be due earlier: such a row was written at most 35 s ago, and a lease lasts at least as long as the shortest
--- lease of all instances. The 35 s are `commitMsMax` of the code. The bound is text in one fixed form, because the caller hands it back as it is, and
--- sessions differ in how they print a time.
+-- lease of all instances. The 35 s are `commitMsMax` of the code. The bound is text in one fixed form, because the caller hands it
+-- back as it is, and sessions differ in how they print a time.
 --
--- Called by: src/log/write/look.ts, and look. Of the attempts that it starts, at most `in_slow_room` are of messages whose last attempt
--- was slow.
--- Returns: rows of five kinds, the claims first. A `claim` is an attempt that was started: the columns up to is_slow (see
--- `claim`). A
--- `forgotten` is a message that became a dead letter in place of an attempt, and an `inquiry` one that the processor is to be asked about first. A `timer` is for one status that the lane waits for, the columns from status on: in how many milliseconds its
--- earliest row is due, by the database's clock (0 or less: now; null: nothing waits, or waits for a
--- notification only, while the destination is held or paused, or for a slow attempt to end), the bound for the next look, and the last
--- position of the log, by which the caller notices a log that was put back. One row is for the `destination`: its state in `status`, the
--- number of its last decision in `attempt`, and in `due_in_ms` when a slot is free for what is due, in milliseconds; null if all that is due
--- has been started. What a kind does not use is null.
+-- Called by: src/log/write/look.ts. Of the attempts that it starts, at most `in_slow_room` are of messages whose last attempt was slow.
+-- Returns: rows of five kinds, the first three of them first. What a kind does not use is null.
+--   claim        an attempt that was started: the columns up to is_slow (see the function claim)
+--   inquiry      a message in doubt that the processor is to be asked about, in place of an attempt
+--   forgotten    a message in doubt that became a dead letter, in place of an attempt
+--   timer        for one status that the lane waits for, the columns from status on: in how many milliseconds its earliest row is due,
+--                by the database's clock (0 or less: now; null: nothing waits, or waits for a notification only, while the destination is
+--                held or paused, or for a slow attempt to end), the bound for the next look, and the last position of the log, by which
+--                the caller notices a log that was put back
+--   destination  its state in `status`, the number of its last decision in `attempt`, and in `due_in_ms` when a slot is free for what is
+--                due, in milliseconds; null if all that is due has been started
 create or replace function look_lane(
   in_status text,
   in_actor text,

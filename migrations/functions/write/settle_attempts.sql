@@ -3,11 +3,11 @@
 -- An outcome counts while its attempt is open and held by the caller. Three things name an attempt: its payment, its number and
 -- its lease. The message id and the number alone are not enough, because a failover that loses events gives both out again.
 --
--- Called by: src/log/write/settle.ts, settle. The arrays lie side by side, one element for each outcome. `in_delays_ms` is the delay
--- before the retry; null makes a failure a dead letter. `not_sent` with a duration of null says that the attempt waited in its lane:
--- its retry uses up none of those that the message has. A failure that comes while the destination does not flow is spared: it uses up no
--- retry and exhausts none. `in_spared_delays_ms` is its delay where `in_delays_ms` is null; if both are null, no failure of that kind is retried. The order of the arrays is that in which the
--- attempts ended; see note_verdicts for `in_verdicts`, which is null if all succeeded.
+-- Called by: src/log/write/settle.ts. The arrays lie side by side, one element for each outcome. `in_delays_ms` is the delay before the
+-- retry; null makes a failure a dead letter. `not_sent` with a duration of null says that the attempt waited in its lane: its retry uses
+-- up none of those that the message has. A failure that comes while the destination does not flow is spared: it uses up no retry and
+-- exhausts none. `in_spared_delays_ms` is its delay where `in_delays_ms` is null; if both are null, no failure of that kind is retried.
+-- The order of the arrays is that in which the attempts ended; see note_verdicts for `in_verdicts`, which is null if all succeeded.
 -- Returns: one answer for each outcome, in order, so that one old outcome never fails its batch:
 --   appended  the attempt was open
 --   spared    the attempt was open, and its failure used up no retry
