@@ -37,6 +37,12 @@ const decisions: readonly Decision[] = [
         type: 'String',
         text: 'a name for this request: asked again with the same name and reason, nothing more is done',
       },
+      {
+        flag: 'confirm-not-carried-out',
+        argument: 'confirmNotCarriedOut',
+        type: 'Boolean',
+        text: 'you say that they were not carried out: needed where the processor may have forgotten the key',
+      },
     ],
     done: 'Replayed',
     refusal: 'ReplayRefusal',
@@ -92,7 +98,12 @@ export const decide: readonly Subcommand[] = decisions.map((decision) =>
   subcommand(decision.name, decision.summary, {
     usage: usageOf(decision),
     options: {
-      ...Object.fromEntries((decision.asks ?? []).map(({ flag }) => [flag, { type: 'string' as const }])),
+      ...Object.fromEntries(
+        (decision.asks ?? []).map(({ flag, type }) => [
+          flag,
+          { type: type === 'Boolean' ? ('boolean' as const) : ('string' as const) },
+        ]),
+      ),
       reason: { type: 'string' as const },
       'dry-run': { type: 'boolean' as const, default: false },
       json: { type: 'boolean' as const, default: false },
@@ -104,7 +115,11 @@ export const decide: readonly Subcommand[] = decisions.map((decision) =>
 
 function usageOf({ name, text, asks = [] }: Decision): string {
   const required = asks.filter(({ type }) => type.endsWith('!')).map(({ flag }) => ` --${flag} …`)
-  const flags = asks.map(({ flag, text }) => `  ${`--${flag} …`.padEnd(15)}  ${text}\n`)
+  const flags = asks.map(({ flag, type, text }) =>
+    type === 'Boolean'
+      ? `  --${flag}\n${' '.repeat(19)}${text}\n`
+      : `  ${`--${flag} …`.padEnd(15)}  ${text}\n`,
+  )
   return `Usage: npx tqp ${name} ID …${required.join('')} --reason R [--dry-run] [--json]
 
 ${text} Each is decided for itself, and recorded with who decided it (the holder of TQP_TOKEN) and why.
@@ -133,6 +148,7 @@ async function run(decision: Decision, flags: Flags, ids: readonly string[]): Pr
     const command = ['npx', 'tqp', decision.name, ...ids]
     for (const { flag } of [...(decision.asks ?? []), { flag: 'reason' }])
       if (typeof flags[flag] === 'string') command.push(`--${flag}`, flags[flag])
+      else if (flags[flag] === true) command.push(`--${flag}`)
     process.stdout.write(`Nothing was changed. This does it:\n  ${quote(command)}\n`)
   }
   return results.every(({ done }) => done) ? exitCodes.done : exitCodes.differs

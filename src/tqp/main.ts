@@ -4,13 +4,14 @@ import { completionOf } from './completion.ts'
 import { decide } from './decide.ts'
 import { destination } from './destination.ts'
 import { handOver } from './hand-over.ts'
+import { jobs, plan, start } from './jobs.ts'
 import { list } from './list.ts'
 import { show } from './show.ts'
 import { status } from './status.ts'
 import type { Subcommand } from './subcommand.ts'
 import { watch } from './watch.ts'
 
-const overApi = [status, list, show, watch, ...decide, destination]
+const overApi = [status, list, show, watch, ...decide, destination, plan, start, jobs]
 const beside = [
   handOver('verify', 'check the log (beside the database)', ['ledger', 'acks', 'archive', 'json']),
   handOver('token', 'create a token for the API', ['name', 'role']),

@@ -33,6 +33,8 @@ export const unknown: Outcome = { kind: 'unknown', statusCode: null, reason: 'ti
 
 export const retryAtOnce: Decision = { then: 'retry', delayMs: 0 }
 export const deadLetter: Decision = { then: 'dead_letter', sparedDelayMs: null }
+/** What follows the failure that used up the last retry. */
+export const exhausted: Decision = { then: 'dead_letter', sparedDelayMs: 60_000 }
 
 /** A record as `decode` would hand it over; the value is a JSON object with the id and `bytes`. */
 export function record(

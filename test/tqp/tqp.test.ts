@@ -9,7 +9,7 @@ import { database } from '../support/database.ts'
 import { findFreePort } from '../support/free-port.ts'
 import { startProxy } from '../support/proxy.ts'
 import { until } from '../support/until.ts'
-import { start, tqp, type Endpoint } from './tqp.ts'
+import { start, tqp, type Ended, type Endpoint } from './tqp.ts'
 
 const open: Access = { tokens: [], open: true, introspection: true }
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
@@ -202,6 +202,58 @@ t.test('the destination is paused, limited and resumed', async (t) => {
   t.match(await tqp(at, 'destination', '--name', 'other'), {
     code: 1,
     errors: /^There is no destination "other"/,
+  })
+})
+
+t.test('dead letters are planned, and a job replays or resolves them', async (t) => {
+  const { pool, at } = await setUp(t)
+  await storeDeadLetters(pool, ['refused-1', 'refused-2', 'refused-3'])
+  const why = ['--reason', 'mended']
+  const idOf = ({ output }: Ended): string => /^Plan (\d+):/.exec(output)?.[1] ?? ''
+  t.match(await tqp(at, 'plan', '--status-code', '503', ...why), { code: 1, errors: /^No open dead letter/ })
+  const planned = await tqp(at, 'plan', '--status-code', '422', '--since', '1h', ...why)
+  t.match(planned, {
+    code: 0,
+    output:
+      /^Plan \d+: 3 open dead letters\. [^]* 3 {2}refused\n[^]*\n {2}npx tqp start \d+ --per-second 20\n/,
+  })
+  const id = idOf(planned)
+  t.match(await tqp(at, 'jobs'), { code: 0, output: 'There are no jobs.\n' })
+  const pace = ['--per-second', '20', '--stop-share', '0.5', '--stop-after', '10']
+  t.match(await tqp(at, 'start', id, ...pace, '--dry-run'), {
+    code: 0,
+    output: `Nothing was changed. This does it:\n  npx tqp start ${id} ${pace.join(' ')}\n`,
+  })
+  t.match(await tqp(at, 'start', id, ...pace), {
+    code: 0,
+    output:
+      /^job {10}\d+ replays, 20 a second, by anonymous: mended\nstate {8}running, started \S+Z\nplanned {6}3: 0 replayed, 0 skipped, 3 left\n/,
+  })
+  t.match(await tqp(at, 'start', id), { code: 1, errors: /has a job already/ })
+  t.match(await tqp(at, 'jobs', id, '--pause', '--reason', 'wait'), { code: 0, output: /^state {8}paused/m })
+  t.match(await tqp(at, 'jobs', id, '--pace', '5', '--reason', 'gently', '--json'), {
+    code: 0,
+    output: /"perSecond": 5,/,
+  })
+  t.match(await tqp(at, 'jobs', id, '--abort', '--reason', 'not now'), {
+    code: 0,
+    output: /^state {8}aborted/m,
+  })
+  t.match(await tqp(at, 'jobs', id, '--resume', '--reason', 'again'), { code: 1 })
+  t.match(await tqp(at, 'jobs'), {
+    code: 0,
+    output: /^job {2}kind .*\n *\d+ +replay +aborted +3 +0 +0 +3 /,
+  })
+  t.match(await tqp(at, 'jobs', '77'), { code: 1, errors: 'There is no job "77".\n' })
+
+  const second = idOf(await tqp(at, 'plan', ...why))
+  t.match(await tqp(at, 'start', second, '--resolve-as', 'ignored', '--per-second', '5', ...why), {
+    code: 2,
+    errors: /^--per-second belongs to a replay, not to --resolve-as/,
+  })
+  t.match(await tqp(at, 'start', second, '--resolve-as', 'not-carried-out', ...why), {
+    code: 0,
+    output: /^job {10}\d+ resolves as not_carried_out, by anonymous: mended\n/,
   })
 })
 

@@ -4,6 +4,7 @@ import { database } from '../../support/database.ts'
 import {
   accepted,
   deadLetter,
+  exhausted,
   fresh,
   idOf,
   openAttempt,
@@ -162,7 +163,7 @@ t.test('why a message is a dead letter is told apart, and whether it can be repl
   const service = await startService(t, pool)
   await store(pool, [record(0, 'refused'), record(1, 'exhausted')], { partition: 1, room: 2 })
   await settleOne(pool, fresh, await idOf(pool, 'refused'), 1, refused, deadLetter)
-  await settleOne(pool, fresh, await idOf(pool, 'exhausted'), 1, unknown, deadLetter)
+  await settleOne(pool, fresh, await idOf(pool, 'exhausted'), 1, unknown, exhausted)
   await store(pool, [rejectedRecord(0, 'nonsense', 2), record(1, 'refused', { bytes: 'other' })], {
     partition: 2,
   })

@@ -5,6 +5,7 @@ import { database } from '../../support/database.ts'
 import {
   accepted,
   deadLetter,
+  exhausted,
   fresh,
   idOf,
   record,
@@ -85,7 +86,7 @@ async function storeKinds(pool: Pool): Promise<void> {
   await end('paid-after-all', unknown, { then: 'retry', delayMs: 60_000 })
   await end('paid-after-all', accepted)
   await end('failed', unavailable, { then: 'retry', delayMs: 3_600_000 })
-  await end('exhausted', unknown, deadLetter)
+  await end('exhausted', unknown, exhausted)
   await end('refused', refused, deadLetter)
   await end('success', accepted)
 }

@@ -14,6 +14,7 @@ import { database } from '../../support/database.ts'
 import {
   accepted,
   deadLetter,
+  exhausted,
   fresh,
   idOf,
   record,
@@ -52,7 +53,7 @@ async function storeMixed(pool: pg.Pool): Promise<void> {
     if (kind === 4) {
       await settleOne(pool, fresh, messageId, 1, unavailable)
       await startAttempt(pool, messageId, retry)
-      await settleOne(pool, retry, messageId, 2, unknown, at > 20 ? deadLetter : undefined)
+      await settleOne(pool, retry, messageId, 2, unknown, at > 20 ? exhausted : undefined)
     }
   }
   await pool.query(`select replay_messages(array[$1], 'alice', 'again', null)`, [ids[1]])

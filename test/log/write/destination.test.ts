@@ -14,11 +14,21 @@ import type { Outcome } from '../../../src/message/outcome.ts'
 import { judge, type Verdict } from '../../../src/message/verdict.ts'
 import { database } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
-import { accepted, fresh, lookOnce, noGrace, record, refused, retry, store, unavailable } from '../support.ts'
+import {
+  accepted,
+  exhausted,
+  fresh,
+  lookOnce,
+  noGrace,
+  record,
+  refused,
+  retry,
+  store,
+  unavailable,
+} from '../support.ts'
 
 const policy: GuardPolicy = { holdAfter: 3, brakeAfter: 4, probeEveryMs: 0 }
 const guard = 'instance-1/guard'
-const exhausted: Decision = { then: 'dead_letter', sparedDelayMs: 60_000 }
 const retried: Decision = { then: 'retry', delayMs: 60_000 }
 
 const advance = (pool: pg.Pool, some: Partial<GuardPolicy> = {}, rampMs = 60_000): Promise<DestinationView> =>
