@@ -117,7 +117,7 @@ for (const [name, configuration, path] of [
     t.match(await (await ask('{ viewer { name } }')).json(), { data: { viewer: { name: 'alice' } } })
     t.equal((await fetch(`${origin}${path}/metrics`)).status, 200)
     const led = await fetch(`${origin}${path}/`, { headers: { accept: 'text/html' }, redirect: 'manual' })
-    t.equal(led.headers.get('location'), `${path}/graphql`)
+    t.equal(led.headers.get('location'), `${path}/console`)
     await hearsEvents(t, service, path)
     const client = createWsClient({
       url: `${origin.replace('http', 'ws')}${path}/graphql`,
@@ -140,8 +140,7 @@ for (const [name, configuration, path] of [
       const service = await serve(t, configuration, { path })
       const { page, refused } = await openPage(t, browser ?? '')
       const playground = new Playground(page)
-      await playground.open(`${service.origin}${path}/`)
-      t.equal(page.url(), `${service.origin}${path}/graphql`)
+      await playground.open(`${service.origin}${path}/graphql`)
       await playground.sendHeaders({ Authorization: authorization })
       await playground.press()
       await until('the viewer', async () => (await playground.answer()).includes('"alice"'))
