@@ -207,6 +207,8 @@ export function databaseForTools(as: 'service' | 'owner' = 'service'): {
  */
 export function endpointForTqp(): { readonly url: string | null; readonly token: string | null } {
   const { TQP_URL: url = '', TQP_TOKEN: token = '' } = process.env
+  // A header with it would be refused, and the refusal would print it.
+  if (!/^[\x21-\x7e]*$/.test(token)) throw new Error('TQP_TOKEN holds characters that no token has.')
   return { url: url === '' ? null : url, token: token === '' ? null : token }
 }
 

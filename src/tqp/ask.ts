@@ -16,7 +16,13 @@ type Answer = {
 }
 
 // What another try may do better; everything else is the service's last word.
-const passing = new Set(['DATABASE_UNAVAILABLE', 'DRAINING', 'TIMEOUT', 'INTERNAL_SERVER_ERROR'])
+const passing = new Set([
+  'DATABASE_UNAVAILABLE',
+  'DRAINING',
+  'TIMEOUT',
+  'SLOW_CONSUMER',
+  'INTERNAL_SERVER_ERROR',
+])
 
 const answerMsMax = 60_000
 
@@ -63,11 +69,17 @@ export async function ask<Data>(query: string, variables: Variables = {}): Promi
 /**
  * Follows a subscription until it ends, once: who wants to go on after a break asks again, from where it was.
  *
+ * @param signal ends it
  * @throws Refused, OutOfReach
  */
-export async function* follow<Data>(query: string, variables: Variables = {}): AsyncGenerator<Data> {
+export async function* follow<Data>(
+  query: string,
+  variables: Variables,
+  signal: AbortSignal,
+): AsyncGenerator<Data> {
   const { url, headers } = readEndpoint()
   const client = createClient({ url, headers, retryAttempts: 0 })
+  signal.addEventListener('abort', () => client.dispose(), { once: true })
   try {
     for await (const answer of client.iterate({ query, variables }))
       yield readAnswer(answer as Answer, `${url} answered with what is no answer`) as Data

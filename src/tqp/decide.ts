@@ -1,8 +1,8 @@
 import { exitCodes, FlagFault } from '../commands/run-command.ts'
-import { ask } from './ask.ts'
+import { ask, OutOfReach } from './ask.ts'
 import { enumName } from './filter.ts'
 import { describeStatus } from './list.ts'
-import { printJson, printLines, quote } from './print.ts'
+import { commandLine, printJson, printLines } from './print.ts'
 import { ending, subcommand, type Subcommand } from './subcommand.ts'
 
 /** What an operator can decide about single transactions. */
@@ -132,29 +132,34 @@ ${ending}`
 type Flags = Readonly<Record<string, string | boolean | undefined>>
 
 async function run(decision: Decision, flags: Flags, ids: readonly string[]): Promise<number> {
-  const { reason, json = false } = flags
+  const { reason, json = false, 'dry-run': isDry = false, ...asked } = flags
   if (ids.length === 0) throw new FlagFault('Name at least one transaction id.')
   if (typeof reason !== 'string' || reason.trim() === '') throw new FlagFault('Say why: --reason R.')
   for (const { flag, type } of decision.asks ?? [])
     if (type.endsWith('!') && flags[flag] === undefined) throw new FlagFault(`--${flag} is missing.`)
-  const results = []
-  for (const id of ids) {
-    const result = flags['dry-run'] === true ? await look(id) : await change(decision, flags, reason, id)
-    results.push(result)
-    if (json === false) printLines([`${id}: ${result.text}`])
+  if (typeof flags.as === 'string' && !resolutions.includes(enumName(flags.as)))
+    throw new FlagFault('--as must be carried-out, not-carried-out, duplicate or ignored.')
+  const results: Result[] = []
+  const command = commandLine(['npx', 'tqp', decision.name], { ...asked, reason }, ids)
+  try {
+    for (const id of ids) {
+      const result = isDry === true ? await look(decision, id) : await change(decision, flags, reason, id)
+      results.push(result)
+      if (json === false) printLines([`${id}: ${result.text}`])
+    }
+  } finally {
+    // What was done before a fault is told all the same.
+    if (json !== false) printJson({ results, ...(isDry === true && { command }) })
   }
-  if (json !== false) printJson({ results })
-  if (flags['dry-run'] === true && json === false) {
-    const command = ['npx', 'tqp', decision.name, ...ids]
-    for (const { flag } of [...(decision.asks ?? []), { flag: 'reason' }])
-      if (typeof flags[flag] === 'string') command.push(`--${flag}`, flags[flag])
-      else if (flags[flag] === true) command.push(`--${flag}`)
-    process.stdout.write(`Nothing was changed. This does it:\n  ${quote(command)}\n`)
-  }
-  return results.every(({ done }) => done) ? exitCodes.done : exitCodes.differs
+  if (isDry === true && json === false)
+    process.stdout.write(`Nothing was changed. This does it:\n  ${command}\n`)
+  return results.every(({ ok }) => ok) ? exitCodes.done : exitCodes.differs
 }
 
-type Result = { readonly transactionId: string; readonly done: boolean; readonly text: string }
+/** `ok`: it is done; of a dry run, it may be done. */
+type Result = { readonly transactionId: string; readonly ok: boolean; readonly text: string }
+
+const resolutions = ['CARRIED_OUT', 'NOT_CARRIED_OUT', 'DUPLICATE', 'IGNORED']
 
 async function change(
   { name, asks = [], done, refusal }: Decision,
@@ -169,7 +174,8 @@ async function change(
     const value = flags[flag]
     variables[argument] = type === 'Resolution!' && typeof value === 'string' ? enumName(value) : value
   }
-  const { result } = await ask<{ result: Answer }>(
+  const { result } = await askOnce<{ result: Answer }>(
+    id,
     `mutation ($id: ID!, $reason: String!${parameters}) {
       result: ${name}(transactionId: $id, reason: $reason${given}) {
         __typename
@@ -179,10 +185,20 @@ async function change(
     }`,
     variables,
   )
-  if (result.__typename !== done)
-    return { transactionId: id, done: false, text: result.text ?? result.__typename }
+  if (result.__typename !== done) return { transactionId: id, ok: false, text: explain(result) }
   const standing = result.message ? `, now ${describeStatus(result.message)}` : ''
-  return { transactionId: id, done: true, text: `done, version ${result.version}${standing}` }
+  return { transactionId: id, ok: true, text: `done, version ${result.version}${standing}` }
+}
+
+/** As `ask`; if the answer is lost, the decision may have been recorded, and the sentence says so. */
+async function askOnce<Data>(id: string, query: string, variables: Record<string, unknown>): Promise<Data> {
+  try {
+    return await ask<Data>(query, variables)
+  } catch (error) {
+    if (!(error instanceof OutOfReach)) throw error
+    const words = `It may have been recorded for ${id} all the same: look with npx tqp show.`
+    throw new OutOfReach(`${error.message} ${words}`, { cause: error })
+  }
 }
 
 type Standing = Parameters<typeof describeStatus>[0]
@@ -194,12 +210,17 @@ type Answer = {
   readonly message?: Standing | null
 }
 
-async function look(id: string): Promise<Result> {
-  const { message } = await ask<{ message: Standing | null }>(
-    'query ($id: ID!) { message(transactionId: $id) { status held resolution outcomeUnknown } }',
+/** The sentence of the service names arguments of GraphQL; here the flag is named too. */
+function explain({ __typename, text = __typename }: Answer): string {
+  return __typename === 'KeyWindowPassed' ? `${text} (here: --confirm-not-carried-out)` : text
+}
+
+async function look({ name }: Decision, id: string): Promise<Result> {
+  const { message } = await ask<{ message: (Standing & { readonly replayable: boolean }) | null }>(
+    'query ($id: ID!) { message(transactionId: $id) { status held resolution outcomeUnknown replayable } }',
     { id },
   )
-  return message === null
-    ? { transactionId: id, done: false, text: 'there is no such transaction' }
-    : { transactionId: id, done: true, text: describeStatus(message) }
+  if (message === null) return { transactionId: id, ok: false, text: 'there is no such transaction' }
+  const ok = name !== 'replay' || message.replayable
+  return { transactionId: id, ok, text: `${describeStatus(message)}${ok ? '' : ', cannot be replayed'}` }
 }

@@ -1,8 +1,8 @@
-import { exitCodes, FlagFault } from '../commands/run-command.ts'
+import { exitCodes, FlagFault, readCount } from '../commands/run-command.ts'
 import { readSpan } from '../config/read-span.ts'
 import { normalizeDateTime } from '../runtime/date-time.ts'
 import { ask, Refused } from './ask.ts'
-import { printJson, printLines, printTable, quote, shortTime } from './print.ts'
+import { commandLine, printJson, printLines, printTable, shortTime } from './print.ts'
 import { describeDestination, type Destination } from './status.ts'
 import { ending, subcommand } from './subcommand.ts'
 
@@ -81,9 +81,9 @@ export const destination = subcommand('destination', 'pause, resume, or limit th
 async function run(flags: Flags): Promise<number> {
   const act = readAction(flags)
   if (act === null || flags['dry-run']) {
-    await print(flags)
+    await print(flags, act === null ? null : commandOf(flags))
     if (act !== null && !flags.json)
-      process.stdout.write(`Nothing was changed. This does it:\n  ${quote(commandOf(flags))}\n`)
+      process.stdout.write(`Nothing was changed. This does it:\n  ${commandOf(flags)}\n`)
     return exitCodes.done
   }
   const { result } = await ask<{ result: Answer }>(mutations[act.name], {
@@ -125,8 +125,10 @@ function readAction({ pause, resume, rate, burst, until, reason }: Flags): Actio
   if (pause)
     return { name: 'pause', variables: { reason, until: until === undefined ? null : readEnd(until) } }
   if (resume) return { name: 'resume', variables: { reason } }
-  const variables = { perSecond: Number(rate), burst: burst === undefined ? null : Number(burst) }
-  if (Object.values(variables).some(Number.isNaN)) throw new FlagFault('--rate and --burst must be numbers.')
+  const variables = {
+    perSecond: readNumber('rate', rate),
+    burst: burst === undefined ? null : readCount('burst', burst),
+  }
   return { name: 'rate', variables: { reason, ...variables } }
 }
 
@@ -140,18 +142,25 @@ function readEnd(text: string): string {
   )
 }
 
-function commandOf(flags: Flags): string[] {
-  const words = ['npx', 'tqp', 'destination']
-  for (const name of ['pause', 'resume'] as const) if (flags[name]) words.push(`--${name}`)
-  for (const name of ['until', 'rate', 'burst', 'reason'] as const)
-    if (flags[name] !== undefined) words.push(`--${name}`, flags[name])
-  if (flags.name !== options.name.default) words.push('--name', flags.name)
-  return words
+/** @throws FlagFault */
+function readNumber(name: string, text: string | undefined): number {
+  if (text !== undefined && /^\d+(\.\d+)?$/.test(text)) return Number(text)
+  throw new FlagFault(`--${name} must be a number, not ${JSON.stringify(text)}.`)
 }
 
-async function print({ name, json }: Flags): Promise<void> {
+function commandOf(flags: Flags): string {
+  return commandLine(['npx', 'tqp', 'destination'], {
+    ...flags,
+    name: flags.name === options.name.default ? undefined : flags.name,
+    json: undefined,
+    'dry-run': undefined,
+  })
+}
+
+/** @param command what a dry run would do */
+async function print({ name, json }: Flags, command: string | null): Promise<void> {
   const { destination } = await ask<{ destination: Found | null }>(query, { name })
-  if (json) printJson({ destination })
+  if (json) printJson({ destination, ...(command !== null && { command }) })
   if (destination === null) throw new Refused(`There is no destination ${JSON.stringify(name)}.`)
   if (json) return
   printLines([...describeDestination(destination), ''])

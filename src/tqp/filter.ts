@@ -1,4 +1,4 @@
-import { FlagFault } from '../commands/run-command.ts'
+import { FlagFault, readCount } from '../commands/run-command.ts'
 import { readSpan } from '../config/read-span.ts'
 import { normalizeDateTime } from '../runtime/date-time.ts'
 
@@ -28,7 +28,7 @@ export const filterUsage = `  --status S       pending, processing, success, fai
   --pattern P      the last error has this pattern, as the metrics group them
   --status-code N  the last answer had this HTTP status; several with commas
   --cause C        dead letters of this cause: refused, retries_exhausted, cancelled, …; several with commas
-  --unknown        an attempt may have been carried out without an answer
+  --unknown        may have been carried out: the outcome of an attempt is unknown
   --held           on hold
   --open           dead letters that nobody has resolved
   --resolved       dead letters that are resolved
@@ -54,10 +54,11 @@ export function readFilter(flags: FilterValues): Record<string, unknown> {
     status: list(text('status'))?.map(enumName),
     transactionIdPrefix: text('prefix'),
     topic: text('topic'),
-    partition: text('partition') === undefined ? undefined : Number(text('partition')),
+    partition:
+      text('partition') === undefined ? undefined : readCount('partition', text('partition') ?? '', 0),
     errorContains: text('error'),
     failurePattern: text('pattern'),
-    lastStatusCode: list(text('status-code'))?.map(Number),
+    lastStatusCode: list(text('status-code'))?.map((each) => readCount('status-code', each, 100)),
     deadLetterCause: list(text('cause'))?.map(enumName),
     outcomeUnknown: flags.unknown === true ? true : undefined,
     held: flags.held === true ? true : undefined,

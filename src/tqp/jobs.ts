@@ -1,7 +1,7 @@
 import { exitCodes, FlagFault, readCount } from '../commands/run-command.ts'
 import { ask, Refused } from './ask.ts'
 import { enumName, filterFlags, filterUsage, readFilter } from './filter.ts'
-import { group, printJson, printLines, printTable, quote, shortTime } from './print.ts'
+import { commandLine, group, printJson, printLines, printTable, shortTime } from './print.ts'
 import { ending, subcommand } from './subcommand.ts'
 
 const planUsage = `Usage: npx tqp plan [FILTER …] --reason R [--json]
@@ -128,7 +128,7 @@ export const start = subcommand('start', 'start the job of a plan', {
     const id = readId('plan', words)
     const as = flags['resolve-as']
     const { query, variables } = as === undefined ? replayOf(id, flags) : resolutionOf(id, as, flags)
-    if (isDry) return tellCommand(['start', id], flags)
+    if (isDry) return tellCommand(['start', id], flags, json)
     const { result } = await ask<JobAnswer>(query, variables)
     return tellJob(result, json)
   },
@@ -174,8 +174,8 @@ export const jobs = subcommand('jobs', 'how replay jobs stand, and steer them', 
     const reason = readReason(flags.reason)
     const perSecond = action === 'pace' ? readNumber('pace', flags.pace) : undefined
     if (isDry) {
-      await show(id, false)
-      return tellCommand(['jobs', id], flags)
+      if (!json) await show(id, false)
+      return tellCommand(['jobs', id], flags, json)
     }
     const pace = action === 'pace' ? [', $perSecond: Float!', ', perSecond: $perSecond'] : ['', '']
     const { result } = await ask<JobAnswer>(
@@ -253,7 +253,9 @@ function describePlan(plan: Plan): string[] {
     ...plan.byPattern.map(({ pattern, count }) => `  ${group(count).padStart(10)}  ${pattern}`),
   ]
   if (plan.outcomeUnknown !== '0')
-    lines.push(`${group(plan.outcomeUnknown)} of them may have been carried out without an answer.`)
+    lines.push(
+      `${group(plan.outcomeUnknown)} of them may have been carried out: the outcome of an attempt is unknown.`,
+    )
   if (plan.pastKeyWindow !== '0')
     lines.push(
       `Of ${group(plan.pastKeyWindow)} of those the processor may have forgotten the key: a replay skips them without --confirm-not-carried-out.`,
@@ -269,13 +271,11 @@ function describePlan(plan: Plan): string[] {
 function tellCommand(
   words: readonly string[],
   flags: Readonly<Record<string, string | boolean | undefined>>,
+  json: boolean,
 ): number {
-  const command = ['npx', 'tqp', ...words]
-  for (const [name, value] of Object.entries(flags)) {
-    if (value === true) command.push(`--${name}`)
-    else if (typeof value === 'string') command.push(`--${name}`, value)
-  }
-  process.stdout.write(`Nothing was changed. This does it:\n  ${quote(command)}\n`)
+  const command = commandLine(['npx', 'tqp', ...words], flags)
+  if (json) printJson({ command })
+  else process.stdout.write(`Nothing was changed. This does it:\n  ${command}\n`)
   return exitCodes.done
 }
 

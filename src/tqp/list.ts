@@ -76,7 +76,7 @@ function print({ totalCount, nodes, pageInfo }: NonNullable<Data['messages']>): 
   const total = totalCount === null ? '' : ` of ${totalCount.exact ? '' : 'about '}${group(totalCount.value)}`
   printLines([`${nodes.length}${total}`])
   if (pageInfo.hasNextPage && pageInfo.endCursor !== null)
-    process.stdout.write(`next page: --after ${quote([pageInfo.endCursor])}\n`)
+    process.stdout.write(`next page: --after ${quote(pageInfo.endCursor)}\n`)
 }
 
 /** The status in words, with what makes it another matter. */

@@ -10,9 +10,9 @@ Prints one transaction: how it stands, where it came from, and each event of its
 
 ${ending}`
 
-const historyMax = 1_000
+const pageMax = 1_000
 
-const query = `query ($id: ID!) {
+const query = `query ($id: ID!, $afterVersion: Int!) {
   message(transactionId: $id) {
     transactionId status held resolution deadLetterCause attempts retryCount version nextDueAt createdAt updatedAt outcomeUnknown
     errorMessage idempotencyKey replayable
@@ -20,8 +20,9 @@ const query = `query ($id: ID!) {
     payload { state bytes sha256 }
     conflictsWith { transactionId }
     conflictCount
-    history(first: ${historyMax}) {
-      version type recordedAt actor attempt outcome statusCode durationMs reason resolution evidence nextDueAt status
+    history(afterVersion: $afterVersion, first: ${pageMax}) {
+      version type recordedAt actor attempt outcome statusCode durationMs reason resolution evidence inquiry confirmedNotCarriedOut
+      nextDueAt status
     }
   }
 }`
@@ -60,6 +61,8 @@ type Event = {
   readonly reason: string | null
   readonly resolution: string | null
   readonly evidence: string | null
+  readonly inquiry: string | null
+  readonly confirmedNotCarriedOut: boolean | null
 }
 
 export const show = subcommand('show', 'one transaction and its whole life', {
@@ -69,13 +72,27 @@ export const show = subcommand('show', 'one transaction and its whole life', {
   run: async ({ json }, words) => {
     const [id, ...others] = words
     if (id === undefined || others.length > 0) throw new FlagFault('Name one transaction id.')
-    const { message } = await ask<{ message: Shown | null }>(query, { id })
+    const message = await read(id)
     if (json) printJson({ message })
     if (message === null) throw new Refused(`There is no transaction ${JSON.stringify(id)}.`)
     if (!json) print(message)
     return exitCodes.done
   },
 })
+
+/** With its whole history, page by page: a message that Kafka delivers again and again has many events. */
+async function read(id: string): Promise<Shown | null> {
+  const history: Event[] = []
+  for (;;) {
+    const { message } = await ask<{ message: Shown | null }>(query, {
+      id,
+      afterVersion: history.at(-1)?.version ?? 0,
+    })
+    if (message === null) return null
+    history.push(...(message.history ?? []))
+    if ((message.history ?? []).length < pageMax) return { ...message, history }
+  }
+}
 
 function print(message: Shown): void {
   const { source, payload, conflictsWith } = message
@@ -107,14 +124,23 @@ function print(message: Shown): void {
       outcome: describeOutcome,
       ms: (event) => event.durationMs,
       by: (event) => event.actor,
-      reason: (event) => [event.reason, event.evidence].filter(Boolean).join(' / '),
+      reason: (event) =>
+        [
+          event.reason,
+          event.evidence,
+          event.confirmedNotCarriedOut === true ? 'confirmed: not carried out' : '',
+        ]
+          .filter(Boolean)
+          .join(' / '),
     },
     message.history ?? [],
   )
 }
 
-function describeOutcome({ outcome, statusCode, resolution }: Event): string | null {
-  const words = [outcome, resolution].filter((word) => word !== null).map((word) => word.toLowerCase())
+function describeOutcome({ outcome, statusCode, resolution, inquiry }: Event): string | null {
+  const words = [outcome, resolution, inquiry]
+    .filter((word) => word !== null)
+    .map((word) => word.toLowerCase())
   if (statusCode !== null) words.push(String(statusCode))
   return words.join(' ')
 }

@@ -82,7 +82,9 @@ function describe({ destinations, metrics }: Data): string[] {
   if (held !== '0') lines.push(`on hold      ${group(held)} messages wait until an operator releases them`)
   const doubts = BigInt(outcomeUnknown.open) + BigInt(outcomeUnknown.deadLetter)
   if (doubts > 0n)
-    lines.push(`in doubt     ${group(String(doubts))} messages may have been carried out without an answer`)
+    lines.push(
+      `in doubt     ${group(String(doubts))} messages may have been carried out: the outcome of an attempt is unknown (resolved ones are among them)`,
+    )
   const minute = happened.map((name) => {
     const sum = throughput.reduce((total, bucket) => total + BigInt(bucket[name]), 0n)
     return `${group(String(sum))} ${name === 'deadLettered' ? 'given up' : name}`

@@ -1,5 +1,7 @@
 import { exitCodes, runCommand, type Command, type Flags } from '../commands/run-command.ts'
+import { reasonOf } from '../runtime/reason-of.ts'
 import { Refused } from './ask.ts'
+import { printable } from './print.ts'
 
 /** One of the words that `tqp` knows. */
 export interface Subcommand {
@@ -23,7 +25,7 @@ export function subcommand<const Options extends Flags>(
       return await command.run(flags, words)
     } catch (error) {
       if (!(error instanceof Refused)) throw error
-      process.stderr.write(`${error.message}\n`)
+      process.stderr.write(`${printable(error.message)}\n`)
       return exitCodes.differs
     }
   }
@@ -31,7 +33,7 @@ export function subcommand<const Options extends Flags>(
     name,
     summary,
     flags: Object.keys(command.options),
-    run: (args) => runCommand({ ...command, run }, args),
+    run: (args) => runCommand({ ...command, run, explain: (fault) => printable(reasonOf(fault)) }, args),
   }
 }
 

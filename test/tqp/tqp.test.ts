@@ -138,6 +138,19 @@ t.test('decisions are recorded with who and why, and refusals are told', async (
     "tqp|cancel|waits-1|--reason|it's asked for|",
     'a shell reads it as it was meant',
   )
+  t.match(await tqp(alice, 'replay', 'waits-1', ...why, '--dry-run', '--json'), {
+    code: 1,
+    output:
+      /"ok": false,\n +"text": "pending, cannot be replayed"[^]*"command": "npx tqp replay waits-1 --reason /,
+  })
+  t.match(await tqp(alice, 'resolve', 'refused-1', '--as', 'paid', ...why, '--dry-run'), {
+    code: 2,
+    errors: /^--as must be carried-out, not-carried-out, duplicate or ignored/,
+  })
+  t.match(await tqp(alice, 'hold', '--reason=-x', '--dry-run', '--', '-1'), {
+    code: 1,
+    output: /\n {2}npx tqp hold --reason=-x -- -1\n$/,
+  })
   t.match(await tqp(alice, 'hold', 'waits-1', 'waits-2', ...why), {
     code: 0,
     output: /^waits-1: done, version 2, now pending, on hold\nwaits-2: done, /,
@@ -156,7 +169,7 @@ t.test('decisions are recorded with who and why, and refusals are told', async (
   )
   t.match(await tqp(alice, 'replay', 'refused-1', 'refused-2', ...why, '--json'), {
     code: 1,
-    output: /"done": false[^]*"done": true/,
+    output: /"ok": false[^]*"ok": true/,
   })
   t.match(await tqp(alice, 'reopen', 'refused-1', ...why), { code: 0 })
   const { rows } = await pool.query(
@@ -338,6 +351,21 @@ t.test('it says what it cannot do', async (t) => {
     errors: /^There is no command "destroy": status, list, /,
   })
   t.match(await tqp(nowhere), { code: 2, errors: /^Name a command: status, / })
+  t.match(await tqp(nowhere, 'hold', 'a', '--reason', 'why', '--json'), {
+    code: 2,
+    output: /^\{\n {2}"results": \[\]/,
+    errors: /^Could not reach .* It may have been recorded for a all the same/,
+  })
+  t.match(await tqp(nowhere, 'destination', '--rate', '', '--reason', 'why'), {
+    code: 2,
+    errors: /^--rate must be a number/,
+  })
+  t.match(await tqp(nowhere, 'list', '--partition', ''), {
+    code: 2,
+    errors: /^--partition must be a whole number/,
+  })
+  const secret = await tqp({ ...nowhere, token: 'sec\nret' }, 'status')
+  t.match(secret, { code: 2, errors: 'TQP_TOKEN holds characters that no token has.\n' })
   t.match(await tqp(nowhere, 'list', '--colour'), { code: 2, errors: /--colour/ })
   t.match(await tqp(nowhere, '--help'), { code: 0, output: /^Usage: npx tqp COMMAND/ })
   for (const name of ['status', 'resolve', 'destination'])
