@@ -48,6 +48,22 @@ async function storeLetters(
   )
 }
 
+/** With leases of 60 s. An attempt must end within the window, so one that is shorter is always over. */
+async function register(pool: Pool, instance: string, keyWindowMs: number): Promise<void> {
+  await registerInstance(pool, {
+    instance,
+    release: 'test',
+    freshMax: 10,
+    retryMax: 10,
+    leaseMs: 60_000,
+    timeoutMs: 1_000,
+    retry: { retriesMax: 5, baseDelayMs: 1_000, maxDelayMs: 1_000 },
+    keyWindowMs,
+  })
+}
+
+const windowOver = 59_000
+
 function idsOf(prefix: string, count: number): string[] {
   return Array.from({ length: count }, (_, at) => `${prefix}-${at}`)
 }
@@ -158,17 +174,7 @@ t.test(
   'payments in doubt whose key may be forgotten are counted apart, and replayed only if it is confirmed',
   async (t) => {
     const { pool } = await database(t)
-    await registerInstance(pool, {
-      instance: 'instance-1',
-      release: 'test',
-      freshMax: 10,
-      retryMax: 10,
-      leaseMs: 60_000,
-      timeoutMs: 1_000,
-      retry: { retriesMax: 5, baseDelayMs: 1_000, maxDelayMs: 1_000 },
-      // An attempt must end within the window, so one of this length is always over.
-      keyWindowMs: 59_000,
-    })
+    await register(pool, 'instance-1', windowOver)
     await storeLetters(pool, ['refused'], 'refused')
     await storeLetters(pool, ['lost-1', 'lost-2'], 'unknown')
     const first = await planned(pool)
@@ -192,6 +198,44 @@ t.test(
     t.strictSame(rows, [{ confirmed: null }, { confirmed: true }, { confirmed: true }])
   },
 )
+
+t.test('a confirmation is of what the plan counted as past the window, and of nothing else', async (t) => {
+  const { pool } = await database(t)
+  await register(pool, 'instance-1', 86_400_000)
+  await pool.query(
+    `insert into instances (instance, started_at, release, fresh_max, retry_max, lease_ms, timeout_ms, retries_max, base_delay_ms,
+       max_delay_ms, key_window_ms)
+     select 'instance-0', started_at - interval '2 days', release, fresh_max, retry_max, lease_ms, timeout_ms, retries_max,
+       base_delay_ms, max_delay_ms, $1 from instances`,
+    [windowOver],
+  )
+  await storeLetters(pool, ['lost'], 'unknown')
+  const confirmed = { confirmNotCarriedOut: true } as const
+
+  const early = await planned(pool)
+  t.match(await readPlan(pool, early), { outcomeUnknown: '1', pastKeyWindow: '0' })
+  await register(pool, 'instance-2', windowOver)
+  t.equal(await start(pool, early, confirmed), 'started')
+  t.match(await step(pool, early), { worked: 0, passed: 1 }, 'its window has passed since')
+  t.match(await jobOf(pool, early), { replayed: '0', skipped: [{ key: 'key_window_passed', count: '1' }] })
+
+  const other = await planned(pool)
+  t.match(await readPlan(pool, other), { pastKeyWindow: '1' })
+  await store(pool, [record(9, 'lost')])
+  t.equal(await start(pool, other, confirmed), 'started')
+  t.match(await step(pool, other), { worked: 0, passed: 1 }, 'it has another version since')
+
+  const old = await planned(pool)
+  await pool.query('alter table replay_plans disable trigger keep_planned')
+  await pool.query(`update replay_plans set planned_at = planned_at - interval '1 day' where plan = $1`, [old])
+  await pool.query('alter table replay_plans enable always trigger keep_planned')
+  t.equal(await start(pool, old, confirmed), 'started')
+  t.match(await step(pool, old), { worked: 0, passed: 1 }, 'it was younger when it was planned')
+
+  const last = await planned(pool)
+  t.equal(await start(pool, last, confirmed), 'started')
+  t.match(await step(pool, last), { worked: 1, passed: 0 })
+})
 
 t.test(
   'a plan of more than one piece is replayed whole, each message once, and nothing that came later',
