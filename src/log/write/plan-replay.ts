@@ -64,11 +64,13 @@ async function freeze(client: PoolClient, id: string, request: PlanRequest): Pro
 /**
  * The last event that made the message a dead letter says its cause; if one that expunged it came later, nothing can have followed but
  * decisions and records. No attempt came before its message, so the history of one that is younger than the window is not read (63 µs each).
- * A dead letter that can never be sent has its reason in `refusal`. What else a plan is to count apart is a column of `letters`.
+ * A dead letter that a replay leaves out has its reason in `refusal`: it can never be sent, or an operator cancelled it and the filter does not
+ * name that cause. What else a plan is to count apart is a column of `letters`.
  */
 function statementOf(id: string, { filter, given, actor, reason }: PlanRequest) {
   const parameters = new Parameters()
   const plan = parameters.add(id, 'bigint')
+  const asksForCancelled = filter.deadLetterCauses?.includes('cancelled') === true
   const text = `with newest as (
       select i.key_window_ms, transaction_timestamp() + i.lease_ms * interval '1 millisecond' as until from instances i order by i.started_at desc limit 1
     ),
@@ -81,7 +83,8 @@ function statementOf(id: string, { filter, given, actor, reason }: PlanRequest) 
             select key_window_ends_at(s.message_id, n.key_window_ms) < n.until from newest n
             where s.created_at + n.key_window_ms * interval '1 millisecond' < n.until
           ), false) as is_past,
-          case when c.cause in ('rejected_record', 'conflicting_record') then c.cause when e.type = 'expunged' then 'expunged' end as refusal
+          case when c.cause in ('rejected_record', 'conflicting_record') then c.cause when e.type = 'expunged' then 'expunged'
+            ${asksForCancelled ? '' : `when c.cause = 'cancelled' then 'cancelled'`} end as refusal
         from message_states s
         cross join lateral (
           select d.type, d.reason from message_events d

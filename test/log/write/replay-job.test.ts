@@ -310,6 +310,40 @@ t.test('what changed since it was planned is skipped by the name of the reason',
   ])
 })
 
+t.test('a replay leaves out what was cancelled, unless the filter names that cause', async (t) => {
+  const { pool } = await database(t)
+  await storeLetters(pool, ['down'])
+  await store(pool, [record(0, 'cancelled')])
+  const by = { actor: 'alice', reason: 'the customer withdrew it' }
+  const cancel = { kind: 'cancel' } as const
+  t.match(await decideMessage(pool, { transactionId: 'cancelled', decision: cancel, ...by }), {
+    kind: 'decided',
+  })
+
+  const all = await planned(pool)
+  const found = await readPlan(pool, all)
+  t.match(found, { count: '2', notReplayable: [{ key: 'cancelled', count: '1' }] })
+  t.equal(countReplayable(found!), 1n)
+  await start(pool, all)
+  t.match(await step(pool, all), { worked: 1, passed: 0 })
+  t.match(await jobOf(pool, all), { skipped: [{ key: 'cancelled', count: '1' }] })
+  await attemptAll(pool, 'refused')
+
+  const named = await planned(pool, { deadLetterCauses: ['cancelled'] })
+  t.match(await readPlan(pool, named), { count: '1', notReplayable: [] })
+  await start(pool, named)
+  t.match(await step(pool, named), { worked: 1 })
+  await attemptAll(pool, 'accepted')
+
+  await store(pool, [record(0, 'withdrawn')])
+  await decideMessage(pool, { transactionId: 'withdrawn', decision: cancel, ...by })
+  const rest = await planned(pool)
+  await startResolution(pool, { plan: rest, actor: 'bob', as: 'ignored', reason: 'closed' })
+  for (let steps = 0; (await step(pool, rest)).state !== 'done'; steps++)
+    if (steps > 20) throw new Error('the job does not end')
+  t.match(await jobOf(pool, rest), { planned: '2', replayed: '2' }, 'a resolution covers it')
+})
+
 t.test('a job keeps its pace, which may rise, and makes up for a short stall only', async (t) => {
   const { pool } = await database(t)
   await storeLetters(pool, idsOf('pace', 300))
