@@ -1404,7 +1404,10 @@ begin
   with seen as materialized (
     select o.message_id, m.status, exists (
         select from decided_messages d where d.message_id = o.message_id and d.resolution is null
-      ) as is_held
+      ) as is_held, m.status = 'failed' and coalesce((
+        select e.outcome = 'not_sent' and e.duration_ms is null from message_events e
+        where e.message_id = o.message_id and e.type in ('attempt_failed', 'attempt_abandoned') order by e.version desc limit 1
+      ), false) as is_unsent
     from replay_job_open o
     left join lateral (select s.status from message_states s where s.message_id = o.message_id limit 1) m on true
     where o.job = in_state.job
@@ -1412,7 +1415,7 @@ begin
   ended as (
     delete from replay_job_open o using seen e
     where o.job = in_state.job and o.message_id = e.message_id
-      and (e.is_held or e.status is null or e.status not in ('pending', 'processing'))
+      and (e.is_held or e.status is null or e.status not in ('pending', 'processing') and not e.is_unsent)
     returning e.status
   )
   select count(*) filter (where e.status = 'success') as succeeded,
@@ -1512,6 +1515,32 @@ begin
       limit 1000
     ) missed
   );
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.count_open(in_job bigint, OUT every integer, OUT busy integer, OUT own integer, OUT own_busy integer)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+  select count(*), count(*) filter (where m.is_busy), count(*) filter (where o.job = in_job),
+    count(*) filter (where m.is_busy and o.job = in_job)
+    into every, busy, own, own_busy
+  from replay_job_open o
+  left join lateral (
+    select s.status = 'processing' or s.due_at <= clock_timestamp()
+      -- While the processor is asked, the message is due when the lease of the inquiry ends.
+      or s.outcome_unknown and exists (
+        select from message_events e where e.message_id = o.message_id and e.version = s.version and e.type = 'inquiry_started'
+      ) as is_busy
+    from message_states s where s.message_id = o.message_id limit 1
+  ) m on true;
 end
 $function$
 ;
@@ -2945,6 +2974,29 @@ CREATE OR REPLACE FUNCTION public.key_window_ends_at(in_message_id bigint, in_ke
 AS $function$
 begin
   return (select d.first_at + in_key_window_ms * interval '1 millisecond' from doubt_of(in_message_id) d);
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.lacks_probe(in_place destinations)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  looked_at constant timestamptz := clock_timestamp();
+begin
+  return in_place.state = 'held' and in_place.next_probe_at <= looked_at
+    -- An inquiry is a probe without an attempt.
+    and not (in_place.probe_message_id is not null and in_place.probe_attempt is null and in_place.probe_ends_at > looked_at)
+    and not exists (
+      select from message_states m
+      where m.message_id = in_place.probe_message_id and m.status = 'processing' and m.attempts = in_place.probe_attempt
+    )
+    and coalesce(earliest_due('pending', null, '-infinity') > looked_at, true)
+    and coalesce(earliest_due('failed', null, '-infinity') > looked_at, true);
 end
 $function$
 ;
@@ -5434,6 +5486,10 @@ declare
   step_ms constant int := 50;
   -- After a stall a job makes up for so much of its pace.
   made_up constant interval := '250 milliseconds';
+  -- While nothing of a job is due, there is no hurry to see whether its room is free.
+  idle_ms constant int := 1000;
+  -- So many messages of all jobs may be open, most of them waiting. Each step looks at all of them.
+  open_max constant int := 5000;
   job replay_jobs;
   s replay_job_states;
   target destinations;
@@ -5441,6 +5497,8 @@ declare
   before_counts bigint;
   pace double precision;
   room int;
+  opened record;
+  is_probe boolean;
   failed int;
   registered instances;
   taken record;
@@ -5483,15 +5541,20 @@ begin
       when target.state <> 'flowing' then format('destination %s is %s', target.destination, target.state)
       when target.throttled_at is not null then format('destination %s asked for less', target.destination)
     end;
-    if s.waits_for is not null then
+    select * into opened from count_open(in_job);
+    is_probe := s.waits_for is not null and target.state = 'held' and lacks_probe(target) and opened.busy = 0;
+    if s.waits_for is not null and not is_probe then
       s.next_at := at;
-      due_in_ms := 1000;
+      due_in_ms := idle_ms;
     else
-      pace := case when job.kind = 'replay' then
+      pace := case when job.kind = 'replay' and not is_probe then
         least(s.per_second, s.ramp_from * 2 ^ least(floor(extract(epoch from at - s.running_since)::double precision / 10), 60)) end;
       s.next_at := greatest(s.next_at, at - made_up);
-      room := case when job.kind = 'resolve' then batch_max
-        else greatest(1, in_room / 10) - (select count(*) from replay_job_open o where o.job = in_job) end;
+      room := case when job.kind = 'resolve' then batch_max when is_probe then 1
+        else least(greatest(1, in_room / 10) - opened.busy, open_max - opened.every) end;
+      if room <= 0 and opened.own_busy = 0 then
+        due_in_ms := idle_ms;
+      end if;
       if pace is not null then
         room := least(room, case when s.next_at > at then 0 else floor(extract(epoch from at - s.next_at) * pace)::int + 1 end);
       end if;
@@ -5512,8 +5575,11 @@ begin
             s.next_at := s.next_at + did.done / pace * interval '1 second';
           end if;
           -- What was skipped took nothing of the room.
-          due_in_ms := case when job.kind = 'resolve' or passed > 0 then 0 else step_ms end;
-        elsif not exists (select from replay_job_open o where o.job = in_job) then
+          due_in_ms := case when job.kind = 'resolve' or passed > 0 then 0 when is_probe then idle_ms else step_ms end;
+        elsif opened.own > 0 then
+          -- All that was planned has been replayed, and some has not ended.
+          due_in_ms := case when opened.own_busy > 0 then step_ms else idle_ms end;
+        else
           s.state := 'done';
           s.rate := null;
           s.ended_at := clock_timestamp();
