@@ -5484,8 +5484,9 @@ AS $function$
 #variable_conflict use_variable
 declare
   batch_max constant int := 500;
-  -- A step is never sooner than that, unless nothing holds it back. It costs 1 to 3 ms.
-  step_ms constant int := 50;
+  -- A step is never sooner than that, unless nothing holds it back. It costs 1 to 3 ms, and 10 µs for each message that jobs have open. From 1,000
+  -- on the steps are rarer, so that they take a fifth of the time at most.
+  step_ms int := 50;
   -- After a stall a job makes up for so much of its pace.
   made_up constant interval := '250 milliseconds';
   -- While nothing of a job is due, there is no hurry to see whether its room is free.
@@ -5544,6 +5545,8 @@ begin
       when target.throttled_at is not null then format('destination %s asked for less', target.destination)
     end;
     select * into opened from count_open(in_job);
+    step_ms := greatest(step_ms, opened.every / 20);
+    due_in_ms := step_ms;
     is_probe := s.waits_for is not null and target.state = 'held' and lacks_probe(target) and opened.busy = 0;
     if s.waits_for is not null and not is_probe then
       s.next_at := at;
