@@ -111,7 +111,7 @@ create table replay_job_states (
 ) with (fillfactor = 50);
 create index replay_job_states_active on replay_job_states (job) where is_active;
 
--- The messages that a job has replayed and that have not ended their first attempt since: a tenth of the room of a lane at most.
+-- The messages that a job has replayed and that have not ended their first attempt since: some thousands at most, see step_job.
 create table replay_job_open (
   job bigint not null,
   message_id bigint not null,

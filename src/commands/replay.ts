@@ -196,7 +196,7 @@ function describe(plan: ReplayPlan, perSecond: number | null): string {
       `Of ${plan.pastKeyWindow} of those the processor may have forgotten the key: a replay skips them without --confirm-not-carried-out.`,
     )
   if (plan.notReplayable.length > 0)
-    lines.push(`A replay skips what can never be sent: ${list(plan.notReplayable)}.`)
+    lines.push(`A replay skips what can never be sent, or was cancelled: ${list(plan.notReplayable)}.`)
   lines.push(
     perSecond === null
       ? `${replayable} would be replayed, as fast as live payments leave room.`

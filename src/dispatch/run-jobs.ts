@@ -29,8 +29,8 @@ export class Jobs {
   readonly #woken = new Latch()
   /** When each job is due, on performance.now()'s clock; null until they are read again. */
   #due: Map<string, number> | null = null
-  /** Whether it was told that the steps fail. */
-  #isFailing = false
+  /** The jobs whose failing steps were told; null stands for the list of jobs. */
+  readonly #failing = new Set<string | null>()
   /** What was last told of each job. */
   readonly #told = new Map<string, string>()
 
@@ -54,28 +54,36 @@ export class Jobs {
 
   /** Steps what is due. Returns in how many milliseconds something is due again; null for only when woken. */
   async #work(signal: AbortSignal): Promise<number | null> {
-    const { database, ground, logger } = this.#options
-    if (ground.fault !== null) return retryMs
+    if (this.#options.ground.fault !== null) return retryMs
+    let due: Map<string, number>
     try {
-      const due = await this.#read()
-      for (const [job, at] of due) {
-        if (signal.aborted || at > performance.now()) continue
-        const step = await stepJob(database, job, {
-          actor: `${this.#options.instance}/jobs`,
-          room: this.#options.room,
-          leaseMs,
-        })
-        this.#tell(job, step)
-        if (step.worked > 0) this.#options.failpoint('jobs.after_step')
-        if (step.dueInMs === null) due.delete(job)
-        else due.set(job, performance.now() + step.dueInMs)
-      }
-      this.#isFailing = false
-      return due.size === 0 ? null : Math.max(0, Math.min(...due.values()) - performance.now())
+      due = await this.#read()
+      this.#failing.delete(null)
     } catch (error) {
-      if (!this.#isFailing) logger.warn({ reason: reasonOf(error) }, 'replay jobs wait')
-      this.#isFailing = true
+      this.#tellFailure(null, error)
       this.#due = null
+      return retryMs
+    }
+    for (const [job, at] of due) {
+      if (signal.aborted || at > performance.now()) continue
+      const dueInMs = await this.#step(job)
+      if (dueInMs === null) due.delete(job)
+      else due.set(job, performance.now() + dueInMs)
+    }
+    return due.size === 0 ? null : Math.max(0, Math.min(...due.values()) - performance.now())
+  }
+
+  /** Makes a step of one job. A step that fails holds up no other job. Returns when to come again. */
+  async #step(job: string): Promise<number | null> {
+    const { database, instance, room, failpoint } = this.#options
+    try {
+      const step = await stepJob(database, job, { actor: `${instance}/jobs`, room, leaseMs })
+      this.#failing.delete(job)
+      this.#tell(job, step)
+      if (step.worked > 0) failpoint('jobs.after_step')
+      return step.dueInMs
+    } catch (error) {
+      this.#tellFailure(job, error)
       return retryMs
     }
   }
@@ -89,6 +97,13 @@ export class Jobs {
       return due
     }
     return this.#due
+  }
+
+  /** One line for each job whose steps begin to fail. */
+  #tellFailure(job: string | null, error: unknown): void {
+    if (!this.#failing.has(job))
+      this.#options.logger.warn({ ...(job !== null && { job }), reason: reasonOf(error) }, 'replay jobs wait')
+    this.#failing.add(job)
   }
 
   /** One line for each new state of a job that this instance runs. */

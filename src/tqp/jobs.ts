@@ -261,7 +261,7 @@ function describePlan(plan: Plan): string[] {
       `Of ${group(plan.pastKeyWindow)} of those the processor may have forgotten the key: a replay skips them without --confirm-not-carried-out.`,
     )
   if (plan.notReplayable !== '0')
-    lines.push(`${group(plan.notReplayable)} can never be sent: a replay skips them.`)
+    lines.push(`${group(plan.notReplayable)} can never be sent or were cancelled: a replay skips them.`)
   lines.push('Nothing was changed. These replay or resolve them:')
   lines.push(`  npx tqp start ${plan.id} --per-second 20`)
   lines.push(`  npx tqp start ${plan.id} --resolve-as not-carried-out --reason 'why'`)

@@ -28,7 +28,7 @@ t.test('a dry run prints the plan and the command that starts it', async (t) => 
   t.equal(dry.code, 0)
   t.match(
     dry.output,
-    /^Plan 1: 3 open dead letters, frozen\. It can be started until \S+Z\.\n {2}by cause: refused 2, rejected_record 1\n {9}2 {2}HTTP 422\n {9}1 {2}The value is not JSON\.\n0 of them may have been paid: .+\nA replay skips what can never be sent: rejected_record 1\.\n2 would be replayed, in 1 s at 2 a second\.\nStart it with: npm run replay -- --plan 1 --per-second 2 --operator bob --reason why\n$/,
+    /^Plan 1: 3 open dead letters, frozen\. It can be started until \S+Z\.\n {2}by cause: refused 2, rejected_record 1\n {9}2 {2}HTTP 422\n {9}1 {2}The value is not JSON\.\n0 of them may have been paid: .+\nA replay skips what can never be sent, or was cancelled: rejected_record 1\.\n2 would be replayed, in 1 s at 2 a second\.\nStart it with: npm run replay -- --plan 1 --per-second 2 --operator bob --reason why\n$/,
   )
   t.equal(await readJob(pool, '1'), null)
   t.match(await run(url, '--plan', '1', '--per-second', '2', '--operator', 'bob', '--reason', 'it is back'), {

@@ -5,6 +5,7 @@ import t from 'tap'
 import { database } from '../support/database.ts'
 import { findFreePort } from '../support/free-port.ts'
 import { program } from '../support/program.ts'
+import { createInvariants } from '../../src/verify/invariants.ts'
 import { breakable } from './broken.ts'
 
 t.test('the command', async (t) => {
@@ -15,8 +16,11 @@ t.test('the command', async (t) => {
   await t.test('ends with 0 and a line for each invariant when nothing differs', async (t) => {
     const { code, output, errors } = await run(url, files)
     t.equal(code, 0, output + errors)
-    t.equal(output.split('\n').filter((line) => /^S\d+ +ok /.test(line)).length, 20)
-    t.match(output, /^clean: 37 messages, 190 events, as of /m)
+    t.equal(
+      output.split('\n').filter((line) => /^S\d+ +ok /.test(line)).length,
+      Object.keys(createInvariants()).length,
+    )
+    t.match(output, /^clean: \d+ messages, \d+ events, as of /m)
   })
 
   await t.test('says what it cannot check without the files, and ends with 0', async (t) => {

@@ -39,17 +39,17 @@ const cases: Case[] = [
   },
   {
     broken: 'an acknowledged record that the log lacks',
-    acks: (lines) => lines.push({ ...lines[0], offset: 4, transaction_id: 'lost' }),
+    acks: (lines) => lines.push({ ...ackOf(lines, 'delivered'), offset: 4, transaction_id: 'lost' }),
     found: { S20: /^lost: transactions\.incoming:0:4 is acknowledged, but not in the log$/ },
   },
   {
     broken: 'an acknowledged record with other bytes in the log',
-    acks: (lines) => (lines[0]!.sha256 = 'ab'.repeat(32)),
+    acks: (lines) => (ackOf(lines, 'delivered').sha256 = 'ab'.repeat(32)),
     found: { S20: /^delivered: transactions\.incoming:0:0 was acknowledged with other bytes$/ },
   },
   {
     broken: 'a record acknowledged twice with other bytes',
-    acks: (lines) => lines.push({ ...lines[0], sha256: 'ab'.repeat(32) }),
+    acks: (lines) => lines.push({ ...ackOf(lines, 'delivered'), sha256: 'ab'.repeat(32) }),
     found: { S20: /^delivered: transactions\.incoming:0:0 was acknowledged with other bytes$/ },
   },
   {
@@ -191,6 +191,13 @@ function change(lines: readonly string[], by: Case['ledger']): string {
 
 function parse(line: string): Line {
   return JSON.parse(line) as Line
+}
+
+/** The line of the record that was first acknowledged with this id. */
+function ackOf(lines: Line[], transactionId: string): Line {
+  const found = lines.find((line) => line.transaction_id === transactionId)
+  if (found === undefined) throw new Error(`no acknowledgement of ${transactionId}`)
+  return found
 }
 
 function requestOf(lines: Line[], transactionId: string, nth = 0): Line {

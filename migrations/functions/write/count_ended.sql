@@ -1,5 +1,5 @@
 -- Counts those messages of a job whose first attempt after the replay has ended. A message that an operator has put on hold meanwhile, or
--- that was archived, is counted as neither.
+-- that was archived, is counted as neither. An attempt that was not sent because it waited in its lane is none: its message stays open.
 --
 -- Called by: step_job, which keeps the row of the job's state locked and stores what is returned.
 -- Returns: the state with the new counts.
@@ -7,6 +7,7 @@ create or replace function count_ended(in_state replay_job_states, in_stop_after
 returns replay_job_states
 language plpgsql volatile
 set search_path = public, pg_temp
+set jit = off
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
@@ -17,7 +18,10 @@ begin
   with seen as materialized (
     select o.message_id, m.status, exists (
         select from decided_messages d where d.message_id = o.message_id and d.resolution is null
-      ) as is_held
+      ) as is_held, m.status = 'failed' and coalesce((
+        select e.outcome = 'not_sent' and e.duration_ms is null from message_events e
+        where e.message_id = o.message_id and e.type in ('attempt_failed', 'attempt_abandoned') order by e.version desc limit 1
+      ), false) as is_unsent
     from replay_job_open o
     left join lateral (select s.status from message_states s where s.message_id = o.message_id limit 1) m on true
     where o.job = in_state.job
@@ -25,7 +29,7 @@ begin
   ended as (
     delete from replay_job_open o using seen e
     where o.job = in_state.job and o.message_id = e.message_id
-      and (e.is_held or e.status is null or e.status not in ('pending', 'processing'))
+      and (e.is_held or e.status is null or e.status not in ('pending', 'processing') and not e.is_unsent)
     returning e.status
   )
   select count(*) filter (where e.status = 'success') as succeeded,

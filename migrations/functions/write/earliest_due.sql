@@ -1,6 +1,6 @@
 -- Says when the earliest message of a queue is due. `in_is_slow` and `in_look_from` are as in lock_due.
 --
--- Called by: look_lane, share_slots.
+-- Called by: look_lane, lacks_probe, share_slots.
 -- Returns: null if none waits.
 create or replace function earliest_due(in_queue text, in_is_slow boolean, in_look_from timestamptz) returns timestamptz
 language plpgsql volatile

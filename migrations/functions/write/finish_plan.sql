@@ -18,7 +18,8 @@ language plpgsql volatile security definer
 set search_path = public, pg_temp
 as $$
 declare
-  planned_at timestamptz := clock_timestamp();
+  -- The time by which the plan counted what is past the window of its key: a job confirms just those (work_ids).
+  planned_at constant timestamptz := transaction_timestamp();
 begin
   insert into replay_plans (plan, planned_at, expires_at, actor, reason, filter, dead_letters, outcome_unknown, past_key_window, by_pattern,
       by_cause, not_replayable)

@@ -6,6 +6,7 @@ create or replace function resolve_letters(in_message_ids bigint[], in_resolutio
 returns void
 language plpgsql volatile
 set search_path = public, pg_temp
+set jit = off
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off

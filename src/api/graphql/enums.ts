@@ -273,6 +273,10 @@ export const SkipReason = builder.enumType('SkipReason', {
       description: 'A record with a known id and other bytes, which can never be sent.',
     },
     EXPUNGED: { value: 'expunged', description: 'Its bytes were removed.' },
+    CANCELLED: {
+      value: 'cancelled',
+      description: 'An operator cancelled it, and the filter of the plan does not name that cause.',
+    },
     ARCHIVED: { value: 'archived', description: 'It is in an archive, and takes no more events.' },
     REPLAYED: { value: 'replayed', description: 'Somebody replayed it after it was planned.' },
     SUCCEEDED: { value: 'succeeded', description: 'A late answer made it a success.' },

@@ -12,6 +12,7 @@ export type SkipReason =
   | 'rejected_record'
   | 'conflicting_record'
   | 'expunged'
+  | 'cancelled'
   | 'archived'
   | 'replayed'
   | 'succeeded'
@@ -29,7 +30,7 @@ export type ReplayPlan = {
   readonly pastKeyWindow: string
   readonly byPattern: readonly FailureReason[]
   readonly byCause: readonly Counted<DeadLetterCause>[]
-  /** Those that can never be sent, by why. A plan of resolution resolves them too. */
+  /** Those that a replay leaves out, by why: they can never be sent, or were cancelled. A resolution resolves them too. */
   readonly notReplayable: readonly Counted<SkipReason>[]
   readonly plannedAt: string
   readonly expiresAt: string

@@ -63,21 +63,28 @@ async function freeze(client: PoolClient, id: string, request: PlanRequest): Pro
 
 /**
  * The last event that made the message a dead letter says its cause; if one that expunged it came later, nothing can have followed but
- * decisions and records. A dead letter that can never be sent has its reason in `refusal`. What else a plan is to count apart is a column of `letters`.
+ * decisions and records. No attempt came before its message, so the history of one that is younger than the window is not read (63 µs each).
+ * A dead letter that a replay leaves out has its reason in `refusal`: it can never be sent, or an operator cancelled it and the filter does not
+ * name that cause. What else a plan is to count apart is a column of `letters`.
  */
 function statementOf(id: string, { filter, given, actor, reason }: PlanRequest) {
   const parameters = new Parameters()
   const plan = parameters.add(id, 'bigint')
-  const text = `with newest as (select i.key_window_ms, i.lease_ms from instances i order by i.started_at desc limit 1),
+  const asksForCancelled = filter.deadLetterCauses?.includes('cancelled') === true
+  const text = `with newest as (
+      select i.key_window_ms, transaction_timestamp() + i.lease_ms * interval '1 millisecond' as until from instances i order by i.started_at desc limit 1
+    ),
     letters as materialized (
       select l.message_id, l.version, l.outcome_unknown, l.is_past, l.error_message, l.updated_at, l.cause, l.refusal, l.refusal is null as is_replayable,
         (case when l.refusal is null then l.nth_replayable else l.nth - l.nth_replayable end - 1) / ${pieceIds} as piece
       from (select k.*, row_number() over w as nth, count(*) filter (where k.refusal is null) over w as nth_replayable from (
         select s.message_id, s.version, s.outcome_unknown, s.error_message, s.updated_at, c.cause,
           s.outcome_unknown and coalesce((
-            select key_window_ends_at(s.message_id, n.key_window_ms) < clock_timestamp() + n.lease_ms * interval '1 millisecond' from newest n
+            select key_window_ends_at(s.message_id, n.key_window_ms) < n.until from newest n
+            where s.created_at + n.key_window_ms * interval '1 millisecond' < n.until
           ), false) as is_past,
-          case when c.cause in ('rejected_record', 'conflicting_record') then c.cause when e.type = 'expunged' then 'expunged' end as refusal
+          case when c.cause in ('rejected_record', 'conflicting_record') then c.cause when e.type = 'expunged' then 'expunged'
+            ${asksForCancelled ? '' : `when c.cause = 'cancelled' then 'cancelled'`} end as refusal
         from message_states s
         cross join lateral (
           select d.type, d.reason from message_events d

@@ -25,6 +25,8 @@ const ground = {
   archived_duplicates: 'actor',
   message_events_s1: 'actor',
   records_s1: 'payload_state',
+  replay_jobs: 'reason',
+  replay_job_events: 'reason',
 }
 
 t.before(async () => {
@@ -51,6 +53,15 @@ t.before(async () => {
       payload_bytes, payload_sha256, actor)
     values ($1, 9, 1, 0, 99000001, now(), 0, '', 'ingest-1')`,
     [topic],
+  )
+  await pool.query(`insert into replay_plans (plan, planned_at, expires_at, actor, reason, filter, dead_letters, outcome_unknown,
+      past_key_window, by_pattern, by_cause, not_replayable)
+    values (1, now(), now(), 'alice', 'why', '{}', 0, 0, 0, '[]', '[]', '[]')`)
+  await pool.query(
+    `insert into replay_jobs (job, kind, started_at, actor, reason, is_confirmed) values (1, 'replay', now(), 'alice', 'why', false)`,
+  )
+  await pool.query(
+    `insert into replay_job_events (job, version, recorded_at, type, actor, reason) values (1, 1, now(), 'started', 'alice', 'why')`,
   )
   await recognizeServer(pool, 'instance-1', null, null)
   await registerInstance(pool, {

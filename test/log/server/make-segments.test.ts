@@ -73,5 +73,14 @@ t.test('ids of an archived segment are not given out again', async (t) => {
        dead_letter, received, duplicates, conflicts, rejected, actor, reason)
      values (1, 1, 1001, 'a', '', 0, 0, 0, 0, 0, 0, 0, 0, 'ops', 'age')`,
   )
-  t.strictSame(await advanceIds(pool), [{ ids: 'message_ids', was: '0', became: '1000' }])
+  await pool.query(
+    `insert into replay_plans (plan, planned_at, expires_at, actor, reason, filter, dead_letters, outcome_unknown, past_key_window,
+       by_pattern, by_cause, not_replayable)
+     values (7, now(), now(), 'alice', 'a restore', '{}', 1, 0, 0, '[]', '[]', '[]')`,
+  )
+  t.strictSame(await advanceIds(pool), [
+    { ids: 'message_ids', was: '0', became: '1000' },
+    { ids: 'replay_plan_numbers', was: '0', became: '7' },
+  ])
+  t.strictSame(await advanceIds(pool), [])
 })

@@ -3,8 +3,10 @@ import t from 'tap'
 import type { MessageFilter } from '../../../src/log/read/messages/filter.ts'
 import { listJobEvents, readJob, type ReplayJob } from '../../../src/log/read/read-jobs.ts'
 import { countReplayable, readPlan } from '../../../src/log/read/read-plans.ts'
+import { advanceDestination } from '../../../src/log/write/advance-destination.ts'
 import { decideMessage } from '../../../src/log/write/decide-message.ts'
 import { forgetPlans } from '../../../src/log/write/forget-plans.ts'
+import { recordInquiry } from '../../../src/log/write/inquiry.ts'
 import { pauseDestination } from '../../../src/log/write/steer-destination.ts'
 import { planReplay, type PlanAnswer } from '../../../src/log/write/plan-replay.ts'
 import { registerInstance } from '../../../src/log/write/register-instance.ts'
@@ -47,6 +49,22 @@ async function storeLetters(
     claims.map(({ messageId }) => settlement(messageId, 1, letterOutcomes[outcome], deadLetter)),
   )
 }
+
+/** With leases of 60 s. An attempt must end within the window, so one that is shorter is always over. */
+async function register(pool: Pool, instance: string, keyWindowMs: number): Promise<void> {
+  await registerInstance(pool, {
+    instance,
+    release: 'test',
+    freshMax: 10,
+    retryMax: 10,
+    leaseMs: 60_000,
+    timeoutMs: 1_000,
+    retry: { retriesMax: 5, baseDelayMs: 1_000, maxDelayMs: 1_000 },
+    keyWindowMs,
+  })
+}
+
+const windowOver = 59_000
 
 function idsOf(prefix: string, count: number): string[] {
   return Array.from({ length: count }, (_, at) => `${prefix}-${at}`)
@@ -158,17 +176,7 @@ t.test(
   'payments in doubt whose key may be forgotten are counted apart, and replayed only if it is confirmed',
   async (t) => {
     const { pool } = await database(t)
-    await registerInstance(pool, {
-      instance: 'instance-1',
-      release: 'test',
-      freshMax: 10,
-      retryMax: 10,
-      leaseMs: 60_000,
-      timeoutMs: 1_000,
-      retry: { retriesMax: 5, baseDelayMs: 1_000, maxDelayMs: 1_000 },
-      // An attempt must end within the window, so one of this length is always over.
-      keyWindowMs: 59_000,
-    })
+    await register(pool, 'instance-1', windowOver)
     await storeLetters(pool, ['refused'], 'refused')
     await storeLetters(pool, ['lost-1', 'lost-2'], 'unknown')
     const first = await planned(pool)
@@ -192,6 +200,46 @@ t.test(
     t.strictSame(rows, [{ confirmed: null }, { confirmed: true }, { confirmed: true }])
   },
 )
+
+t.test('a confirmation is of what the plan counted as past the window, and of nothing else', async (t) => {
+  const { pool } = await database(t)
+  await register(pool, 'instance-1', 86_400_000)
+  await pool.query(
+    `insert into instances (instance, started_at, release, fresh_max, retry_max, lease_ms, timeout_ms, retries_max, base_delay_ms,
+       max_delay_ms, key_window_ms)
+     select 'instance-0', started_at - interval '2 days', release, fresh_max, retry_max, lease_ms, timeout_ms, retries_max,
+       base_delay_ms, max_delay_ms, $1 from instances`,
+    [windowOver],
+  )
+  await storeLetters(pool, ['lost'], 'unknown')
+  const confirmed = { confirmNotCarriedOut: true } as const
+
+  const early = await planned(pool)
+  t.match(await readPlan(pool, early), { outcomeUnknown: '1', pastKeyWindow: '0' })
+  await register(pool, 'instance-2', windowOver)
+  t.equal(await start(pool, early, confirmed), 'started')
+  t.match(await step(pool, early), { worked: 0, passed: 1 }, 'its window has passed since')
+  t.match(await jobOf(pool, early), { replayed: '0', skipped: [{ key: 'key_window_passed', count: '1' }] })
+
+  const other = await planned(pool)
+  t.match(await readPlan(pool, other), { pastKeyWindow: '1' })
+  await store(pool, [record(9, 'lost')])
+  t.equal(await start(pool, other, confirmed), 'started')
+  t.match(await step(pool, other), { worked: 0, passed: 1 }, 'it has another version since')
+
+  const old = await planned(pool)
+  await pool.query('alter table replay_plans disable trigger keep_planned')
+  await pool.query(`update replay_plans set planned_at = planned_at - interval '1 day' where plan = $1`, [
+    old,
+  ])
+  await pool.query('alter table replay_plans enable always trigger keep_planned')
+  t.equal(await start(pool, old, confirmed), 'started')
+  t.match(await step(pool, old), { worked: 0, passed: 1 }, 'it was younger when it was planned')
+
+  const last = await planned(pool)
+  t.equal(await start(pool, last, confirmed), 'started')
+  t.match(await step(pool, last), { worked: 1, passed: 0 })
+})
 
 t.test(
   'a plan of more than one piece is replayed whole, each message once, and nothing that came later',
@@ -240,6 +288,98 @@ t.test('no more messages of a job are open than a tenth of the room, and at leas
   t.match(await jobOf(pool, id), { replayed: '6', succeeded: '5' })
 })
 
+t.test('a payment in doubt that waits for its next inquiry takes none of the room', async (t) => {
+  const { pool } = await database(t)
+  await storeLetters(pool, idsOf('lost', 8), 'unknown')
+  const id = await planned(pool)
+  await start(pool, id)
+  t.match(await step(pool, id, { room: 50 }), { worked: 5 })
+  const { inquiries } = await lookOnce(pool, 'fresh', { inquires: true })
+  t.equal(inquiries.length, 5)
+  t.match(await step(pool, id, { room: 50 }), { worked: 0, dueInMs: 50 }, 'the processor is being asked')
+  const answer = { answer: 'not_found', statusCode: 404, reason: 'HTTP 404', durationMs: 3 } as const
+  for (const each of inquiries)
+    await recordInquiry(pool, 'instance-1/fresh', each, { ...answer, verdict: 'none' }, 60_000, 60_000)
+  t.match(await step(pool, id, { room: 50 }), { worked: 3 })
+  for (const each of (await lookOnce(pool, 'fresh', { inquires: true })).inquiries)
+    await recordInquiry(pool, 'instance-1/fresh', each, { ...answer, verdict: 'none' }, 60_000, 60_000)
+  t.match(await step(pool, id, { room: 50 }), { state: 'running', worked: 0, dueInMs: 1_000 })
+})
+
+t.test('all jobs have one tenth of the room together', async (t) => {
+  const { pool } = await database(t)
+  await storeLetters(pool, idsOf('first', 10))
+  const first = await planned(pool)
+  await storeLetters(pool, idsOf('second', 10), 'refused')
+  const second = await planned(pool, { deadLetterCauses: ['refused'] })
+  await start(pool, first)
+  await start(pool, second)
+  t.match(await step(pool, first, { room: 50 }), { worked: 5 })
+  t.match(await step(pool, second, { room: 50 }), { worked: 0, dueInMs: 1_000 })
+  await attemptAll(pool, 'accepted')
+  t.match(await step(pool, second, { room: 50 }), { worked: 5 })
+})
+
+t.test('an attempt that was not sent, because it waited in its lane, is not counted', async (t) => {
+  const { pool } = await database(t)
+  await storeLetters(pool, idsOf('unsent', 2))
+  const id = await planned(pool)
+  await start(pool, id, { stopWhen: { failedShare: 0.5, after: 2 } })
+  t.match(await step(pool, id), { worked: 2 })
+  const { claims } = await lookOnce(pool, 'fresh')
+  const unsent = { kind: 'not_sent', reason: 'the destination is held' } as const
+  await settle(
+    pool,
+    'instance-1/fresh',
+    claims.map(({ messageId, attempt }) => ({ ...settlement(messageId, attempt, unsent), durationMs: null })),
+  )
+  t.match(await step(pool, id), { state: 'running' })
+  t.match(await jobOf(pool, id), { succeeded: '0', failedAgain: '0' })
+  const again = await lookOnce(pool, 'retry')
+  await settle(
+    pool,
+    'instance-1/retry',
+    again.claims.map(({ messageId, attempt }) => settlement(messageId, attempt, accepted)),
+  )
+  t.match(await step(pool, id), { state: 'done' })
+  t.match(await jobOf(pool, id), { succeeded: '2', failedAgain: '0' })
+})
+
+t.test('while the destination is held and nothing is due, one message of the job is the probe', async (t) => {
+  const { pool } = await database(t)
+  await storeLetters(pool, idsOf('probe', 3))
+  const { claims } = await store(pool, [record(0, 'live')], { room: 1 })
+  await settle(pool, 'instance-1/fresh', [
+    settlement(claims[0]!.messageId, 1, unavailable, { then: 'retry', delayMs: 0 }),
+  ])
+  const policy = { holdAfter: 1, brakeAfter: 0, probeEveryMs: 0 }
+  const advance = () => advanceDestination(pool, 'default', 'instance-1/guard', policy, 0)
+  t.equal((await advance()).state, 'held')
+  const id = await planned(pool)
+  await start(pool, id)
+  t.match(await step(pool, id), { state: 'waiting', worked: 0 }, 'the live payment is due')
+
+  const probe = async (lane: 'fresh' | 'retry') => {
+    await pool.query(`update destinations set next_probe_at = clock_timestamp() - interval '1 second'`)
+    const look = await lookOnce(pool, lane)
+    t.equal(look.claims.length, 1)
+    t.match(await step(pool, id), { state: 'waiting', worked: 0 }, 'a probe is open')
+    const { messageId, attempt } = look.claims[0]!
+    await settle(pool, `instance-1/${lane}`, [settlement(messageId, attempt, accepted)])
+  }
+  await probe('retry')
+  for (let probes = 0; probes < 2; probes++) {
+    await pool.query(`update destinations set next_probe_at = clock_timestamp() + interval '1 minute'`)
+    t.match(await step(pool, id), { state: 'waiting', worked: 0 }, 'no probe may start yet')
+    await pool.query(`update destinations set next_probe_at = clock_timestamp() - interval '1 second'`)
+    t.match(await step(pool, id), { state: 'waiting', worked: 1, reason: 'destination default is held' })
+    t.match(await step(pool, id), { state: 'waiting', worked: 0 }, 'it is due')
+    await probe('fresh')
+  }
+  t.equal((await advance()).state, 'ramping')
+  t.match(await jobOf(pool, id), { replayed: '2', waitsFor: 'destination default is held' })
+})
+
 t.test('what changed since it was planned is skipped by the name of the reason', async (t) => {
   const { pool } = await database(t)
   await storeLetters(pool, ['by hand', 'again', 'settled', 'expunged', 'plain'])
@@ -264,6 +404,40 @@ t.test('what changed since it was planned is skipped by the name of the reason',
     { key: 'rejected_record', count: '1' },
     { key: 'resolved', count: '1' },
   ])
+})
+
+t.test('a replay leaves out what was cancelled, unless the filter names that cause', async (t) => {
+  const { pool } = await database(t)
+  await storeLetters(pool, ['down'])
+  await store(pool, [record(0, 'cancelled')])
+  const by = { actor: 'alice', reason: 'the customer withdrew it' }
+  const cancel = { kind: 'cancel' } as const
+  t.match(await decideMessage(pool, { transactionId: 'cancelled', decision: cancel, ...by }), {
+    kind: 'decided',
+  })
+
+  const all = await planned(pool)
+  const found = await readPlan(pool, all)
+  t.match(found, { count: '2', notReplayable: [{ key: 'cancelled', count: '1' }] })
+  t.equal(countReplayable(found!), 1n)
+  await start(pool, all)
+  t.match(await step(pool, all), { worked: 1, passed: 0 })
+  t.match(await jobOf(pool, all), { skipped: [{ key: 'cancelled', count: '1' }] })
+  await attemptAll(pool, 'refused')
+
+  const named = await planned(pool, { deadLetterCauses: ['cancelled'] })
+  t.match(await readPlan(pool, named), { count: '1', notReplayable: [] })
+  await start(pool, named)
+  t.match(await step(pool, named), { worked: 1 })
+  await attemptAll(pool, 'accepted')
+
+  await store(pool, [record(0, 'withdrawn')])
+  await decideMessage(pool, { transactionId: 'withdrawn', decision: cancel, ...by })
+  const rest = await planned(pool)
+  await startResolution(pool, { plan: rest, actor: 'bob', as: 'ignored', reason: 'closed' })
+  for (let steps = 0; (await step(pool, rest)).state !== 'done'; steps++)
+    if (steps > 20) throw new Error('the job does not end')
+  t.match(await jobOf(pool, rest), { planned: '2', replayed: '2' }, 'a resolution covers it')
 })
 
 t.test('a job keeps its pace, which may rise, and makes up for a short stall only', async (t) => {

@@ -43,7 +43,8 @@ const ReplayPlan = builder.objectRef<Plan>('ReplayPlan').implement({
     }),
     notReplayable: t.field({
       type: 'BigInt',
-      description: 'How many can never be sent. A replay skips them; a resolution does not.',
+      description:
+        'How many can never be sent, or were cancelled and the filter does not name that cause. A replay skips them; a resolution does not.',
       resolve: (plan) => String(BigInt(plan.count) - countReplayable(plan)),
     }),
     notReplayableBy: t.field({
