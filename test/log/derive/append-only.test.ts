@@ -86,7 +86,7 @@ for (const [table, column] of Object.entries(ground)) {
       await t.rejects(database.query(`update ${table} set ${column} = ${column}`), change)
       await t.rejects(database.query(`delete from ${table}`), change)
       await t.rejects(database.query(`delete from ${table} where false`), change)
-      await t.rejects(database.query(`truncate ${table}`), change)
+      await t.rejects(database.query(`truncate ${table} cascade`), change)
     }
     t.strictSame((await pool.query(`select * from ${table}`)).rows, before.rows)
   })
