@@ -3238,9 +3238,12 @@ begin
         in_sure => is_probe and nth < cardinality(kinds)) c
     loop
       if claimed.kind <> 'claim' then
-        asked := asked + case claimed.kind when 'inquiry' then 1 else 0 end;
+        if claimed.kind = 'inquiry' then
+          asked := asked + 1;
+          slow_room := slow_room - case when kinds[nth] then 1 else 0 end;
+        end if;
         return query select claimed.kind, claimed.message_id, claimed.attempt, claimed.retry_count, claimed.transaction_id, null::bytea,
-          null::text, null::double precision, claimed.lease_ends_at, null::boolean, null::text, null::double precision, null::text,
+          null::text, null::double precision, claimed.lease_ends_at, coalesce(kinds[nth], false), null::text, null::double precision, null::text,
           null::bigint;
         continue;
       end if;

@@ -2,12 +2,14 @@ import t from 'tap'
 import type { Pool } from 'pg'
 import { recordInquiry, type Inquiry } from '../../../src/log/write/inquiry.ts'
 import { advanceDestination } from '../../../src/log/write/advance-destination.ts'
+import { look } from '../../../src/log/write/look.ts'
 import type { InquiryAnswer } from '../../../src/message/inquiry.ts'
 import { database } from '../../support/database.ts'
 import {
   accepted,
   fresh,
   lookOnce,
+  noGrace,
   openAttempt,
   refused,
   retry,
@@ -51,6 +53,29 @@ t.test('a message in doubt is asked about in place of an attempt, by one at a ti
   t.strictSame((await lookOnce(pool, 'retry', asks)).inquiries, [], 'until the lease ends')
   t.strictSame((await lookOnce(pool, 'retry')).claims, [], 'by whomever')
 })
+
+t.test(
+  'of messages whose last attempt was slow no more are asked about than there is slow room',
+  async (t) => {
+    const { pool } = await database(t)
+    for (let count = 0; count < 4; count++) await inDoubt(pool)
+    await pool.query('update message_states set is_slow = true')
+    const lookWith = (slow: number) =>
+      look(pool, 'retry', retry, { all: 100, slow }, noGrace, {}, false, {
+        keyWindowMs: null,
+        inquires: true,
+      })
+    t.match((await lookWith(0)).inquiries, { length: 0 })
+    const { inquiries, dueInMs } = await lookWith(3)
+    t.strictSame(
+      inquiries.map(({ isSlow }) => isSlow),
+      [true, true, true],
+    )
+    t.equal(dueInMs, null, 'the fourth waits for one of them to end')
+    await inDoubt(pool)
+    t.match((await lookWith(1)).inquiries, [{ isSlow: true }, { isSlow: false }])
+  },
+)
 
 t.test('what is not in doubt is sent without asking', async (t) => {
   const { pool } = await database(t)
