@@ -4874,8 +4874,9 @@ begin
         'dead_letter', held.retry_count, 'refused');
   end if;
   perform refuse_unprojected();
-  -- While the destination is held it may have been the probe. Otherwise an answer ends no row of failures.
-  if in_verdict = 'failure' or target.state = 'held' then
+  -- As the probe of a held destination it says whether that works again. Otherwise a status address says nothing of whether payments are
+  -- taken: it neither holds the destination nor ends a row of failures.
+  if target.state = 'held' and target.probe_message_id = in_message_id and target.probe_attempt is null then
     perform note_verdicts(target.destination, array[in_message_id], array[null::int],
       array[case in_verdict when 'failure' then 'failure' else 'other' end], array[in_reason]);
   end if;

@@ -80,7 +80,7 @@ async function askAndRecord(
   }
 }
 
-/** An answer says nothing of how the processor takes payments, so it ends no row of failures. */
+/** Counts only if the inquiry was the probe of a held destination. */
 function judgeInquiry({ answer, statusCode }: InquiryResult, { holdStatuses }: AttemptPolicy): Verdict {
   if (answer !== 'no_answer') return 'none'
   return statusCode === null || statusCode >= 500 || holdStatuses(statusCode) ? 'failure' : 'none'

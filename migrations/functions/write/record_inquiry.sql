@@ -4,7 +4,8 @@
 --   not_found    after the first one it is asked again `in_gap_ms` later; after the second one in a row it is due at once
 --   in_progress, no_answer  it is asked again after `in_delay_ms`
 --
--- Called by: src/log/write/inquiry.ts. The inquiry is named by the payment and the end of its lease. `in_verdict` is as in note_verdicts.
+-- Called by: src/log/write/inquiry.ts. The inquiry is named by the payment and the end of its lease. `in_verdict` is as in note_verdicts, and counts only if
+-- the inquiry was the probe of a held destination.
 -- Returns: `recorded`, or `stale` if the message has changed since, as by a hold: then nothing is recorded.
 create or replace function record_inquiry(
   in_actor text,
@@ -57,8 +58,9 @@ begin
         'dead_letter', held.retry_count, 'refused');
   end if;
   perform refuse_unprojected();
-  -- While the destination is held it may have been the probe. Otherwise an answer ends no row of failures.
-  if in_verdict = 'failure' or target.state = 'held' then
+  -- As the probe of a held destination it says whether that works again. Otherwise a status address says nothing of whether payments are
+  -- taken: it neither holds the destination nor ends a row of failures.
+  if target.state = 'held' and target.probe_message_id = in_message_id and target.probe_attempt is null then
     perform note_verdicts(target.destination, array[in_message_id], array[null::int],
       array[case in_verdict when 'failure' then 'failure' else 'other' end], array[in_reason]);
   end if;
