@@ -50,7 +50,8 @@ begin
     values (in_message_id, held.version + 1, greatest(current_position(), held.position), written_at, 'inquired', in_actor, held.status,
       held.retry_count, written_at + delay_ms * interval '1 millisecond', in_inquiry, in_status_code, in_duration_ms, in_reason);
   if in_inquiry = 'carried_out' then
-    perform append_late(in_actor, in_message_id, held.attempts, format('attempt %s', held.attempts), 'accepted', null, null,
+    -- A failover may have lost every attempt.
+    perform append_late(in_actor, in_message_id, nullif(held.attempts, 0), format('attempt %s', held.attempts), 'accepted', null, null,
       'the processor said so when it was asked');
   elsif in_inquiry = 'refused' then
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, reason)

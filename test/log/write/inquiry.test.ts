@@ -3,6 +3,7 @@ import type { Pool } from 'pg'
 import { recordInquiry, type Inquiry } from '../../../src/log/write/inquiry.ts'
 import { advanceDestination } from '../../../src/log/write/advance-destination.ts'
 import { look } from '../../../src/log/write/look.ts'
+import { replay } from '../../../src/log/write/replay.ts'
 import type { InquiryAnswer } from '../../../src/message/inquiry.ts'
 import { database } from '../../support/database.ts'
 import {
@@ -11,6 +12,7 @@ import {
   lookOnce,
   noGrace,
   openAttempt,
+  pendingMessage,
   refused,
   retry,
   settleOne,
@@ -147,6 +149,49 @@ t.test(
     t.strictSame(await lookOnce(pool, 'retry', asks).then(({ inquiries }) => inquiries), [])
   },
 )
+
+t.test('a replay begins the count anew, and neither a hold nor a second one shortens the gap', async (t) => {
+  const { pool } = await database(t)
+  const messageId = await inDoubt(pool)
+  const { transaction_id: transactionId } = await stateOf(pool, messageId)
+  const decide = (decision: string) =>
+    pool.query(`select decide_message($1, $2, 'alice', 'why')`, [transactionId, decision])
+  await answer(pool, 'not_found')
+  await decide('cancel')
+  const request = { transactionId, actor: 'alice', reason: 'why', requestKey: null }
+  t.match(await replay(pool, request), { kind: 'replayed' })
+  const found = await lookOnce(pool, 'fresh', asks)
+  t.match([found.inquiries, found.claims], [[{ messageId }], []])
+  const hour = 3_600_000
+  await record(pool, found.inquiries[0]!, 'not_found', hour)
+  const { due_at: dueAt, status } = await stateOf(pool, messageId)
+  t.equal(status, 'pending')
+  for (let times = 0; times < 2; times++) {
+    await decide('hold')
+    await decide('release')
+    t.strictSame((await stateOf(pool, messageId)).due_at, dueAt)
+  }
+  const { inquiries, claims } = await lookOnce(pool, 'fresh', asks)
+  t.strictSame([inquiries, claims], [[], []])
+})
+
+t.test('a payment whose attempts a failover lost is a success when the processor says so', async (t) => {
+  const { pool } = await database(t)
+  const messageId = await pendingMessage(pool)
+  await pool.query(`select append_late($1, $2, null, 'an attempt', 'unknown', null, null, 'timeout')`, [
+    fresh,
+    messageId,
+  ])
+  const { inquiries } = await lookOnce(pool, 'fresh', asks)
+  t.match(inquiries, [{ messageId, attempt: 0 }])
+  t.equal(await record(pool, inquiries[0]!, 'carried_out'), 'recorded')
+  t.match(await stateOf(pool, messageId), { status: 'success', attempts: 0 })
+  const { rows } = await pool.query(
+    'select type, attempt, outcome from message_events where message_id = $1 order by version desc limit 1',
+    [messageId],
+  )
+  t.strictSame(rows, [{ type: 'late_result_observed', attempt: null, outcome: 'accepted' }])
+})
 
 t.test('past the window of the key it is asked once more, and not sent, whatever is not found', async (t) => {
   const { pool } = await database(t)
