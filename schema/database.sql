@@ -1823,7 +1823,7 @@ begin
         -- Never before now: a lane does not look again at times that it has passed.
         case when in_decision = 'release' then greatest(decided_at, (
           select e.due_at from message_events e
-          where found_state.status = 'failed' and e.message_id = id and e.version = stands.version - 1
+          where e.message_id = id and e.version = stands.version - 1
         )) end,
         in_reason, in_resolution, in_evidence;
     perform refuse_unprojected();
@@ -1959,19 +1959,20 @@ begin
     select min(e.recorded_at) filter (where e.type in ('attempt_started', 'late_result_observed')) as first_at,
       coalesce(max(e.version) filter (where e.outcome = 'unknown' and (e.type <> 'late_result_observed' or e.attempt is null)), 0) as doubt,
       coalesce(max(e.version) filter (where e.outcome = 'accepted' or e.outcome = 'refused' and e.type = 'attempt_failed'
-        or e.inquiry = 'refused' or e.confirmed_not_carried_out), 0) as answer
+        or e.inquiry = 'refused' or e.confirmed_not_carried_out), 0) as answer,
+      coalesce(max(e.version) filter (where e.type = 'replayed'), 0) as replay
     from message_events e where e.message_id = in_message_id
   )
   select b.first_at, n.not_founds, l.inquiry, l.recorded_at
   from bound b
   left join lateral (
     select e.inquiry, e.recorded_at from message_events e
-    where e.message_id = in_message_id and e.version > b.doubt and e.inquiry is not null
+    where e.message_id = in_message_id and e.version > greatest(b.doubt, b.replay) and e.inquiry is not null
     order by e.version desc limit 1
   ) l on true
   cross join lateral (
     select count(*)::int as not_founds from message_events e
-    where e.message_id = in_message_id and e.inquiry = 'not_found' and e.version > b.doubt
+    where e.message_id = in_message_id and e.inquiry = 'not_found' and e.version > greatest(b.doubt, b.replay)
       and not exists (
         select from message_events o
         where o.message_id = in_message_id and o.version > e.version and o.inquiry is not null and o.inquiry <> 'not_found'
@@ -3294,9 +3295,12 @@ begin
         in_sure => is_probe and nth < cardinality(kinds)) c
     loop
       if claimed.kind <> 'claim' then
-        asked := asked + case claimed.kind when 'inquiry' then 1 else 0 end;
+        if claimed.kind = 'inquiry' then
+          asked := asked + 1;
+          slow_room := slow_room - case when kinds[nth] then 1 else 0 end;
+        end if;
         return query select claimed.kind, claimed.message_id, claimed.attempt, claimed.retry_count, claimed.transaction_id, null::bytea,
-          null::text, null::double precision, claimed.lease_ends_at, null::boolean, null::text, null::double precision, null::text,
+          null::text, null::double precision, claimed.lease_ends_at, coalesce(kinds[nth], false), null::text, null::double precision, null::text,
           null::bigint;
         continue;
       end if;
@@ -4919,7 +4923,8 @@ begin
     values (in_message_id, held.version + 1, greatest(current_position(), held.position), written_at, 'inquired', in_actor, held.status,
       held.retry_count, written_at + delay_ms * interval '1 millisecond', in_inquiry, in_status_code, in_duration_ms, in_reason);
   if in_inquiry = 'carried_out' then
-    perform append_late(in_actor, in_message_id, held.attempts, format('attempt %s', held.attempts), 'accepted', null, null,
+    -- A failover may have lost every attempt.
+    perform append_late(in_actor, in_message_id, nullif(held.attempts, 0), format('attempt %s', held.attempts), 'accepted', null, null,
       'the processor said so when it was asked');
   elsif in_inquiry = 'refused' then
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, reason)
@@ -4927,8 +4932,9 @@ begin
         'dead_letter', held.retry_count, 'refused');
   end if;
   perform refuse_unprojected();
-  -- While the destination is held it may have been the probe. Otherwise an answer ends no row of failures.
-  if in_verdict = 'failure' or target.state = 'held' then
+  -- As the probe of a held destination it says whether that works again. Otherwise a status address says nothing of whether payments are
+  -- taken: it neither holds the destination nor ends a row of failures.
+  if target.state = 'held' and target.probe_message_id = in_message_id and target.probe_attempt is null then
     perform note_verdicts(target.destination, array[in_message_id], array[null::int],
       array[case in_verdict when 'failure' then 'failure' else 'other' end], array[in_reason]);
   end if;
@@ -5007,6 +5013,7 @@ begin
     select u.place, u.message_id, m.version, m.status, m.position, m.recorded_at,
       m.status = 'dead_letter' and f.type = 'received' and x.version is null and d.message_id is null as is_replayable,
       w.ends_at as window_ended_at,
+      in_confirmed and m.outcome_unknown and exists (select from doubt_of(u.message_id)) as is_in_doubt,
       case
         when d.resolution is not null then 'resolved'
         when d.message_id is not null then 'on_hold'
@@ -5058,7 +5065,7 @@ begin
       request_key, confirmed_not_carried_out)
     select j.message_id, j.version + 1, greatest((select current_position()), j.position), t.replayed_at, 'replayed', in_actor,
       'pending', 0, t.replayed_at, in_reason, in_request_key,
-      case when j.window_ended_at is not null then true end
+      case when in_confirmed and j.is_in_doubt then true end
     from judged j
     cross join lateral (select greatest(clock_timestamp(), j.recorded_at) as replayed_at) t
     where j.answer = 'replayed'

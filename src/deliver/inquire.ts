@@ -22,49 +22,72 @@ export type Inquire = (
 const bodyBytesMax = 65_536
 
 /**
- * Asks the processor what it knows of a payment, by one GET on a connection of its own. Never rejects; what is no whole answer within the
- * timeout, or none that a rule knows, is `no_answer`. No word of an answer is kept.
+ * Asks the processor what it knows of a payment, by one GET on a connection of its own. Never rejects, and always ends: what is no whole
+ * answer within the timeout, or none that a rule knows, is `no_answer`. No word of an answer is kept.
  */
 export function createInquirer(settings: InquirerSettings): Inquire {
-  const { rules, timeoutMs } = settings
-  return async ({ idempotencyKey, transactionId }, signal) => {
-    const url = new URL(
-      settings.url
-        .replaceAll('{idempotencyKey}', () => encodeURIComponent(idempotencyKey))
-        .replaceAll('{transactionId}', () => encodeURIComponent(transactionId)),
-    )
-    const ended = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+  return async (payment, signal) => {
     try {
-      const { statusCode, body } = await get(url, settings, ended)
+      const { statusCode, body } = await get(urlOf(settings.url, payment), settings, signal)
       const phrase = STATUS_CODES[statusCode]
       const reason = phrase === undefined ? `HTTP ${statusCode}` : `HTTP ${statusCode} ${phrase}`
-      return { answer: readAnswer(rules, statusCode, body), statusCode, reason }
+      return { answer: readAnswer(settings.rules, statusCode, body), statusCode, reason }
     } catch (error) {
-      const isLate = ended.aborted && !signal.aborted
-      return {
-        answer: 'no_answer',
-        statusCode: null,
-        reason: isLate ? `timeout after ${timeoutMs / 1_000} s` : reasonOf(error),
-      }
+      return { answer: 'no_answer', statusCode: null, reason: reasonOf(error) }
     }
   }
 }
 
-/** The answer, once it came whole; of a body at most 64 KiB. */
+/** @throws Error if a path cannot name this payment */
+function urlOf(
+  url: string,
+  { idempotencyKey, transactionId }: { idempotencyKey: string; transactionId: string },
+): URL {
+  // As a step of a path these two lead to another address, percent-encoded too.
+  if (/^\.\.?$/.test(transactionId) && url.includes('{transactionId}'))
+    throw new Error(`the transaction id "${transactionId}" cannot be part of an address`)
+  return new URL(
+    url
+      .replaceAll('{idempotencyKey}', () => encodeURIComponent(idempotencyKey))
+      .replaceAll('{transactionId}', () => encodeURIComponent(transactionId)),
+  )
+}
+
+/**
+ * The answer, once it came whole; of a body at most 64 KiB. It settles at the latest with its own timer: Node collects the timer of
+ * AbortSignal.timeout() while the request is open, and then it never fires.
+ */
 function get(
   url: URL,
-  { headers, tls }: InquirerSettings,
+  { headers, tls, timeoutMs }: InquirerSettings,
   signal: AbortSignal,
 ): Promise<{ statusCode: number; body: string }> {
   return new Promise((resolve, reject) => {
-    const options: RequestOptions = { method: 'GET', headers, agent: false, signal }
+    const options: RequestOptions = { method: 'GET', headers, agent: false }
     // Node passes it on to tls.connect, and its types do not say so.
     const secure: SecureOptions & { secureContext: SecureContext } = {
       ...options,
       secureContext: tls.secureContext(),
     }
     const sent = url.protocol === 'https:' ? requestSecurely(url, secure) : requestPlainly(url, options)
+    const giveUp = (reason: string): void => {
+      reject(new Error(reason))
+      sent.destroy()
+    }
+    const stop = (): void => giveUp('the service stops')
+    const timer = setTimeout(() => giveUp(`timeout after ${timeoutMs / 1_000} s`), timeoutMs)
+    signal.addEventListener('abort', stop)
+    sent.on('close', () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', stop)
+      reject(new Error('the connection ended without an answer'))
+    })
     sent.on('error', reject)
+    // Without this listener Node ends the connection and says nothing.
+    sent.on('upgrade', ({ statusCode }, socket) => {
+      reject(new Error(`HTTP ${statusCode}: not asked for`))
+      socket.destroy()
+    })
     sent.on('response', (response) => {
       const chunks: Buffer[] = []
       let bytes = 0
@@ -81,6 +104,7 @@ function get(
         sent.destroy()
       })
     })
-    sent.end()
+    if (signal.aborted) stop()
+    else sent.end()
   })
 }

@@ -128,12 +128,14 @@ export function dispatch(options: DispatchOptions): Dispatcher {
   const isHeld: Lane['holds'] = (attempt) => lanes.some((parts) => parts.lane.holds(attempt))
   const countHeld = (): number => lanes.reduce((sum, { lane }) => sum + lane.open, 0)
   const doubt = { keyWindowMs: options.keyWindowMs, inquires: options.inquiry !== null }
-  const ask = (lane: Lane, each: Inquiry): void => {
+  const ask = (lane: Lane, each: Inquiry, claimedAt: number, isSent: boolean): void => {
     if (options.inquiry === null) return
-    const onEnd = (isFailure: boolean): void => {
-      if (isFailure || destination.state !== 'flowing') destination.check()
-    }
-    void inquire(lane, each, options.inquiry, { ...options, onEnd }, stop.signal)
+    void inquire(lane, each, options.inquiry, options, stop.signal, claimedAt, isSent).then(() => {
+      // It may have been the probe.
+      if (destination.state !== 'flowing') destination.check()
+      // Others of its kind may wait for it to end.
+      if (each.isSlow) partsOf(lanes, lane.name).waker.wake('slot')
+    })
   }
   const loops = lanes.map(({ lane, waker }) =>
     runLane(

@@ -26,22 +26,39 @@ type Dependencies = {
   policy: AttemptPolicy
   metrics: Metrics
   logger: Logger
-  /** The answer is in the log. After a failure the guard may have to decide. */
-  onEnd: (isFailure: boolean) => void
 }
 
 /**
- * Asks about one message, in the room of its lane, and records the answer. If the service stops, or the answer cannot be recorded, nothing is
- * lost: the message is due again when the lease of the inquiry ends.
+ * Asks about one message when its turn in the lane comes, and records the answer. If the service stops, the inquiry is not sent in time,
+ * or the answer cannot be recorded, nothing is lost: the message is due again when the lease of the inquiry ends.
+ *
+ * @param claimedAt on performance.now()'s clock: before the inquiry was started in the log
+ * @param isSent false if it is not sent because the destination is held or paused
+ * @returns once it has ended; never rejects
  */
 export async function inquire(
   lane: Lane,
   inquiry: Inquiry,
+  options: InquiryOptions,
+  dependencies: Dependencies,
+  signal: AbortSignal,
+  claimedAt: number,
+  isSent: boolean,
+): Promise<void> {
+  const drop = (reason: string): void => {
+    if (!signal.aborted) dependencies.logger.warn({ lane: lane.name, reason }, 'inquiry not recorded')
+  }
+  const send = (): Promise<void> => askAndRecord(lane, inquiry, options, dependencies, signal)
+  await lane.request({ send, drop }, inquiry.isSlow, claimedAt, isSent)
+}
+
+async function askAndRecord(
+  lane: Lane,
+  inquiry: Inquiry,
   { ask, gapMs }: InquiryOptions,
-  { database, policy, metrics, logger, onEnd }: Dependencies,
+  { database, policy, metrics, logger }: Dependencies,
   signal: AbortSignal,
 ): Promise<void> {
-  const leave = lane.occupy()
   try {
     const startedAt = performance.now()
     const { transactionId, attempt } = inquiry
@@ -58,15 +75,12 @@ export async function inquire(
     if (outcome === 'stale') logger.warn({ ...line, ...more }, 'message changed while it was asked about')
     else if (result.answer === 'refused') logger.warn({ ...line, ...more }, 'dead letter')
     else logger.info({ ...line, ...more }, 'inquiry')
-    onEnd(verdict === 'failure')
   } catch (error) {
     logger.warn({ lane: lane.name, reason: reasonOf(error) }, 'inquiry not recorded')
-  } finally {
-    leave()
   }
 }
 
-/** An answer says nothing of how the processor takes payments, so it ends no row of failures. */
+/** Counts only if the inquiry was the probe of a held destination. */
 function judgeInquiry({ answer, statusCode }: InquiryResult, { holdStatuses }: AttemptPolicy): Verdict {
   if (answer !== 'no_answer') return 'none'
   return statusCode === null || statusCode >= 500 || holdStatuses(statusCode) ? 'failure' : 'none'

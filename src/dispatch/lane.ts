@@ -2,7 +2,7 @@ import type { AttemptName, Claim } from '../log/write/claim.ts'
 import { commitMsMax } from '../log/write/commit-ms-max.ts'
 import type { Lane as LaneName } from '../message/message.ts'
 import { Latch } from '../runtime/latch.ts'
-import { mostAhead, Wire, type WireOptions } from './wire.ts'
+import { mostAhead, Wire, type OtherRequest, type WireOptions } from './wire.ts'
 
 // A doubt is kept at least this long: a statement may reach the server that much later than its connection seemed to break.
 const doubtMinMs = 1_000
@@ -25,8 +25,8 @@ export type Reservation = {
 export type LaneOptions = Omit<WireOptions, 'onChange'> & { name: LaneName; instance: string }
 
 /**
- * The room of one lane: how many attempts it may claim now. The requests under way use up the limit, and the attempts that wait for one
- * to end use up what may be claimed ahead. Reservations for attempts about to be started, and reservations in doubt, count as
+ * The room of one lane: how many attempts it may claim now. The requests under way use up the limit, and what waits for one to end uses
+ * up what may be claimed ahead. Reservations for attempts about to be started, and reservations in doubt, count as
  * waiting. An attempt whose outcome is only to be stored counts no more, except that `openMax` bounds all that is open in the log, from
  * the claim's commit to the commit of the outcome.
  */
@@ -48,8 +48,8 @@ export class Lane {
   #doubts: { room: number; since: number }[] = []
   readonly #waiting = new Set<() => void>()
   #reserved = 0
-  /** Requests beside attempts. */
-  #occupied = 0
+  /** Requests that are no attempts, of messages whose last attempt was slow. */
+  #slowOthers = 0
   #idle = false
   #roomSince: number | null = performance.now()
 
@@ -76,7 +76,7 @@ export class Lane {
     return this.#wire.sending
   }
 
-  /** How many attempts were claimed ahead, and wait for a request to end. */
+  /** How many were claimed ahead, and wait for a request to end. */
   get waiting(): number {
     return this.#wire.waiting
   }
@@ -87,11 +87,11 @@ export class Lane {
   }
 
   /**
-   * How many attempts it may claim now of messages whose last attempt was slow: together they hold half of the requests at most, so that
+   * How many it may claim now of messages whose last attempt was slow: together they hold half of the requests at most, so that
    * payments which always time out leave room to others.
    */
   get slowRoom(): number {
-    return Math.max(0, Math.max(1, Math.floor(this.#wire.room / 2)) - this.#slow.size)
+    return Math.max(0, Math.max(1, Math.floor(this.#wire.room / 2)) - this.#slow.size - this.#slowOthers)
   }
 
   /** performance.now() since when a request could have begun, without a break; null while none could. */
@@ -123,14 +123,34 @@ export class Lane {
     return (attempt) => held.has(keyOf(attempt))
   }
 
-  /** Takes the room of one request that is no attempt, until the answer is called. */
-  occupy(): () => void {
-    this.#occupied += 1
-    this.#noteChange()
-    return () => {
-      this.#occupied -= 1
+  /**
+   * Sends a request that is no attempt when its turn comes. It takes room as an attempt does, until it has ended or is dropped.
+   *
+   * @param isSlow whether the last attempt of its message was slow
+   * @param claimedAt on performance.now()'s clock: before its claim was issued
+   * @param isSent false if it is dropped because the destination is held or paused
+   * @returns once it has ended or was dropped
+   */
+  async request(
+    { send, drop }: OtherRequest,
+    isSlow: boolean,
+    claimedAt: number,
+    isSent: boolean,
+  ): Promise<void> {
+    const slow = isSlow ? 1 : 0
+    this.#slowOthers += slow
+    await new Promise<void>((end) => {
+      const request = {
+        send: () => send().finally(end),
+        drop: (reason: string) => {
+          drop(reason)
+          end()
+        },
+      }
+      this.#wire.addOther(request, claimedAt, isSent ? null : this.#destination.refusal)
       this.#noteChange()
-    }
+    })
+    this.#slowOthers -= slow
   }
 
   /** Sets aside what room there is, at most `max`. The leases of its attempts count from here, before their claim is issued. */
@@ -250,7 +270,7 @@ export class Lane {
   #roomOf(capacity: number): number {
     const doubted = this.#doubts.reduce((sum, { room }) => sum + room, 0)
     const free = capacity - this.sending - this.waiting
-    return Math.min(free, this.openMax - this.#open.size) - this.#reserved - this.#occupied - doubted
+    return Math.min(free, this.openMax - this.#open.size) - this.#reserved - doubted
   }
 
   #noteChange(): void {

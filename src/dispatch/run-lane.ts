@@ -27,8 +27,8 @@ export type LaneDependencies = {
   destination: Pick<Destination, 'see'>
   waker: Waker
   doubt: DoubtPolicy
-  /** Asks the processor about a message in doubt, and records the answer. */
-  inquire: (lane: Lane, inquiry: Inquiry) => void
+  /** Asks the processor about a message in doubt, and records the answer. The rest is as in Lane.request. */
+  inquire: (lane: Lane, inquiry: Inquiry, claimedAt: number, isSent: boolean) => void
   policy: RetryPolicy
   metrics: Metrics
   logger: Logger
@@ -174,8 +174,9 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, known: View)
   dependencies.server.see(found.lastPosition, change)
   lane.idle = found.dueInMs === null || found.dueInMs > 0
   if (found.claims.length > 0) dependencies.failpoint(`${lane.name}.after_claim`)
-  reservation.start(found.claims, dependencies.destination.see(found.destination))
-  for (const each of found.inquiries) dependencies.inquire(lane, each)
+  const isSent = dependencies.destination.see(found.destination)
+  reservation.start(found.claims, isSent)
+  for (const each of found.inquiries) dependencies.inquire(lane, each, lookedAt, isSent)
   for (const each of found.forgotten) tellForgotten(lane, each, dependencies.logger)
   const { lookFrom } = found
   const pacedAt = found.slotInMs === null ? null : lookedAt

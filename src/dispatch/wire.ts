@@ -36,17 +36,27 @@ export type WireOptions = {
   onChange: () => void
 }
 
+/** A request that is no attempt. */
+export type OtherRequest = {
+  /** Resolves when the request has ended, and never rejects. */
+  send: () => Promise<void>
+  /** It is not sent. */
+  drop: (reason: string) => void
+}
+
 type Waiting = {
-  readonly claim: Claim
+  readonly bytes: number
   readonly addedAt: number
-  /** On performance.now()'s clock: after it the attempt is not sent any more. */
+  /** On performance.now()'s clock: after it the request is not sent any more. */
   readonly sendBy: number
   readonly deadlineMax: number
+  readonly send: (deadlineAt: number, waitedMs: number) => Promise<void>
+  readonly drop: (reason: string) => void
 }
 
 /**
- * The requests of one lane that are under way, and the attempts that wait for one of them to end, first come first served. What waits
- * was claimed ahead, so that the transactions that claim overlap with the requests.
+ * The requests of one lane that are under way, and what waits for one of them to end, attempts and other requests, first come first
+ * served. What waits was claimed ahead, so that the transactions that claim overlap with the requests.
  */
 export class Wire {
   readonly #options: WireOptions
@@ -97,7 +107,7 @@ export class Wire {
    * @param refusal why they are not sent; null if they are
    */
   add(claims: readonly Claim[], claimedAt: number, refusal: string | null): void {
-    const { leaseMs, timeoutMs, drop } = this.#options
+    const { leaseMs, timeoutMs, send, drop } = this.#options
     if (refusal !== null) {
       for (const claim of claims) drop(claim, refusal)
       return
@@ -108,10 +118,40 @@ export class Wire {
     // all the same.
     const waitMs = Math.min(waitMsMax, Math.max(aheadMs, deadlineMax - timeoutMs - addedAt))
     for (const claim of claims) {
-      this.#waiting.push({ claim, addedAt, sendBy: addedAt + waitMs, deadlineMax })
-      this.#waitingBytes += claim.payload.length
+      this.#push({
+        bytes: claim.payload.length,
+        addedAt,
+        sendBy: addedAt + waitMs,
+        deadlineMax,
+        send: (deadlineAt, waitedMs) => send(claim, deadlineAt, waitedMs),
+        drop: (reason) => drop(claim, reason),
+      })
     }
     this.#sendNext()
+  }
+
+  /**
+   * Sends a request that is no attempt when its turn comes. Its lease must leave it the whole timeout.
+   *
+   * @param claimedAt on performance.now()'s clock: before its lease began
+   * @param refusal why it is not sent; null if it is
+   */
+  addOther({ send, drop }: OtherRequest, claimedAt: number, refusal: string | null): void {
+    if (refusal !== null) {
+      drop(refusal)
+      return
+    }
+    const { leaseMs, timeoutMs } = this.#options
+    const addedAt = performance.now()
+    const deadlineMax = claimedAt + leaseMs - leaseMarginMs
+    const sendBy = Math.max(addedAt + aheadMs, deadlineMax - timeoutMs)
+    this.#push({ bytes: 0, addedAt, sendBy, deadlineMax, send, drop })
+    this.#sendNext()
+  }
+
+  #push(waiting: Waiting): void {
+    this.#waiting.push(waiting)
+    this.#waitingBytes += waiting.bytes
   }
 
   /** Sends nothing any more: what waits, and what is added later, is dropped. */
@@ -128,23 +168,23 @@ export class Wire {
       return
     }
     this.#waitingBytes = 0
-    for (const { claim } of this.#waiting.splice(0)) this.#options.drop(claim, refusal)
+    for (const { drop } of this.#waiting.splice(0)) drop(refusal)
   }
 
   #sendNext(): void {
-    const { send, timeoutMs } = this.#options
+    const { timeoutMs } = this.#options
     while (this.#sending < this.room || this.#stopped !== null) {
       const first = this.#waiting.shift()
       if (first === undefined) return
-      const { claim, addedAt, sendBy, deadlineMax } = first
+      const { bytes, addedAt, sendBy, deadlineMax, send, drop } = first
       const now = performance.now()
-      this.#waitingBytes -= claim.payload.length
-      if (this.#stopped !== null) this.#options.drop(claim, this.#stopped)
-      else if (now > sendBy) this.#options.drop(claim, tooSlow)
-      else if (now >= deadlineMax) this.#options.drop(claim, tooLate)
+      this.#waitingBytes -= bytes
+      if (this.#stopped !== null) drop(this.#stopped)
+      else if (now > sendBy) drop(tooSlow)
+      else if (now >= deadlineMax) drop(tooLate)
       else {
         this.#sending += 1
-        void send(claim, Math.min(now + timeoutMs, deadlineMax), now - addedAt).then(this.#end)
+        void send(Math.min(now + timeoutMs, deadlineMax), now - addedAt).then(this.#end)
       }
     }
     if (this.#waiting.length > 0) this.#armExpiry()
@@ -175,9 +215,9 @@ export class Wire {
     if (expired.length === 0) return
     const left = this.#waiting.filter(({ sendBy }) => now <= sendBy)
     this.#waiting.splice(0, this.#waiting.length, ...left)
-    for (const { claim } of expired) {
-      this.#waitingBytes -= claim.payload.length
-      this.#options.drop(claim, tooSlow)
+    for (const { bytes, drop } of expired) {
+      this.#waitingBytes -= bytes
+      drop(tooSlow)
     }
     this.#options.onChange()
   }

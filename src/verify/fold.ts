@@ -38,8 +38,10 @@ export function fold(message: Message, event: LogEvent, isSpared: boolean): void
 function foldDoubt(message: Message, event: LogEvent): void {
   const isLate = event.type === 'late_result_observed'
   if (event.type === 'attempt_started' || isLate) message.firstAttemptAt ??= event.recordedAt
-  if (event.outcome === 'unknown' && (!isLate || event.attempt === null)) {
-    message.inDoubtSince = event.version
+  const isInDoubt = event.outcome === 'unknown' && (!isLate || event.attempt === null)
+  if (isInDoubt) message.inDoubtSince = event.version
+  // What was asked before says nothing of the next attempt.
+  if (isInDoubt || event.type === 'replayed') {
     message.inquiry = null
     message.notFounds = 0
     message.notFoundAt = null
@@ -119,8 +121,7 @@ function apply(message: Message, event: LogEvent, isSpared: boolean): void {
       message.dueAt = null
       return
     case 'released':
-      message.dueAt =
-        message.status === 'failed' ? Math.max(message.dueBefore ?? 0, event.recordedAt) : event.recordedAt
+      message.dueAt = Math.max(message.dueBefore ?? 0, event.recordedAt)
       endDecisions(message)
       return
     case 'cancelled':

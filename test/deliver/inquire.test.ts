@@ -1,7 +1,9 @@
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { createServer as createPlainServer, type AddressInfo, type Socket } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
 import { configure } from '../../src/config.ts'
 import { createInquirer } from '../../src/deliver/inquire.ts'
@@ -111,6 +113,75 @@ t.test('what is no whole answer says nothing, and why', async (t) => {
   const stopped = inquirer({ STATUS_URL: `${silent}/{idempotencyKey}` })(payment, stopping.signal)
   stopping.abort()
   t.match(await stopped, { answer: 'no_answer' })
+})
+
+t.test('an inquiry always ends, also after memory was collected, and leaves no listener', async (t) => {
+  setFlagsFromString('--expose_gc')
+  const collect = runInNewContext('gc') as () => void
+  const sockets: Socket[] = []
+  const listenWith = async (head: string): Promise<string> => {
+    const server = createPlainServer((socket) => {
+      sockets.push(socket)
+      socket.on('error', () => undefined)
+      socket.once('data', () => {
+        if (head !== '') socket.write(head)
+        collect()
+      })
+    })
+    server.listen(0, 'localhost')
+    await once(server, 'listening')
+    t.teardown(() => {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+    })
+    return `http://localhost:${(server.address() as AddressInfo).port}/{idempotencyKey}`
+  }
+  const { signal } = new AbortController()
+  const timeout = 'timeout after 0.3 s'
+  const rows: [string, string, string][] = [
+    ['silence', '', timeout],
+    ['a body that stalls', 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{', timeout],
+    ['a body of any length that stalls', 'HTTP/1.1 200 OK\r\n\r\n{', timeout],
+    [
+      'an upgrade',
+      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n',
+      'HTTP 101: not asked for',
+    ],
+  ]
+  for (const [name, head, reason] of rows) {
+    const ask = inquirer({ STATUS_URL: await listenWith(head), DOWNSTREAM_TIMEOUT: '0.3' })
+    const asked = ask(payment, signal)
+    collect()
+    t.strictSame(await asked, { answer: 'no_answer', statusCode: null, reason }, name)
+  }
+  await Promise.all(sockets.filter(({ closed }) => !closed).map((socket) => once(socket, 'close')))
+  t.strictSame(getEventListeners(signal, 'abort'), [])
+})
+
+t.test('a transaction id that leads to another address is not asked about', async (t) => {
+  const seen: unknown[] = []
+  const url = await listen(t, ({ url }, response) => {
+    seen.push(url)
+    response.writeHead(404).end()
+  })
+  const byId = inquirer({ STATUS_URL: `${url}/payments/{transactionId}/status` })
+  for (const transactionId of ['.', '..'])
+    t.strictSame(await byId({ ...payment, transactionId }, never), {
+      answer: 'no_answer',
+      statusCode: null,
+      reason: `the transaction id "${transactionId}" cannot be part of an address`,
+    })
+  t.strictSame(seen, [])
+  for (const transactionId of ['...', '%2e', '%2e%2e', '../x'])
+    t.match(await byId({ ...payment, transactionId }, never), { answer: 'not_found' }, transactionId)
+  t.strictSame(seen, [
+    '/payments/.../status',
+    '/payments/%252e/status',
+    '/payments/%252e%252e/status',
+    '/payments/..%2Fx/status',
+  ])
+  const byKey = inquirer({ STATUS_URL: `${url}/payments/{idempotencyKey}` })
+  t.match(await byKey({ ...payment, transactionId: '..' }, never), { answer: 'not_found' })
 })
 
 t.test('a processor over TLS is asked only if its certificate is trusted', async (t) => {

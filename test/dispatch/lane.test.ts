@@ -51,6 +51,43 @@ t.test('outcomes that wait to be stored leave room, as far as attempts may be op
   t.match(lane, { open: 2, room: 20 })
 })
 
+t.test(
+  'requests that are no attempts share the limit with attempts, and slow ones take of the slow room',
+  async (t) => {
+    const lane = await quickLane()
+    const sent: number[] = []
+    const dropped: string[] = []
+    const ends: (() => void)[] = []
+    const ask = (at: number, isSlow = false, isSent = true): Promise<void> => {
+      const send = (): Promise<void> => {
+        sent.push(at)
+        return new Promise((end) => ends.push(end))
+      }
+      return lane.request({ send, drop: (reason) => dropped.push(reason) }, isSlow, performance.now(), isSent)
+    }
+    lane.start(claims(1), performance.now())
+    t.equal(lane.slowRoom, 1)
+    const asked = [ask(0, true), ask(1), ask(2), ask(3, true)]
+    t.strictSame(sent, [0], 'an attempt and one of them')
+    t.match(lane, { sending: 2, waiting: 3, room: 17, slowRoom: 0, open: 1 })
+    ends.shift()?.()
+    await asked[0]
+    t.equal(lane.slowRoom, 0, 'another one of its kind waits')
+    await until('the next one to be sent', () => sent.length === 2)
+    t.match(lane, { sending: 2, waiting: 2, room: 18 })
+    lane.stop('the service is stopping')
+    await Promise.all(asked.slice(2))
+    t.match(lane, { sending: 2, waiting: 0, slowRoom: 1 })
+    t.strictSame(
+      [sent, dropped],
+      [
+        [0, 1],
+        ['the service is stopping', 'the service is stopping'],
+      ],
+    )
+  },
+)
+
 t.test('a lane whose requests hang has no room for more, although it may claim ahead', async (t) => {
   const lane = await quickLane()
   t.not(lane.roomSince, null)

@@ -66,6 +66,39 @@ t.test('no more than the limit are sent at once, and the next one as soon as one
   t.match(wire, { sending: 0, waiting: 0 })
 })
 
+t.test(
+  'what is no attempt waits as long as its lease leaves it the timeout, and is not sent if it is refused',
+  (t) => {
+    const { wire, sent } = setUp({ limit: 1 })
+    wire.add(claims(1), performance.now(), null)
+    const told: string[] = []
+    const other = {
+      send: () => Promise.reject(new Error('sent')),
+      drop: (reason: string) => told.push(reason),
+    }
+    wire.addOther(other, performance.now(), 'the destination is held')
+    t.strictSame(told, ['the destination is held'])
+    wire.addOther(other, performance.now(), null)
+    t.match(wire, { sending: 1, waiting: 1 })
+    wire.stop('the service is stopping')
+    t.strictSame([sent, told], [['tx-0'], ['the destination is held', 'the service is stopping']])
+    t.end()
+  },
+)
+
+t.test('what is no attempt is dropped when its lease leaves it no time', async (t) => {
+  const { wire } = setUp({ limit: 1 })
+  wire.add(claims(1), performance.now(), null)
+  const told: string[] = []
+  const other = { send: () => Promise.reject(new Error('sent')), drop: (reason: string) => told.push(reason) }
+  wire.addOther(other, performance.now() - 30_000, null)
+  wire.addOther(other, performance.now(), null)
+  await until('the first one to be dropped', () => told.length > 0)
+  t.strictSame(told, ['the requests before it took too long'])
+  t.match(wire, { sending: 1, waiting: 1 })
+  wire.stop('the service is stopping')
+})
+
 t.test('a quick processor has claims waiting ahead, up to a cap, and one that hangs has none', async (t) => {
   const { wire, end } = setUp({ limit: 2 })
   t.equal(wire.ahead, 0, 'nothing before anything has ended')

@@ -3,7 +3,7 @@
 --
 -- `in_decision` is one of
 --   hold     a message that is pending or failed is not attempted until it is released
---   release  it is due again: a pending one at once, a failed one when its backoff is over
+--   release  it is due again when it was due before the hold, as when its backoff or the gap between two inquiries is over; at once if that has passed
 --   cancel   a message that is pending or failed becomes a dead letter without another attempt, also while it is on hold
 --   resolve  a dead letter of any cause is closed as `in_resolution`, with `in_evidence` if there is any. Its status stays.
 --   reopen   a resolved dead letter is open again. Only then can it be replayed.
@@ -100,7 +100,7 @@ begin
         -- Never before now: a lane does not look again at times that it has passed.
         case when in_decision = 'release' then greatest(decided_at, (
           select e.due_at from message_events e
-          where found_state.status = 'failed' and e.message_id = id and e.version = stands.version - 1
+          where e.message_id = id and e.version = stands.version - 1
         )) end,
         in_reason, in_resolution, in_evidence;
     perform refuse_unprojected();

@@ -6,7 +6,7 @@
 -- lease of all instances. The 35 s are `commitMsMax` of the code. The bound is text in one fixed form, because the caller hands it
 -- back as it is, and sessions differ in how they print a time.
 --
--- Called by: src/log/write/look.ts. Of the attempts that it starts, at most `in_slow_room` are of messages whose last attempt was slow.
+-- Called by: src/log/write/look.ts. Of the attempts and inquiries that it starts, at most `in_slow_room` are of messages whose last attempt was slow.
 -- Returns: rows of five kinds, the first three of them first. What a kind does not use is null.
 --   claim        an attempt that was started: the columns up to is_slow (see the function claim)
 --   inquiry      a message in doubt that the processor is to be asked about, in place of an attempt
@@ -106,9 +106,12 @@ begin
         in_sure => is_probe and nth < cardinality(kinds)) c
     loop
       if claimed.kind <> 'claim' then
-        asked := asked + case claimed.kind when 'inquiry' then 1 else 0 end;
+        if claimed.kind = 'inquiry' then
+          asked := asked + 1;
+          slow_room := slow_room - case when kinds[nth] then 1 else 0 end;
+        end if;
         return query select claimed.kind, claimed.message_id, claimed.attempt, claimed.retry_count, claimed.transaction_id, null::bytea,
-          null::text, null::double precision, claimed.lease_ends_at, null::boolean, null::text, null::double precision, null::text,
+          null::text, null::double precision, claimed.lease_ends_at, coalesce(kinds[nth], false), null::text, null::double precision, null::text,
           null::bigint;
         continue;
       end if;

@@ -4,7 +4,8 @@
 --   not_found    after the first one it is asked again `in_gap_ms` later; after the second one in a row it is due at once
 --   in_progress, no_answer  it is asked again after `in_delay_ms`
 --
--- Called by: src/log/write/inquiry.ts. The inquiry is named by the payment and the end of its lease. `in_verdict` is as in note_verdicts.
+-- Called by: src/log/write/inquiry.ts. The inquiry is named by the payment and the end of its lease. `in_verdict` is as in note_verdicts, and counts only if
+-- the inquiry was the probe of a held destination.
 -- Returns: `recorded`, or `stale` if the message has changed since, as by a hold: then nothing is recorded.
 create or replace function record_inquiry(
   in_actor text,
@@ -49,7 +50,8 @@ begin
     values (in_message_id, held.version + 1, greatest(current_position(), held.position), written_at, 'inquired', in_actor, held.status,
       held.retry_count, written_at + delay_ms * interval '1 millisecond', in_inquiry, in_status_code, in_duration_ms, in_reason);
   if in_inquiry = 'carried_out' then
-    perform append_late(in_actor, in_message_id, held.attempts, format('attempt %s', held.attempts), 'accepted', null, null,
+    -- A failover may have lost every attempt.
+    perform append_late(in_actor, in_message_id, nullif(held.attempts, 0), format('attempt %s', held.attempts), 'accepted', null, null,
       'the processor said so when it was asked');
   elsif in_inquiry = 'refused' then
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, reason)
@@ -57,8 +59,9 @@ begin
         'dead_letter', held.retry_count, 'refused');
   end if;
   perform refuse_unprojected();
-  -- While the destination is held it may have been the probe. Otherwise an answer ends no row of failures.
-  if in_verdict = 'failure' or target.state = 'held' then
+  -- As the probe of a held destination it says whether that works again. Otherwise a status address says nothing of whether payments are
+  -- taken: it neither holds the destination nor ends a row of failures.
+  if target.state = 'held' and target.probe_message_id = in_message_id and target.probe_attempt is null then
     perform note_verdicts(target.destination, array[in_message_id], array[null::int],
       array[case in_verdict when 'failure' then 'failure' else 'other' end], array[in_reason]);
   end if;

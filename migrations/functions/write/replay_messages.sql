@@ -2,7 +2,7 @@
 -- expunged: there are no bytes to send.
 --
 -- The window of a key is as in claim: an attempt of the length of `in_lease_ms` must end within it. A confirmation is kept in the event
--- if it was needed.
+-- of a message in doubt, also while the window lasts: it may be over when the attempt starts.
 --
 -- Called by: src/log/write/replay.ts.
 -- Returns: one row for each id, at its `place`:
@@ -53,6 +53,7 @@ begin
     select u.place, u.message_id, m.version, m.status, m.position, m.recorded_at,
       m.status = 'dead_letter' and f.type = 'received' and x.version is null and d.message_id is null as is_replayable,
       w.ends_at as window_ended_at,
+      in_confirmed and m.outcome_unknown and exists (select from doubt_of(u.message_id)) as is_in_doubt,
       case
         when d.resolution is not null then 'resolved'
         when d.message_id is not null then 'on_hold'
@@ -104,7 +105,7 @@ begin
       request_key, confirmed_not_carried_out)
     select j.message_id, j.version + 1, greatest((select current_position()), j.position), t.replayed_at, 'replayed', in_actor,
       'pending', 0, t.replayed_at, in_reason, in_request_key,
-      case when j.window_ended_at is not null then true end
+      case when in_confirmed and j.is_in_doubt then true end
     from judged j
     cross join lateral (select greatest(clock_timestamp(), j.recorded_at) as replayed_at) t
     where j.answer = 'replayed'

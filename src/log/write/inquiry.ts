@@ -5,8 +5,8 @@ import { timestamptzArray } from './binary-array.ts'
 import type { AttemptName } from './claim.ts'
 import { cleanText } from './clean-text.ts'
 
-/** A message in doubt that the processor is to be asked about. `attempt` was its last one; the lease is the inquiry's. */
-export type Inquiry = AttemptName & { retries: number }
+/** A message in doubt that the processor is to be asked about. `attempt` was its last one, and was slow or not; the lease is the inquiry's. */
+export type Inquiry = AttemptName & { retries: number; isSlow: boolean }
 
 /**
  * Records what the processor said of a payment, and what follows.

@@ -108,6 +108,7 @@ export async function look(
         attempt: row.attempt,
         leaseEndsAt: BigInt(row.lease_ends_at),
         retries: row.retry_count,
+        isSlow: row.is_slow,
       })),
     forgotten: rows
       .filter((row) => row.kind === 'forgotten')
@@ -142,6 +143,7 @@ type InquiryRow = Pick<
   'message_id' | 'transaction_id' | 'attempt' | 'lease_ends_at' | 'retry_count'
 > & {
   kind: 'inquiry'
+  is_slow: boolean
 }
 type ForgottenRow = { kind: 'forgotten'; transaction_id: string; attempt: number }
 type LookRow =

@@ -163,6 +163,14 @@ t.test('a replay needs no confirmation where there is no doubt, and none is kept
   }
 })
 
+t.test('a confirmation that is given while the window lasts holds when it is over', async (t) => {
+  const { pool } = await database(t)
+  const messageId = await tried(pool, [unknown], true)
+  t.match(await open(pool, messageId, true, remembered), { kind: 'replayed' })
+  const { claims, forgotten } = await lookOnce(pool, 'fresh', over)
+  t.match([claims, forgotten], [[{ messageId }], []])
+})
+
 t.test('a confirmed replay is sent, and is in doubt again after the next unknown outcome', async (t) => {
   const { pool } = await database(t)
   const messageId = await tried(pool, [unknown], true)

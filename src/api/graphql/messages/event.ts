@@ -60,7 +60,7 @@ export const Event = builder.objectRef<LogEvent>('Event').implement({
     confirmedNotCarriedOut: t.exposeBoolean('confirmedNotCarriedOut', {
       nullable: true,
       description:
-        'On REPLAYED, true where it was needed: the operator says that the payment was not carried out. Otherwise null.',
+        'On REPLAYED of a message in doubt, true if the operator said that the payment was not carried out. Otherwise null.',
     }),
     job: t.exposeID('job', {
       nullable: true,
