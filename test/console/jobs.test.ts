@@ -28,7 +28,7 @@ async function decide(page: Page, verb: string, reason: string): Promise<void> {
   await page.getByRole('button', { name: `${verb} …` }).click()
   await page.getByLabel('Reason').fill(reason)
   await page.getByRole('dialog').getByRole('button', { name: verb, exact: true }).click()
-  await until('the dialog to be gone', async () => (await page.getByRole('dialog').count()) === 0)
+  await page.getByRole('dialog').waitFor({ state: 'detached' })
 }
 
 t.test('from a group it is three presses to a paced replay, which is steered', { skip }, async (t) => {
@@ -70,6 +70,7 @@ t.test('from a group it is three presses to a paced replay, which is steered', {
   await page.getByLabel('Replays a second').fill('1000')
   await page.getByLabel('Reason').fill('it holds')
   await dialog.getByRole('button', { name: 'Change pace' }).click()
+  await dialog.waitFor({ state: 'detached' })
   jobChanges.give()
   await page.getByText('pace changed, 1,000/s').waitFor()
   await page.getByRole('button', { name: 'Pause …' }).click()
@@ -138,18 +139,32 @@ t.test(
     t.match(await dialog.innerText(), /May have been paid\s+1[^]*Can never be sent\s+1/)
     await page.keyboard.press('Escape')
     await page.getByRole('button', { name: 'Look at plan 1 …' }).click()
+    await dialog.getByLabel('I asked the processor').check()
+    await dialog.getByRole('button', { name: 'Start the replay' }).click()
+    await page.getByRole('heading', { name: 'Job 1: replay' }).waitFor()
+    const started = await pool.query(
+      'select is_confirmed as confirmed, per_second, ramp_from, stop_share, stop_after from replay_jobs',
+    )
+    t.strictSame(started.rows, [
+      { confirmed: true, per_second: 50, ramp_from: 5, stop_share: 0.5, stop_after: 20 },
+    ])
+
+    await go('dead-letters')
+    await page.getByRole('button', { name: 'Plan a replay …' }).click()
+    await page.getByLabel('Reason').fill('again')
+    await dialog.getByRole('button', { name: 'Plan', exact: true }).click()
     await dialog.getByRole('button', { name: 'Resolve them instead …' }).click()
     await page.getByLabel('What became of the payments').selectOption('IGNORED')
     await page.getByLabel('Reason').fill('they never had it')
     t.strictSame(await findBarriers(page), [], 'a resolution')
     await dialog.getByRole('button', { name: 'Resolve all' }).click()
-    await page.getByRole('heading', { name: 'Job 1: resolve as ignored' }).waitFor()
+    await page.getByRole('heading', { name: 'Job 2: resolve as ignored' }).waitFor()
     t.equal(await page.getByRole('button', { name: /pace/ }).count(), 0, 'a resolution has no pace')
     t.equal(await page.getByRole('button', { name: 'Pause …' }).count(), 1)
 
     await page.getByRole('button', { name: 'Forget token' }).click()
     await give('secret-victor')
-    await page.getByRole('heading', { name: 'Job 1: resolve as ignored' }).waitFor()
+    await page.getByRole('heading', { name: 'Job 2: resolve as ignored' }).waitFor()
     await page.getByText('victor, viewer').waitFor()
     t.equal(await page.getByRole('button', { name: /Pause|Abort/ }).count(), 0)
     await go('dead-letters')

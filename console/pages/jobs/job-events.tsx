@@ -2,6 +2,9 @@ import { formatName, formatRate } from '../../parts/format.ts'
 import { Time } from '../../parts/time.tsx'
 import type { JobNow } from './job.tsx'
 
+/** The decisions that set a pace; the others leave it as it was. */
+const paced: readonly string[] = ['STARTED', 'PACE_CHANGED']
+
 type Props = {
   readonly events: NonNullable<JobNow['events']>['nodes']
   /** Whether there are later ones that are not shown. */
@@ -35,7 +38,9 @@ export function JobEvents({ events, hasMore }: Props) {
                 </td>
                 <td>
                   {formatName(type)}
-                  {perSecond !== null && <span class="quiet">, {formatRate(perSecond)}</span>}
+                  {paced.includes(type) && perSecond !== null && (
+                    <span class="quiet">, {formatRate(perSecond)}</span>
+                  )}
                 </td>
                 <td class="words">
                   <bdi>{actor}</bdi>
