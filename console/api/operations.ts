@@ -811,6 +811,7 @@ export type TransactionResult = {
           readonly reason: string | null
           readonly resolution: 'CARRIED_OUT' | 'NOT_CARRIED_OUT' | 'DUPLICATE' | 'IGNORED' | null
           readonly evidence: string | null
+          readonly job: string | null
           readonly nextDueAt: string | null
           readonly status: 'PENDING' | 'PROCESSING' | 'SUCCESS' | 'FAILED' | 'DEAD_LETTER'
           readonly source: {
@@ -826,7 +827,7 @@ export type TransactionResult = {
 export type TransactionVariables = { readonly transactionId: string; readonly afterVersion: number }
 export const transactionOperation: Operation<TransactionResult, TransactionVariables> = {
   name: 'Transaction',
-  text: 'query Transaction($transactionId: ID!, $afterVersion: Int!) {\n  message(transactionId: $transactionId) {\n    transactionId\n    status\n    retryCount\n    attempts\n    version\n    errorMessage\n    nextDueAt\n    held\n    resolution\n    createdAt\n    updatedAt\n    outcomeUnknown\n    idempotencyKey\n    replayable\n    deadLetterCause\n    deadLetteredAt\n    lastOutcome\n    lastStatusCode\n    conflictCount\n    conflicts {\n      transactionId\n      createdAt\n    }\n    conflictsWith {\n      transactionId\n    }\n    source {\n      topic\n      partition\n      incarnation\n      offset\n      key\n      keyBase64\n      timestamp\n      headerCount\n    }\n    payload {\n      state\n      bytes\n      sha256\n    }\n    history(afterVersion: $afterVersion, first: 200) {\n      version\n      type\n      recordedAt\n      actor\n      lane\n      attempt\n      outcome\n      statusCode\n      durationMs\n      reason\n      resolution\n      evidence\n      nextDueAt\n      status\n      source {\n        topic\n        partition\n        offset\n      }\n      conflict {\n        transactionId\n      }\n    }\n  }\n}',
+  text: 'query Transaction($transactionId: ID!, $afterVersion: Int!) {\n  message(transactionId: $transactionId) {\n    transactionId\n    status\n    retryCount\n    attempts\n    version\n    errorMessage\n    nextDueAt\n    held\n    resolution\n    createdAt\n    updatedAt\n    outcomeUnknown\n    idempotencyKey\n    replayable\n    deadLetterCause\n    deadLetteredAt\n    lastOutcome\n    lastStatusCode\n    conflictCount\n    conflicts {\n      transactionId\n      createdAt\n    }\n    conflictsWith {\n      transactionId\n    }\n    source {\n      topic\n      partition\n      incarnation\n      offset\n      key\n      keyBase64\n      timestamp\n      headerCount\n    }\n    payload {\n      state\n      bytes\n      sha256\n    }\n    history(afterVersion: $afterVersion, first: 200) {\n      version\n      type\n      recordedAt\n      actor\n      lane\n      attempt\n      outcome\n      statusCode\n      durationMs\n      reason\n      resolution\n      evidence\n      job\n      nextDueAt\n      status\n      source {\n        topic\n        partition\n        offset\n      }\n      conflict {\n        transactionId\n      }\n    }\n  }\n}',
 }
 
 export type BytesResult = {
