@@ -1,6 +1,7 @@
 import type { ComponentType } from 'preact'
 import { DeadLetters } from './pages/dead-letters/dead-letters.tsx'
 import { Failures } from './pages/failures/failures.tsx'
+import { Jobs } from './pages/jobs/jobs.tsx'
 import { Journal } from './pages/journal/journal.tsx'
 import { Now } from './pages/now/now.tsx'
 import { Partitions } from './pages/partitions/partitions.tsx'
@@ -19,6 +20,7 @@ export const pages: readonly ConsolePage[] = [
   { path: 'failures', title: 'Failures', component: Failures },
   { path: 'transaction', title: 'Transaction', component: Transaction },
   { path: 'dead-letters', title: 'Dead letters', component: DeadLetters },
+  { path: 'jobs', title: 'Jobs', component: Jobs },
   { path: 'partitions', title: 'Partitions', component: Partitions },
   { path: 'journal', title: 'Journal', component: Journal },
 ]

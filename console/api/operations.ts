@@ -163,6 +163,129 @@ export const headOperation: Operation<HeadResult, HeadVariables> = {
   text: 'query Head {\n  head {\n    cursor\n  }\n}',
 }
 
+export type JobsResult = {
+  readonly replayJobs: {
+    readonly nodes: readonly {
+      readonly id: string
+      readonly kind: 'REPLAY' | 'RESOLVE'
+      readonly resolution: 'CARRIED_OUT' | 'NOT_CARRIED_OUT' | 'DUPLICATE' | 'IGNORED' | null
+      readonly state: 'RUNNING' | 'WAITING' | 'PAUSED' | 'STOPPED' | 'ABORTED' | 'DONE'
+      readonly actor: string
+      readonly reason: string
+      readonly planned: string
+      readonly replayed: string
+      readonly succeeded: string
+      readonly failedAgain: string
+      readonly skipped: string
+      readonly left: string
+      readonly rate: number | null
+      readonly etaSeconds: number | null
+      readonly waitsFor: string | null
+      readonly stoppedBecause: string | null
+      readonly startedAt: string
+    }[]
+    readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null }
+  }
+}
+export type JobsVariables = { readonly after?: string | null }
+export const jobsOperation: Operation<JobsResult, JobsVariables> = {
+  name: 'Jobs',
+  text: 'query Jobs($after: String) {\n  replayJobs(first: 25, after: $after) {\n    nodes {\n      id\n      kind\n      resolution\n      state\n      actor\n      reason\n      planned\n      replayed\n      succeeded\n      failedAgain\n      skipped\n      left\n      rate\n      etaSeconds\n      waitsFor\n      stoppedBecause\n      startedAt\n    }\n    pageInfo {\n      hasNextPage\n      endCursor\n    }\n  }\n}',
+}
+
+export type JobNowResult = {
+  readonly replayJob: {
+    readonly id: string
+    readonly kind: 'REPLAY' | 'RESOLVE'
+    readonly resolution: 'CARRIED_OUT' | 'NOT_CARRIED_OUT' | 'DUPLICATE' | 'IGNORED' | null
+    readonly state: 'RUNNING' | 'WAITING' | 'PAUSED' | 'STOPPED' | 'ABORTED' | 'DONE'
+    readonly actor: string
+    readonly reason: string
+    readonly perSecond: number | null
+    readonly planned: string
+    readonly replayed: string
+    readonly succeeded: string
+    readonly failedAgain: string
+    readonly skipped: string
+    readonly skippedBy: readonly {
+      readonly reason:
+        | 'REJECTED_RECORD'
+        | 'CONFLICTING_RECORD'
+        | 'EXPUNGED'
+        | 'CANCELLED'
+        | 'ARCHIVED'
+        | 'REPLAYED'
+        | 'SUCCEEDED'
+        | 'RESOLVED'
+        | 'KEY_WINDOW_PASSED'
+      readonly count: string
+    }[]
+    readonly left: string
+    readonly rate: number | null
+    readonly etaSeconds: number | null
+    readonly waitsFor: string | null
+    readonly stoppedBecause: string | null
+    readonly startedAt: string
+    readonly endedAt: string | null
+    readonly events: {
+      readonly nodes: readonly {
+        readonly version: number
+        readonly recordedAt: string
+        readonly type: 'STARTED' | 'PAUSED' | 'RESUMED' | 'PACE_CHANGED' | 'STOPPED' | 'ABORTED' | 'DONE'
+        readonly actor: string
+        readonly reason: string
+        readonly perSecond: number | null
+      }[]
+      readonly pageInfo: { readonly hasNextPage: boolean }
+    } | null
+  } | null
+}
+export type JobNowVariables = { readonly id: string }
+export const jobNowOperation: Operation<JobNowResult, JobNowVariables> = {
+  name: 'JobNow',
+  text: 'subscription JobNow($id: ID!) {\n  replayJob(id: $id) {\n    id\n    kind\n    resolution\n    state\n    actor\n    reason\n    perSecond\n    planned\n    replayed\n    succeeded\n    failedAgain\n    skipped\n    skippedBy {\n      reason\n      count\n    }\n    left\n    rate\n    etaSeconds\n    waitsFor\n    stoppedBecause\n    startedAt\n    endedAt\n    events(first: 200) {\n      nodes {\n        version\n        recordedAt\n        type\n        actor\n        reason\n        perSecond\n      }\n      pageInfo {\n        hasNextPage\n      }\n    }\n  }\n}',
+}
+
+export type PauseReplayResult = {
+  readonly pauseReplay: { readonly __typename: string; readonly text?: string }
+}
+export type PauseReplayVariables = { readonly job: string; readonly reason: string }
+export const pauseReplayMutation: Operation<PauseReplayResult, PauseReplayVariables> = {
+  name: 'PauseReplay',
+  text: 'mutation PauseReplay($job: ID!, $reason: String!) {\n  pauseReplay(job: $job, reason: $reason) {\n    __typename\n    ... on JobRefused {\n      text\n    }\n  }\n}',
+}
+
+export type ResumeReplayResult = {
+  readonly resumeReplay: { readonly __typename: string; readonly text?: string }
+}
+export type ResumeReplayVariables = { readonly job: string; readonly reason: string }
+export const resumeReplayMutation: Operation<ResumeReplayResult, ResumeReplayVariables> = {
+  name: 'ResumeReplay',
+  text: 'mutation ResumeReplay($job: ID!, $reason: String!) {\n  resumeReplay(job: $job, reason: $reason) {\n    __typename\n    ... on JobRefused {\n      text\n    }\n  }\n}',
+}
+
+export type ChangePaceResult = {
+  readonly changePace: { readonly __typename: string; readonly text?: string }
+}
+export type ChangePaceVariables = {
+  readonly job: string
+  readonly perSecond: number
+  readonly reason: string
+}
+export const changePaceMutation: Operation<ChangePaceResult, ChangePaceVariables> = {
+  name: 'ChangePace',
+  text: 'mutation ChangePace($job: ID!, $perSecond: Float!, $reason: String!) {\n  changePace(job: $job, perSecond: $perSecond, reason: $reason) {\n    __typename\n    ... on JobRefused {\n      text\n    }\n  }\n}',
+}
+
+export type AbortReplayResult = {
+  readonly abortReplay: { readonly __typename: string; readonly text?: string }
+}
+export type AbortReplayVariables = { readonly job: string; readonly reason: string }
+export const abortReplayMutation: Operation<AbortReplayResult, AbortReplayVariables> = {
+  name: 'AbortReplay',
+  text: 'mutation AbortReplay($job: ID!, $reason: String!) {\n  abortReplay(job: $job, reason: $reason) {\n    __typename\n    ... on JobRefused {\n      text\n    }\n  }\n}',
+}
+
 export type OperatorEventsResult = {
   readonly events: {
     readonly nodes: readonly {
@@ -478,6 +601,97 @@ export const partitionsOperation: Operation<PartitionsResult, PartitionsVariable
   text: 'subscription Partitions {\n  metrics(everyMs: 2000) {\n    consumer {\n      topic\n      partition\n      incarnation\n      nextOffset\n      highOffset\n      lag\n      stopped\n      received\n      duplicates\n      conflicts\n      rejected\n      holes\n      gaps\n      conserved\n    }\n  }\n}',
 }
 
+export type PlanReplayResult = {
+  readonly planReplay: {
+    readonly __typename: string
+    readonly id?: string
+    readonly reason?: string
+    readonly count?: string
+    readonly byPattern?: readonly { readonly pattern: string; readonly count: string }[]
+    readonly byCause?: readonly {
+      readonly cause:
+        | 'REFUSED'
+        | 'RETRIES_EXHAUSTED'
+        | 'REJECTED_RECORD'
+        | 'CONFLICTING_RECORD'
+        | 'CANCELLED'
+        | 'OUTCOME_UNKNOWN'
+      readonly count: string
+    }[]
+    readonly outcomeUnknown?: string
+    readonly pastKeyWindow?: string
+    readonly notReplayable?: string
+    readonly secondsAtOne?: number
+    readonly expiresAt?: string
+    readonly text?: string
+  }
+}
+export type PlanReplayVariables = {
+  readonly filter: {
+    readonly status?: readonly ('PENDING' | 'PROCESSING' | 'SUCCESS' | 'FAILED' | 'DEAD_LETTER')[] | null
+    readonly transactionIds?: readonly string[] | null
+    readonly transactionIdPrefix?: string | null
+    readonly topic?: string | null
+    readonly partition?: number | null
+    readonly errorContains?: string | null
+    readonly failurePattern?: string | null
+    readonly lastStatusCode?: readonly number[] | null
+    readonly deadLetterCause?:
+      | readonly (
+          | 'REFUSED'
+          | 'RETRIES_EXHAUSTED'
+          | 'REJECTED_RECORD'
+          | 'CONFLICTING_RECORD'
+          | 'CANCELLED'
+          | 'OUTCOME_UNKNOWN'
+        )[]
+      | null
+    readonly outcomeUnknown?: boolean | null
+    readonly held?: boolean | null
+    readonly resolved?: boolean | null
+    readonly resolution?: readonly ('CARRIED_OUT' | 'NOT_CARRIED_OUT' | 'DUPLICATE' | 'IGNORED')[] | null
+    readonly createdAt?: { readonly from?: string | null; readonly to?: string | null } | null
+    readonly updatedAt?: { readonly from?: string | null; readonly to?: string | null } | null
+    readonly dueAt?: { readonly from?: string | null; readonly to?: string | null } | null
+    readonly deadLetteredAt?: { readonly from?: string | null; readonly to?: string | null } | null
+    readonly retryCountMin?: number | null
+    readonly retryCountMax?: number | null
+  }
+  readonly reason: string
+}
+export const planReplayMutation: Operation<PlanReplayResult, PlanReplayVariables> = {
+  name: 'PlanReplay',
+  text: 'mutation PlanReplay($filter: MessageFilter!, $reason: String!) {\n  planReplay(filter: $filter, reason: $reason) {\n    __typename\n    ... on ReplayPlan {\n      id\n      reason\n      count\n      byPattern {\n        pattern\n        count\n      }\n      byCause {\n        cause\n        count\n      }\n      outcomeUnknown\n      pastKeyWindow\n      notReplayable\n      secondsAtOne: estimateSeconds(perSecond: 1)\n      expiresAt\n    }\n    ... on PlanRefused {\n      text\n    }\n  }\n}',
+}
+
+export type StartReplayResult = {
+  readonly startReplay: { readonly __typename: string; readonly text?: string }
+}
+export type StartReplayVariables = {
+  readonly plan: string
+  readonly perSecond?: number | null
+  readonly rampFrom?: number | null
+  readonly stopWhen?: { readonly failedShare: number; readonly after: number } | null
+  readonly confirmNotCarriedOut?: boolean | null
+}
+export const startReplayMutation: Operation<StartReplayResult, StartReplayVariables> = {
+  name: 'StartReplay',
+  text: 'mutation StartReplay($plan: ID!, $perSecond: Float, $rampFrom: Float, $stopWhen: StopWhen, $confirmNotCarriedOut: Boolean) {\n  startReplay(\n    plan: $plan\n    perSecond: $perSecond\n    rampFrom: $rampFrom\n    stopWhen: $stopWhen\n    confirmNotCarriedOut: $confirmNotCarriedOut\n  ) {\n    __typename\n    ... on JobRefused {\n      text\n    }\n  }\n}',
+}
+
+export type ResolveManyResult = {
+  readonly resolveMany: { readonly __typename: string; readonly text?: string }
+}
+export type ResolveManyVariables = {
+  readonly plan: string
+  readonly as: 'CARRIED_OUT' | 'NOT_CARRIED_OUT' | 'DUPLICATE' | 'IGNORED'
+  readonly reason: string
+}
+export const resolveManyMutation: Operation<ResolveManyResult, ResolveManyVariables> = {
+  name: 'ResolveMany',
+  text: 'mutation ResolveMany($plan: ID!, $as: Resolution!, $reason: String!) {\n  resolveMany(plan: $plan, as: $as, reason: $reason) {\n    __typename\n    ... on JobRefused {\n      text\n    }\n  }\n}',
+}
+
 export type FindMessageResult = {
   readonly message: { readonly transactionId: string } | null
   readonly archived: { readonly archive: string; readonly archivedAt: string } | null
@@ -598,6 +812,7 @@ export type TransactionResult = {
           readonly reason: string | null
           readonly resolution: 'CARRIED_OUT' | 'NOT_CARRIED_OUT' | 'DUPLICATE' | 'IGNORED' | null
           readonly evidence: string | null
+          readonly job: string | null
           readonly nextDueAt: string | null
           readonly status: 'PENDING' | 'PROCESSING' | 'SUCCESS' | 'FAILED' | 'DEAD_LETTER'
           readonly source: {
@@ -613,7 +828,7 @@ export type TransactionResult = {
 export type TransactionVariables = { readonly transactionId: string; readonly afterVersion: number }
 export const transactionOperation: Operation<TransactionResult, TransactionVariables> = {
   name: 'Transaction',
-  text: 'query Transaction($transactionId: ID!, $afterVersion: Int!) {\n  message(transactionId: $transactionId) {\n    transactionId\n    status\n    retryCount\n    attempts\n    version\n    errorMessage\n    nextDueAt\n    held\n    resolution\n    createdAt\n    updatedAt\n    outcomeUnknown\n    idempotencyKey\n    replayable\n    deadLetterCause\n    deadLetteredAt\n    lastOutcome\n    lastStatusCode\n    conflictCount\n    conflicts {\n      transactionId\n      createdAt\n    }\n    conflictsWith {\n      transactionId\n    }\n    source {\n      topic\n      partition\n      incarnation\n      offset\n      key\n      keyBase64\n      timestamp\n      headerCount\n    }\n    payload {\n      state\n      bytes\n      sha256\n    }\n    history(afterVersion: $afterVersion, first: 200) {\n      version\n      type\n      recordedAt\n      actor\n      lane\n      attempt\n      outcome\n      statusCode\n      durationMs\n      reason\n      resolution\n      evidence\n      nextDueAt\n      status\n      source {\n        topic\n        partition\n        offset\n      }\n      conflict {\n        transactionId\n      }\n    }\n  }\n}',
+  text: 'query Transaction($transactionId: ID!, $afterVersion: Int!) {\n  message(transactionId: $transactionId) {\n    transactionId\n    status\n    retryCount\n    attempts\n    version\n    errorMessage\n    nextDueAt\n    held\n    resolution\n    createdAt\n    updatedAt\n    outcomeUnknown\n    idempotencyKey\n    replayable\n    deadLetterCause\n    deadLetteredAt\n    lastOutcome\n    lastStatusCode\n    conflictCount\n    conflicts {\n      transactionId\n      createdAt\n    }\n    conflictsWith {\n      transactionId\n    }\n    source {\n      topic\n      partition\n      incarnation\n      offset\n      key\n      keyBase64\n      timestamp\n      headerCount\n    }\n    payload {\n      state\n      bytes\n      sha256\n    }\n    history(afterVersion: $afterVersion, first: 200) {\n      version\n      type\n      recordedAt\n      actor\n      lane\n      attempt\n      outcome\n      statusCode\n      durationMs\n      reason\n      resolution\n      evidence\n      job\n      nextDueAt\n      status\n      source {\n        topic\n        partition\n        offset\n      }\n      conflict {\n        transactionId\n      }\n    }\n  }\n}',
 }
 
 export type BytesResult = {

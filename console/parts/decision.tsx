@@ -11,6 +11,7 @@ import {
   type ResolveVariables,
 } from '../api/operations.ts'
 import { ActionDialog, textOf } from './dialog.tsx'
+import { ResolutionChoice } from './resolution.tsx'
 
 type Words = {
   readonly verb: string
@@ -66,13 +67,6 @@ const plain: Readonly<Record<Exclude<DecisionName, 'resolve'>, Operation<Answere
   release: releaseMutation,
   cancel: cancelMutation,
 }
-
-const resolutions: readonly (readonly [ResolveVariables['as'], string])[] = [
-  ['CARRIED_OUT', 'It was carried out, by the processor or by hand'],
-  ['NOT_CARRIED_OUT', 'It was not carried out, and will not be'],
-  ['DUPLICATE', 'Another payment stands for it'],
-  ['IGNORED', 'There is nothing to pay: a test, a broken record'],
-]
 
 type Props = {
   readonly name: DecisionName
@@ -163,19 +157,7 @@ export function DecisionForMany({ name, transactionIds, onClose }: ManyProps) {
 function ResolutionFields() {
   return (
     <>
-      <label>
-        What became of the payment
-        <select name="as" required defaultValue="">
-          <option value="" disabled>
-            Choose …
-          </option>
-          {resolutions.map(([value, words]) => (
-            <option key={value} value={value}>
-              {words}
-            </option>
-          ))}
-        </select>
-      </label>
+      <ResolutionChoice label="What became of the payment" />
       <label>
         Evidence <span class="quiet">(a statement’s or a ticket’s number; no card number, no person)</span>
         <input name="evidence" maxLength={2_000} autoComplete="off" />

@@ -22,12 +22,23 @@ type Props = {
   /** Sends them: null if it was done, else why not, in the API's words. */
   readonly send: (form: FormData) => Promise<string | null>
   readonly onClose: (done: boolean) => void
+  /** Whether the reason was given before, so that none is asked for. */
+  readonly hasReason?: boolean
   /** Fields beside the reason. */
   readonly children?: ComponentChildren
 }
 
 /** Asks for a reason and does one thing; what was refused stays open with the reason for it. */
-export function ActionDialog({ title, about, verb, requests, send, onClose, children }: Props) {
+export function ActionDialog({
+  title,
+  about,
+  verb,
+  requests,
+  send,
+  onClose,
+  hasReason = false,
+  children,
+}: Props) {
   const dialog = useRef<HTMLDialogElement>(null)
   const form = useRef<HTMLFormElement>(null)
   const titleId = useId()
@@ -63,10 +74,12 @@ export function ActionDialog({ title, about, verb, requests, send, onClose, chil
         <h2 id={titleId}>{title}</h2>
         <p>{about}</p>
         {children}
-        <label>
-          Reason <span class="quiet">(it stays in the log for ever)</span>
-          <input name="reason" required maxLength={2_000} autoComplete="off" />
-        </label>
+        {!hasReason && (
+          <label>
+            Reason <span class="quiet">(it stays in the log for ever)</span>
+            <input name="reason" required maxLength={2_000} autoComplete="off" />
+          </label>
+        )}
         {refusal.value !== null && <Notice tone="bad">{refusal.value}</Notice>}
         <div class="row end">
           <Copy text={curl}>Copy as curl</Copy>

@@ -17,6 +17,10 @@ const tones: Readonly<Record<string, Tone>> = {
   RAMPING: 'busy',
   HELD: 'bad',
   PAUSED: 'bad',
+  RUNNING: 'busy',
+  WAITING: 'wait',
+  STOPPED: 'bad',
+  DONE: 'good',
 }
 
 type Props = { status: string; held?: boolean; resolution?: string | null; outcomeUnknown?: boolean }

@@ -2,6 +2,7 @@ import type { MessagesVariables } from '../../api/operations.ts'
 import { textOf } from '../../parts/dialog.tsx'
 import { formatName } from '../../parts/format.ts'
 import { MessageList } from '../../parts/message-list.tsx'
+import { PlanReplay } from '../../parts/plan-replay.tsx'
 import { go, link, place } from '../../router.ts'
 
 type Filter = MessagesVariables['filter']
@@ -13,6 +14,7 @@ const causes: readonly Cause[] = [
   'REJECTED_RECORD',
   'CONFLICTING_RECORD',
   'CANCELLED',
+  'OUTCOME_UNKNOWN',
 ]
 
 /** The dead letters that wait for a decision, and apart from them the resolved ones. The filter stands in the address. */
@@ -64,6 +66,7 @@ export function DeadLetters() {
         </label>
         <button type="submit">Filter</button>
       </form>
+      {shown === 'open' && <PlanReplay key={`plan ${JSON.stringify(filter)}`} filter={filter} />}
       <MessageList
         key={JSON.stringify(filter)}
         caption={shown === 'resolved' ? 'Resolved dead letters' : 'Open dead letters'}

@@ -1,9 +1,14 @@
 import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { ask } from '../../api/ask.ts'
-import { failureGroupOperation, type FailureGroupResult } from '../../api/operations.ts'
+import {
+  failureGroupOperation,
+  type FailureGroupResult,
+  type MessagesVariables,
+} from '../../api/operations.ts'
 import { formatCount } from '../../parts/format.ts'
 import { MessageList } from '../../parts/message-list.tsx'
+import { PlanReplay } from '../../parts/plan-replay.tsx'
 import { Notice, sentenceOf } from '../../parts/notice.tsx'
 import { link, place } from '../../router.ts'
 
@@ -21,6 +26,10 @@ export function Group({ pattern }: { pattern: string }) {
   }
   useEffect(() => void load(), [])
   const onlyOpen = place.value.search.get('shown') !== 'all'
+  const filter: MessagesVariables['filter'] = {
+    failurePattern: pattern,
+    ...(onlyOpen ? { status: ['DEAD_LETTER'], resolved: false } : {}),
+  }
   return (
     <section aria-label="One group of failures">
       <p>
@@ -46,13 +55,11 @@ export function Group({ pattern }: { pattern: string }) {
           All messages
         </a>
       </p>
+      {onlyOpen && <PlanReplay filter={filter} />}
       <MessageList
         key={String(onlyOpen)}
         caption={onlyOpen ? 'Open dead letters of this group' : 'Messages of this group'}
-        filter={{
-          failurePattern: pattern,
-          ...(onlyOpen ? { status: ['DEAD_LETTER'], resolved: false } : {}),
-        }}
+        filter={filter}
         empty={
           onlyOpen ? 'No dead letter of this group is open.' : 'No message has this as its last failure now.'
         }

@@ -2,6 +2,7 @@ import { formatDuration, formatName } from '../../parts/format.ts'
 import { TransactionLink } from '../../parts/message-table.tsx'
 import { Badge, type Tone } from '../../parts/status.tsx'
 import { BothTimes, Time } from '../../parts/time.tsx'
+import { link } from '../../router.ts'
 import type { Event } from './read-life.ts'
 
 const tones: Readonly<Partial<Record<Event['type'], Tone>>> = {
@@ -72,7 +73,8 @@ export function Timeline({ events }: { events: readonly Event[] }) {
 }
 
 function Details({ event }: { event: Event }) {
-  const { outcome, statusCode, durationMs, reason, resolution, evidence, nextDueAt, source, conflict } = event
+  const { outcome, statusCode, durationMs, reason, resolution, evidence, nextDueAt, source, conflict, job } =
+    event
   const facts = [
     outcome !== null && formatName(outcome),
     statusCode !== null && `HTTP ${statusCode}`,
@@ -92,6 +94,11 @@ function Details({ event }: { event: Event }) {
         <span class="quiet">
           Kafka <bdi>{`${source.topic}:${source.partition}:${source.offset}`}</bdi>{' '}
         </span>
+      )}
+      {job !== null && (
+        <a class="id" href={link('jobs', job)}>
+          job {job}
+        </a>
       )}
       {conflict !== null && <TransactionLink id={conflict.transactionId} />}
       {nextDueAt !== null && event.type === 'ATTEMPT_FAILED' && (
