@@ -598,6 +598,17 @@ async function writeAsked(history: History): Promise<void> {
   // A failure that leaves no doubt asks for nothing.
   await history.deliver(await history.claim('retry', 'asking'), unavailable, 'retry', 'asking')
   await history.deliver(await history.claim('retry', 'asking'), accepted, 'retry', 'asking')
+  // A replay begins the count anew, at once, and a hold keeps the gap.
+  const [claim] = await history.receive(['asked and replayed'], at)
+  await history.settle(claim!, unknown, 'fresh')
+  await history.ask('retry', 'not_found')
+  await history.decide('asked and replayed', 'cancel')
+  await history.replay('asked and replayed')
+  await history.ask('fresh', 'not_found')
+  await history.decide('asked and replayed', 'hold')
+  await history.decide('asked and replayed', 'release')
+  await history.ask('fresh', 'not_found')
+  await history.deliver(await history.claim('fresh', 'asking'), accepted, 'fresh', 'asking')
 }
 
 function record(
