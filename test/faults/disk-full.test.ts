@@ -134,15 +134,17 @@ t.test(
     const parts = await setUp(t, 'wal')
     const { disk, postgres, service } = parts
     disk.fill()
-    await until('PostgreSQL to be down', async () => {
+    // Its recovery may try for minutes before it gives up.
+    const isRecovering = /not yet accepting connections/
+    await until('PostgreSQL to be down, or to recover', async () => {
       // It has segments in reserve, which are used up sooner so.
-      await postgres.pool.query('select pg_switch_wal()').catch(() => undefined)
-      return !postgres.isAlive()
+      const fault = await postgres.pool.query('select pg_switch_wal()').catch((error: unknown) => error)
+      return !postgres.isAlive() || (fault instanceof Error && isRecovering.test(fault.message))
     })
     await until('the outage to be told', async () => {
       const { database_error, consumer, lanes } = await statusOf(service)
       const reasons = [database_error, consumer.last_error, lanes[0]?.last_error]
-      return reasons.every((reason) => /ECONNREFUSED/.test(reason ?? ''))
+      return reasons.every((reason) => /ECONNREFUSED/.test(reason ?? '') || isRecovering.test(reason ?? ''))
     })
     disk.free()
     await postgres.restart()
