@@ -2,9 +2,10 @@ import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { ask } from '../../api/ask.ts'
 import { failureGroupOperation, type FailureGroupResult } from '../../api/operations.ts'
+import { Foreign } from '../../parts/foreign.tsx'
 import { formatCount } from '../../parts/format.ts'
 import { MessageList } from '../../parts/message-list.tsx'
-import { Notice, sentenceOf } from '../../parts/notice.tsx'
+import { FaultNotice, sentenceOf } from '../../parts/notice.tsx'
 import { link, place } from '../../router.ts'
 
 /** The messages whose last failure has this pattern, and what may be done about them. */
@@ -27,9 +28,9 @@ export function Group({ pattern }: { pattern: string }) {
         <a href={link('failures')}>All groups</a>
       </p>
       <p class="subject words">
-        <bdi class="id">{pattern}</bdi>
+        <Foreign class="id" text={pattern} />
       </p>
-      {fault.value !== null && <Notice tone="bad">{fault.value}</Notice>}
+      <FaultNotice fault={fault.value} isOld={counts.value !== null} />
       {counts.value !== null && (
         <p>
           Of the messages whose last failure is this one, {formatCount(counts.value.all?.totalCount?.value)}{' '}

@@ -1,27 +1,35 @@
+import { cut } from '../../api/connection.ts'
 import type { DestinationNowResult } from '../../api/operations.ts'
+import { writeOut } from '../../parts/foreign.tsx'
 import { formatCount, formatDuration, formatName } from '../../parts/format.ts'
 import { link } from '../../router.ts'
 import type { NowMetrics } from './now.tsx'
+import { countWaiting } from './waiting.ts'
 
 // The sweep finds what nobody looked at for 10 s; what is due for longer than that is late in any case.
 const dueMsMax = 10_000
 const headSecondsMax = 30
 
-type Props = { now: NowMetrics; destination: DestinationNowResult['destination'] | null }
+type Props = {
+  readonly now: NowMetrics
+  /** The figures that are not known, in words. */
+  readonly missing: readonly string[]
+  readonly destination: DestinationNowResult['destination'] | null
+}
 
 /** What needs somebody, in sentences, the most pressing first. */
-export function Attention({ now, destination }: Props) {
-  const sentences = findSentences(now, destination)
+export function Attention({ now, missing, destination }: Props) {
+  const sentences = [...findMissing(missing, destination), ...findSentences(now, destination)]
   return (
     <section aria-labelledby="attention">
       <h2 id="attention">Needs attention</h2>
       {sentences.length === 0 ? (
-        <p class="notice good">Nothing. Payments flow, and nothing waits for you.</p>
+        <Nothing />
       ) : (
         <ul class="attention">
           {sentences.map(({ text, page }) => (
             <li key={text} class="notice bad">
-              {text} {page !== undefined && <a href={link(page)}>See {page.replace('-', ' ')}</a>}
+              {writeOut(text)} {page !== undefined && <a href={link(page)}>See {page.replace('-', ' ')}</a>}
             </li>
           ))}
         </ul>
@@ -30,14 +38,29 @@ export function Attention({ now, destination }: Props) {
   )
 }
 
+/** Figures of before say nothing about now. */
+function Nothing() {
+  return cut.value === null ? (
+    <p class="notice good">Nothing. Payments flow, and nothing waits for you.</p>
+  ) : (
+    <p class="notice calm">Nothing was known of before the cut. What came since is not known.</p>
+  )
+}
+
 /** A sentence, and the page where one goes on from it. */
 type Sentence = { readonly text: string; readonly page?: string }
+
+/** Where a figure is not known, nobody can say that nothing needs attention. */
+function findMissing(missing: readonly string[], destination: Props['destination']): Sentence[] {
+  const all = [...missing, ...(destination === null ? ['the destination'] : [])]
+  return all.length === 0 ? [] : [{ text: `These figures are missing: ${all.join(', ')}.` }]
+}
 
 function findSentences(now: NowMetrics, destination: Props['destination']): Sentence[] {
   const found: Sentence[] = []
   if (destination?.state === 'PAUSED' || destination?.state === 'HELD')
     found.push({
-      text: `No payment is sent: the destination is ${formatName(destination.state)}. ${formatCount(destination.held)} wait.`,
+      text: `No payment is sent: the destination is ${formatName(destination.state)}. ${formatCount(countWaiting(now.counts))} wait.`,
     })
   for (const { topic, partition, stopped } of now.consumer ?? [])
     if (stopped !== null)

@@ -1,9 +1,10 @@
 import { signal, type Signal } from '@preact/signals'
-import { ask } from '../../api/ask.ts'
+import { askHead } from '../../api/ask-head.ts'
+import { ask, isArchived } from '../../api/ask.ts'
+import { backOff } from '../../api/back-off.ts'
 import { follow } from '../../api/follow.ts'
 import {
   findMessageOperation,
-  headOperation,
   transactionEventsOperation,
   transactionOperation,
   type TransactionResult,
@@ -45,6 +46,8 @@ export function readLife(transactionId: string): Life {
   let stop = (): void => undefined
   let reading: Promise<void> | null = null
   let isAsked = false
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const wait = backOff(2_000)
 
   /** One reading at a time; what is asked for meanwhile is done once more after it. */
   const read = (): void => {
@@ -62,9 +65,9 @@ export function readLife(transactionId: string): Life {
     try {
       for (;;) {
         const afterVersion = events.value.at(-1)?.version ?? 0
-        const { data } = await ask(transactionOperation, { transactionId, afterVersion })
+        const { data } = await ask(transactionOperation, { transactionId, afterVersion }, isArchived)
         if (data.message === null) {
-          archived.value = (await ask(findMessageOperation, { transactionId })).data.archived
+          archived.value = (await ask(findMessageOperation, { transactionId }, isArchived)).data.archived
           break
         }
         const page = data.message.history ?? []
@@ -79,13 +82,17 @@ export function readLife(transactionId: string): Life {
     isRead.value = true
   }
 
+  const startLater = (): void => {
+    if (!isLeft) timer = setTimeout(() => void start(), wait.next())
+  }
+
   const start = async (): Promise<void> => {
     try {
-      cursor = (await ask(headOperation, {})).data.head?.cursor ?? ''
+      cursor = await askHead()
     } catch (error) {
       fault.value = sentenceOf(error)
       isRead.value = true
-      if (!isLeft) setTimeout(() => void start(), 2_000)
+      startLater()
       return
     }
     if (isLeft) return
@@ -93,10 +100,11 @@ export function readLife(transactionId: string): Life {
     stop = follow(transactionEventsOperation, {
       variables: () => ({ after: cursor, transactionId }),
       take: ({ messageEvents }) => {
+        wait.reset()
         cursor = messageEvents.cursor
         if (messageEvents.node !== null || fault.peek() !== null) read()
       },
-      lose: () => void start(),
+      lose: startLater,
     })
   }
 
@@ -110,6 +118,7 @@ export function readLife(transactionId: string): Life {
     read,
     leave: () => {
       isLeft = true
+      clearTimeout(timer)
       stop()
     },
   }

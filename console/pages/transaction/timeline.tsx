@@ -1,3 +1,4 @@
+import { Foreign } from '../../parts/foreign.tsx'
 import { formatDuration, formatName } from '../../parts/format.ts'
 import { TransactionLink } from '../../parts/message-table.tsx'
 import { Badge, type Tone } from '../../parts/status.tsx'
@@ -57,7 +58,7 @@ export function Timeline({ events }: { events: readonly Event[] }) {
                   {event.attempt !== null && <span class="quiet"> attempt {event.attempt}</span>}
                 </td>
                 <td class="words">
-                  <bdi>{event.actor}</bdi>
+                  <Foreign text={event.actor} />
                 </td>
                 <td class="words">
                   <Details event={event} />
@@ -82,15 +83,19 @@ function Details({ event }: { event: Event }) {
   return (
     <>
       {facts.length > 0 && <span>{facts.join(', ')}. </span>}
-      {reason !== null && <bdi>{reason} </bdi>}
+      {reason !== null && (
+        <span>
+          <Foreign text={reason} />{' '}
+        </span>
+      )}
       {evidence !== null && (
         <span>
-          Evidence: <bdi>{evidence}</bdi>{' '}
+          Evidence: <Foreign text={evidence} />{' '}
         </span>
       )}
       {source !== null && (
         <span class="quiet">
-          Kafka <bdi>{`${source.topic}:${source.partition}:${source.offset}`}</bdi>{' '}
+          Kafka <Foreign text={`${source.topic}:${source.partition}:${source.offset}`} />{' '}
         </span>
       )}
       {conflict !== null && <TransactionLink id={conflict.transactionId} />}
