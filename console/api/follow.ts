@@ -53,7 +53,7 @@ export function follow<Result, Variables extends object>(
           }
           wait.reset()
           markLive(follower)
-          take(data, (errors ?? []) as readonly Fault[])
+          take(data, errors ?? [])
         },
         error: (cause) => (isOver() ? undefined : fail(cause)),
         // The service ends a stream when it is about to stop.

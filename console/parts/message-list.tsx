@@ -10,7 +10,7 @@ import {
 } from '../api/operations.ts'
 import { mayDecide } from '../api/session.ts'
 import { DecisionForMany } from './decision.tsx'
-import { formatCount } from './format.ts'
+import { formatEstimate } from './format.ts'
 import { MessageTable } from './message-table.tsx'
 import { FaultNotice, Notice, sentenceOf } from './notice.tsx'
 
@@ -104,7 +104,7 @@ export function MessageList({ caption, filter, empty }: Props) {
       {found !== null && nodes.length === 0 && <p class="quiet">{empty}</p>}
       {nodes.length > 0 && (
         <MessageTable
-          caption={`${caption}: ${found?.totalCount?.exact === false ? 'about ' : ''}${formatCount(found?.totalCount?.value)}`}
+          caption={`${caption}: ${formatEstimate(found?.totalCount)}`}
           messages={nodes}
           {...(mayDecide.value ? { chosen: chosen.value, choose } : {})}
         />
@@ -147,6 +147,7 @@ export function MessageList({ caption, filter, empty }: Props) {
         <DecisionForMany
           name={open.value}
           transactionIds={ids}
+          inDoubt={nodes.some((each) => chosen.value.has(each.transactionId) && each.outcomeUnknown)}
           onClose={(isDone) => {
             if (isDone) done.value = `${open.value === 'replay' ? 'Replayed' : 'Resolved'}: ${ids.length}.`
             open.value = null

@@ -11,6 +11,8 @@ t.test('a database that does not answer is never shown as nothing', { skip }, as
   const way = await connectThroughProxy(t, url)
   const { port } = await startService(t, way.pool)
   const { page, go } = await watch(t, `http://127.0.0.1:${port}`)
+  // The service itself waits ten seconds for its database.
+  page.setDefaultTimeout(60_000)
   const away = page.getByText('The database does not answer')
   const old = page.getByText('What you see is from before.')
   const open = page.getByText('Open dead letters: 1')

@@ -13,6 +13,7 @@ const causes: readonly Cause[] = [
   'REJECTED_RECORD',
   'CONFLICTING_RECORD',
   'CANCELLED',
+  'OUTCOME_UNKNOWN',
 ]
 
 /** The dead letters that wait for a decision, and apart from them the resolved ones. The filter stands in the address. */

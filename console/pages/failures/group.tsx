@@ -3,7 +3,7 @@ import { useEffect } from 'preact/hooks'
 import { ask } from '../../api/ask.ts'
 import { failureGroupOperation, type FailureGroupResult } from '../../api/operations.ts'
 import { Foreign } from '../../parts/foreign.tsx'
-import { formatCount } from '../../parts/format.ts'
+import { formatEstimate } from '../../parts/format.ts'
 import { MessageList } from '../../parts/message-list.tsx'
 import { FaultNotice, sentenceOf } from '../../parts/notice.tsx'
 import { link, place } from '../../router.ts'
@@ -33,10 +33,10 @@ export function Group({ pattern }: { pattern: string }) {
       <FaultNotice fault={fault.value} isOld={counts.value !== null} />
       {counts.value !== null && (
         <p>
-          Of the messages whose last failure is this one, {formatCount(counts.value.all?.totalCount?.value)}{' '}
-          in all, {formatCount(counts.value.open?.totalCount?.value)} are open dead letters, and{' '}
-          {formatCount(counts.value.unknown?.totalCount?.value)} had an attempt without an answer and may have
-          been paid.
+          Of the messages whose last failure is this one, {formatEstimate(counts.value.all?.totalCount)} in
+          all, {formatEstimate(counts.value.open?.totalCount)} are open dead letters, and{' '}
+          {formatEstimate(counts.value.unknown?.totalCount)} may have been paid: the outcome of an attempt is
+          unknown.
         </p>
       )}
       <p class="row">

@@ -27,9 +27,10 @@ export function Attention({ now, missing, destination }: Props) {
         <Nothing />
       ) : (
         <ul class="attention">
-          {sentences.map(({ text, page }) => (
+          {sentences.map(({ text, page, search }) => (
             <li key={text} class="notice bad">
-              {writeOut(text)} {page !== undefined && <a href={link(page)}>See {page.replace('-', ' ')}</a>}
+              {writeOut(text)}{' '}
+              {page !== undefined && <a href={link(page, '', search)}>See {page.replace('-', ' ')}</a>}
             </li>
           ))}
         </ul>
@@ -48,7 +49,12 @@ function Nothing() {
 }
 
 /** A sentence, and the page where one goes on from it. */
-type Sentence = { readonly text: string; readonly page?: string }
+type Sentence = {
+  readonly text: string
+  readonly page?: string
+  /** What of that page is shown. */
+  readonly search?: Readonly<Record<string, string>>
+}
 
 /** Where a figure is not known, nobody can say that nothing needs attention. */
 function findMissing(missing: readonly string[], destination: Props['destination']): Sentence[] {
@@ -67,16 +73,18 @@ function findSentences(now: NowMetrics, destination: Props['destination']): Sent
       found.push({ text: `Partition ${partition} of ${topic} is stopped: ${stopped}`, page: 'partitions' })
   const lateMs = now.oldestDueAt === null ? 0 : Date.parse(now.at) - Date.parse(now.oldestDueAt)
   if (lateMs > dueMsMax && destination?.state === 'FLOWING')
-    found.push({ text: `A payment is due since ${formatDuration(lateMs)} and was not sent.` })
+    found.push({ text: `A payment has been due for ${formatDuration(lateMs)} and was not sent.` })
   if (Number(now.deadLetters?.open ?? 0) > 0)
     found.push({
       text: `Dead letters that wait for a decision: ${formatCount(now.deadLetters?.open)}.`,
       page: 'dead-letters',
     })
-  if (Number(now.outcomeUnknown?.deadLetter ?? 0) > 0)
+  // The count has the resolved ones too, which are nobody's work.
+  if (Number(now.deadLetters?.open ?? 0) > 0 && Number(now.outcomeUnknown?.deadLetter ?? 0) > 0)
     found.push({
-      text: `Dead letters that the processor may have paid all the same: ${formatCount(now.outcomeUnknown?.deadLetter)}.`,
+      text: `Dead letters in doubt, resolved ones too: ${formatCount(now.outcomeUnknown?.deadLetter)}. The processor may have paid them all the same.`,
       page: 'dead-letters',
+      search: { doubt: 'yes' },
     })
   if (Number(now.held ?? 0) > 0)
     found.push({ text: `Payments that an operator holds: ${formatCount(now.held)}.` })
@@ -86,7 +94,7 @@ function findSentences(now: NowMetrics, destination: Props['destination']): Sent
     })
   if ((now.watermark?.ageSeconds ?? 0) > headSecondsMax)
     found.push({
-      text: `A transaction in the database is open for ${formatDuration((now.watermark?.ageSeconds ?? 0) * 1_000)}. Live views wait for it.`,
+      text: `A transaction in the database has been open for ${formatDuration((now.watermark?.ageSeconds ?? 0) * 1_000)}. Live views wait for it.`,
     })
   return found
 }

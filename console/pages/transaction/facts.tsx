@@ -20,7 +20,7 @@ export function Facts({ message }: { message: Message }) {
   if (message.outcomeUnknown)
     facts.push([
       'In doubt',
-      'An attempt ended with no answer: the processor may have carried it out. Ask it by the idempotency key.',
+      'An attempt may have been carried out: its outcome is unknown. Ask the processor by the idempotency key.',
     ])
   if (source !== null) {
     facts.push([

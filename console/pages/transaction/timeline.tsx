@@ -7,7 +7,6 @@ import type { Event } from './read-life.ts'
 
 const tones: Readonly<Partial<Record<Event['type'], Tone>>> = {
   SUCCEEDED: 'good',
-  LATE_RESULT_OBSERVED: 'good',
   ATTEMPT_STARTED: 'busy',
   ATTEMPT_FAILED: 'wait',
   ATTEMPT_ABANDONED: 'bad',
@@ -54,7 +53,7 @@ export function Timeline({ events }: { events: readonly Event[] }) {
                   <span>{at === 0 ? '' : `+ ${formatDuration(gaps[at])}`}</span>
                 </td>
                 <td>
-                  <Badge tone={tones[event.type] ?? 'calm'}>{formatName(event.type)}</Badge>
+                  <Badge tone={toneOf(event)}>{formatName(event.type)}</Badge>
                   {event.attempt !== null && <span class="quiet"> attempt {event.attempt}</span>}
                 </td>
                 <td class="words">
@@ -72,13 +71,22 @@ export function Timeline({ events }: { events: readonly Event[] }) {
   )
 }
 
+/** A late result is as good as what it says. */
+function toneOf({ type, outcome }: Event): Tone {
+  if (type === 'LATE_RESULT_OBSERVED') return outcome === 'ACCEPTED' ? 'good' : 'wait'
+  return tones[type] ?? 'calm'
+}
+
 function Details({ event }: { event: Event }) {
   const { outcome, statusCode, durationMs, reason, resolution, evidence, nextDueAt, source, conflict } = event
+  const { inquiry, confirmedNotCarriedOut } = event
   const facts = [
     outcome !== null && formatName(outcome),
     statusCode !== null && `HTTP ${statusCode}`,
     durationMs !== null && `took ${formatDuration(durationMs)}`,
     resolution !== null && formatName(resolution),
+    inquiry !== null && `the processor says: ${formatName(inquiry)}`,
+    confirmedNotCarriedOut === true && 'the operator confirms that it was not carried out',
   ].filter((each) => each !== false)
   return (
     <>
