@@ -45,7 +45,7 @@ export function Life({ id }: { id: string }) {
       {message !== null && (
         <>
           <Actions message={message} onDone={life.read} />
-          <Timeline events={life.events.value} />
+          <Timeline events={life.events.value} readAfter={life.readAfter} />
           <div class="columns">
             <Facts message={message} />
             <Bytes message={message} />

@@ -1,5 +1,6 @@
+import { Fragment } from 'preact'
 import { Foreign } from '../../parts/foreign.tsx'
-import { formatDuration, formatName } from '../../parts/format.ts'
+import { formatCount, formatDuration, formatName } from '../../parts/format.ts'
 import { TransactionLink } from '../../parts/message-table.tsx'
 import { Badge, type Tone } from '../../parts/status.tsx'
 import { BothTimes, Time } from '../../parts/time.tsx'
@@ -17,8 +18,14 @@ const tones: Readonly<Partial<Record<Event['type'], Tone>>> = {
   HELD: 'bad',
 }
 
+type Props = {
+  readonly events: readonly Event[]
+  /** Reads those after this version that are left out. */
+  readonly readAfter: (version: number) => Promise<void>
+}
+
 /** What happened, in order. The gap before an event is a bar, to the scale of the longest one. */
-export function Timeline({ events }: { events: readonly Event[] }) {
+export function Timeline({ events, readAfter }: Props) {
   const gaps = events.map((event, at) => {
     const before = events[at - 1]
     return before === undefined ? 0 : Date.parse(event.recordedAt) - Date.parse(before.recordedAt)
@@ -43,31 +50,53 @@ export function Timeline({ events }: { events: readonly Event[] }) {
           </thead>
           <tbody>
             {events.map((event, at) => (
-              <tr key={event.version}>
-                <td class="number">{event.version}</td>
-                <td>
-                  <BothTimes at={event.recordedAt} />
-                </td>
-                <td class="gap">
-                  <span class="bar" style={{ width: `${((gaps[at] ?? 0) / longest) * 100}%` }} />
-                  <span>{at === 0 ? '' : `+ ${formatDuration(gaps[at])}`}</span>
-                </td>
-                <td>
-                  <Badge tone={toneOf(event)}>{formatName(event.type)}</Badge>
-                  {event.attempt !== null && <span class="quiet"> attempt {event.attempt}</span>}
-                </td>
-                <td class="words">
-                  <Foreign text={event.actor} />
-                </td>
-                <td class="words">
-                  <Details event={event} />
-                </td>
-              </tr>
+              <Fragment key={event.version}>
+                <LeftOut before={events[at - 1]} event={event} readAfter={readAfter} />
+                <tr>
+                  <td class="number">{event.version}</td>
+                  <td>
+                    <BothTimes at={event.recordedAt} />
+                  </td>
+                  <td class="gap">
+                    <span class="bar" style={{ width: `${((gaps[at] ?? 0) / longest) * 100}%` }} />
+                    <span>{at === 0 ? '' : `+ ${formatDuration(gaps[at])}`}</span>
+                  </td>
+                  <td>
+                    <Badge tone={toneOf(event)}>{formatName(event.type)}</Badge>
+                    {event.attempt !== null && <span class="quiet"> attempt {event.attempt}</span>}
+                  </td>
+                  <td class="words">
+                    <Foreign text={event.actor} />
+                  </td>
+                  <td class="words">
+                    <Details event={event} />
+                  </td>
+                </tr>
+              </Fragment>
             ))}
           </tbody>
         </table>
       </div>
     </section>
+  )
+}
+
+type LeftOutProps = Pick<Props, 'readAfter'> & { readonly before: Event | undefined; readonly event: Event }
+
+/** How many events between these two are not shown, and the way to them. */
+function LeftOut({ before, event, readAfter }: LeftOutProps) {
+  const from = before?.version ?? 0
+  const count = event.version - from - 1
+  if (count === 0) return null
+  return (
+    <tr>
+      <td colSpan={6}>
+        {formatCount(count)} events in between are not shown.{' '}
+        <button type="button" onClick={() => void readAfter(from)}>
+          Show more
+        </button>
+      </td>
+    </tr>
   )
 }
 
