@@ -4,6 +4,8 @@ import { credentials, refusedToken } from './session.ts'
 
 export type Fault = {
   readonly message: string
+  /** The field that is null because of it, from the top of the data. */
+  readonly path?: readonly (string | number)[] | undefined
   readonly extensions?: { readonly code?: string } & Readonly<Record<string, unknown>>
 }
 
@@ -13,20 +15,29 @@ export type Answered<Result> = { readonly data: Result; readonly faults: readonl
 const waitMsMax = 20_000
 
 /**
- * Asks the API one operation. Faults beside the data are the caller's: a part of an answer may be null for a reason.
+ * Asks the API one operation. A field that is null because of a fault looks as one that is null because there is nothing, so a fault
+ * is thrown.
  *
- * @throws one sentence for people where there is no data
+ * @param expects says of which faults the caller makes something himself; none by default
+ * @throws one sentence for people where there is no data, or a fault that the caller does not expect
  */
 export async function ask<Result, Variables>(
   { name, text }: Operation<Result, Variables>,
   variables: Variables,
+  expects: (fault: Fault) => boolean = () => false,
 ): Promise<Answered<Result>> {
   const response = await send(JSON.stringify({ operationName: name, query: text, variables }))
-  const answer = await read(response)
-  const [first] = answer.errors ?? []
-  if (response.status === 401) refusedToken.value = first?.message ?? 'A token is needed.'
-  if (!answer.data) throw new Error(first?.message ?? `The service answers ${response.status}.`)
-  return { data: answer.data as Result, faults: answer.errors ?? [] }
+  const { data, errors: faults = [] } = await read(response)
+  if (response.status === 401) refusedToken.value = faults[0]?.message ?? 'A token is needed.'
+  const unexpected = data ? faults.find((fault) => !expects(fault)) : faults[0]
+  if (unexpected !== undefined) throw new Error(unexpected.message)
+  if (!data) throw new Error(`The service answers ${response.status}.`)
+  return { data: data as Result, faults }
+}
+
+/** The id is known, and what it names is in an archive. */
+export function isArchived({ extensions }: Fault): boolean {
+  return extensions?.code === 'ARCHIVED'
 }
 
 async function send(body: string): Promise<Response> {

@@ -1,7 +1,7 @@
 import { computed, signal } from '@preact/signals'
 
 export type Cut = {
-  /** When this page noticed, in milliseconds since 1970. */
+  /** When the last sign of life came, in milliseconds since 1970; where none ever did, when this page noticed. */
   readonly sinceMs: number
   readonly reason: string
 }
@@ -15,6 +15,13 @@ export const cut = computed<Cut | null>(() => {
   return all[0] ?? null
 })
 
+let heardMs: number | null = null
+
+/** Something came from the service. */
+export function markHeard(): void {
+  heardMs = Date.now()
+}
+
 /** Whether anything is followed and has come. */
 export const isLive = computed(() => live.value.size > 0)
 
@@ -27,7 +34,7 @@ export function markCut(follower: symbol, reason: string): void {
   live.value = new Set([...live.value].filter((each) => each !== follower))
   // The first reason says more than those of the attempts to come back.
   if (!cuts.value.has(follower))
-    cuts.value = new Map([...cuts.value, [follower, { sinceMs: Date.now(), reason }]])
+    cuts.value = new Map([...cuts.value, [follower, { sinceMs: heardMs ?? Date.now(), reason }]])
 }
 
 export function markLeft(follower: symbol): void {

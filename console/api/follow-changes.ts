@@ -1,6 +1,7 @@
-import { ask } from './ask.ts'
+import { askHead } from './ask-head.ts'
+import { backOff } from './back-off.ts'
 import { follow } from './follow.ts'
-import { changesOperation, headOperation, type ChangesVariables } from './operations.ts'
+import { changesOperation, type ChangesVariables } from './operations.ts'
 
 // A list is not read more often than this, however much happens.
 const pauseMs = 2_000
@@ -15,7 +16,9 @@ export function followChanges(types: NonNullable<ChangesVariables['types']>, tel
   let isLeft = false
   let stop = (): void => undefined
   let timer: ReturnType<typeof setTimeout> | undefined
+  let again: ReturnType<typeof setTimeout> | undefined
   let toldMs = 0
+  const wait = backOff(pauseMs)
 
   const tellSoon = (): void => {
     timer ??= setTimeout(
@@ -27,25 +30,29 @@ export function followChanges(types: NonNullable<ChangesVariables['types']>, tel
       Math.max(0, toldMs + pauseMs - Date.now()),
     )
   }
+  const startLater = (): void => {
+    if (!isLeft) again = setTimeout(() => void start(), wait.next())
+  }
   const start = async (): Promise<void> => {
     let cursor: string
     try {
-      cursor = (await ask(headOperation, {})).data.head?.cursor ?? ''
+      cursor = await askHead()
     } catch {
       // The list itself says that the service does not answer.
-      if (!isLeft) setTimeout(() => void start(), pauseMs)
+      startLater()
       return
     }
     if (isLeft) return
     stop = follow(changesOperation, {
       variables: () => ({ after: cursor, types }),
-      take: ({ messageEvents }) => {
+      take: ({ messageEvents }, faults) => {
+        wait.reset()
         cursor = messageEvents.cursor
-        if (messageEvents.node !== null) tellSoon()
+        if (messageEvents.node !== null || faults.length > 0) tellSoon()
       },
       lose: () => {
         tellSoon()
-        void start()
+        startLater()
       },
     })
     // Between what the list showed first and this cursor something may have come.
@@ -55,6 +62,7 @@ export function followChanges(types: NonNullable<ChangesVariables['types']>, tel
   return () => {
     isLeft = true
     clearTimeout(timer)
+    clearTimeout(again)
     stop()
   }
 }

@@ -1,5 +1,6 @@
-import { markCut, markLeft, markLive } from './connection.ts'
 import type { Fault } from './ask.ts'
+import { backOff } from './back-off.ts'
+import { markCut, markLeft, markLive } from './connection.ts'
 import type { Operation } from './operations.ts'
 import { refusedToken } from './session.ts'
 import { socket } from './socket.ts'
@@ -7,16 +8,17 @@ import { socket } from './socket.ts'
 export type Following<Result, Variables> = {
   /** Asked at each start: after a cut they carry the last cursor that came. */
   readonly variables: () => Variables
-  readonly take: (data: Result) => void
+  /** Takes what came. Each fault names a field that is null because of it. */
+  readonly take: (data: Result, faults: readonly Fault[]) => void
   /** The cursor leads nowhere any more (archived, or a restored database): what is shown must be asked for anew. */
   readonly lose?: (sentence: string) => void
 }
 
-const waitMsMin = 500
-const waitMsMax = 5_000
 const lostCodes = ['CURSOR_INVALID', 'CURSOR_EPOCH', 'CURSOR_EXPIRED']
 // graphql-ws: unauthorized, and forbidden, which is what the service closes with.
 const refusedCloses = [4401, 4403]
+// graphql-ws: this side gave it up, because no sign of life came.
+const silentClose = 4499
 
 /**
  * Follows a subscription until it is left: whatever cuts it off, it goes on from where it was, and says in the meantime that it is cut
@@ -29,7 +31,7 @@ export function follow<Result, Variables extends object>(
   { variables, take, lose }: Following<Result, Variables>,
 ): () => void {
   const follower = Symbol(name)
-  let waitMs = waitMsMin
+  const wait = backOff()
   let isLeft = false
   // A stream that was given up may still say that it ended.
   let streams = 0
@@ -49,9 +51,9 @@ export function follow<Result, Variables extends object>(
             fail(errors ?? [])
             return
           }
-          waitMs = waitMsMin
+          wait.reset()
           markLive(follower)
-          take(data)
+          take(data, errors ?? [])
         },
         error: (cause) => (isOver() ? undefined : fail(cause)),
         // The service ends a stream when it is about to stop.
@@ -75,8 +77,7 @@ export function follow<Result, Variables extends object>(
     streams += 1
     markCut(follower, reason)
     leave()
-    timer = setTimeout(start, waitMs)
-    waitMs = Math.min(2 * waitMs, waitMsMax)
+    timer = setTimeout(start, wait.next())
   }
 
   const stop = (): void => {
@@ -96,5 +97,6 @@ function readFault(cause: unknown): Fault {
   const { code, reason } = cause as { code?: number; reason?: string }
   if (code !== undefined && refusedCloses.includes(code))
     return { message: reason ?? 'A token is needed.', extensions: { code: 'UNAUTHENTICATED' } }
+  if (code === silentClose) return { message: 'The service gives no sign of life.' }
   return { message: reason ? `The service closed the way: ${reason}.` : 'The service cannot be reached.' }
 }

@@ -9,10 +9,14 @@ export type Operation<Result, Variables> = {
 }
 
 export type ReplayResult = { readonly replay: { readonly __typename: string; readonly text?: string } }
-export type ReplayVariables = { readonly transactionId: string; readonly reason: string }
+export type ReplayVariables = {
+  readonly transactionId: string
+  readonly reason: string
+  readonly confirmNotCarriedOut?: boolean | null
+}
 export const replayMutation: Operation<ReplayResult, ReplayVariables> = {
   name: 'Replay',
-  text: 'mutation Replay($transactionId: ID!, $reason: String!) {\n  replay(transactionId: $transactionId, reason: $reason) {\n    __typename\n    ... on ReplayRefusal {\n      text\n    }\n  }\n}',
+  text: 'mutation Replay($transactionId: ID!, $reason: String!, $confirmNotCarriedOut: Boolean) {\n  replay(\n    transactionId: $transactionId\n    reason: $reason\n    confirmNotCarriedOut: $confirmNotCarriedOut\n  ) {\n    __typename\n    ... on ReplayRefusal {\n      text\n    }\n  }\n}',
 }
 
 export type HoldResult = { readonly hold: { readonly __typename: string; readonly text?: string } }
@@ -461,10 +465,14 @@ export type ReplayManyResult = {
     readonly text?: string
   }[]
 }
-export type ReplayManyVariables = { readonly transactionIds: readonly string[]; readonly reason: string }
+export type ReplayManyVariables = {
+  readonly transactionIds: readonly string[]
+  readonly reason: string
+  readonly confirmNotCarriedOut?: boolean | null
+}
 export const replayManyMutation: Operation<ReplayManyResult, ReplayManyVariables> = {
   name: 'ReplayMany',
-  text: 'mutation ReplayMany($transactionIds: [ID!]!, $reason: String!) {\n  replayMany(transactionIds: $transactionIds, reason: $reason) {\n    __typename\n    ... on Replayed {\n      transactionId\n    }\n    ... on ReplayRefusal {\n      transactionId\n      text\n    }\n  }\n}',
+  text: 'mutation ReplayMany($transactionIds: [ID!]!, $reason: String!, $confirmNotCarriedOut: Boolean) {\n  replayMany(\n    transactionIds: $transactionIds\n    reason: $reason\n    confirmNotCarriedOut: $confirmNotCarriedOut\n  ) {\n    __typename\n    ... on Replayed {\n      transactionId\n    }\n    ... on ReplayRefusal {\n      transactionId\n      text\n    }\n  }\n}',
 }
 
 export type ChangesResult = {
@@ -813,6 +821,8 @@ export type TransactionResult = {
           readonly resolution: 'CARRIED_OUT' | 'NOT_CARRIED_OUT' | 'DUPLICATE' | 'IGNORED' | null
           readonly evidence: string | null
           readonly job: string | null
+          readonly inquiry: 'CARRIED_OUT' | 'REFUSED' | 'IN_PROGRESS' | 'NOT_FOUND' | 'NO_ANSWER' | null
+          readonly confirmedNotCarriedOut: boolean | null
           readonly nextDueAt: string | null
           readonly status: 'PENDING' | 'PROCESSING' | 'SUCCESS' | 'FAILED' | 'DEAD_LETTER'
           readonly source: {
@@ -828,7 +838,7 @@ export type TransactionResult = {
 export type TransactionVariables = { readonly transactionId: string; readonly afterVersion: number }
 export const transactionOperation: Operation<TransactionResult, TransactionVariables> = {
   name: 'Transaction',
-  text: 'query Transaction($transactionId: ID!, $afterVersion: Int!) {\n  message(transactionId: $transactionId) {\n    transactionId\n    status\n    retryCount\n    attempts\n    version\n    errorMessage\n    nextDueAt\n    held\n    resolution\n    createdAt\n    updatedAt\n    outcomeUnknown\n    idempotencyKey\n    replayable\n    deadLetterCause\n    deadLetteredAt\n    lastOutcome\n    lastStatusCode\n    conflictCount\n    conflicts {\n      transactionId\n      createdAt\n    }\n    conflictsWith {\n      transactionId\n    }\n    source {\n      topic\n      partition\n      incarnation\n      offset\n      key\n      keyBase64\n      timestamp\n      headerCount\n    }\n    payload {\n      state\n      bytes\n      sha256\n    }\n    history(afterVersion: $afterVersion, first: 200) {\n      version\n      type\n      recordedAt\n      actor\n      lane\n      attempt\n      outcome\n      statusCode\n      durationMs\n      reason\n      resolution\n      evidence\n      job\n      nextDueAt\n      status\n      source {\n        topic\n        partition\n        offset\n      }\n      conflict {\n        transactionId\n      }\n    }\n  }\n}',
+  text: 'query Transaction($transactionId: ID!, $afterVersion: Int!) {\n  message(transactionId: $transactionId) {\n    transactionId\n    status\n    retryCount\n    attempts\n    version\n    errorMessage\n    nextDueAt\n    held\n    resolution\n    createdAt\n    updatedAt\n    outcomeUnknown\n    idempotencyKey\n    replayable\n    deadLetterCause\n    deadLetteredAt\n    lastOutcome\n    lastStatusCode\n    conflictCount\n    conflicts {\n      transactionId\n      createdAt\n    }\n    conflictsWith {\n      transactionId\n    }\n    source {\n      topic\n      partition\n      incarnation\n      offset\n      key\n      keyBase64\n      timestamp\n      headerCount\n    }\n    payload {\n      state\n      bytes\n      sha256\n    }\n    history(afterVersion: $afterVersion, first: 200) {\n      version\n      type\n      recordedAt\n      actor\n      lane\n      attempt\n      outcome\n      statusCode\n      durationMs\n      reason\n      resolution\n      evidence\n      job\n      inquiry\n      confirmedNotCarriedOut\n      nextDueAt\n      status\n      source {\n        topic\n        partition\n        offset\n      }\n      conflict {\n        transactionId\n      }\n    }\n  }\n}',
 }
 
 export type BytesResult = {

@@ -1,4 +1,5 @@
 import { createClient, type Client } from 'graphql-ws'
+import { markHeard } from './connection.ts'
 import { socketEndpoint } from './endpoint.ts'
 import { credentials } from './session.ts'
 
@@ -18,17 +19,18 @@ export const socket: Client = createClient({
   on: { ...watchPongs() },
 })
 
-/** A way that died without a word is noticed by the answer that does not come. */
+/**
+ * A way that died without a word is noticed by the answer that does not come. It is given up at once: a close would wait for the other
+ * side's, which does not come either.
+ */
 function watchPongs() {
-  let opened: WebSocket | null = null
   let timer: ReturnType<typeof setTimeout> | undefined
   return {
-    opened: (socket: unknown) => {
-      opened = socket as WebSocket
-    },
+    opened: markHeard,
+    message: markHeard,
     ping: (received: boolean) => {
       if (received) return
-      timer = setTimeout(() => opened?.close(4408, 'No sign of life'), pongMsMax)
+      timer = setTimeout(() => socket.terminate(), pongMsMax)
     },
     pong: (received: boolean) => {
       if (received) clearTimeout(timer)

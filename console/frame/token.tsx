@@ -1,5 +1,6 @@
 import { forgetToken, giveToken, refusedToken, token, viewer } from '../api/session.ts'
 import { textOf } from '../parts/dialog.tsx'
+import { Foreign } from '../parts/foreign.tsx'
 import { formatName } from '../parts/format.ts'
 import { Notice } from '../parts/notice.tsx'
 
@@ -33,7 +34,7 @@ export function Who() {
   return (
     <span class="row">
       <span>
-        <bdi>{name}</bdi>, {formatName(role)}
+        <Foreign text={name} />, {formatName(role)}
       </span>
       {token.value !== null && (
         <button type="button" onClick={forgetToken}>

@@ -1,3 +1,4 @@
+import { useSignal } from '@preact/signals'
 import { ask } from '../api/ask.ts'
 import {
   cancelMutation,
@@ -12,6 +13,9 @@ import {
 } from '../api/operations.ts'
 import { ActionDialog, textOf } from './dialog.tsx'
 import { ResolutionChoice } from './resolution.tsx'
+
+// The refusal that asks for the confirmation.
+const keyWindowPassed = 'KeyWindowPassed'
 
 type Words = {
   readonly verb: string
@@ -57,8 +61,12 @@ export const decisions = {
 
 export type DecisionName = keyof typeof decisions
 
-type Variables = { readonly transactionId: string; readonly reason: string }
-type Answered = Readonly<Record<string, { readonly text?: string }>>
+type Variables = {
+  readonly transactionId: string
+  readonly reason: string
+  readonly confirmNotCarriedOut?: true
+}
+type Answered = Readonly<Record<string, { readonly __typename: string; readonly text?: string }>>
 
 const plain: Readonly<Record<Exclude<DecisionName, 'resolve'>, Operation<Answered, Variables>>> = {
   replay: replayMutation,
@@ -71,11 +79,14 @@ const plain: Readonly<Record<Exclude<DecisionName, 'resolve'>, Operation<Answere
 type Props = {
   readonly name: DecisionName
   readonly transactionId: string
+  /** Whether an attempt may have been carried out. */
+  readonly inDoubt: boolean
   readonly onClose: (done: boolean) => void
 }
 
 /** Asks for the reason of a decision about one message, and sends it. */
-export function DecisionDialog({ name, transactionId, onClose }: Props) {
+export function DecisionDialog({ name, transactionId, inDoubt, onClose }: Props) {
+  const isPast = useSignal(false)
   const { verb, about } = decisions[name]
   const common = { title: `${verb} ${transactionId}`, about, verb, onClose }
   if (name === 'resolve')
@@ -85,13 +96,23 @@ export function DecisionDialog({ name, transactionId, onClose }: Props) {
       </ActionDialog>
     )
   const operation = plain[name]
-  const read = (form: FormData): Variables => ({ transactionId, reason: textOf(form, 'reason') })
+  const read = (form: FormData): Variables => ({
+    transactionId,
+    reason: textOf(form, 'reason'),
+    ...readConfirmation(form),
+  })
   return (
     <ActionDialog
       {...common}
       requests={(form) => [{ operation, variables: read(form) }]}
-      send={async (form) => (await ask(operation, read(form))).data[name]?.text ?? null}
-    />
+      send={async (form) => {
+        const answer = (await ask(operation, read(form))).data[name]
+        if (answer?.__typename === keyWindowPassed) isPast.value = true
+        return answer?.text ?? null
+      }}
+    >
+      {name === 'replay' && (inDoubt || isPast.value) && <ConfirmationField />}
+    </ActionDialog>
   )
 }
 
@@ -116,12 +137,18 @@ function resolving(transactionIds: readonly string[]): Sending {
   }
 }
 
-function replaying(transactionIds: readonly string[]): Sending {
-  const read = (form: FormData) => ({ transactionIds, reason: textOf(form, 'reason') })
+/** @param onPast called where one needs a confirmation that it was not carried out */
+function replaying(transactionIds: readonly string[], onPast: () => void): Sending {
+  const read = (form: FormData) => ({
+    transactionIds,
+    reason: textOf(form, 'reason'),
+    ...readConfirmation(form),
+  })
   return {
     requests: (form) => [{ operation: replayManyMutation, variables: read(form) }],
     send: async (form) => {
       const { replayMany } = (await ask(replayManyMutation, read(form))).data
+      if (replayMany.some(({ __typename }) => __typename === keyWindowPassed)) onPast()
       const refusals = replayMany.flatMap(({ transactionId, text }) =>
         text === undefined ? [] : [`${transactionId ?? ''}: ${text}`],
       )
@@ -138,19 +165,40 @@ function tell(refusals: readonly string[], all: number): string | null {
 type ManyProps = {
   readonly name: 'replay' | 'resolve'
   readonly transactionIds: readonly string[]
+  /** Whether of one of them an attempt may have been carried out. */
+  readonly inDoubt: boolean
   readonly onClose: (done: boolean) => void
 }
 
 /** Asks for one reason for several messages. */
-export function DecisionForMany({ name, transactionIds, onClose }: ManyProps) {
+export function DecisionForMany({ name, transactionIds, inDoubt, onClose }: ManyProps) {
+  const isPast = useSignal(false)
   const { verb, about } = decisions[name]
   const title = `${verb} ${transactionIds.length} ${transactionIds.length === 1 ? 'payment' : 'payments'}`
-  const sending = name === 'resolve' ? resolving(transactionIds) : replaying(transactionIds)
+  const sending =
+    name === 'resolve' ? resolving(transactionIds) : replaying(transactionIds, () => (isPast.value = true))
   return (
     <ActionDialog title={title} about={about} verb={verb} onClose={onClose} {...sending}>
       {name === 'resolve' && <ResolutionFields />}
+      {name === 'replay' && (inDoubt || isPast.value) && <ConfirmationField isOfMany />}
     </ActionDialog>
   )
+}
+
+/** What the processor is asked before a payment in doubt is sent again: it may have forgotten the key. */
+function ConfirmationField({ isOfMany = false }: { isOfMany?: boolean }) {
+  return (
+    <label>
+      <input name="notCarriedOut" type="checkbox" value="yes" />{' '}
+      {isOfMany
+        ? 'I asked the processor about each that is in doubt: it was not carried out'
+        : 'I asked the processor: it was not carried out'}
+    </label>
+  )
+}
+
+function readConfirmation(form: FormData): { readonly confirmNotCarriedOut?: true } {
+  return textOf(form, 'notCarriedOut') === 'yes' ? { confirmNotCarriedOut: true } : {}
 }
 
 /** What became of the payment, and what proves it. */

@@ -4,6 +4,7 @@ import { useEffect, useId, useRef } from 'preact/hooks'
 import type { Operation } from '../api/operations.ts'
 import { writeCurl } from '../api/curl.ts'
 import { Copy } from './copy.tsx'
+import { writeOut } from './foreign.tsx'
 import { Notice, sentenceOf } from './notice.tsx'
 
 /** One request of an action, as it is sent and as it is copied. */
@@ -68,10 +69,20 @@ export function ActionDialog({
           .map(({ operation, variables }) => writeCurl(operation, variables as never))
           .join('\n')
 
+  // Once it is sent it cannot be taken back, so it stays open until it can tell what became of it.
+  const stay = (event: Event): void => {
+    if (isSending.value) event.preventDefault()
+  }
+  const leave = (): void => {
+    // A browser closes at the second Escape whatever the page says to the first.
+    if (isSending.value) dialog.current?.showModal()
+    else onClose(false)
+  }
+
   return (
-    <dialog ref={dialog} aria-labelledby={titleId} onClose={() => onClose(false)}>
+    <dialog ref={dialog} aria-labelledby={titleId} onCancel={stay} onClose={leave}>
       <form ref={form} onSubmit={(event) => void submit(event)}>
-        <h2 id={titleId}>{title}</h2>
+        <h2 id={titleId}>{writeOut(title)}</h2>
         <p>{about}</p>
         {children}
         {!hasReason && (
@@ -80,10 +91,10 @@ export function ActionDialog({
             <input name="reason" required maxLength={2_000} autoComplete="off" />
           </label>
         )}
-        {refusal.value !== null && <Notice tone="bad">{refusal.value}</Notice>}
+        {refusal.value !== null && <Notice tone="bad">{writeOut(refusal.value)}</Notice>}
         <div class="row end">
           <Copy text={curl}>Copy as curl</Copy>
-          <button type="button" onClick={() => dialog.current?.close()}>
+          <button type="button" disabled={isSending.value} onClick={() => dialog.current?.close()}>
             Close
           </button>
           <button type="submit" class="main" disabled={isSending.value}>

@@ -7,6 +7,13 @@ export function formatCount(value: string | number | null | undefined): string {
   return counts.format(typeof value === 'string' ? BigInt(value) : value)
 }
 
+/** A count that may be an estimate. */
+export function formatEstimate(
+  count: { readonly value: string | number; readonly exact: boolean } | null | undefined,
+): string {
+  return `${count?.exact === false ? 'about ' : ''}${formatCount(count?.value)}`
+}
+
 /** A rate, by the second. */
 export function formatRate(perSecond: number | null): string {
   if (perSecond === null) return '–'

@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
-import { ask } from '../api/ask.ts'
+import { ask, type Fault } from '../api/ask.ts'
 import { followChanges } from '../api/follow-changes.ts'
 import {
   messagesOperation,
@@ -10,9 +10,9 @@ import {
 } from '../api/operations.ts'
 import { mayDecide } from '../api/session.ts'
 import { DecisionForMany } from './decision.tsx'
-import { formatCount } from './format.ts'
+import { formatEstimate } from './format.ts'
 import { MessageTable } from './message-table.tsx'
-import { Notice, sentenceOf } from './notice.tsx'
+import { FaultNotice, Notice, sentenceOf } from './notice.tsx'
 
 type Props = {
   readonly caption: string
@@ -34,6 +34,11 @@ const changing: NonNullable<ChangesVariables['types']> = [
   'EXPUNGED',
 ]
 
+const againMs = 5_000
+
+/** The list may be there although its length is not. */
+const isOfTotal = ({ path }: Fault): boolean => path?.at(-1) === 'totalCount'
+
 /**
  * Messages of a filter, the last changed first, a page at a time. It stays as it is while a page behind the first is read or something
  * is chosen, and says when it is behind; else it is read anew as things happen. An operator decides about those that are chosen.
@@ -51,7 +56,7 @@ export function MessageList({ caption, filter, empty }: Props) {
   const load = async (cursors: readonly (string | null)[]): Promise<void> => {
     try {
       const variables = { filter, orderBy: 'UPDATED_DESC', after: cursors.at(-1) ?? null } as const
-      const { messages } = (await ask(messagesOperation, variables)).data
+      const { messages } = (await ask(messagesOperation, variables, isOfTotal)).data
       way.value = cursors
       page.value = messages
       chosen.value = new Set()
@@ -61,12 +66,19 @@ export function MessageList({ caption, filter, empty }: Props) {
       fault.value = sentenceOf(error)
     }
   }
+  const renew = (): void => {
+    if (way.value.length > 1 || chosen.value.size > 0 || open.value !== null) isBehind.value = true
+    else void load([null])
+  }
+  // What could not be read is read again: no event may come to say when it can.
+  useEffect(() => {
+    if (fault.value === null) return undefined
+    const timer = setInterval(renew, againMs)
+    return () => clearInterval(timer)
+  }, [fault.value === null])
   useEffect(() => {
     void load([null])
-    return followChanges(changing, () => {
-      if (way.value.length > 1 || chosen.value.size > 0 || open.value !== null) isBehind.value = true
-      else void load([null])
-    })
+    return followChanges(changing, renew)
   }, [])
 
   const found = page.value
@@ -78,7 +90,7 @@ export function MessageList({ caption, filter, empty }: Props) {
   }
   return (
     <>
-      {fault.value !== null && <Notice tone="bad">{fault.value}</Notice>}
+      <FaultNotice fault={fault.value} isOld={found !== null} />
       {done.value !== null && <Notice tone="good">{done.value}</Notice>}
       {isBehind.value && (
         <Notice tone="calm">
@@ -92,7 +104,7 @@ export function MessageList({ caption, filter, empty }: Props) {
       {found !== null && nodes.length === 0 && <p class="quiet">{empty}</p>}
       {nodes.length > 0 && (
         <MessageTable
-          caption={`${caption}: ${found?.totalCount?.exact === false ? 'about ' : ''}${formatCount(found?.totalCount?.value)}`}
+          caption={`${caption}: ${formatEstimate(found?.totalCount)}`}
           messages={nodes}
           {...(mayDecide.value ? { chosen: chosen.value, choose } : {})}
         />
@@ -135,6 +147,7 @@ export function MessageList({ caption, filter, empty }: Props) {
         <DecisionForMany
           name={open.value}
           transactionIds={ids}
+          inDoubt={nodes.some((each) => chosen.value.has(each.transactionId) && each.outcomeUnknown)}
           onClose={(isDone) => {
             if (isDone) done.value = `${open.value === 'replay' ? 'Replayed' : 'Resolved'}: ${ids.length}.`
             open.value = null

@@ -1,4 +1,5 @@
 import { link } from '../router.ts'
+import { Foreign, writeOut } from './foreign.tsx'
 import { Status } from './status.tsx'
 import { Time } from './time.tsx'
 
@@ -24,9 +25,9 @@ type Props = {
 /** Messages in a list, each a link to its own page. */
 export function MessageTable({ caption, messages, chosen, choose }: Props) {
   return (
-    <div class="scroll" tabIndex={0} role="group" aria-label={caption}>
+    <div class="scroll" tabIndex={0} role="group" aria-label={writeOut(caption)}>
       <table>
-        <caption>{caption}</caption>
+        <caption>{writeOut(caption)}</caption>
         <thead>
           <tr>
             {choose !== undefined && <th scope="col">Choose</th>}
@@ -44,7 +45,7 @@ export function MessageTable({ caption, messages, chosen, choose }: Props) {
                 <td>
                   <input
                     type="checkbox"
-                    aria-label={`Choose ${each.transactionId}`}
+                    aria-label={`Choose ${writeOut(each.transactionId)}`}
                     checked={chosen?.has(each.transactionId) ?? false}
                     onChange={(event) => choose(each.transactionId, event.currentTarget.checked)}
                   />
@@ -62,7 +63,9 @@ export function MessageTable({ caption, messages, chosen, choose }: Props) {
               <td>
                 <Time at={each.createdAt} />
               </td>
-              <td class="words">{each.errorMessage}</td>
+              <td class="words">
+                <Foreign text={each.errorMessage} />
+              </td>
             </tr>
           ))}
         </tbody>
@@ -74,7 +77,7 @@ export function MessageTable({ caption, messages, chosen, choose }: Props) {
 export function TransactionLink({ id }: { id: string }) {
   return (
     <a class="id" href={link('transaction', id)}>
-      <bdi>{id}</bdi>
+      <Foreign text={id} />
     </a>
   )
 }

@@ -1,6 +1,7 @@
 import type { PlanReplayResult } from '../api/operations.ts'
 import { formatCount, formatName } from './format.ts'
 import { BothTimes } from './time.tsx'
+import { Foreign } from './foreign.tsx'
 
 export type Plan = Required<Omit<PlanReplayResult['planReplay'], 'text'>>
 
@@ -20,7 +21,7 @@ export function PlanFacts({ plan }: { plan: Plan }) {
       <dd class="words">
         {byPattern.slice(0, patternsMax).map((each) => (
           <div key={each.pattern}>
-            <bdi>{each.pattern}</bdi>: {formatCount(each.count)}
+            <Foreign text={each.pattern} />: {formatCount(each.count)}
           </div>
         ))}
         {hidden > 0 && <div class="quiet">and {hidden === 1 ? 'one more' : `${hidden} more`}</div>}
@@ -33,7 +34,7 @@ export function PlanFacts({ plan }: { plan: Plan }) {
       <dd>{formatCount(notReplayable)}</dd>
       <dt>Why</dt>
       <dd class="words">
-        <bdi>{reason}</bdi>
+        <Foreign text={reason} />
       </dd>
       <dt>Start it until</dt>
       <dd>

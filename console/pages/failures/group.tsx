@@ -6,10 +6,11 @@ import {
   type FailureGroupResult,
   type MessagesVariables,
 } from '../../api/operations.ts'
-import { formatCount } from '../../parts/format.ts'
+import { Foreign } from '../../parts/foreign.tsx'
+import { formatEstimate } from '../../parts/format.ts'
 import { MessageList } from '../../parts/message-list.tsx'
+import { FaultNotice, sentenceOf } from '../../parts/notice.tsx'
 import { PlanReplay } from '../../parts/plan-replay.tsx'
-import { Notice, sentenceOf } from '../../parts/notice.tsx'
 import { link, place } from '../../router.ts'
 
 /** The messages whose last failure has this pattern, and what may be done about them. */
@@ -36,15 +37,15 @@ export function Group({ pattern }: { pattern: string }) {
         <a href={link('failures')}>All groups</a>
       </p>
       <p class="subject words">
-        <bdi class="id">{pattern}</bdi>
+        <Foreign class="id" text={pattern} />
       </p>
-      {fault.value !== null && <Notice tone="bad">{fault.value}</Notice>}
+      <FaultNotice fault={fault.value} isOld={counts.value !== null} />
       {counts.value !== null && (
         <p>
-          Of the messages whose last failure is this one, {formatCount(counts.value.all?.totalCount?.value)}{' '}
-          in all, {formatCount(counts.value.open?.totalCount?.value)} are open dead letters, and{' '}
-          {formatCount(counts.value.unknown?.totalCount?.value)} had an attempt without an answer and may have
-          been paid.
+          Of the messages whose last failure is this one, {formatEstimate(counts.value.all?.totalCount)} in
+          all, {formatEstimate(counts.value.open?.totalCount)} are open dead letters, and{' '}
+          {formatEstimate(counts.value.unknown?.totalCount)} may have been paid: the outcome of an attempt is
+          unknown.
         </p>
       )}
       <p class="row">

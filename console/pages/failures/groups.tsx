@@ -2,8 +2,10 @@ import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { follow } from '../../api/follow.ts'
 import { failuresOperation, type FailuresResult } from '../../api/operations.ts'
+import { Foreign } from '../../parts/foreign.tsx'
 import { formatCount } from '../../parts/format.ts'
 import { TransactionLink } from '../../parts/message-table.tsx'
+import { FaultNotice, sentenceOfMissing } from '../../parts/notice.tsx'
 import { Time } from '../../parts/time.tsx'
 import { link } from '../../router.ts'
 
@@ -21,12 +23,15 @@ const spans = [
 export function Groups() {
   const lastSeconds = useSignal(3_600)
   const groups = useSignal<readonly Group[] | null>(null)
+  const fault = useSignal<string | null>(null)
   useEffect(
     () =>
       follow(failuresOperation, {
         variables: () => ({ lastSeconds: lastSeconds.value }),
-        take: ({ metrics }) => {
-          groups.value = metrics?.topFailures ?? null
+        take: ({ metrics }, faults) => {
+          const top = metrics?.topFailures ?? null
+          if (top !== null) groups.value = top
+          fault.value = top === null ? (fault.value ?? sentenceOfMissing(faults)) : null
         },
       }),
     [lastSeconds.value],
@@ -50,7 +55,8 @@ export function Groups() {
           ))}
         </select>
       </label>
-      {found === null && <p role="status">Reading …</p>}
+      <FaultNotice fault={fault.value} isOld={found !== null} />
+      {found === null && fault.value === null && <p role="status">Reading …</p>}
       {found?.length === 0 && <p class="notice good">Nothing failed in this time.</p>}
       {found !== null && found.length > 0 && (
         <div class="scroll" tabIndex={0} role="group" aria-label="Groups of failures">
@@ -84,7 +90,7 @@ function Row({ group: { pattern, count, trend, firstAt, lastAt, examples } }: { 
     <tr>
       <th scope="row" class="words">
         <a href={link('failures', pattern)}>
-          <bdi>{pattern}</bdi>
+          <Foreign text={pattern} />
         </a>
       </th>
       <td class="number">{formatCount(count)}</td>

@@ -1,6 +1,7 @@
 import { formatName, formatRate } from '../../parts/format.ts'
 import { Time } from '../../parts/time.tsx'
 import type { JobNow } from './job.tsx'
+import { Foreign } from '../../parts/foreign.tsx'
 
 /** The decisions that set a pace; the others leave it as it was. */
 const paced: readonly string[] = ['STARTED', 'PACE_CHANGED']
@@ -43,10 +44,10 @@ export function JobEvents({ events, hasMore }: Props) {
                   )}
                 </td>
                 <td class="words">
-                  <bdi>{actor}</bdi>
+                  <Foreign text={actor} />
                 </td>
                 <td class="words">
-                  <bdi>{reason}</bdi>
+                  <Foreign text={reason} />
                 </td>
               </tr>
             ))}

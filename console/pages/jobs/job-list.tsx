@@ -6,6 +6,7 @@ import { formatCount, formatDuration, formatRate } from '../../parts/format.ts'
 import { Time } from '../../parts/time.tsx'
 import { link } from '../../router.ts'
 import { describeKind, JobState } from './job-state.tsx'
+import { Foreign } from '../../parts/foreign.tsx'
 
 type Page = JobsResult['replayJobs']
 type Line = Page['nodes'][number]
@@ -118,10 +119,10 @@ function Row({ job }: { job: Line }) {
       <td class="number">{formatRate(rate)}</td>
       <td class="number">{formatSeconds(etaSeconds)}</td>
       <td class="words">
-        <bdi>{actor}</bdi>
+        <Foreign text={actor} />
       </td>
       <td class="words">
-        <bdi>{reason}</bdi>
+        <Foreign text={reason} />
       </td>
       <td>
         <Time at={startedAt} />

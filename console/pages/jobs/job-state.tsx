@@ -1,6 +1,7 @@
 import type { JobsResult } from '../../api/operations.ts'
 import { formatName } from '../../parts/format.ts'
 import { Badge, toneOf } from '../../parts/status.tsx'
+import { Foreign } from '../../parts/foreign.tsx'
 
 type Shown = Pick<
   JobsResult['replayJobs']['nodes'][number],
@@ -15,13 +16,13 @@ export function JobState({ state, waitsFor, stoppedBecause }: Shown) {
       {waitsFor !== null && (
         <span>
           {' '}
-          for: <bdi>{waitsFor}</bdi>
+          for: <Foreign text={waitsFor} />
         </span>
       )}
       {stoppedBecause !== null && (
         <span>
           {' '}
-          because <bdi>{stoppedBecause}</bdi>
+          because <Foreign text={stoppedBecause} />
         </span>
       )}
     </>

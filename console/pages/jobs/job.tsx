@@ -8,6 +8,7 @@ import { link } from '../../router.ts'
 import { JobActions } from './job-actions.tsx'
 import { JobEvents } from './job-events.tsx'
 import { describeKind, JobState } from './job-state.tsx'
+import { Foreign } from '../../parts/foreign.tsx'
 
 export type JobNow = NonNullable<JobNowResult['replayJob']>
 
@@ -33,7 +34,7 @@ export function Job({ id }: { id: string }) {
       {job === undefined && <p role="status">Reading …</p>}
       {job === null && (
         <p class="quiet">
-          There is no job <bdi>{id}</bdi>. If it is a plan, it is shown here once it is started.
+          There is no job <Foreign text={id} />. If it is a plan, it is shown here once it is started.
         </p>
       )}
       {job && <Shown job={job} />}
@@ -61,11 +62,11 @@ function Shown({ job }: { job: JobNow }) {
         <dl class="facts">
           <dt>Started by</dt>
           <dd class="words">
-            <bdi>{actor}</bdi>
+            <Foreign text={actor} />
           </dd>
           <dt>Why</dt>
           <dd class="words">
-            <bdi>{reason}</bdi>
+            <Foreign text={reason} />
           </dd>
           <dt>Started</dt>
           <dd>

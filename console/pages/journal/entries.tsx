@@ -3,8 +3,9 @@ import { useEffect } from 'preact/hooks'
 import { followChanges } from '../../api/follow-changes.ts'
 import { follow } from '../../api/follow.ts'
 import { destinationNowOperation } from '../../api/operations.ts'
+import { Foreign } from '../../parts/foreign.tsx'
 import { TransactionLink } from '../../parts/message-table.tsx'
-import { Notice, sentenceOf } from '../../parts/notice.tsx'
+import { FaultNotice, Notice, sentenceOf } from '../../parts/notice.tsx'
 import { Badge } from '../../parts/status.tsx'
 import { Time } from '../../parts/time.tsx'
 import { download, writeCsv, writeJsonLines } from './export.ts'
@@ -53,6 +54,8 @@ export function Entries({ wanted }: { wanted: Wanted }) {
     })
   const exportAs = (ending: 'csv' | 'jsonl') =>
     attempt(async () => {
+      // What is told of an export is of the last one that was asked for.
+      told.value = null
       let all = await readOn(beginJournal(wanted), wanted)
       while (!isOver(all) && all.entries.length < exportedMax) all = await readOn(all, wanted)
       const entries = all.entries.slice(0, exportedMax)
@@ -80,7 +83,7 @@ export function Entries({ wanted }: { wanted: Wanted }) {
   const found = journal.value
   return (
     <>
-      {fault.value !== null && <Notice tone="bad">{fault.value}</Notice>}
+      <FaultNotice fault={fault.value} isOld={found !== null} />
       {told.value !== null && <Notice tone="good">{told.value}</Notice>}
       {isBehind.value && (
         <Notice tone="calm">
@@ -133,24 +136,24 @@ function Table({ entries }: { entries: readonly Entry[] }) {
                 <Time at={at} />
               </td>
               <td class="words">
-                <Badge tone={by === 'guard' ? 'busy' : 'calm'}>{by}</Badge> <bdi>{actor}</bdi>
+                <Badge tone={by === 'guard' ? 'busy' : 'calm'}>{by}</Badge> <Foreign text={actor} />
               </td>
               <td>{decision}</td>
               <td>
                 {transactionId === null ? (
                   <span>
-                    destination <bdi>{destination}</bdi>
+                    destination <Foreign text={destination} />
                   </span>
                 ) : (
                   <TransactionLink id={transactionId} />
                 )}
               </td>
               <td class="words">
-                <bdi>{reason}</bdi>
+                <Foreign text={reason} />
                 {evidence !== null && (
                   <span class="quiet">
                     {' '}
-                    Evidence: <bdi>{evidence}</bdi>
+                    Evidence: <Foreign text={evidence} />
                   </span>
                 )}
               </td>

@@ -103,9 +103,13 @@ async function readEvents(source: Source, { actor, from, to }: Wanted): Promise<
       before: source.cursor,
     })
   ).data
-  const entries = (events?.nodes ?? []).map(toEntry)
-  const over = events?.pageInfo.hasPreviousPage !== true
-  return { source: { cursor: events?.pageInfo.startCursor ?? null, over }, entries }
+  // Not the end: the end has a page too.
+  if (events === null) throw new Error('The service did not tell the decisions about payments.')
+  const { nodes, pageInfo } = events
+  return {
+    source: { cursor: pageInfo.startCursor, over: !pageInfo.hasPreviousPage },
+    entries: nodes.map(toEntry),
+  }
 }
 
 type EventNode = NonNullable<OperatorEventsResult['events']>['nodes'][number]
@@ -127,9 +131,10 @@ function toEntry({ type, resolution, ...event }: EventNode): Entry {
 async function readDecisions(source: Source, { actor, from, to }: Wanted): Promise<Read> {
   if (source.over) return { source, entries: [] }
   const { destinations } = (await ask(destinationDecisionsOperation, { after: source.cursor })).data
-  const pages = destinations.flatMap(({ name, decisions }) =>
-    decisions === null ? [] : [{ name, decisions }],
-  )
+  const pages = destinations.map(({ name, decisions }) => {
+    if (decisions === null) throw new Error('The service did not tell the decisions about the destination.')
+    return { name, decisions }
+  })
   const all = pages.flatMap(({ name, decisions }) => decisions.nodes.map((node) => toDecision(name, node)))
   const oldest = all.at(-1)?.at
   const info = pages[0]?.decisions.pageInfo

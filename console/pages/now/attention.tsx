@@ -1,27 +1,36 @@
+import { cut } from '../../api/connection.ts'
 import type { DestinationNowResult } from '../../api/operations.ts'
+import { writeOut } from '../../parts/foreign.tsx'
 import { formatCount, formatDuration, formatName } from '../../parts/format.ts'
 import { link } from '../../router.ts'
 import type { NowMetrics } from './now.tsx'
+import { countWaiting } from './waiting.ts'
 
 // The sweep finds what nobody looked at for 10 s; what is due for longer than that is late in any case.
 const dueMsMax = 10_000
 const headSecondsMax = 30
 
-type Props = { now: NowMetrics; destination: DestinationNowResult['destination'] | null }
+type Props = {
+  readonly now: NowMetrics
+  /** The figures that are not known, in words. */
+  readonly missing: readonly string[]
+  readonly destination: DestinationNowResult['destination'] | null
+}
 
 /** What needs somebody, in sentences, the most pressing first. */
-export function Attention({ now, destination }: Props) {
-  const sentences = findSentences(now, destination)
+export function Attention({ now, missing, destination }: Props) {
+  const sentences = [...findMissing(missing, destination), ...findSentences(now, destination)]
   return (
     <section aria-labelledby="attention">
       <h2 id="attention">Needs attention</h2>
       {sentences.length === 0 ? (
-        <p class="notice good">Nothing. Payments flow, and nothing waits for you.</p>
+        <Nothing />
       ) : (
         <ul class="attention">
-          {sentences.map(({ text, page }) => (
+          {sentences.map(({ text, page, search }) => (
             <li key={text} class="notice bad">
-              {text} {page !== undefined && <a href={link(page)}>See {page.replace('-', ' ')}</a>}
+              {writeOut(text)}{' '}
+              {page !== undefined && <a href={link(page, '', search)}>See {page.replace('-', ' ')}</a>}
             </li>
           ))}
         </ul>
@@ -30,30 +39,52 @@ export function Attention({ now, destination }: Props) {
   )
 }
 
+/** Figures of before say nothing about now. */
+function Nothing() {
+  return cut.value === null ? (
+    <p class="notice good">Nothing. Payments flow, and nothing waits for you.</p>
+  ) : (
+    <p class="notice calm">Nothing was known of before the cut. What came since is not known.</p>
+  )
+}
+
 /** A sentence, and the page where one goes on from it. */
-type Sentence = { readonly text: string; readonly page?: string }
+type Sentence = {
+  readonly text: string
+  readonly page?: string
+  /** What of that page is shown. */
+  readonly search?: Readonly<Record<string, string>>
+}
+
+/** Where a figure is not known, nobody can say that nothing needs attention. */
+function findMissing(missing: readonly string[], destination: Props['destination']): Sentence[] {
+  const all = [...missing, ...(destination === null ? ['the destination'] : [])]
+  return all.length === 0 ? [] : [{ text: `These figures are missing: ${all.join(', ')}.` }]
+}
 
 function findSentences(now: NowMetrics, destination: Props['destination']): Sentence[] {
   const found: Sentence[] = []
   if (destination?.state === 'PAUSED' || destination?.state === 'HELD')
     found.push({
-      text: `No payment is sent: the destination is ${formatName(destination.state)}. ${formatCount(destination.held)} wait.`,
+      text: `No payment is sent: the destination is ${formatName(destination.state)}. ${formatCount(countWaiting(now.counts))} wait.`,
     })
   for (const { topic, partition, stopped } of now.consumer ?? [])
     if (stopped !== null)
       found.push({ text: `Partition ${partition} of ${topic} is stopped: ${stopped}`, page: 'partitions' })
   const lateMs = now.oldestDueAt === null ? 0 : Date.parse(now.at) - Date.parse(now.oldestDueAt)
   if (lateMs > dueMsMax && destination?.state === 'FLOWING')
-    found.push({ text: `A payment is due since ${formatDuration(lateMs)} and was not sent.` })
+    found.push({ text: `A payment has been due for ${formatDuration(lateMs)} and was not sent.` })
   if (Number(now.deadLetters?.open ?? 0) > 0)
     found.push({
       text: `Dead letters that wait for a decision: ${formatCount(now.deadLetters?.open)}.`,
       page: 'dead-letters',
     })
-  if (Number(now.outcomeUnknown?.deadLetter ?? 0) > 0)
+  // The count has the resolved ones too, which are nobody's work.
+  if (Number(now.deadLetters?.open ?? 0) > 0 && Number(now.outcomeUnknown?.deadLetter ?? 0) > 0)
     found.push({
-      text: `Dead letters that the processor may have paid all the same: ${formatCount(now.outcomeUnknown?.deadLetter)}.`,
+      text: `Dead letters in doubt, resolved ones too: ${formatCount(now.outcomeUnknown?.deadLetter)}. The processor may have paid them all the same.`,
       page: 'dead-letters',
+      search: { doubt: 'yes' },
     })
   if (Number(now.held ?? 0) > 0)
     found.push({ text: `Payments that an operator holds: ${formatCount(now.held)}.` })
@@ -63,7 +94,7 @@ function findSentences(now: NowMetrics, destination: Props['destination']): Sent
     })
   if ((now.watermark?.ageSeconds ?? 0) > headSecondsMax)
     found.push({
-      text: `A transaction in the database is open for ${formatDuration((now.watermark?.ageSeconds ?? 0) * 1_000)}. Live views wait for it.`,
+      text: `A transaction in the database has been open for ${formatDuration((now.watermark?.ageSeconds ?? 0) * 1_000)}. Live views wait for it.`,
     })
   return found
 }

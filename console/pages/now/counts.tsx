@@ -11,7 +11,7 @@ const statuses = [
 ] as const
 
 /** How many payments there are of each status, and how late the latest is. */
-export function Counts({ now }: { now: NowMetrics }) {
+export function Counts({ now, isDueKnown }: { now: NowMetrics; isDueKnown: boolean }) {
   return (
     <section aria-labelledby="counts">
       <h2 id="counts">Payments</h2>
@@ -36,7 +36,7 @@ export function Counts({ now }: { now: NowMetrics }) {
         </div>
         <div>
           <dt>Oldest due</dt>
-          <dd class="figure">{sinceThen(now, now.oldestDueAt)}</dd>
+          <dd class="figure">{isDueKnown ? sinceThen(now, now.oldestDueAt) : '–'}</dd>
           <dd class="quiet">late, of those that wait</dd>
         </div>
       </dl>

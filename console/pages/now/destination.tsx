@@ -1,17 +1,21 @@
 import { useSignal } from '@preact/signals'
 import { mayDecide } from '../../api/session.ts'
 import type { DestinationNowResult } from '../../api/operations.ts'
+import { Foreign } from '../../parts/foreign.tsx'
 import { formatCount, formatName, formatRate } from '../../parts/format.ts'
 import { Badge, toneOf } from '../../parts/status.tsx'
 import { Age, BothTimes } from '../../parts/time.tsx'
 import { DestinationAction, type DestinationActionName } from './destination-action.tsx'
+import type { NowMetrics } from './now.tsx'
+import { countWaiting } from './waiting.ts'
 
 type Shown = DestinationNowResult['destination']
+type Props = { readonly destination: Shown; readonly counts: NowMetrics['counts'] }
 
 /** Where payments go, whether they flow, and the way to stop them. */
-export function Destination({ destination }: { destination: Shown }) {
+export function Destination({ destination, counts }: Props) {
   const open = useSignal<DestinationActionName | null>(null)
-  const { state, url, since, actor, reason, until, nextProbeAt, held, room, limit } = destination
+  const { state, url, since, actor, reason, until, nextProbeAt, room, limit } = destination
   return (
     <section aria-labelledby="destination">
       <h2 id="destination">Destination</h2>
@@ -22,13 +26,13 @@ export function Destination({ destination }: { destination: Shown }) {
         </dd>
         <dt>Sends to</dt>
         <dd class="words">
-          <bdi>{url}</bdi>
+          <Foreign text={url} />
         </dd>
         {reason !== null && (
           <>
             <dt>Why</dt>
             <dd class="words">
-              <bdi>{reason}</bdi> <span class="quiet">({actor})</span>
+              <Foreign text={reason} /> <span class="quiet">({actor})</span>
             </dd>
           </>
         )}
@@ -51,7 +55,7 @@ export function Destination({ destination }: { destination: Shown }) {
         {state !== 'FLOWING' && (
           <>
             <dt>Wait for it</dt>
-            <dd>{formatCount(held)}</dd>
+            <dd>{formatCount(countWaiting(counts))}</dd>
           </>
         )}
         <dt>Room</dt>

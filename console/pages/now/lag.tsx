@@ -1,3 +1,4 @@
+import { Foreign } from '../../parts/foreign.tsx'
 import { formatCount } from '../../parts/format.ts'
 import { Badge } from '../../parts/status.tsx'
 import type { NowMetrics } from './now.tsx'
@@ -28,7 +29,7 @@ export function Lag({ now: { consumer } }: { now: NowMetrics }) {
             {(consumer ?? []).map(({ topic, partition, nextOffset, lag, stopped }) => (
               <tr key={`${topic}:${partition}`}>
                 <th scope="row">
-                  <bdi>{topic}</bdi>
+                  <Foreign text={topic} />
                 </th>
                 <td class="number">{partition}</td>
                 <td class="number">{formatCount(nextOffset)}</td>

@@ -1,4 +1,4 @@
-import { formatCount } from '../../parts/format.ts'
+import { formatCount, formatEstimate } from '../../parts/format.ts'
 import type { NowMetrics } from './now.tsx'
 
 const words = { FRESH: 'First attempts', RETRY: 'Further attempts' } as const
@@ -29,10 +29,7 @@ export function Lanes({ now: { inFlight } }: { now: NowMetrics }) {
               <th scope="row">{words[lane]}</th>
               <td class="number">{formatCount(open)}</td>
               <td class="number">{formatCount(limit)}</td>
-              <td class="number">
-                {due?.exact === false && 'about '}
-                {formatCount(due?.value)}
-              </td>
+              <td class="number">{formatEstimate(due)}</td>
             </tr>
           ))}
         </tbody>

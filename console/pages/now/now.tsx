@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
+import type { Fault } from '../../api/ask.ts'
 import { follow } from '../../api/follow.ts'
 import {
   destinationNowOperation,
@@ -7,12 +8,14 @@ import {
   type DestinationNowResult,
   type NowResult,
 } from '../../api/operations.ts'
+import { FaultNotice, sentenceOfMissing } from '../../parts/notice.tsx'
 import { Attention } from './attention.tsx'
 import { Counts } from './counts.tsx'
 import { Destination } from './destination.tsx'
 import { Lag } from './lag.tsx'
 import { Lanes } from './lanes.tsx'
 import { Latency } from './latency.tsx'
+import { findMissing } from './missing.ts'
 import { Throughput } from './throughput.tsx'
 
 export type NowMetrics = NonNullable<NowResult['metrics']>
@@ -20,13 +23,20 @@ export type NowMetrics = NonNullable<NowResult['metrics']>
 /** How the service is doing: what needs somebody, then what flows. */
 export function Now() {
   const metrics = useSignal<NowMetrics | null>(null)
+  const faults = useSignal<readonly Fault[]>([])
+  const fault = useSignal<string | null>(null)
   const destination = useSignal<DestinationNowResult['destination'] | null>(null)
   useEffect(() => {
     const leaves = [
       follow(nowOperation, {
         variables: () => ({}),
-        take: (data) => {
-          metrics.value = data.metrics
+        take: (data, found) => {
+          if (data.metrics !== null) {
+            metrics.value = data.metrics
+            faults.value = found
+          }
+          if (found.length === 0 && data.metrics !== null) fault.value = null
+          else fault.value ??= sentenceOfMissing(found)
         },
       }),
       follow(destinationNowOperation, {
@@ -41,14 +51,21 @@ export function Now() {
     }
   }, [])
   const now = metrics.value
-  if (now === null) return <p role="status">Waiting for the first figures …</p>
+  if (now === null)
+    return fault.value === null ? (
+      <p role="status">Waiting for the first figures …</p>
+    ) : (
+      <FaultNotice fault={fault.value} isOld={false} />
+    )
+  const missing = findMissing(now, faults.value)
   return (
     <>
-      <Attention now={now} destination={destination.value} />
-      <Counts now={now} />
+      <FaultNotice fault={fault.value} isOld={missing.length === 0} />
+      <Attention now={now} missing={missing} destination={destination.value} />
+      <Counts now={now} isDueKnown={!missing.includes('the oldest due')} />
       <Throughput now={now} />
       <div class="columns">
-        {destination.value !== null && <Destination destination={destination.value} />}
+        {destination.value !== null && <Destination destination={destination.value} counts={now.counts} />}
         <Latency now={now} />
         <Lanes now={now} />
       </div>

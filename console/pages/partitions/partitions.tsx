@@ -3,7 +3,9 @@ import { useEffect } from 'preact/hooks'
 import { follow } from '../../api/follow.ts'
 import { partitionsOperation, type PartitionsResult } from '../../api/operations.ts'
 import { Copy } from '../../parts/copy.tsx'
+import { Foreign } from '../../parts/foreign.tsx'
 import { formatCount } from '../../parts/format.ts'
+import { FaultNotice, sentenceOfMissing } from '../../parts/notice.tsx'
 import { Badge } from '../../parts/status.tsx'
 
 type Partition = NonNullable<NonNullable<PartitionsResult['metrics']>['consumer']>[number]
@@ -14,20 +16,29 @@ const headings = ['Received', 'Known already', 'Conflicts', 'Unreadable', 'Holes
 /** What became of every offset of every partition, and how a stopped one goes on. */
 export function Partitions() {
   const partitions = useSignal<readonly Partition[] | null>(null)
+  const fault = useSignal<string | null>(null)
   useEffect(
     () =>
       follow(partitionsOperation, {
         variables: () => ({}),
-        take: ({ metrics }) => {
-          partitions.value = metrics?.consumer ?? null
+        take: ({ metrics }, faults) => {
+          const consumer = metrics?.consumer ?? null
+          if (consumer !== null) partitions.value = consumer
+          fault.value = consumer === null ? (fault.value ?? sentenceOfMissing(faults)) : null
         },
       }),
     [],
   )
   const found = partitions.value
-  if (found === null) return <p role="status">Reading …</p>
+  if (found === null)
+    return fault.value === null ? (
+      <p role="status">Reading …</p>
+    ) : (
+      <FaultNotice fault={fault.value} isOld={false} />
+    )
   return (
     <>
+      <FaultNotice fault={fault.value} isOld />
       {found.map((each) =>
         each.stopped === null ? null : (
           <Stopped key={`${each.topic}:${each.partition}`} partition={each} reason={each.stopped} />
@@ -81,7 +92,7 @@ function Row({ partition }: { partition: Partition }) {
   return (
     <tr>
       <th scope="row">
-        <bdi>{topic}</bdi>
+        <Foreign text={topic} />
         {incarnation > 1 && <span class="quiet">, created anew {incarnation - 1} times</span>}
       </th>
       <td class="number">{number}</td>
@@ -115,7 +126,7 @@ function Stopped({ partition: { topic, partition }, reason }: { partition: Parti
   return (
     <section aria-label={`Partition ${partition} of ${topic} is stopped`}>
       <p class="notice bad">
-        Partition {partition} of <bdi>{topic}</bdi> is stopped: <bdi>{reason}</bdi>
+        Partition {partition} of <Foreign text={topic} /> is stopped: <Foreign text={reason} />
       </p>
       {commands.map((command) => (
         <div key={command} class="row">

@@ -32,6 +32,7 @@ export function Actions({ message, onDone }: { message: Message; onDone: () => v
         <DecisionDialog
           name={open.value}
           transactionId={message.transactionId}
+          inDoubt={message.outcomeUnknown}
           onClose={(isDone) => {
             if (isDone && open.value !== null) {
               done.value = decisions[open.value].done

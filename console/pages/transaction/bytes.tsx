@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals'
 import { ask } from '../../api/ask.ts'
 import { bytesOperation, type BytesResult } from '../../api/operations.ts'
+import { Foreign, writeOutInLines } from '../../parts/foreign.tsx'
 import { formatBytes, formatName } from '../../parts/format.ts'
 import { Notice, sentenceOf } from '../../parts/notice.tsx'
 import type { Message } from './read-life.ts'
@@ -58,7 +59,7 @@ function Shown({ bytes: { payload, source } }: { bytes: NonNullable<BytesResult[
     <>
       <h3>{text === null && payload?.base64 ? 'Payload, in base64: it is not UTF-8' : 'Payload'}</h3>
       <pre tabIndex={0} aria-label="Payload">
-        {text ?? payload?.base64 ?? 'There is none.'}
+        {writeOutInLines(text ?? payload?.base64 ?? 'There is none.')}
       </pre>
       {source !== null && source.headers.length > 0 && (
         <table>
@@ -73,10 +74,10 @@ function Shown({ bytes: { payload, source } }: { bytes: NonNullable<BytesResult[
             {source.headers.map(({ name, value, valueBase64 }, at) => (
               <tr key={at}>
                 <th scope="row">
-                  <bdi>{name}</bdi>
+                  <Foreign text={name} />
                 </th>
                 <td class="words id">
-                  <bdi>{value ?? valueBase64 ?? ''}</bdi>
+                  <Foreign text={value ?? valueBase64 ?? ''} />
                 </td>
               </tr>
             ))}

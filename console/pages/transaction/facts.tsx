@@ -1,4 +1,5 @@
 import type { ComponentChildren } from 'preact'
+import { Foreign } from '../../parts/foreign.tsx'
 import { formatName } from '../../parts/format.ts'
 import { BothTimes } from '../../parts/time.tsx'
 import type { Message } from './read-life.ts'
@@ -10,24 +11,24 @@ export function Facts({ message }: { message: Message }) {
     ['Received', <BothTimes at={message.createdAt} />],
     ['Last changed', <BothTimes at={message.updatedAt} />],
     ['Attempts', `${message.attempts}, of which ${message.retryCount} retries since received or replayed`],
-    ['Idempotency key', <bdi class="id">{message.idempotencyKey}</bdi>],
+    ['Idempotency key', <Foreign class="id" text={message.idempotencyKey} />],
   ]
   if (message.nextDueAt !== null) facts.push(['Next attempt', <BothTimes at={message.nextDueAt} />])
-  if (message.errorMessage !== null) facts.push(['Last error', <bdi>{message.errorMessage}</bdi>])
+  if (message.errorMessage !== null) facts.push(['Last error', <Foreign text={message.errorMessage} />])
   if (message.deadLetterCause !== null)
     facts.push(['Dead letter because', formatName(message.deadLetterCause)])
   if (message.outcomeUnknown)
     facts.push([
       'In doubt',
-      'An attempt ended with no answer: the processor may have carried it out. Ask it by the idempotency key.',
+      'An attempt may have been carried out: its outcome is unknown. Ask the processor by the idempotency key.',
     ])
   if (source !== null) {
     facts.push([
       'Kafka record',
-      <bdi class="id">{`${source.topic}:${source.partition}:${source.offset}`}</bdi>,
+      <Foreign class="id" text={`${source.topic}:${source.partition}:${source.offset}`} />,
     ])
     facts.push(['Record’s time', <BothTimes at={source.timestamp} />])
-    facts.push(['Record’s key', <bdi class="id">{source.key ?? source.keyBase64 ?? 'none'}</bdi>])
+    facts.push(['Record’s key', <Foreign class="id" text={source.key ?? source.keyBase64 ?? 'none'} />])
   }
   return (
     <section aria-labelledby="facts">

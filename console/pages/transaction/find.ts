@@ -1,4 +1,4 @@
-import { ask } from '../../api/ask.ts'
+import { ask, isArchived } from '../../api/ask.ts'
 import {
   findByPrefixOperation,
   findMessageOperation,
@@ -15,7 +15,7 @@ const nothing: Page = { nodes: [], pageInfo: { hasNextPage: false, endCursor: nu
 
 /** The transaction of exactly this id, or of this Kafka record; null if there is none. An archived one has a page too. */
 export async function findExact(text: string): Promise<string | null> {
-  const { data } = await ask(findMessageOperation, { transactionId: text })
+  const { data } = await ask(findMessageOperation, { transactionId: text }, isArchived)
   if (data.message !== null || data.archived !== null) return text
   const [, topic, partition, offset] = /^(?:record:)?(.+)[:/ ](\d{1,9})[:/ ](\d{1,18})$/.exec(text) ?? []
   if (topic === undefined || partition === undefined || offset === undefined) return null
@@ -23,8 +23,13 @@ export async function findExact(text: string): Promise<string | null> {
   return found.record?.transactionId ?? null
 }
 
+/** Whether the API looks for ids that begin so. */
+export function isPrefix(text: string): boolean {
+  return new TextEncoder().encode(text).length >= prefixBytesMin
+}
+
 /** A page of those whose id begins so. */
 export async function findPrefix(prefix: string, after: string | null): Promise<Page> {
-  if (new TextEncoder().encode(prefix).length < prefixBytesMin) return nothing
+  if (!isPrefix(prefix)) return nothing
   return (await ask(findByPrefixOperation, { prefix, after })).data.messages ?? nothing
 }

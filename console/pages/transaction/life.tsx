@@ -2,6 +2,7 @@ import { useEffect, useMemo } from 'preact/hooks'
 import { writeCurl } from '../../api/curl.ts'
 import { transactionOperation } from '../../api/operations.ts'
 import { Copy } from '../../parts/copy.tsx'
+import { Foreign } from '../../parts/foreign.tsx'
 import { Notice } from '../../parts/notice.tsx'
 import { Status } from '../../parts/status.tsx'
 import { BothTimes } from '../../parts/time.tsx'
@@ -21,7 +22,7 @@ export function Life({ id }: { id: string }) {
   return (
     <>
       <p class="subject">
-        <bdi class="id">{id}</bdi>
+        <Foreign class="id" text={id} />
         {message !== null && <Status {...message} />}
         <Copy text={() => writeCurl(transactionOperation, { transactionId: id, afterVersion: 0 })}>
           Copy as curl
@@ -30,8 +31,8 @@ export function Life({ id }: { id: string }) {
       {life.fault.value !== null && <Notice tone="bad">{life.fault.value}</Notice>}
       {archived !== null && (
         <Notice tone="calm">
-          This transaction is not in the database any more. It is in the archive <bdi>{archived.archive}</bdi>
-          , since <BothTimes at={archived.archivedAt} />.
+          This transaction is not in the database any more. It is in the archive{' '}
+          <Foreign text={archived.archive} />, since <BothTimes at={archived.archivedAt} />.
         </Notice>
       )}
       {message === null && archived === null && life.fault.value === null && (
@@ -44,7 +45,7 @@ export function Life({ id }: { id: string }) {
       {message !== null && (
         <>
           <Actions message={message} onDone={life.read} />
-          <Timeline events={life.events.value} />
+          <Timeline events={life.events.value} readAfter={life.readAfter} />
           <div class="columns">
             <Facts message={message} />
             <Bytes message={message} />

@@ -1,9 +1,10 @@
 import { signal, type Signal } from '@preact/signals'
-import { ask } from '../../api/ask.ts'
+import { askHead } from '../../api/ask-head.ts'
+import { ask, isArchived } from '../../api/ask.ts'
+import { backOff } from '../../api/back-off.ts'
 import { follow } from '../../api/follow.ts'
 import {
   findMessageOperation,
-  headOperation,
   transactionEventsOperation,
   transactionOperation,
   type TransactionResult,
@@ -15,7 +16,7 @@ export type Event = NonNullable<Message['history']>[number]
 
 export type Life = {
   readonly message: Signal<Message | null>
-  /** By version, without a gap. */
+  /** By version. Of a long life those in between are left out until they are asked for. */
   readonly events: Signal<readonly Event[]>
   /** Where the message is that is not in the database any more. */
   readonly archived: Signal<{ readonly archive: string; readonly archivedAt: string } | null>
@@ -24,6 +25,8 @@ export type Life = {
   readonly isRead: Signal<boolean>
   /** Reads on at once, for one who has just changed something. */
   readonly read: () => void
+  /** Reads those after this version that were left out, as many as come at once. */
+  readonly readAfter: (version: number) => Promise<void>
   readonly leave: () => void
 }
 
@@ -45,6 +48,8 @@ export function readLife(transactionId: string): Life {
   let stop = (): void => undefined
   let reading: Promise<void> | null = null
   let isAsked = false
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const wait = backOff(2_000)
 
   /** One reading at a time; what is asked for meanwhile is done once more after it. */
   const read = (): void => {
@@ -58,19 +63,37 @@ export function readLife(transactionId: string): Life {
     })()
   }
 
+  /** Takes those that are not there yet. */
+  const add = (page: readonly Event[]): void => {
+    const known = new Set(events.value.map(({ version }) => version))
+    const all = [...events.value, ...page.filter(({ version }) => !known.has(version))]
+    events.value = all.sort((left, right) => left.version - right.version)
+  }
+
+  const readAfter = async (afterVersion: number): Promise<void> => {
+    try {
+      const { data } = await ask(transactionOperation, { transactionId, afterVersion }, isArchived)
+      add(data.message?.history ?? [])
+    } catch (error) {
+      fault.value = sentenceOf(error)
+    }
+  }
+
   const readOnce = async (): Promise<void> => {
+    let afterVersion = events.value.at(-1)?.version ?? 0
     try {
       for (;;) {
-        const afterVersion = events.value.at(-1)?.version ?? 0
-        const { data } = await ask(transactionOperation, { transactionId, afterVersion })
+        const { data } = await ask(transactionOperation, { transactionId, afterVersion }, isArchived)
         if (data.message === null) {
-          archived.value = (await ask(findMessageOperation, { transactionId })).data.archived
+          archived.value = (await ask(findMessageOperation, { transactionId }, isArchived)).data.archived
           break
         }
         const page = data.message.history ?? []
-        events.value = [...events.value, ...page]
+        add(page)
         message.value = data.message
         if (page.length < pageSize) break
+        // Thousands may lie in between, such as those of a record that came again and again: on to the newest.
+        afterVersion = Math.max(page.at(-1)?.version ?? 0, data.message.version - pageSize)
       }
       fault.value = null
     } catch (error) {
@@ -79,13 +102,17 @@ export function readLife(transactionId: string): Life {
     isRead.value = true
   }
 
+  const startLater = (): void => {
+    if (!isLeft) timer = setTimeout(() => void start(), wait.next())
+  }
+
   const start = async (): Promise<void> => {
     try {
-      cursor = (await ask(headOperation, {})).data.head?.cursor ?? ''
+      cursor = await askHead()
     } catch (error) {
       fault.value = sentenceOf(error)
       isRead.value = true
-      if (!isLeft) setTimeout(() => void start(), 2_000)
+      startLater()
       return
     }
     if (isLeft) return
@@ -93,10 +120,11 @@ export function readLife(transactionId: string): Life {
     stop = follow(transactionEventsOperation, {
       variables: () => ({ after: cursor, transactionId }),
       take: ({ messageEvents }) => {
+        wait.reset()
         cursor = messageEvents.cursor
         if (messageEvents.node !== null || fault.peek() !== null) read()
       },
-      lose: () => void start(),
+      lose: startLater,
     })
   }
 
@@ -108,8 +136,10 @@ export function readLife(transactionId: string): Life {
     fault,
     isRead,
     read,
+    readAfter,
     leave: () => {
       isLeft = true
+      clearTimeout(timer)
       stop()
     },
   }

@@ -1,10 +1,11 @@
 import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { textOf } from '../../parts/dialog.tsx'
+import { Foreign } from '../../parts/foreign.tsx'
 import { MessageTable } from '../../parts/message-table.tsx'
 import { Notice, sentenceOf } from '../../parts/notice.tsx'
 import { go, link } from '../../router.ts'
-import { findExact, findPrefix, prefixBytesMin, type Page } from './find.ts'
+import { findExact, findPrefix, isPrefix, prefixBytesMin, type Page } from './find.ts'
 
 /** Finds transactions. What is found exactly is opened at once. */
 export function Search({ text }: { text: string }) {
@@ -14,12 +15,14 @@ export function Search({ text }: { text: string }) {
 
   const load = async (after: string | null): Promise<void> => {
     isBusy.value = true
+    fault.value = null
     try {
       const exact = after === null ? await findExact(text) : null
       // The way back from the transaction leads past this page.
       if (exact !== null) location.replace(link('transaction', exact))
       else page.value = await findPrefix(text, after)
     } catch (error) {
+      page.value = null
       fault.value = sentenceOf(error)
     }
     isBusy.value = false
@@ -50,8 +53,10 @@ export function Search({ text }: { text: string }) {
       {isBusy.value && <p role="status">Looking …</p>}
       {found !== null && !isBusy.value && found.nodes.length === 0 && (
         <Notice tone="calm">
-          Nothing is stored under “<bdi>{text}</bdi>”, and no id begins so. The beginning must have{' '}
-          {prefixBytesMin} bytes or more.
+          Nothing is stored under exactly “<Foreign text={text} />”
+          {isPrefix(text)
+            ? ', and no id begins so.'
+            : `. Whether an id begins so was not asked: that needs ${prefixBytesMin} bytes or more.`}
         </Notice>
       )}
       {found !== null && found.nodes.length > 0 && (

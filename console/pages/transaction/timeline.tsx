@@ -1,4 +1,6 @@
-import { formatDuration, formatName } from '../../parts/format.ts'
+import { Fragment } from 'preact'
+import { Foreign } from '../../parts/foreign.tsx'
+import { formatCount, formatDuration, formatName } from '../../parts/format.ts'
 import { TransactionLink } from '../../parts/message-table.tsx'
 import { Badge, type Tone } from '../../parts/status.tsx'
 import { BothTimes, Time } from '../../parts/time.tsx'
@@ -7,7 +9,6 @@ import type { Event } from './read-life.ts'
 
 const tones: Readonly<Partial<Record<Event['type'], Tone>>> = {
   SUCCEEDED: 'good',
-  LATE_RESULT_OBSERVED: 'good',
   ATTEMPT_STARTED: 'busy',
   ATTEMPT_FAILED: 'wait',
   ATTEMPT_ABANDONED: 'bad',
@@ -18,8 +19,14 @@ const tones: Readonly<Partial<Record<Event['type'], Tone>>> = {
   HELD: 'bad',
 }
 
+type Props = {
+  readonly events: readonly Event[]
+  /** Reads those after this version that are left out. */
+  readonly readAfter: (version: number) => Promise<void>
+}
+
 /** What happened, in order. The gap before an event is a bar, to the scale of the longest one. */
-export function Timeline({ events }: { events: readonly Event[] }) {
+export function Timeline({ events, readAfter }: Props) {
   const gaps = events.map((event, at) => {
     const before = events[at - 1]
     return before === undefined ? 0 : Date.parse(event.recordedAt) - Date.parse(before.recordedAt)
@@ -44,26 +51,29 @@ export function Timeline({ events }: { events: readonly Event[] }) {
           </thead>
           <tbody>
             {events.map((event, at) => (
-              <tr key={event.version}>
-                <td class="number">{event.version}</td>
-                <td>
-                  <BothTimes at={event.recordedAt} />
-                </td>
-                <td class="gap">
-                  <span class="bar" style={{ width: `${((gaps[at] ?? 0) / longest) * 100}%` }} />
-                  <span>{at === 0 ? '' : `+ ${formatDuration(gaps[at])}`}</span>
-                </td>
-                <td>
-                  <Badge tone={tones[event.type] ?? 'calm'}>{formatName(event.type)}</Badge>
-                  {event.attempt !== null && <span class="quiet"> attempt {event.attempt}</span>}
-                </td>
-                <td class="words">
-                  <bdi>{event.actor}</bdi>
-                </td>
-                <td class="words">
-                  <Details event={event} />
-                </td>
-              </tr>
+              <Fragment key={event.version}>
+                <LeftOut before={events[at - 1]} event={event} readAfter={readAfter} />
+                <tr>
+                  <td class="number">{event.version}</td>
+                  <td>
+                    <BothTimes at={event.recordedAt} />
+                  </td>
+                  <td class="gap">
+                    <span class="bar" style={{ width: `${((gaps[at] ?? 0) / longest) * 100}%` }} />
+                    <span>{at === 0 ? '' : `+ ${formatDuration(gaps[at])}`}</span>
+                  </td>
+                  <td>
+                    <Badge tone={toneOf(event)}>{formatName(event.type)}</Badge>
+                    {event.attempt !== null && <span class="quiet"> attempt {event.attempt}</span>}
+                  </td>
+                  <td class="words">
+                    <Foreign text={event.actor} />
+                  </td>
+                  <td class="words">
+                    <Details event={event} />
+                  </td>
+                </tr>
+              </Fragment>
             ))}
           </tbody>
         </table>
@@ -72,27 +82,59 @@ export function Timeline({ events }: { events: readonly Event[] }) {
   )
 }
 
+type LeftOutProps = Pick<Props, 'readAfter'> & { readonly before: Event | undefined; readonly event: Event }
+
+/** How many events between these two are not shown, and the way to them. */
+function LeftOut({ before, event, readAfter }: LeftOutProps) {
+  const from = before?.version ?? 0
+  const count = event.version - from - 1
+  if (count === 0) return null
+  return (
+    <tr>
+      <td colSpan={6}>
+        {formatCount(count)} events in between are not shown.{' '}
+        <button type="button" onClick={() => void readAfter(from)}>
+          Show more
+        </button>
+      </td>
+    </tr>
+  )
+}
+
+/** A late result is as good as what it says. */
+function toneOf({ type, outcome }: Event): Tone {
+  if (type === 'LATE_RESULT_OBSERVED') return outcome === 'ACCEPTED' ? 'good' : 'wait'
+  return tones[type] ?? 'calm'
+}
+
 function Details({ event }: { event: Event }) {
   const { outcome, statusCode, durationMs, reason, resolution, evidence, nextDueAt, source, conflict, job } =
     event
+  const { inquiry, confirmedNotCarriedOut } = event
   const facts = [
     outcome !== null && formatName(outcome),
     statusCode !== null && `HTTP ${statusCode}`,
     durationMs !== null && `took ${formatDuration(durationMs)}`,
     resolution !== null && formatName(resolution),
+    inquiry !== null && `the processor says: ${formatName(inquiry)}`,
+    confirmedNotCarriedOut === true && 'the operator confirms that it was not carried out',
   ].filter((each) => each !== false)
   return (
     <>
       {facts.length > 0 && <span>{facts.join(', ')}. </span>}
-      {reason !== null && <bdi>{reason} </bdi>}
+      {reason !== null && (
+        <span>
+          <Foreign text={reason} />{' '}
+        </span>
+      )}
       {evidence !== null && (
         <span>
-          Evidence: <bdi>{evidence}</bdi>{' '}
+          Evidence: <Foreign text={evidence} />{' '}
         </span>
       )}
       {source !== null && (
         <span class="quiet">
-          Kafka <bdi>{`${source.topic}:${source.partition}:${source.offset}`}</bdi>{' '}
+          Kafka <Foreign text={`${source.topic}:${source.partition}:${source.offset}`} />{' '}
         </span>
       )}
       {job !== null && (
