@@ -203,7 +203,7 @@ t.test("the service's role changes no history, also not in segments that were ma
   }
   for (const name of ['segment_archives', 'archived_rollups', 'archived_failures', 'archived_duplicates'])
     await t.rejects(asService.query(`delete from ${name}`), denied, name)
-  await t.rejects(asService.query(`select drop_segment('{}', '[]', '[]', 0, 1)`), denied)
+  await t.rejects(asService.query(`select drop_segment('{}', '[]', '[]', '1:1:', 0, 1)`), denied)
   // Nor does the owner, as long as the guards are on.
   for (const name of made.filter((each) => !each.startsWith('message_states')))
     for (const change of [
