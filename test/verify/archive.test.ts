@@ -268,7 +268,7 @@ t.test('a stray outcome of an archived message stays as evidence', async (t) => 
 })
 
 t.test('a message that is archived is found by its archive', async (t) => {
-  t.match(await findArchived(pool, 'refused'), { archive: first, messageId: '7', archivedAt: /^2.*Z$/ })
+  t.match(await findArchived(pool, 'refused'), { archive: first, messageId: /^\d+$/, archivedAt: /^2.*Z$/ })
   t.equal(await findArchived(pool, 'waits'), null)
   t.equal(await findArchived(pool, 'nobody'), null)
 })

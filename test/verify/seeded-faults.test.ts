@@ -14,6 +14,8 @@ type Fault = {
   right: string
   wrong: string
   found: Record<string, RegExp>
+  /** What else may be told, depending on how long the history took to write. */
+  perhaps?: readonly string[]
   /** What shows the fault where the history alone need not. */
   also?: (history: History, pool: Pool) => Promise<void>
   /** In place of the whole history, where that would not come to its end. */
@@ -28,6 +30,8 @@ const faults: Fault[] = [
     wrong: '',
     // Others may start early too: that depends on how long the history took to write.
     found: { S9: /^early v4: starts \d+ µs before it is due$/ },
+    // An inquiry may come before its gap is over.
+    perhaps: ['S28'],
     also: startEarly,
   },
   {
@@ -167,7 +171,8 @@ for (const fault of faults) {
       await pool.query(sql.replaceAll(fault.right, fault.wrong))
       await write(pool, fault)
       const lines = differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null }))
-      t.same(Object.keys(lines), Object.keys(fault.found), JSON.stringify(lines))
+      const told = Object.keys(lines).filter((id) => !fault.perhaps?.includes(id))
+      t.same(told, Object.keys(fault.found), JSON.stringify(lines))
       for (const [id, line] of Object.entries(fault.found))
         t.ok(
           lines[id]?.some((each) => line.test(each)),
