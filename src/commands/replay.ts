@@ -8,7 +8,7 @@ import { startReplay, type StartAnswer } from '../log/write/steer-job.ts'
 import { isPace, paceMax, paceMin, stopAfterMax, type StopWhen } from '../message/replay-job.ts'
 import { connectPatiently } from '../runtime/connect-patiently.ts'
 import { prepareSession } from '../runtime/prepare-session.ts'
-import { exitCodes, runCommand } from './run-command.ts'
+import { exitCodes, readNumber, runCommand } from './run-command.ts'
 
 const usage = `Usage: npm run replay -- [--plan N | which] [--dry-run] [--per-second N] [--ramp-from N] [--stop-share S --stop-after N] [--reason R] [--operator O]
 
@@ -150,8 +150,8 @@ async function makePlan(
 }
 
 function readPace(flags: Flags) {
-  const perSecond = readNumber('per-second', flags['per-second'])
-  const rampFrom = readNumber('ramp-from', flags['ramp-from'])
+  const perSecond = readNumber('per-second', flags['per-second']) ?? null
+  const rampFrom = readNumber('ramp-from', flags['ramp-from']) ?? null
   if (perSecond !== null && !isPace(perSecond))
     throw new Error(`--per-second must be a number from ${paceMin} to ${paceMax}.`)
   if (rampFrom !== null && (perSecond === null || !isPace(rampFrom) || rampFrom > perSecond))
@@ -160,8 +160,8 @@ function readPace(flags: Flags) {
 }
 
 function readStop(flags: Flags): StopWhen | null {
-  const failedShare = readNumber('stop-share', flags['stop-share'])
-  const after = readNumber('stop-after', flags['stop-after'])
+  const failedShare = readNumber('stop-share', flags['stop-share']) ?? null
+  const after = readNumber('stop-after', flags['stop-after']) ?? null
   if (failedShare === null && after === null) return null
   if (failedShare !== null && failedShare > 0 && failedShare <= 1 && isCount(after))
     return { failedShare, after }
@@ -172,13 +172,6 @@ function readStop(flags: Flags): StopWhen | null {
 
 function isCount(after: number | null): after is number {
   return after !== null && Number.isInteger(after) && after >= 1 && after <= stopAfterMax
-}
-
-/** Null for a flag that is not given. */
-function readNumber(name: string, text: string | undefined): number | null {
-  if (text === undefined) return null
-  if (/^\d+(\.\d+)?$/.test(text)) return Number(text)
-  throw new Error(`--${name} must be a number, not ${JSON.stringify(text)}.`)
 }
 
 function describe(plan: ReplayPlan, perSecond: number | null): string {

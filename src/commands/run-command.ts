@@ -81,3 +81,14 @@ export function readCount(name: string, text: string, from = 1): number {
   if (text.trim() !== '' && Number.isSafeInteger(value) && value >= from) return value
   throw new FlagFault(`--${name} must be a whole number, at least ${from}, not ${JSON.stringify(text)}.`)
 }
+
+/**
+ * Reads a flag's value as a number that is not negative. Undefined for a flag that is not given.
+ *
+ * @throws FlagFault
+ */
+export function readNumber(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text)
+  throw new FlagFault(`--${name} must be a number, not ${JSON.stringify(text)}.`)
+}

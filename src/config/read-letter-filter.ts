@@ -1,7 +1,6 @@
 import type { MessageFilter } from '../log/read/messages/filter.ts'
 import type { DeadLetterCause } from '../log/read/read-details.ts'
-import { normalizeDateTime } from '../runtime/date-time.ts'
-import { readSpan } from './read-span.ts'
+import { readPastTime } from './read-past-time.ts'
 
 /** The flags that choose dead letters, in the form of `parseArgs`. Those that may be given more than once hold together as "any of these". */
 export const letterFlags = {
@@ -42,7 +41,7 @@ const intMax = 2_147_483_647
  * @throws an Error with one sentence
  */
 export function readLetterFilter(flags: LetterFlags, now: number = Date.now()): MessageFilter {
-  const time = (name: Name) => readTime(name, flags[name] as string | undefined, now)
+  const time = (name: Name) => readPastTime(name, flags[name] as string | undefined, now)
   return {
     statuses: ['dead_letter'],
     lastStatusCodes: flags['status-code']?.map((text) => readWhole('status-code', text)),
@@ -63,23 +62,6 @@ export function readLetterFilter(flags: LetterFlags, now: number = Date.now()): 
 
 function range(from: string | undefined, to: string | undefined) {
   return from === undefined && to === undefined ? undefined : { from, to }
-}
-
-/** A time, or a span before now. */
-function readTime(name: Name, text: string | undefined, now: number): string | undefined {
-  if (text === undefined) return undefined
-  const agoMs = readSpan(text)
-  const at = agoMs === null ? normalizeDateTime(text) : toTime(now - agoMs)
-  if (at !== null) return at
-  throw new Error(
-    `--${name} must be a time with its zone, like 2026-11-29T06:00:00Z, or a span before now, like 2h.`,
-  )
-}
-
-/** Null for what is no date. */
-function toTime(ms: number): string | null {
-  const date = new Date(ms)
-  return Number.isNaN(date.getTime()) ? null : normalizeDateTime(date.toISOString())
 }
 
 function readOptional(name: Name, text: string | undefined): number | undefined {

@@ -3,7 +3,7 @@ import { ask, OutOfReach } from './ask.ts'
 import { enumName } from './filter.ts'
 import { describeStatus } from './list.ts'
 import { commandLine, printJson, printLines } from './print.ts'
-import { ending, subcommand, type Subcommand } from './subcommand.ts'
+import { ending, readReason, subcommand, type Subcommand } from './subcommand.ts'
 
 /** What an operator can decide about single transactions. */
 type Decision = {
@@ -132,15 +132,15 @@ ${ending}`
 type Flags = Readonly<Record<string, string | boolean | undefined>>
 
 async function run(decision: Decision, flags: Flags, ids: readonly string[]): Promise<number> {
-  const { reason, json = false, 'dry-run': isDry = false, ...asked } = flags
+  const { json = false, 'dry-run': isDry = false, ...asked } = flags
   if (ids.length === 0) throw new FlagFault('Name at least one transaction id.')
-  if (typeof reason !== 'string' || reason.trim() === '') throw new FlagFault('Say why: --reason R.')
+  const reason = readReason(flags.reason)
   for (const { flag, type } of decision.asks ?? [])
     if (type.endsWith('!') && flags[flag] === undefined) throw new FlagFault(`--${flag} is missing.`)
   if (typeof flags.as === 'string' && !resolutions.includes(enumName(flags.as)))
     throw new FlagFault('--as must be carried-out, not-carried-out, duplicate or ignored.')
   const results: Result[] = []
-  const command = commandLine(['npx', 'tqp', decision.name], { ...asked, reason }, ids)
+  const command = commandLine(['npx', 'tqp', decision.name], asked, ids)
   try {
     for (const id of ids) {
       const result = isDry === true ? await look(decision, id) : await change(decision, flags, reason, id)

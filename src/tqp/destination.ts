@@ -1,10 +1,10 @@
-import { exitCodes, FlagFault, readCount } from '../commands/run-command.ts'
+import { exitCodes, FlagFault, readCount, readNumber } from '../commands/run-command.ts'
 import { readSpan } from '../config/read-span.ts'
 import { normalizeDateTime } from '../runtime/date-time.ts'
 import { ask, Refused } from './ask.ts'
 import { commandLine, printJson, printLines, printTable, shortTime } from './print.ts'
 import { describeDestination, type Destination } from './status.ts'
-import { ending, subcommand } from './subcommand.ts'
+import { ending, readReason, subcommand } from './subcommand.ts'
 
 const usage = `Usage: npx tqp destination [--pause [--until T] | --resume | --rate N [--burst B]] [--reason R] [--name N] [--dry-run] [--json]
 
@@ -121,15 +121,15 @@ function readAction({ pause, resume, rate, burst, until, reason }: Flags): Actio
     if (reason !== undefined) throw new FlagFault('--reason belongs to --pause, --resume or --rate.')
     return null
   }
-  if (reason === undefined || reason.trim() === '') throw new FlagFault('Say why: --reason R.')
+  const why = { reason: readReason(reason) }
   if (pause)
-    return { name: 'pause', variables: { reason, until: until === undefined ? null : readEnd(until) } }
-  if (resume) return { name: 'resume', variables: { reason } }
+    return { name: 'pause', variables: { ...why, until: until === undefined ? null : readEnd(until) } }
+  if (resume) return { name: 'resume', variables: why }
   const variables = {
     perSecond: readNumber('rate', rate),
     burst: burst === undefined ? null : readCount('burst', burst),
   }
-  return { name: 'rate', variables: { reason, ...variables } }
+  return { name: 'rate', variables: { ...why, ...variables } }
 }
 
 /** @throws FlagFault */
@@ -140,12 +140,6 @@ function readEnd(text: string): string {
   throw new FlagFault(
     '--until must be a time with its zone, like 2026-11-29T06:00:00Z, or a span from now, like 30m.',
   )
-}
-
-/** @throws FlagFault */
-function readNumber(name: string, text: string | undefined): number {
-  if (text !== undefined && /^\d+(\.\d+)?$/.test(text)) return Number(text)
-  throw new FlagFault(`--${name} must be a number, not ${JSON.stringify(text)}.`)
 }
 
 function commandOf(flags: Flags): string {

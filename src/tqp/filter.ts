@@ -1,6 +1,5 @@
 import { FlagFault, readCount } from '../commands/run-command.ts'
-import { readSpan } from '../config/read-span.ts'
-import { normalizeDateTime } from '../runtime/date-time.ts'
+import { readPastTime } from '../config/read-past-time.ts'
 
 /** The flags that choose messages: MessageFilter's conditions, all of which must hold. */
 export const filterFlags = {
@@ -43,13 +42,13 @@ export type FilterValues = {
 /**
  * Makes a MessageFilter of the flags. The service checks the values.
  *
- * @throws FlagFault
+ * @throws an Error with one sentence
  */
 export function readFilter(flags: FilterValues): Record<string, unknown> {
   const text = (name: keyof FilterValues): string | undefined => flags[name] as string | undefined
   if (flags.open === true && flags.resolved === true)
     throw new FlagFault('Give --open or --resolved, not both.')
-  const createdAt = { from: readTime('since', text('since')), to: readTime('until', text('until')) }
+  const createdAt = { from: readPastTime('since', text('since')), to: readPastTime('until', text('until')) }
   const filter = {
     status: list(text('status'))?.map(enumName),
     transactionIdPrefix: text('prefix'),
@@ -75,15 +74,4 @@ function list(text: string | undefined): string[] | undefined {
 /** As GraphQL spells the values of its enums. */
 export function enumName(word: string): string {
   return word.trim().toUpperCase().replaceAll('-', '_')
-}
-
-/** @throws FlagFault */
-function readTime(name: string, text: string | undefined): string | undefined {
-  if (text === undefined) return undefined
-  const ms = readSpan(text)
-  const time = ms === null ? normalizeDateTime(text) : new Date(Date.now() - ms).toISOString()
-  if (time !== null) return time
-  throw new FlagFault(
-    `--${name} must be a time with its zone, like 2026-11-29T06:00:00Z, or a span before now, like 2h.`,
-  )
 }

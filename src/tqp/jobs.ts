@@ -1,8 +1,8 @@
-import { exitCodes, FlagFault, readCount } from '../commands/run-command.ts'
+import { exitCodes, FlagFault, readCount, readNumber } from '../commands/run-command.ts'
 import { ask, Refused } from './ask.ts'
 import { enumName, filterFlags, filterUsage, readFilter } from './filter.ts'
 import { commandLine, group, printJson, printLines, printTable, shortTime } from './print.ts'
-import { ending, subcommand } from './subcommand.ts'
+import { ending, readReason, subcommand } from './subcommand.ts'
 
 const planUsage = `Usage: npx tqp plan [FILTER …] --reason R [--json]
 
@@ -233,17 +233,6 @@ function resolutionOf(plan: string, as: string, { reason, ...others }: StartFlag
 function readId(what: string, [id, ...others]: readonly string[]): string {
   if (id === undefined || others.length > 0) throw new FlagFault(`Name one ${what}.`)
   return id
-}
-
-function readReason(reason: string | undefined): string {
-  if (reason === undefined || reason.trim() === '') throw new FlagFault('Say why: --reason R.')
-  return reason
-}
-
-function readNumber(name: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined
-  if (/^\d+(\.\d+)?$/.test(text)) return Number(text)
-  throw new FlagFault(`--${name} must be a number, not ${JSON.stringify(text)}.`)
 }
 
 function describePlan(plan: Plan): string[] {

@@ -1,4 +1,4 @@
-import { exitCodes, runCommand, type Command, type Flags } from '../commands/run-command.ts'
+import { exitCodes, FlagFault, runCommand, type Command, type Flags } from '../commands/run-command.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import { Refused } from './ask.ts'
 import { printable } from './print.ts'
@@ -43,3 +43,9 @@ export const ending = `  --json           one JSON document in place of words
 
 Ends with 0 if it is done, 1 if it was refused (and says why), 2 if the service could not be reached or the command line is wrong.
 `
+
+/** @throws FlagFault */
+export function readReason(reason: string | boolean | undefined): string {
+  if (typeof reason !== 'string' || reason.trim() === '') throw new FlagFault('Say why: --reason R.')
+  return reason
+}
