@@ -8,6 +8,7 @@ import { startReplay, type StartAnswer } from '../log/write/steer-job.ts'
 import { isPace, paceMax, paceMin, stopAfterMax, type StopWhen } from '../message/replay-job.ts'
 import { connectPatiently } from '../runtime/connect-patiently.ts'
 import { prepareSession } from '../runtime/prepare-session.ts'
+import { commandLine } from '../runtime/shell-words.ts'
 import { exitCodes, readNumber, runCommand } from './run-command.ts'
 
 const usage = `Usage: npm run replay -- [--plan N | which] [--dry-run] [--per-second N] [--ramp-from N] [--stop-share S --stop-after N] [--reason R] [--operator O]
@@ -200,16 +201,16 @@ function describe(plan: ReplayPlan, perSecond: number | null): string {
 
 /** What starts the plan as this command line would have. */
 function startCommand({ id }: ReplayPlan, flags: Flags): string {
-  const words = ['npm run replay --', '--plan', id]
-  for (const name of ['per-second', 'ramp-from', 'stop-share', 'stop-after', 'operator'] as const)
-    if (flags[name] !== undefined) words.push(`--${name}`, quote(flags[name]))
-  if (flags['confirm-not-carried-out']) words.push('--confirm-not-carried-out')
-  return [...words, '--reason', quote(flags.reason ?? 'why')].join(' ')
-}
-
-/** As a shell takes it for one word. */
-function quote(text: string): string {
-  return /^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
+  return commandLine(['npm', 'run', 'replay', '--'], {
+    plan: id,
+    'per-second': flags['per-second'],
+    'ramp-from': flags['ramp-from'],
+    'stop-share': flags['stop-share'],
+    'stop-after': flags['stop-after'],
+    operator: flags.operator,
+    'confirm-not-carried-out': flags['confirm-not-carried-out'],
+    reason: flags.reason ?? 'why',
+  })
 }
 
 function explain(id: string, answer: StartAnswer): string {

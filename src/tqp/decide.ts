@@ -2,7 +2,8 @@ import { exitCodes, FlagFault } from '../commands/run-command.ts'
 import { ask, OutOfReach } from './ask.ts'
 import { enumName } from './filter.ts'
 import { describeStatus } from './list.ts'
-import { commandLine, printJson, printLines } from './print.ts'
+import { commandLine } from '../runtime/shell-words.ts'
+import { printJson, printLines } from './print.ts'
 import { ending, readReason, subcommand, type Subcommand } from './subcommand.ts'
 
 /** What an operator can decide about single transactions. */

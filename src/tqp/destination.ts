@@ -2,7 +2,8 @@ import { exitCodes, FlagFault, readCount, readNumber } from '../commands/run-com
 import { readSpan } from '../config/read-span.ts'
 import { normalizeDateTime } from '../runtime/date-time.ts'
 import { ask, Refused } from './ask.ts'
-import { commandLine, printJson, printLines, printTable, shortTime } from './print.ts'
+import { commandLine } from '../runtime/shell-words.ts'
+import { printJson, printLines, printTable, shortTime } from './print.ts'
 import { describeDestination, type Destination } from './status.ts'
 import { ending, readReason, subcommand } from './subcommand.ts'
 

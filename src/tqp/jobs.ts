@@ -1,7 +1,8 @@
 import { exitCodes, FlagFault, readCount, readNumber } from '../commands/run-command.ts'
 import { ask, Refused } from './ask.ts'
 import { enumName, filterFlags, filterUsage, readFilter } from './filter.ts'
-import { commandLine, group, printJson, printLines, printTable, shortTime } from './print.ts'
+import { commandLine } from '../runtime/shell-words.ts'
+import { group, printJson, printLines, printTable, shortTime } from './print.ts'
 import { ending, readReason, subcommand } from './subcommand.ts'
 
 const planUsage = `Usage: npx tqp plan [FILTER …] --reason R [--json]

@@ -1,7 +1,8 @@
 import { exitCodes, readCount } from '../commands/run-command.ts'
 import { ask } from './ask.ts'
 import { filterFlags, filterUsage, readFilter } from './filter.ts'
-import { group, printJson, printLines, printTable, quote, shortTime } from './print.ts'
+import { quote } from '../runtime/shell-words.ts'
+import { group, printJson, printLines, printTable, shortTime } from './print.ts'
 import { ending, subcommand } from './subcommand.ts'
 
 const usage = `Usage: npx tqp list [FILTER …] [--first N] [--after CURSOR] [--json]

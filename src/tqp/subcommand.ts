@@ -1,7 +1,7 @@
 import { exitCodes, FlagFault, runCommand, type Command, type Flags } from '../commands/run-command.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import { Refused } from './ask.ts'
-import { printable } from './print.ts'
+import { printable } from '../runtime/printable.ts'
 
 /** One of the words that `tqp` knows. */
 export interface Subcommand {

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { exitCodes, FlagFault } from '../commands/run-command.ts'
 import { ask, follow, OutOfReach } from './ask.ts'
 import { describeStatus } from './list.ts'
-import { printable, printLines, shortTime } from './print.ts'
+import { printable } from '../runtime/printable.ts'
+import { printLines, shortTime } from './print.ts'
 import { subcommand } from './subcommand.ts'
 
 const usage = `Usage: npx tqp watch [ID] [--json]
