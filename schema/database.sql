@@ -1484,6 +1484,52 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.count_letters(in_position bigint, in_message_ids bigint[], in_versions integer[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+  insert into status_count_deltas (position, pending, processing, success, failed, dead_letter, minutes, measures, buckets, counts)
+    select in_position, 0, 0, 0, 0, 0, array_agg('-infinity'::timestamptz), array_agg('open_dead_letter_' || c.cause), array_agg(0),
+      array_agg(c.n)
+    from (
+      select dead_letter_cause(l.type, l.reason) as cause, sum(case when e.opens then 1 else -1 end)::bigint as n
+      from unnest(in_message_ids, in_versions) as u(message_id, version)
+      cross join lateral (
+        select a.type not in ('replayed', 'resolved', 'late_result_observed') as opens, a.type = 'late_result_observed' as is_late
+        from message_events a where a.message_id = u.message_id and a.version = u.version limit 1
+      ) e
+      cross join lateral (
+        select d.type, d.reason from message_events d
+        where d.message_id = u.message_id and d.version <= u.version and d.status = 'dead_letter'
+          and (d.type in ('dead_lettered', 'cancelled') or d.version = 1)
+        order by d.version desc limit 1
+      ) l
+      -- What was accepted late was an open dead letter, or a resolved one, or none at all.
+      left join lateral (
+        select b.status, b.version from message_events b
+        where e.is_late and b.message_id = u.message_id and b.version = u.version - 1 limit 1
+      ) before on true
+      left join lateral (
+        select d.type from message_events d
+        where before.status = 'dead_letter' and d.message_id = u.message_id and d.version <= before.version
+          and d.type in ('resolved', 'reopened', 'replayed')
+        order by d.version desc limit 1
+      ) decided on true
+      where not e.is_late or (before.status = 'dead_letter' and decided.type is distinct from 'resolved')
+      group by 1
+    ) c
+    where c.n <> 0
+    having count(*) > 0;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.count_missed(in_status text, in_reconnected_at timestamp with time zone, in_grace_ms bigint)
  RETURNS integer
  LANGUAGE plpgsql
@@ -1601,7 +1647,19 @@ begin
   from message_states s where s.outcome_unknown and s.message_id >= in_first and s.message_id < in_next group by 2
   union all
   select '-infinity', case when d.resolution is null then 'on_hold' else 'resolved_dead_letter' end, 0, count(*)
-  from decided_messages d where d.message_id >= in_first and d.message_id < in_next group by 2;
+  from decided_messages d where d.message_id >= in_first and d.message_id < in_next group by 2
+  union all
+  select '-infinity', 'open_dead_letter_' || dead_letter_cause(l.type, l.reason), 0, count(*)
+  from message_states s
+  cross join lateral (
+    select d.type, d.reason from message_events d
+    where d.message_id = s.message_id and d.message_id >= in_first and d.message_id < in_next
+      and d.status = 'dead_letter' and (d.type in ('dead_lettered', 'cancelled') or d.version = 1)
+    order by d.version desc limit 1
+  ) l
+  where s.queue = 'dead_letter' and s.message_id >= in_first and s.message_id < in_next
+    and not exists (select from decided_messages r where r.message_id = s.message_id and r.resolution is not null)
+  group by 2;
 end
 $function$
 ;
@@ -1745,6 +1803,24 @@ begin
   end if;
   return given + base;
 end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.dead_letter_cause(in_type text, in_reason text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case in_type
+    when 'rejected' then 'rejected_record'
+    when 'conflict_received' then 'conflicting_record'
+    when 'cancelled' then 'cancelled'
+    else case
+      when in_reason = 'refused' then 'refused'
+      when in_reason like 'outcome unknown%' then 'outcome_unknown'
+      else 'retries_exhausted'
+    end
+  end
 $function$
 ;
 
@@ -3672,6 +3748,38 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.open_letters()
+ RETURNS TABLE(cause text, n bigint)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  measures constant text[] := array['open_dead_letter_refused', 'open_dead_letter_retries_exhausted', 'open_dead_letter_rejected_record',
+    'open_dead_letter_conflicting_record', 'open_dead_letter_cancelled', 'open_dead_letter_outcome_unknown'];
+begin
+  return query
+  select substr(c.measure, length('open_dead_letter_') + 1), sum(c.n)::bigint
+  from (
+    select r.measure, r.n from read_rollups('-infinity', '-infinity', measures) r
+    union all
+    -- By the key, segment by segment: the rows of an archive are thousands.
+    select a.measure, -a.n
+    from segment_archives s
+    cross join unnest(measures) as m(measure)
+    cross join lateral (
+      select b.measure, b.n from archived_rollups b
+      where b.segment = s.segment and b.minute = '-infinity' and b.measure = m.measure and b.bucket = 0
+      limit 1
+    ) a
+  ) c
+  group by 1 having sum(c.n) <> 0;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.pace_of(in_place destinations, in_at timestamp with time zone, OUT rate double precision, OUT burst double precision)
  RETURNS record
  LANGUAGE plpgsql
@@ -3823,6 +3931,9 @@ begin
     coalesce(bool_or(e.due_at is not null), false) as leaves_open,
     coalesce(bool_or(e.type = 'attempt_started' and e.due_at is not null), false) as starts,
     coalesce(bool_or(e.type in ('held', 'released', 'cancelled', 'resolved', 'reopened', 'late_result_observed')), false) as decides,
+    coalesce(bool_or(e.type in ('dead_lettered', 'cancelled', 'replayed', 'resolved', 'reopened', 'rejected')
+      or (e.type = 'conflict_received' and e.version = 1)
+      or (e.type = 'late_result_observed' and e.status = 'success')), false) as letters,
     -- At least the transaction's own position, so the watermark passes it only after the transaction has ended.
     max(e.position) as position,
     -- Starting a statement costs for each segment; these two leave out the segments that have none of the messages.
@@ -4051,6 +4162,13 @@ begin
     perform project_decisions(given.position, array_agg(distinct e.message_id))
       from new_events e
       where e.type in ('held', 'released', 'cancelled', 'resolved', 'reopened', 'late_result_observed');
+  end if;
+  if given.letters then
+    perform count_letters(given.position, array_agg(e.message_id), array_agg(e.version))
+      from new_events e
+      where e.type in ('dead_lettered', 'cancelled', 'replayed', 'resolved', 'reopened', 'rejected')
+        or (e.type = 'conflict_received' and e.version = 1)
+        or (e.type = 'late_result_observed' and e.status = 'success');
   end if;
   perform pg_notify('message_events', '');
   if given.leaves_open then

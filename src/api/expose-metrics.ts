@@ -147,12 +147,20 @@ function setCertificates(registry: Registry, ends: ReturnType<ApiDependencies['c
 }
 
 const openHelp = 'Dead letters in the database that no operator has resolved.'
+const byCauseHelp = 'The dead letters of tqp_open_dead_letters by why they are dead letters.'
 const resolvedHelp = 'Dead letters in the database that an operator has resolved.'
 const onHoldHelp =
   'Messages that an operator has put on hold: they are not attempted until somebody releases them.'
 
 function setDecided(registry: Registry, counts: DecidedCounts): void {
   set(registry, 'tqp_open_dead_letters', openHelp, counts.openDeadLetters)
+  const byCause = new Gauge({
+    name: 'tqp_open_dead_letters_by_cause',
+    help: byCauseHelp,
+    labelNames: ['cause'],
+    registers: [registry],
+  })
+  for (const [cause, count] of counts.openByCause) byCause.set({ cause }, count)
   set(registry, 'tqp_resolved_dead_letters', resolvedHelp, counts.resolvedDeadLetters)
   set(registry, 'tqp_messages_on_hold', onHoldHelp, counts.onHold)
 }

@@ -43,6 +43,7 @@ export class Rollups {
     this.#add('retries', message.retryCount, now)
     if (message.heldAt !== null) this.#add('on_hold', 0, now)
     if (message.resolvedAt !== null) this.#add('resolved_dead_letter', 0, now)
+    else if (message.status === 'dead_letter') this.#add(`open_dead_letter_${message.letterCause}`, 0, now)
     if (!message.outcomeUnknown) return
     const isEnded = message.status === 'success' || message.status === 'dead_letter'
     this.#add(`unknown_${isEnded ? message.status : 'open'}`, 0, now)

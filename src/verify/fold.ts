@@ -97,6 +97,7 @@ function apply(message: Message, event: LogEvent, isSpared: boolean): void {
       return
     case 'dead_lettered':
       message.status = 'dead_letter'
+      message.letterCause = causeOfEnd(event.reason)
       message.dueAt = null
       return
     case 'replayed':
@@ -129,6 +130,7 @@ function apply(message: Message, event: LogEvent, isSpared: boolean): void {
       message.status = 'dead_letter'
       message.dueAt = null
       message.cancelledAt = event.version
+      message.letterCause = 'cancelled'
       return
     case 'resolved':
       message.resolvedAt = event.version
@@ -146,7 +148,14 @@ function apply(message: Message, event: LogEvent, isSpared: boolean): void {
 
 function refuseRecord(message: Message, event: LogEvent): void {
   message.status = 'dead_letter'
+  message.letterCause = event.type === 'rejected' ? 'rejected_record' : 'conflicting_record'
   message.errorMessage = event.reason
+}
+
+/** Why the last attempt, or none, ended the message. */
+function causeOfEnd(reason: string | null): string {
+  if (reason === 'refused') return 'refused'
+  return reason?.startsWith('outcome unknown') === true ? 'outcome_unknown' : 'retries_exhausted'
 }
 
 function endDecisions(message: Message): void {

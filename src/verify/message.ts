@@ -28,6 +28,8 @@ export type Message = {
   resolution: string | null
 
   // Needed by the checker only.
+  /** Why it is a dead letter, or was one last. */
+  letterCause: string | null
   /** The version of the event `cancelled`, until a replay. */
   cancelledAt: number | null
   firstType: EventType | null
@@ -94,6 +96,7 @@ export function newMessage(first: LogEvent): Message {
     heldAt: null,
     dueBefore: null,
     resolvedAt: null,
+    letterCause: null,
     resolution: null,
     cancelledAt: null,
     firstType: null,

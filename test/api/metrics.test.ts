@@ -78,6 +78,7 @@ t.test('a scrape tells the counts, the pulse and the state of the parts at that 
     'tqp_database_up 1',
     'tqp_stopped_partitions 0',
     'tqp_open_dead_letters 0',
+    'tqp_open_dead_letters_by_cause{cause="rejected_record"} 0',
     'tqp_resolved_dead_letters 0',
     'tqp_messages_on_hold 0',
     'tqp_build_info{release="1.2.3"',
@@ -103,6 +104,7 @@ t.test('dead letters are told open and resolved apart, beside those of the found
   const { text } = await call('GET', '/metrics', { headers: { accept: 'text/plain' } })
   for (const line of [
     'tqp_open_dead_letters 1',
+    'tqp_open_dead_letters_by_cause{cause="refused"} 1',
     'tqp_resolved_dead_letters 2',
     'tqp_messages_on_hold 1',
     'tqp_messages{status="dead_letter"} 3',

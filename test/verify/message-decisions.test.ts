@@ -146,13 +146,17 @@ for (const { broken, by, found, follows = false } of cases) {
   })
 }
 
-t.test('a wrong count of open dead letters is told', async (t) => {
-  t.teardown(mend)
-  await pool.query('select fold_piece()')
-  await pool.query(`insert into status_count_deltas (position, pending, processing, success, failed, dead_letter, minutes, measures,
+for (const measure of ['resolved_dead_letter', 'open_dead_letter_cancelled'])
+  t.test(`a wrong count of ${measure} is told`, async (t) => {
+    t.teardown(mend)
+    await pool.query('select fold_piece()')
+    await pool.query(
+      `insert into status_count_deltas (position, pending, processing, success, failed, dead_letter, minutes, measures,
       buckets, counts)
-    select current_position(), 0, 0, 0, 0, 0, array['-infinity'::timestamptz], array['resolved_dead_letter'], array[0], array[1]`)
-  t.match(differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null })), {
-    S4: [/^rollup of resolved_dead_letter: bucket 0 at now is \d+, folding gives \d+$/],
+    select current_position(), 0, 0, 0, 0, 0, array['-infinity'::timestamptz], array[$1], array[0], array[1]`,
+      [measure],
+    )
+    t.match(differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null })), {
+      S4: [new RegExp(`^rollup of ${measure}: bucket 0 at now is \\d+, folding gives \\d+$`)],
+    })
   })
-})

@@ -30,6 +30,9 @@ begin
     coalesce(bool_or(e.due_at is not null), false) as leaves_open,
     coalesce(bool_or(e.type = 'attempt_started' and e.due_at is not null), false) as starts,
     coalesce(bool_or(e.type in ('held', 'released', 'cancelled', 'resolved', 'reopened', 'late_result_observed')), false) as decides,
+    coalesce(bool_or(e.type in ('dead_lettered', 'cancelled', 'replayed', 'resolved', 'reopened', 'rejected')
+      or (e.type = 'conflict_received' and e.version = 1)
+      or (e.type = 'late_result_observed' and e.status = 'success')), false) as letters,
     -- At least the transaction's own position, so the watermark passes it only after the transaction has ended.
     max(e.position) as position,
     -- Starting a statement costs for each segment; these two leave out the segments that have none of the messages.
@@ -258,6 +261,13 @@ begin
     perform project_decisions(given.position, array_agg(distinct e.message_id))
       from new_events e
       where e.type in ('held', 'released', 'cancelled', 'resolved', 'reopened', 'late_result_observed');
+  end if;
+  if given.letters then
+    perform count_letters(given.position, array_agg(e.message_id), array_agg(e.version))
+      from new_events e
+      where e.type in ('dead_lettered', 'cancelled', 'replayed', 'resolved', 'reopened', 'rejected')
+        or (e.type = 'conflict_received' and e.version = 1)
+        or (e.type = 'late_result_observed' and e.status = 'success');
   end if;
   perform pg_notify('message_events', '');
   if given.leaves_open then

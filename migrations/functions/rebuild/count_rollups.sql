@@ -55,6 +55,18 @@ begin
   from message_states s where s.outcome_unknown and s.message_id >= in_first and s.message_id < in_next group by 2
   union all
   select '-infinity', case when d.resolution is null then 'on_hold' else 'resolved_dead_letter' end, 0, count(*)
-  from decided_messages d where d.message_id >= in_first and d.message_id < in_next group by 2;
+  from decided_messages d where d.message_id >= in_first and d.message_id < in_next group by 2
+  union all
+  select '-infinity', 'open_dead_letter_' || dead_letter_cause(l.type, l.reason), 0, count(*)
+  from message_states s
+  cross join lateral (
+    select d.type, d.reason from message_events d
+    where d.message_id = s.message_id and d.message_id >= in_first and d.message_id < in_next
+      and d.status = 'dead_letter' and (d.type in ('dead_lettered', 'cancelled') or d.version = 1)
+    order by d.version desc limit 1
+  ) l
+  where s.queue = 'dead_letter' and s.message_id >= in_first and s.message_id < in_next
+    and not exists (select from decided_messages r where r.message_id = s.message_id and r.resolution is not null)
+  group by 2;
 end
 $$;

@@ -35,10 +35,7 @@ export type MessageDetails = {
 
 /** SQL for the cause of a dead letter. `e` is the event that made the message one. */
 export function causeOf(e: string): string {
-  return `case ${e}.type when 'rejected' then 'rejected_record' when 'conflict_received' then 'conflicting_record'
-    when 'cancelled' then 'cancelled'
-    else case when ${e}.reason = 'refused' then 'refused' when ${e}.reason like 'outcome unknown%' then 'outcome_unknown'
-      else 'retries_exhausted' end end`
+  return `dead_letter_cause(${e}.type, ${e}.reason)`
 }
 
 /** SQL for the condition that the event `e` makes a message a dead letter. */

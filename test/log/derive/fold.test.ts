@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { countByStatus } from '../../../src/log/read/count-by-status.ts'
 import { countDecided } from '../../../src/log/read/count-decided.ts'
+import { deadLetterCauses } from '../../../src/log/read/read-details.ts'
 import { abandon, findExpired } from '../../../src/log/write/abandon.ts'
 import { decideMessage } from '../../../src/log/write/decide-message.ts'
 import { expunge } from '../../../src/log/write/expunge.ts'
@@ -266,10 +267,12 @@ t.test('what was expunged is without bytes, is the only such, and is never on it
 t.test(
   'no attempt starts of a message on hold or one that was cancelled, and what stands is counted',
   async (t) => {
-    const stands = { openDeadLetters: 0, resolvedDeadLetters: 0, onHold: 0 }
+    const openByCause = new Map<string, number>(deadLetterCauses.map((cause) => [cause, 0]))
+    const stands = { openDeadLetters: 0, openByCause, resolvedDeadLetters: 0, onHold: 0 }
     for (const events of (await readLog()).values()) {
       let decision: string | null = null
       let status = ''
+      let cause = ''
       for (const event of events) {
         if (event.type === 'attempt_started')
           t.notOk(decision === 'held' || decision === 'cancelled', { event })
@@ -278,14 +281,31 @@ t.test(
         if (['released', 'reopened', 'replayed'].includes(event.type) || event.status === 'success')
           decision = null
         status = event.status
+        cause = causeOf(event) ?? cause
       }
       if (decision === 'held') stands.onHold++
+      if (status === 'dead_letter' && decision !== 'resolved')
+        openByCause.set(cause, (openByCause.get(cause) ?? 0) + 1)
       if (status === 'dead_letter')
         stands[decision === 'resolved' ? 'resolvedDeadLetters' : 'openDeadLetters']++
     }
     t.strictSame(await countDecided(pool), stands)
+    t.ok(
+      [...openByCause.values()].filter((n) => n > 0).length >= 3,
+      'the runs left dead letters of several causes',
+    )
   },
 )
+
+/** Why this event made a message a dead letter; null where it did not. */
+function causeOf({ type, version, reason }: LoggedEvent): string | null {
+  if (type === 'rejected') return 'rejected_record'
+  if (type === 'conflict_received') return version === 1 ? 'conflicting_record' : null
+  if (type === 'cancelled') return 'cancelled'
+  if (type !== 'dead_lettered') return null
+  if (reason === 'refused') return 'refused'
+  return reason?.startsWith('outcome unknown') === true ? 'outcome_unknown' : 'retries_exhausted'
+}
 
 t.test('a rebuild finds that nothing differs after the runs', async (t) => {
   for await (const difference of rebuild(pool)) t.fail('a difference', { difference })

@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import t from 'tap'
 import { countDecided } from '../../../src/log/read/count-decided.ts'
+import { deadLetterCauses, readDetails } from '../../../src/log/read/read-details.ts'
 import {
   decideMessage,
   type DecisionAnswer,
@@ -397,6 +398,7 @@ t.test('a late acceptance ends a hold and a resolution', async (t) => {
   }
   t.strictSame(await countDecided(pool), {
     openDeadLetters: before.openDeadLetters,
+    openByCause: before.openByCause,
     resolvedDeadLetters: before.resolvedDeadLetters - 1,
     onHold: before.onHold - 1,
   })
@@ -444,14 +446,24 @@ t.test('what is on hold cannot be expunged; a resolved dead letter can, and stay
   t.match(await decide(letter, asResolved('ignored')), { kind: 'decided' })
 })
 
-/** Counted from the log's states, not from what is kept. */
+/** Counted from the log's states and events, not from what is kept. */
 async function scan(by: pg.Pool): Promise<object> {
+  const { rows: letters } = await by.query<{ message_id: MessageId }>(
+    `select message_id from messages where status = 'dead_letter' and resolution is null`,
+  )
+  const details = await readDetails(
+    by,
+    letters.map((row) => row.message_id),
+  )
+  const openByCause = new Map(
+    deadLetterCauses.map((cause) => [cause, details.filter((each) => each.deadLetterCause === cause).length]),
+  )
   const { rows } = await by.query<{ open: number; resolved: number; held: number }>(
     `select count(*) filter (where status = 'dead_letter' and resolution is null)::int as "openDeadLetters",
        count(*) filter (where status = 'dead_letter' and resolution is not null)::int as "resolvedDeadLetters",
        count(*) filter (where on_hold)::int as "onHold" from messages`,
   )
-  return rows[0]!
+  return { ...rows[0]!, openByCause }
 }
 
 t.test(

@@ -5,6 +5,7 @@ import type {
 import type { DecidedCounts } from '../../../log/read/count-decided.ts'
 import type { Status } from '../../../message/message.ts'
 import { builder } from '../builder.ts'
+import { CauseCount } from '../jobs/counted.ts'
 
 export const StatusCounts = builder.objectRef<Record<Status, number>>('StatusCounts').implement({
   description: 'How many messages there are of each status, exactly, as of one instant.',
@@ -50,6 +51,12 @@ export const DeadLetterCounts = builder.objectRef<DecidedCounts>('DeadLetterCoun
       type: 'BigInt',
       description: 'Wait for an operator.',
       resolve: ({ openDeadLetters }) => String(openDeadLetters),
+    }),
+    byCause: t.field({
+      type: [CauseCount],
+      description: 'The open ones by cause. A cause that none has is left out.',
+      resolve: ({ openByCause }) =>
+        [...openByCause].filter(([, n]) => n > 0).map(([key, n]) => ({ key, count: String(n) })),
     }),
     resolved: t.field({
       type: 'BigInt',
