@@ -2117,6 +2117,33 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.end_forgotten(in_queue text, in_actor text, in_at timestamp with time zone, in_lease_ms bigint, in_key_window_ms bigint, in_inquires boolean)
+ RETURNS TABLE(kind text, message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint)
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  among constant int := 500;
+  forgotten message_states[];
+begin
+  select array_agg(d) into forgotten
+    from lock_due(
+      in_queue => in_queue,
+      in_is_slow => null,
+      in_room => among,
+      in_at => in_at,
+      in_look_from => '-infinity') d
+    where d.outcome_unknown
+      and next_step(d.message_id, greatest(in_at, d.recorded_at), in_lease_ms, in_key_window_ms, in_inquires) = 'forget';
+  if forgotten is not null then
+    return query select * from append_forgotten(forgotten, in_actor, in_at);
+  end if;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.enter_destination(in_destination text)
  RETURNS destinations
  LANGUAGE plpgsql
@@ -3284,6 +3311,17 @@ begin
   -- With room for one alone, the one that is due first goes first.
   if room = 1 and kinds[1] and earliest_due('failed', false, in_look_from[1]) <= earliest_due('failed', true, '-infinity') then
     kinds := array[false, true];
+  end if;
+  if is_probe and room > 0 and in_key_window_ms is not null then
+    return query select f.kind, f.message_id, f.attempt, f.retry_count, f.transaction_id, null::bytea, null::text, null::double precision,
+        null::bigint, false, null::text, null::double precision, null::text, null::bigint
+      from end_forgotten(
+        in_queue => in_status,
+        in_actor => in_actor,
+        in_at => claimed_at,
+        in_lease_ms => in_lease_ms,
+        in_key_window_ms => in_key_window_ms,
+        in_inquires => in_inquires) f;
   end if;
   for nth in 1 .. cardinality(kinds) loop
     for claimed in
