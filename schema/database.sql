@@ -145,6 +145,7 @@ create table instances (
   max_delay_ms bigint not null,
   key_window_ms bigint,
   inquiry_gap_ms bigint,
+  destination_url text,
   constraint instances_pkey PRIMARY KEY (instance)
 );
 
@@ -207,11 +208,13 @@ create table message_events (
   evidence text,
   confirmed_not_carried_out boolean,
   inquiry text,
+  reference text collate "C",
   constraint message_events_actor_check CHECK ((actor <> ''::text)),
   constraint message_events_outcome_check CHECK ((outcome = ANY (ARRAY['accepted'::text, 'refused'::text, 'unavailable'::text, 'not_sent'::text, 'unknown'::text]))),
   constraint message_events_pkey PRIMARY KEY (message_id, version)
 ) partition by RANGE (message_id);
 CREATE INDEX message_events_duplicate ON ONLY public.message_events USING btree (topic, partition, kafka_offset) WHERE (type = 'duplicate_received'::text);
+CREATE INDEX message_events_reference ON ONLY public.message_events USING btree (reference, message_id) WHERE (reference IS NOT NULL);
 
 create table message_states (
   message_id bigint not null,
@@ -231,6 +234,7 @@ create table message_states (
   queue text,
   transaction_id text collate "C" not null,
   is_slow boolean not null default false,
+  reference text collate "C",
   constraint message_states_pkey PRIMARY KEY (message_id)
 ) partition by RANGE (message_id);
 CREATE INDEX message_states_dead_letter ON ONLY public.message_states USING btree (message_id) WHERE (queue = 'dead_letter'::text);
@@ -556,6 +560,7 @@ create table stray_outcomes (
   duration_ms integer,
   reason text,
   recorded_at timestamp with time zone not null default clock_timestamp(),
+  reference text collate "C",
   constraint stray_outcomes_actor_check CHECK ((actor <> ''::text)),
   constraint stray_outcomes_outcome_check CHECK ((outcome = ANY (ARRAY['accepted'::text, 'refused'::text, 'unavailable'::text, 'not_sent'::text, 'unknown'::text]))),
   constraint stray_outcomes_pkey PRIMARY KEY (transaction_id, attempt, lease_ends_at, actor)
@@ -586,7 +591,8 @@ create view messages as
     due_at IS NULL AND (status = ANY (ARRAY['pending'::text, 'failed'::text])) AS on_hold,
     ( SELECT d.resolution
            FROM decided_messages d
-          WHERE d.message_id = s.message_id) AS resolution
+          WHERE d.message_id = s.message_id) AS resolution,
+    reference
    FROM message_states s;
 
 create view stopped_partitions as
@@ -1148,7 +1154,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.append_late(in_actor text, in_message_id bigint, in_attempt integer, in_attempt_name text, in_outcome text, in_status_code integer, in_duration_ms integer, in_reason text)
+CREATE OR REPLACE FUNCTION public.append_late(in_actor text, in_message_id bigint, in_attempt integer, in_attempt_name text, in_outcome text, in_status_code integer, in_duration_ms integer, in_reason text, in_reference text DEFAULT NULL::text)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
@@ -1171,13 +1177,13 @@ begin
     held.lease_ends_at := null;
   end if;
   insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
-      outcome, status_code, duration_ms, reason)
+      outcome, status_code, duration_ms, reason, reference)
     values (in_message_id, held.version + 1, greatest(current_position(), held.position), written_at, 'late_result_observed',
       in_actor,
       case when in_outcome = 'accepted' then 'success' else held.status end,
       held.retry_count,
       case when in_outcome = 'accepted' then null else coalesce(held.due_at, held.lease_ends_at) end,
-      in_attempt, in_outcome, in_status_code, in_duration_ms, in_reason);
+      in_attempt, in_outcome, in_status_code, in_duration_ms, in_reason, in_reference);
 end
 $function$
 ;
@@ -2187,6 +2193,33 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.end_forgotten(in_queue text, in_actor text, in_at timestamp with time zone, in_lease_ms bigint, in_key_window_ms bigint, in_inquires boolean)
+ RETURNS TABLE(kind text, message_id bigint, attempt integer, retry_count integer, transaction_id text, payload bytea, traceparent text, age_ms double precision, lease_ends_at bigint)
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  among constant int := 500;
+  forgotten message_states[];
+begin
+  select array_agg(d) into forgotten
+    from lock_due(
+      in_queue => in_queue,
+      in_is_slow => null,
+      in_room => among,
+      in_at => in_at,
+      in_look_from => '-infinity') d
+    where d.outcome_unknown
+      and next_step(d.message_id, greatest(in_at, d.recorded_at), in_lease_ms, in_key_window_ms, in_inquires) = 'forget';
+  if forgotten is not null then
+    return query select * from append_forgotten(forgotten, in_actor, in_at);
+  end if;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.enter_destination(in_destination text)
  RETURNS destinations
  LANGUAGE plpgsql
@@ -3024,7 +3057,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.keep_stray(in_actor text, in_transaction_id text, in_payload_sha256 bytea, in_attempt integer, in_lease_ends_at timestamp with time zone, in_outcome text, in_status_code integer, in_duration_ms integer, in_reason text)
+CREATE OR REPLACE FUNCTION public.keep_stray(in_actor text, in_transaction_id text, in_payload_sha256 bytea, in_attempt integer, in_lease_ends_at timestamp with time zone, in_outcome text, in_status_code integer, in_duration_ms integer, in_reason text, in_reference text DEFAULT NULL::text)
  RETURNS boolean
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -3032,9 +3065,9 @@ CREATE OR REPLACE FUNCTION public.keep_stray(in_actor text, in_transaction_id te
 AS $function$
 begin
   insert into stray_outcomes (actor, transaction_id, payload_sha256, attempt, lease_ends_at, outcome, status_code, duration_ms,
-      reason)
+      reason, reference)
     values (in_actor, in_transaction_id, in_payload_sha256, in_attempt, in_lease_ends_at, in_outcome, in_status_code,
-      in_duration_ms, in_reason)
+      in_duration_ms, in_reason, in_reference)
     on conflict do nothing;
   perform place_strays(in_transaction_id);
   return not exists (
@@ -3354,6 +3387,17 @@ begin
   -- With room for one alone, the one that is due first goes first.
   if room = 1 and kinds[1] and earliest_due('failed', false, in_look_from[1]) <= earliest_due('failed', true, '-infinity') then
     kinds := array[false, true];
+  end if;
+  if is_probe and room > 0 and in_key_window_ms is not null then
+    return query select f.kind, f.message_id, f.attempt, f.retry_count, f.transaction_id, null::bytea, null::text, null::double precision,
+        null::bigint, false, null::text, null::double precision, null::text, null::bigint
+      from end_forgotten(
+        in_queue => in_status,
+        in_actor => in_actor,
+        in_at => claimed_at,
+        in_lease_ms => in_lease_ms,
+        in_key_window_ms => in_key_window_ms,
+        in_inquires => in_inquires) f;
   end if;
   for nth in 1 .. cardinality(kinds) loop
     for claimed in
@@ -3679,7 +3723,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.observe_late(in_actor text, in_message_id bigint, in_transaction_id text, in_attempt integer, in_lease_ends_at timestamp with time zone, in_outcome text, in_status_code integer, in_duration_ms integer, in_reason text)
+CREATE OR REPLACE FUNCTION public.observe_late(in_actor text, in_message_id bigint, in_transaction_id text, in_attempt integer, in_lease_ends_at timestamp with time zone, in_outcome text, in_status_code integer, in_duration_ms integer, in_reason text, in_reference text DEFAULT NULL::text)
  RETURNS text
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
@@ -3709,7 +3753,8 @@ begin
     in_outcome => in_outcome,
     in_status_code => in_status_code,
     in_duration_ms => in_duration_ms,
-    in_reason => in_reason);
+    in_reason => in_reason,
+    in_reference => in_reference);
   return 'late';
 end
 $function$
@@ -3870,7 +3915,8 @@ begin
         in_outcome => stray.outcome,
         in_status_code => stray.status_code,
         in_duration_ms => stray.duration_ms,
-        in_reason => told);
+        in_reason => told,
+        in_reference => stray.reference);
     end if;
   end loop;
   return (select count(*) from stray_outcomes);
@@ -4026,7 +4072,7 @@ begin
   while events_left > 0 loop
     with step as materialized (
       select e.message_id, e.version, e.position, e.recorded_at, e.type, e.actor, e.status, e.retry_count, e.due_at, e.attempt,
-        e.outcome, e.duration_ms, e.reason,
+        e.outcome, e.duration_ms, e.reason, coalesce(e.reference, s.reference) as reference,
         -- Whatever has a status without a due time is on hold, and may not be attempted.
         case when e.type = 'attempt_started' and s.due_at is null and s.status in ('pending', 'failed') then 'on_hold'
           else s.status end as prior_status,
@@ -4047,7 +4093,7 @@ begin
     -- segment of the log; an insert finds its segment by the message id.
     moved as (
       insert into message_states as s (message_id, transaction_id, created_at, version, status, retry_count, attempts, due_at,
-        lease_ends_at, queue, claimed_by, error_message, outcome_unknown, is_slow, position, updated_at, recorded_at)
+        lease_ends_at, queue, claimed_by, error_message, outcome_unknown, is_slow, position, updated_at, recorded_at, reference)
       select f.message_id, f.transaction_id, f.created_at, f.version, f.status, f.retry_count,
         -- A late result names an attempt before the last one.
         greatest(f.prior_attempts, f.attempt),
@@ -4068,7 +4114,8 @@ begin
           when f.status <> f.prior_status or f.retry_count <> f.prior_retry_count or f.type = 'attempt_started'
             then f.recorded_at
           else f.prior_updated_at end,
-        f.recorded_at
+        f.recorded_at,
+        f.reference
       from step f
       on conflict (message_id) do update set
         version = excluded.version,
@@ -4084,7 +4131,8 @@ begin
         is_slow = excluded.is_slow,
         position = excluded.position,
         updated_at = excluded.updated_at,
-        recorded_at = excluded.recorded_at
+        recorded_at = excluded.recorded_at,
+        reference = excluded.reference
     ),
     kind as materialized (
       select f.prior_status, f.type, f.status, f.outcome, f.minute, min(f.message_id) as example, count(*) as events
@@ -4661,7 +4709,7 @@ begin
   return query
   with link as (
     select e.message_id, e.version, e.position, e.recorded_at, e.type, e.actor, e.status, e.retry_count, e.due_at, e.attempt,
-      e.outcome, e.duration_ms, e.reason, e.transaction_id,
+      e.outcome, e.duration_ms, e.reason, e.reference, e.transaction_id,
       e.status is distinct from lag(e.status) over events
         or e.retry_count is distinct from lag(e.retry_count) over events
         or e.type = 'attempt_started' as updates,
@@ -4686,6 +4734,7 @@ begin
       coalesce(bool_or(l.outcome = 'unknown'), false) as outcome_unknown,
       coalesce((array_agg(is_slow(l.duration_ms) order by l.version desc)
         filter (where l.type in ('attempt_failed', 'attempt_abandoned')))[1], false) as is_slow,
+      (array_agg(l.reference order by l.version desc) filter (where l.reference is not null))[1] as reference,
       (array_agg(l.position order by l.version desc))[1] as position,
       (array_agg(l.recorded_at order by l.version))[1] as created_at,
       (array_agg(l.recorded_at order by l.version desc) filter (where l.updates))[1] as updated_at,
@@ -4697,7 +4746,7 @@ begin
   select f.message_id, f.created_at, f.position, f.updated_at, f.recorded_at,
     case when f.status <> 'processing' then f.due_at end, case when f.status = 'processing' then f.due_at end, f.version, f.retry_count, f.attempts,
     f.outcome_unknown, f.status, case when f.status = 'processing' then f.claimed_by end, f.error_message,
-    queue_of(f.status), f.transaction_id collate "C", f.status = 'failed' and f.is_slow
+    queue_of(f.status), f.transaction_id collate "C", f.status = 'failed' and f.is_slow, f.reference
   from fold f;
 end
 $function$
@@ -4897,10 +4946,10 @@ begin
       insert into message_states as s
       select (d.folded).* from different d where (d.folded).message_id is not null
       on conflict (message_id) do update set (transaction_id, version, status, retry_count, attempts, due_at, lease_ends_at,
-          queue, claimed_by, error_message, outcome_unknown, is_slow, position, created_at, updated_at, recorded_at)
+          queue, claimed_by, error_message, outcome_unknown, is_slow, position, created_at, updated_at, recorded_at, reference)
         = row (excluded.transaction_id, excluded.version, excluded.status, excluded.retry_count, excluded.attempts,
           excluded.due_at, excluded.lease_ends_at, excluded.queue, excluded.claimed_by, excluded.error_message, excluded.outcome_unknown, excluded.is_slow, excluded.position,
-          excluded.created_at, excluded.updated_at, excluded.recorded_at)
+          excluded.created_at, excluded.updated_at, excluded.recorded_at, excluded.reference)
     )
     select d.message_id, coalesce((d.folded).transaction_id, (d.stored).transaction_id)::text, c.field, c.was, c.became,
       null::bigint
@@ -5008,7 +5057,7 @@ AS $function$
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.record_inquiry(in_actor text, in_message_id bigint, in_transaction_id text, in_lease_ends_at timestamp with time zone, in_inquiry text, in_status_code integer, in_duration_ms integer, in_reason text, in_gap_ms bigint, in_delay_ms bigint, in_verdict text)
+CREATE OR REPLACE FUNCTION public.record_inquiry(in_actor text, in_message_id bigint, in_transaction_id text, in_lease_ends_at timestamp with time zone, in_inquiry text, in_status_code integer, in_duration_ms integer, in_reason text, in_gap_ms bigint, in_delay_ms bigint, in_verdict text, in_reference text DEFAULT NULL::text)
  RETURNS text
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -5037,9 +5086,9 @@ begin
       when 'no_answer' then in_delay_ms
     end;
   insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, inquiry, status_code,
-      duration_ms, reason)
+      duration_ms, reason, reference)
     values (in_message_id, held.version + 1, greatest(current_position(), held.position), written_at, 'inquired', in_actor, held.status,
-      held.retry_count, written_at + delay_ms * interval '1 millisecond', in_inquiry, in_status_code, in_duration_ms, in_reason);
+      held.retry_count, written_at + delay_ms * interval '1 millisecond', in_inquiry, in_status_code, in_duration_ms, in_reason, in_reference);
   if in_inquiry = 'carried_out' then
     -- A failover may have lost every attempt.
     perform append_late(in_actor, in_message_id, nullif(held.attempts, 0), format('attempt %s', held.attempts), 'accepted', null, null,
@@ -5084,7 +5133,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.register_instance(in_instance text, in_release text, in_fresh_max integer, in_retry_max integer, in_lease_ms bigint, in_timeout_ms bigint, in_retries_max integer, in_base_delay_ms bigint, in_max_delay_ms bigint, in_key_window_ms bigint DEFAULT NULL::bigint, in_inquiry_gap_ms bigint DEFAULT NULL::bigint)
+CREATE OR REPLACE FUNCTION public.register_instance(in_instance text, in_release text, in_fresh_max integer, in_retry_max integer, in_lease_ms bigint, in_timeout_ms bigint, in_retries_max integer, in_base_delay_ms bigint, in_max_delay_ms bigint, in_key_window_ms bigint DEFAULT NULL::bigint, in_inquiry_gap_ms bigint DEFAULT NULL::bigint, in_destination_url text DEFAULT NULL::text)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -5092,9 +5141,9 @@ CREATE OR REPLACE FUNCTION public.register_instance(in_instance text, in_release
 AS $function$
 begin
   insert into instances (instance, release, fresh_max, retry_max, lease_ms, timeout_ms, retries_max, base_delay_ms,
-      max_delay_ms, key_window_ms, inquiry_gap_ms)
+      max_delay_ms, key_window_ms, inquiry_gap_ms, destination_url)
     values (in_instance, in_release, in_fresh_max, in_retry_max, in_lease_ms, in_timeout_ms, in_retries_max,
-      in_base_delay_ms, in_max_delay_ms, in_key_window_ms, in_inquiry_gap_ms)
+      in_base_delay_ms, in_max_delay_ms, in_key_window_ms, in_inquiry_gap_ms, in_destination_url)
     on conflict (instance) do nothing;
   return clock_timestamp();
 end
@@ -5319,7 +5368,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.settle_attempts(in_actor text, in_message_ids bigint[], in_transaction_ids text[], in_attempts integer[], in_leases timestamp with time zone[], in_outcomes text[], in_status_codes integer[], in_durations_ms integer[], in_reasons text[], in_delays_ms bigint[], in_spared_delays_ms bigint[], in_verdicts text[])
+CREATE OR REPLACE FUNCTION public.settle_attempts(in_actor text, in_message_ids bigint[], in_transaction_ids text[], in_attempts integer[], in_leases timestamp with time zone[], in_outcomes text[], in_status_codes integer[], in_durations_ms integer[], in_reasons text[], in_delays_ms bigint[], in_spared_delays_ms bigint[], in_verdicts text[], in_references text[] DEFAULT NULL::text[])
  RETURNS text[]
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -5355,16 +5404,16 @@ begin
     where s.message_id = any (in_message_ids) and s.message_id between first_id and last_id
     order by s.message_id for no key update;
   with input as materialized (
-    select i.message_id, i.attempt, i.outcome, i.status_code, i.duration_ms, i.reason, i.place, i.spared_delay_ms, w.is_spared,
+    select i.message_id, i.attempt, i.outcome, i.status_code, i.duration_ms, i.reason, i.reference, i.place, i.spared_delay_ms, w.is_spared,
       case when w.is_spared then coalesce(i.delay_ms, i.spared_delay_ms) else i.delay_ms end as delay_ms,
       m.version, m.retry_count, m.position, m.recorded_at,
       m.status = 'processing' and m.attempts = i.attempt and m.claimed_by = in_actor and m.lease_ends_at = i.lease_ends_at
         and m.transaction_id = i.transaction_id as is_open
     from (
       select * from unnest(in_message_ids, in_transaction_ids, in_attempts, in_leases, in_outcomes, in_status_codes,
-          in_durations_ms, in_reasons, in_delays_ms, in_spared_delays_ms)
+          in_durations_ms, in_reasons, in_delays_ms, in_spared_delays_ms, in_references)
         with ordinality as u(message_id, transaction_id, attempt, lease_ends_at, outcome, status_code, duration_ms, reason,
-          delay_ms, spared_delay_ms, place)
+          delay_ms, spared_delay_ms, reference, place)
       order by u.message_id
     ) i
     cross join lateral (
@@ -5379,28 +5428,28 @@ begin
   ),
   appended as (
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
-      outcome, status_code, duration_ms, reason)
+      outcome, status_code, duration_ms, reason, reference)
     select i.message_id, i.version + e.step, greatest((select current_position()), i.position),
       greatest(settled_at, i.recorded_at), e.type, in_actor, e.status, e.retry_count, e.due_at, i.attempt, e.outcome,
-      e.status_code, e.duration_ms, e.reason
+      e.status_code, e.duration_ms, e.reason, e.reference
     from input i
     cross join lateral (
       select 1 as step, 'succeeded' as type, 'success' as status, i.retry_count, null::timestamptz as due_at, i.outcome,
-        i.status_code, i.duration_ms, i.reason
+        i.status_code, i.duration_ms, i.reason, i.reference
       where i.outcome = 'accepted'
       union all
       select 1, 'attempt_failed', 'failed',
         i.retry_count + case
           when i.is_spared or i.delay_ms is null or i.outcome = 'not_sent' and i.duration_ms is null then 0 else 1 end,
         greatest(settled_at, i.recorded_at) + i.delay_ms * interval '1 millisecond', i.outcome, i.status_code, i.duration_ms,
-        i.reason
+        i.reason, i.reference
       where i.outcome <> 'accepted'
       union all
       select 2, 'dead_lettered', 'dead_letter', i.retry_count, null, null, null, null,
         case
           when i.outcome = 'refused' then 'refused'
           when i.outcome = 'unknown' and i.spared_delay_ms is null then 'outcome unknown, of a status that is not retried'
-          else 'retries exhausted' end
+          else 'retries exhausted' end, null
       where i.outcome <> 'accepted' and i.delay_ms is null
     ) e
     where i.is_open
@@ -5421,7 +5470,8 @@ begin
       in_outcome => in_outcomes[late],
       in_status_code => in_status_codes[late],
       in_duration_ms => in_durations_ms[late],
-      in_reason => in_reasons[late]);
+      in_reason => in_reasons[late],
+      in_reference => in_references[late]);
   end loop;
   -- Nothing is written while all attempts succeed. What was in the log already was counted when it was appended.
   if exists (select from unnest(answers) as a(answer) where a.answer <> 'already')

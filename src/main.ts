@@ -26,6 +26,7 @@ import { readRelease } from './runtime/release.ts'
 import { tlsOptions, type Tls } from './runtime/tls.ts'
 import { wait } from './runtime/wait.ts'
 import { late, within } from './runtime/within.ts'
+import { withoutSecrets } from './runtime/without-secrets.ts'
 import { startService, type Service, type ServiceOptions } from './service.ts'
 
 const usage = `Usage: npm start
@@ -277,11 +278,6 @@ function health({ service, startingUp, options }: Run, draining: boolean): Healt
     draining,
     starting: startingUp,
   }
-}
-
-/** A URL as everyone may see it. Its query may hold a key as well. */
-function withoutSecrets(url: URL): string {
-  return `${url.origin}${url.pathname}`
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

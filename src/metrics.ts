@@ -1,5 +1,6 @@
 import { inquiryAnswers } from './message/inquiry.ts'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { referenceFaults } from './message/reference.ts'
 import { lanes } from './message/message.ts'
 import type { OutcomeKind } from './message/outcome.ts'
 
@@ -73,6 +74,12 @@ export function createMetrics(release: string) {
       name: 'tqp_inquiries_total',
       help: 'Answers of the processor to the question what it knows of a payment in doubt (carried_out, refused, in_progress, not_found, no_answer).',
       labelNames: ['answer'],
+      registers,
+    }),
+    references: new Counter({
+      name: 'tqp_references_total',
+      help: 'Answers that were looked into for what the processor calls the payment (REFERENCE), by result: kept, absent, or why the reference was not kept.',
+      labelNames: ['result'],
       registers,
     }),
     probes: new Counter({
@@ -162,13 +169,15 @@ function beginCounts({
   attemptSeconds,
   wakeups,
   inquiries,
+  references,
   probes,
   throttledSeconds,
 }: Pick<
   Metrics,
-  'attempts' | 'attemptSeconds' | 'wakeups' | 'inquiries' | 'probes' | 'throttledSeconds'
+  'attempts' | 'attemptSeconds' | 'wakeups' | 'inquiries' | 'references' | 'probes' | 'throttledSeconds'
 >): void {
   for (const answer of inquiryAnswers) inquiries.inc({ answer }, 0)
+  for (const result of ['kept', 'absent', ...referenceFaults]) references.inc({ result }, 0)
   for (const result of ['answered', 'failed']) probes.inc({ result }, 0)
   for (const lane of lanes) {
     for (const outcome of Object.keys(outcomes)) attempts.inc({ lane, outcome }, 0)

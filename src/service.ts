@@ -14,6 +14,7 @@ import { registerInstance } from './log/write/register-instance.ts'
 import type { InstanceId } from './message/message.ts'
 import type { Metrics } from './metrics.ts'
 import type { Failpoint } from './runtime/failpoint.ts'
+import { withoutSecrets } from './runtime/without-secrets.ts'
 import { Hint } from './runtime/hint.ts'
 import type { Logger } from './runtime/logger.ts'
 import { listen } from './wake/listen.ts'
@@ -75,6 +76,7 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
         downstream.retryStatuses(statusCode) || downstream.holdStatuses(statusCode),
       unknownStatuses: downstream.unknownStatuses,
     },
+    reference: downstream.reference,
     tls: downstream.tls,
   })
   const inquiry = downstream.inquiry && {
@@ -198,7 +200,13 @@ function createRetainLog({ config, connection, instance, logger }: ServiceOption
 }
 
 /** Records in the log the settings under which this instance is about to write, and the limit that they give. */
-export async function register({ config, database, instance, release }: ServiceOptions): Promise<void> {
+export async function register({
+  config,
+  database,
+  instance,
+  release,
+  downstreamUrl,
+}: ServiceOptions): Promise<void> {
   await registerInstance(database, {
     instance,
     release,
@@ -209,6 +217,7 @@ export async function register({ config, database, instance, release }: ServiceO
     retry: config.retry,
     keyWindowMs: config.keyWindowMs,
     inquiryGapMs: config.downstream.inquiry?.gapMs ?? null,
+    destinationUrl: withoutSecrets(downstreamUrl),
   })
   await recordRate(config, database, instance)
 }

@@ -70,7 +70,7 @@ t.test('with nothing set, every part is embedded and every value is the document
   })
   const { retryStatuses, holdStatuses, unknownStatuses, tls, ...rest } = downstream
   t.ok(tls.secureContext())
-  t.strictSame(rest, { url: null, timeoutMs: 30_000, headers: {}, inquiry: null })
+  t.strictSame(rest, { url: null, timeoutMs: 30_000, headers: {}, inquiry: null, reference: null })
   const retried = [200, 301, 400, 404, 408, 409, 425, 429, 500, 503, 599, 600].filter(retryStatuses)
   t.strictSame(retried, [408, 409, 425, 429, 500, 503, 599])
   t.strictSame([400, 401, 402, 403, 407, 408, 500].filter(holdStatuses), [401, 403, 407])
@@ -118,6 +118,30 @@ t.test('STATUS_URL names the payment, and its rules are read or told', (t) => {
   refuses(t, faults({ STATUS_URL: 'processor/{transactionId}' }), [/^STATUS_URL is not a URL/], 'no URL')
   for (const rule of ['404', '404:lost', '200/status:carried_out', '1xx:not_found', ''])
     if (rule !== '') refuses(t, faults({ STATUS_RULES: rule }), [/^STATUS_RULES has/], rule)
+  t.end()
+})
+
+t.test('REFERENCE names a place in the body or a header, or is told', (t) => {
+  const readOf = (REFERENCE: string) => read({ REFERENCE }).downstream.reference
+  t.strictSame(readOf('json:/data/0/a~1b'), { kind: 'json', pointer: '/data/0/a~1b' })
+  t.strictSame(readOf('header:X-Payment_Id'), { kind: 'header', name: 'x-payment_id' })
+  t.equal(readOf(''), null)
+  for (const given of [
+    '/id',
+    'json:',
+    'json:id',
+    'json:/a~2',
+    'header:',
+    'header:x id',
+    'header:x:y',
+    'body:/id',
+  ])
+    refuses(
+      t,
+      faults({ REFERENCE: given }),
+      [/^REFERENCE is ".*": it must be json: and a JSON pointer/],
+      given,
+    )
   t.end()
 })
 

@@ -424,6 +424,7 @@ export type MessagesVariables = {
     readonly status?: readonly ('PENDING' | 'PROCESSING' | 'SUCCESS' | 'FAILED' | 'DEAD_LETTER')[] | null
     readonly transactionIds?: readonly string[] | null
     readonly transactionIdPrefix?: string | null
+    readonly reference?: string | null
     readonly topic?: string | null
     readonly partition?: number | null
     readonly errorContains?: string | null
@@ -639,6 +640,7 @@ export type PlanReplayVariables = {
     readonly status?: readonly ('PENDING' | 'PROCESSING' | 'SUCCESS' | 'FAILED' | 'DEAD_LETTER')[] | null
     readonly transactionIds?: readonly string[] | null
     readonly transactionIdPrefix?: string | null
+    readonly reference?: string | null
     readonly topic?: string | null
     readonly partition?: number | null
     readonly errorContains?: string | null
@@ -731,6 +733,27 @@ export const findByPrefixOperation: Operation<FindByPrefixResult, FindByPrefixVa
   text: 'query FindByPrefix($prefix: String!, $after: String) {\n  messages(filter: {transactionIdPrefix: $prefix}, first: 20, after: $after) {\n    nodes {\n      transactionId\n      status\n      held\n      resolution\n      outcomeUnknown\n      createdAt\n      updatedAt\n      errorMessage\n    }\n    pageInfo {\n      hasNextPage\n      endCursor\n    }\n  }\n}',
 }
 
+export type FindByReferenceResult = {
+  readonly messages: {
+    readonly nodes: readonly {
+      readonly transactionId: string
+      readonly status: 'PENDING' | 'PROCESSING' | 'SUCCESS' | 'FAILED' | 'DEAD_LETTER'
+      readonly held: boolean
+      readonly resolution: 'CARRIED_OUT' | 'NOT_CARRIED_OUT' | 'DUPLICATE' | 'IGNORED' | null
+      readonly outcomeUnknown: boolean
+      readonly createdAt: string
+      readonly updatedAt: string
+      readonly errorMessage: string | null
+    }[]
+    readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null }
+  } | null
+}
+export type FindByReferenceVariables = { readonly reference: string }
+export const findByReferenceOperation: Operation<FindByReferenceResult, FindByReferenceVariables> = {
+  name: 'FindByReference',
+  text: 'query FindByReference($reference: String!) {\n  messages(filter: {reference: $reference}, first: 200) {\n    nodes {\n      transactionId\n      status\n      held\n      resolution\n      outcomeUnknown\n      createdAt\n      updatedAt\n      errorMessage\n    }\n    pageInfo {\n      hasNextPage\n      endCursor\n    }\n  }\n}',
+}
+
 export type FindRecordResult = { readonly record: { readonly transactionId: string } | null }
 export type FindRecordVariables = {
   readonly topic: string
@@ -757,6 +780,7 @@ export type TransactionResult = {
     readonly updatedAt: string
     readonly outcomeUnknown: boolean
     readonly idempotencyKey: string
+    readonly reference: string | null
     readonly replayable: boolean
     readonly deadLetterCause:
       | 'REFUSED'
@@ -823,6 +847,8 @@ export type TransactionResult = {
           readonly job: string | null
           readonly inquiry: 'CARRIED_OUT' | 'REFUSED' | 'IN_PROGRESS' | 'NOT_FOUND' | 'NO_ANSWER' | null
           readonly confirmedNotCarriedOut: boolean | null
+          readonly reference: string | null
+          readonly destination: { readonly url: string | null } | null
           readonly nextDueAt: string | null
           readonly status: 'PENDING' | 'PROCESSING' | 'SUCCESS' | 'FAILED' | 'DEAD_LETTER'
           readonly source: {
@@ -838,7 +864,7 @@ export type TransactionResult = {
 export type TransactionVariables = { readonly transactionId: string; readonly afterVersion: number }
 export const transactionOperation: Operation<TransactionResult, TransactionVariables> = {
   name: 'Transaction',
-  text: 'query Transaction($transactionId: ID!, $afterVersion: Int!) {\n  message(transactionId: $transactionId) {\n    transactionId\n    status\n    retryCount\n    attempts\n    version\n    errorMessage\n    nextDueAt\n    held\n    resolution\n    createdAt\n    updatedAt\n    outcomeUnknown\n    idempotencyKey\n    replayable\n    deadLetterCause\n    deadLetteredAt\n    lastOutcome\n    lastStatusCode\n    conflictCount\n    conflicts {\n      transactionId\n      createdAt\n    }\n    conflictsWith {\n      transactionId\n    }\n    source {\n      topic\n      partition\n      incarnation\n      offset\n      key\n      keyBase64\n      timestamp\n      headerCount\n    }\n    payload {\n      state\n      bytes\n      sha256\n    }\n    history(afterVersion: $afterVersion, first: 200) {\n      version\n      type\n      recordedAt\n      actor\n      lane\n      attempt\n      outcome\n      statusCode\n      durationMs\n      reason\n      resolution\n      evidence\n      job\n      inquiry\n      confirmedNotCarriedOut\n      nextDueAt\n      status\n      source {\n        topic\n        partition\n        offset\n      }\n      conflict {\n        transactionId\n      }\n    }\n  }\n}',
+  text: 'query Transaction($transactionId: ID!, $afterVersion: Int!) {\n  message(transactionId: $transactionId) {\n    transactionId\n    status\n    retryCount\n    attempts\n    version\n    errorMessage\n    nextDueAt\n    held\n    resolution\n    createdAt\n    updatedAt\n    outcomeUnknown\n    idempotencyKey\n    reference\n    replayable\n    deadLetterCause\n    deadLetteredAt\n    lastOutcome\n    lastStatusCode\n    conflictCount\n    conflicts {\n      transactionId\n      createdAt\n    }\n    conflictsWith {\n      transactionId\n    }\n    source {\n      topic\n      partition\n      incarnation\n      offset\n      key\n      keyBase64\n      timestamp\n      headerCount\n    }\n    payload {\n      state\n      bytes\n      sha256\n    }\n    history(afterVersion: $afterVersion, first: 200) {\n      version\n      type\n      recordedAt\n      actor\n      lane\n      attempt\n      outcome\n      statusCode\n      durationMs\n      reason\n      resolution\n      evidence\n      job\n      inquiry\n      confirmedNotCarriedOut\n      reference\n      destination {\n        url\n      }\n      nextDueAt\n      status\n      source {\n        topic\n        partition\n        offset\n      }\n      conflict {\n        transactionId\n      }\n    }\n  }\n}',
 }
 
 export type BytesResult = {

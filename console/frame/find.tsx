@@ -13,7 +13,7 @@ export function Find() {
       <input
         type="search"
         name="find"
-        aria-label="Find a transaction by its id, the beginning of its id, or topic:partition:offset"
+        aria-label="Find a transaction by its id, the beginning of its id, what the processor calls it, or topic:partition:offset"
         placeholder="Id, or topic:partition:offset"
         autoComplete="off"
         spellcheck={false}

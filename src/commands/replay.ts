@@ -27,6 +27,7 @@ which dead letters (all conditions hold together; none given: all that are open)
   --created-until T     and before then
   --id ID               this transaction
   --id-prefix P         transactions whose id begins so
+  --reference R         an answer of the processor called the payment R
   --topic T             first stored from this topic
   --partition N         first stored from this partition
   --outcome-unknown B   true: may have been paid; false: the others

@@ -1,6 +1,8 @@
 import type { Tls } from '../runtime/tls.ts'
+import type { ReferenceSource } from '../message/reference.ts'
 import { readHeaders } from './read-headers.ts'
 import { readInquiry, type InquiryConfig } from './read-inquiry.ts'
+import { readReferenceSource } from './read-reference.ts'
 import { readStatuses } from './read-statuses.ts'
 import { faultUnusedTls, readTls, type ReadFile } from './read-tls.ts'
 import type { Settings } from './settings.ts'
@@ -18,6 +20,8 @@ export type DownstreamConfig = {
   readonly unknownStatuses: (statusCode: number) => boolean
   /** How the processor is asked about payments; null if it cannot be. */
   readonly inquiry: InquiryConfig | null
+  /** Where its answers have what it calls the payment; null if nobody looks for it. */
+  readonly reference: ReferenceSource | null
 }
 
 /** The longest timer of Node: a longer one fires at once. */
@@ -38,6 +42,7 @@ export function readDownstream(settings: Settings, readFile: ReadFile): Downstre
     holdStatuses: readStatuses(settings, 'HOLD_STATUSES'),
     unknownStatuses: readStatuses(settings, 'UNKNOWN_STATUSES'),
     inquiry: readInquiry(settings),
+    reference: readReferenceSource(settings),
   }
 }
 

@@ -48,6 +48,7 @@ export const defaults = {
   STATUS_RULES:
     '200/status=success:carried_out,200/status=failed:refused,200/status=pending:in_progress,404:not_found',
   INQUIRY_GAP: '5',
+  REFERENCE: '',
   MAX_CONCURRENT: '50',
   MAX_CONCURRENT_RETRIES: '5',
   LEASE: '60',

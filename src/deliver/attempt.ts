@@ -1,4 +1,5 @@
 import type { Outcome } from '../message/outcome.ts'
+import type { FoundReference } from '../message/reference.ts'
 import { classify, type AnswerStatuses } from './classify.ts'
 import { explainBroken, explainNotSent } from './explain.ts'
 import type { AnswerHeaders } from './header-values.ts'
@@ -15,8 +16,12 @@ export type AttemptContext = {
   readonly timeoutReason: string
 }
 
-/** The connection that an attempt's bytes leave on: its answer's status, once it is known, and its end. */
-type Carrier = { readonly statusCode: number | null; drop(): void }
+/** The connection that an attempt's bytes leave on: its answer's status and reference, once they are known, and its end. */
+type Carrier = {
+  readonly statusCode: number | null
+  readonly reference: FoundReference | null | undefined
+  drop(): void
+}
 
 /** The head as text, each character one byte (latin1), and the body. */
 export type Request = { readonly head: string; readonly body: Buffer }
@@ -100,8 +105,9 @@ export class Attempt {
 
   #finish(outcome: Outcome): void {
     if (this.#hasEnded) return
+    const reference = this.#connection?.reference
     this.#hasEnded = true
     this.#context.open.delete(this)
-    this.#resolve(outcome)
+    this.#resolve(reference === undefined ? outcome : { ...outcome, reference })
   }
 }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { FoundReference, ReferenceSource } from '../message/reference.ts'
 import { AnswerFault } from './answer-fault.ts'
 import type { Attempt } from './attempt.ts'
 import type { Connect } from './connector.ts'
@@ -44,7 +45,7 @@ export class Connection {
   #attempt: Attempt | null
   readonly #owner: ConnectionOwner
   readonly #socket: Socket
-  readonly #parser = new ResponseParser()
+  readonly #parser: ResponseParser
   #idleUntil = Infinity
   #endsAt = Infinity
   /** When the request on the wire was sent. */
@@ -53,9 +54,17 @@ export class Connection {
   /**
    * @param attempt ends if the connect fails; `takeWaiting` hands it back when the connection stands
    * @param lifetimeMs a connection that stands longer is not used for another request
+   * @param reference where its answers have what the processor calls the payment; null if nobody looks for it
    */
-  constructor(connect: Connect, attempt: Attempt, lifetimeMs: number, owner: ConnectionOwner) {
+  constructor(
+    connect: Connect,
+    attempt: Attempt,
+    lifetimeMs: number,
+    reference: ReferenceSource | null,
+    owner: ConnectionOwner,
+  ) {
     this.#attempt = attempt
+    this.#parser = new ResponseParser(reference)
     this.#owner = owner
     const read = (length: number) => {
       this.#read(length)
@@ -75,6 +84,11 @@ export class Connection {
   /** Of the answer that is being read, once its headers are complete. */
   get statusCode(): number | null {
     return this.#parser.statusCode
+  }
+
+  /** What the answer that is being read calls the payment; see ResponseParser. */
+  get reference(): FoundReference | null | undefined {
+    return this.#parser.reference()
   }
 
   /** The attempt that waited for the connect. */

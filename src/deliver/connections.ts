@@ -1,3 +1,4 @@
+import type { ReferenceSource } from '../message/reference.ts'
 import type { Tls } from '../runtime/tls.ts'
 import type { Attempt } from './attempt.ts'
 import { Connection } from './connection.ts'
@@ -45,6 +46,7 @@ export type Connections = {
  * fast. There is no pipelining, because one reset would make every request behind it unknown.
  *
  * @param host the Host header that the operator set, if any
+ * @param reference where answers have what the processor calls the payment; null if nobody looks for it
  */
 export function createConnections(
   url: URL,
@@ -52,6 +54,7 @@ export function createConnections(
   timeoutMs: number,
   tls: Tls,
   host: string | null,
+  reference: ReferenceSource | null,
   lifetimeMs = lifetimeDefaultMs,
 ): Connections {
   const connect = createConnector(url, timeoutMs, tls, host)
@@ -164,7 +167,7 @@ export function createConnections(
   }
 
   const open = (attempt: Attempt) => {
-    all.add(new Connection(connect, attempt, jitter(lifetimeMs), owner))
+    all.add(new Connection(connect, attempt, jitter(lifetimeMs), reference, owner))
   }
 
   const closeIdle = () => {

@@ -1,4 +1,5 @@
 import type { Outcome } from '../message/outcome.ts'
+import type { ReferenceSource } from '../message/reference.ts'
 import type { Tls } from '../runtime/tls.ts'
 import { Attempt, type AttemptContext } from './attempt.ts'
 import type { AnswerStatuses } from './classify.ts'
@@ -17,6 +18,8 @@ export type DelivererSettings = {
   connectionLifetimeMs?: number
   headers: Readonly<Record<string, string>>
   statuses: AnswerStatuses
+  /** Where answers have what the processor calls the payment; null, as without it, if nobody looks for it. */
+  reference?: ReferenceSource | null
   tls: Tls
 }
 
@@ -50,6 +53,7 @@ export function createDeliverer(settings: DelivererSettings): Deliverer {
     timeoutMs,
     settings.tls,
     host,
+    settings.reference ?? null,
     settings.connectionLifetimeMs,
   )
   const context: AttemptContext = {

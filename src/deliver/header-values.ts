@@ -1,11 +1,9 @@
-/** The headers of an answer that this client reads, in lower case. */
-const names = ['content-length', 'date', 'keep-alive', 'retry-after'] as const
-type Name = (typeof names)[number]
+/** The headers of an answer that this client always reads, in lower case. */
+const ownNames = ['content-length', 'date', 'keep-alive', 'retry-after'] as const
+type Name = (typeof ownNames)[number]
 
 /** What is known of an answer's headers; null for one that did not come. */
 export type AnswerHeaders = { get(name: Name): string | null }
-
-const everyName = (1 << names.length) - 1
 
 /**
  * The values of the few headers that matter. The parser hands out names and values in pieces, cut wherever
@@ -13,17 +11,28 @@ const everyName = (1 << names.length) - 1
  * headers that nobody reads.
  *
  * A header that comes twice has its first value. None of the four may come twice (RFC 9110 §5.3).
+ *
+ * A name is of letters, digits, hyphens and underscores.
  */
 export class HeaderValues implements AnswerHeaders {
-  readonly #values = new Map<Name, string>()
+  readonly #names: readonly string[]
+  readonly #everyName: number
+  readonly #values = new Map<string, string>()
   /** A bit for each name that the bytes so far may still become. */
-  #candidates = everyName
+  #candidates: number
   /** How many bytes of the name have come. */
   #nameLength = 0
   #isInValue = false
-  #current: Name | null = null
+  #current: string | null = null
 
-  get(name: Name): string | null {
+  /** @param more another header to read, in lower case */
+  constructor(more: string | null = null) {
+    this.#names = more === null ? ownNames : [...new Set([...ownNames, more])]
+    this.#everyName = (1 << this.#names.length) - 1
+    this.#candidates = this.#everyName
+  }
+
+  get(name: string): string | null {
     return this.#values.get(name) ?? null
   }
 
@@ -35,7 +44,7 @@ export class HeaderValues implements AnswerHeaders {
   addToName(bytes: Uint8Array, from: number, length: number): void {
     if (this.#isInValue) this.#startName()
     for (let at = from; at < from + length && this.#candidates !== 0; at += 1) {
-      // Capital letters become small ones; the hyphen stays what it is.
+      // Capital letters become small ones; hyphens and digits stay what they are.
       this.#keepCandidates((bytes[at] ?? 0) | 0x20)
       this.#nameLength += 1
     }
@@ -50,13 +59,15 @@ export class HeaderValues implements AnswerHeaders {
 
   #startName(): void {
     this.#isInValue = false
-    this.#candidates = everyName
+    this.#candidates = this.#everyName
     this.#nameLength = 0
   }
 
   #keepCandidates(byte: number): void {
-    for (let index = 0; index < names.length; index += 1) {
-      if (names[index]?.charCodeAt(this.#nameLength) !== byte) this.#candidates &= ~(1 << index)
+    for (let index = 0; index < this.#names.length; index += 1) {
+      // The underscore becomes another character, here as there.
+      if (((this.#names[index]?.charCodeAt(this.#nameLength) ?? 0) | 0x20) !== byte)
+        this.#candidates &= ~(1 << index)
     }
   }
 
@@ -64,7 +75,7 @@ export class HeaderValues implements AnswerHeaders {
     this.#isInValue = true
     this.#current = null
     if (this.#candidates === 0) return
-    const name = names.find(
+    const name = this.#names.find(
       (each, index) => (this.#candidates & (1 << index)) !== 0 && each.length === this.#nameLength,
     )
     if (name !== undefined && !this.#values.has(name)) this.#current = name

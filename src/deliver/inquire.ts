@@ -2,6 +2,7 @@ import { request as requestPlainly, STATUS_CODES, type RequestOptions } from 'no
 import { request as requestSecurely, type RequestOptions as SecureOptions } from 'node:https'
 import type { SecureContext } from 'node:tls'
 import { readAnswer, type InquiryResult, type InquiryRule } from '../message/inquiry.ts'
+import { readReference, type ReferenceSource } from '../message/reference.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import type { Tls } from '../runtime/tls.ts'
 
@@ -10,6 +11,8 @@ export type InquirerSettings = {
   url: string
   rules: readonly InquiryRule[]
   timeoutMs: number
+  /** Where answers have what the processor calls the payment; null if nobody looks for it. */
+  reference: ReferenceSource | null
   headers: Readonly<Record<string, string>>
   tls: Tls
 }
@@ -23,15 +26,22 @@ const bodyBytesMax = 65_536
 
 /**
  * Asks the processor what it knows of a payment, by one GET on a connection of its own. Never rejects, and always ends: what is no whole
- * answer within the timeout, or none that a rule knows, is `no_answer`. No word of an answer is kept.
+ * answer within the timeout, or none that a rule knows, is `no_answer`. No word of an answer is kept, but what it calls the payment:
+ * one that does not know the payment, or that no rule knows, calls it nothing.
  */
 export function createInquirer(settings: InquirerSettings): Inquire {
   return async (payment, signal) => {
     try {
-      const { statusCode, body } = await get(urlOf(settings.url, payment), settings, signal)
+      const { statusCode, body, isWhole, headers } = await get(urlOf(settings.url, payment), settings, signal)
       const phrase = STATUS_CODES[statusCode]
       const reason = phrase === undefined ? `HTTP ${statusCode}` : `HTTP ${statusCode} ${phrase}`
-      return { answer: readAnswer(settings.rules, statusCode, body), statusCode, reason }
+      const answer = readAnswer(settings.rules, statusCode, body)
+      const { reference: source } = settings
+      if (source === null) return { answer, statusCode, reason }
+      const isKnown = answer !== 'not_found' && answer !== 'no_answer'
+      const header = source.kind === 'header' ? (headers[source.name]?.[0] ?? null) : null
+      const found = isKnown ? readReference(source, { body: isWhole ? body : null, header }) : null
+      return { answer, statusCode, reason, reference: found }
     } catch (error) {
       return { answer: 'no_answer', statusCode: null, reason: reasonOf(error) }
     }
@@ -61,7 +71,7 @@ function get(
   url: URL,
   { headers, tls, timeoutMs }: InquirerSettings,
   signal: AbortSignal,
-): Promise<{ statusCode: number; body: string }> {
+): Promise<{ statusCode: number; body: string; isWhole: boolean; headers: NodeJS.Dict<string[]> }> {
   return new Promise((resolve, reject) => {
     const options: RequestOptions = { method: 'GET', headers, agent: false }
     // Node passes it on to tls.connect, and its types do not say so.
@@ -92,7 +102,12 @@ function get(
       const chunks: Buffer[] = []
       let bytes = 0
       const end = (): void =>
-        resolve({ statusCode: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') })
+        resolve({
+          statusCode: response.statusCode ?? 0,
+          body: Buffer.concat(chunks).toString('utf8'),
+          isWhole: bytes < bodyBytesMax,
+          headers: response.headersDistinct,
+        })
       response.on('error', reject)
       response.on('aborted', () => reject(new Error('the answer broke before its end')))
       response.on('end', end)

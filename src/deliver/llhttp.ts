@@ -7,7 +7,7 @@ export type ParserCallbacks = {
   onHeaderField(from: number, length: number): number
   onHeaderValue(from: number, length: number): number
   onHeadersComplete(statusCode: number, upgrade: boolean, keepAlive: boolean): number
-  onBody(length: number): number
+  onBody(from: number, length: number): number
   onMessageComplete(): number
 }
 
@@ -131,7 +131,7 @@ function start(): { exports: Exports; input: number } {
       wasm_on_header_value: (_parser, at, length) => current().onHeaderValue(at - input, length),
       wasm_on_headers_complete: (_parser, statusCode, upgrade, keepAlive) =>
         current().onHeadersComplete(statusCode, upgrade === 1, keepAlive === 1),
-      wasm_on_body: (_parser, _at, length) => current().onBody(length),
+      wasm_on_body: (_parser, at, length) => current().onBody(at - input, length),
       wasm_on_message_complete: () => current().onMessageComplete(),
     },
   })

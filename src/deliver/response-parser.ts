@@ -1,4 +1,5 @@
 import { AnswerFault } from './answer-fault.ts'
+import { readReference, type FoundReference, type ReferenceSource } from '../message/reference.ts'
 import { HeaderValues } from './header-values.ts'
 import * as llhttp from './llhttp.ts'
 
@@ -33,7 +34,8 @@ export class ResponseParser implements llhttp.ParserCallbacks {
   statusCode: number | null = null
   /** Whether the answer lets its connection be used again (RFC 9112 §9.3). */
   keepAlive = false
-  readonly headers = new HeaderValues()
+  readonly headers: HeaderValues
+  readonly #source: ReferenceSource | null
   #pointer: number
   #bytes: Buffer = Buffer.alloc(0)
   #isComplete = false
@@ -42,9 +44,14 @@ export class ResponseParser implements llhttp.ParserCallbacks {
   #hasHeaders = false
   #headBytes = 0
   #bodyBytes = 0
+  /** The body as far as it has come, if it is looked into. */
+  #body: Buffer[] = []
   #interims = 0
 
-  constructor() {
+  /** @param source where answers have what the processor calls the payment; null if nobody looks for it, and then no body is kept */
+  constructor(source: ReferenceSource | null = null) {
+    this.#source = source
+    this.headers = new HeaderValues(source?.kind === 'header' ? source.name : null)
     this.#pointer = llhttp.allocate()
   }
 
@@ -57,6 +64,7 @@ export class ResponseParser implements llhttp.ParserCallbacks {
     this.#isCut = false
     this.#fault = null
     this.#bodyBytes = 0
+    this.#body = []
     this.#interims = 0
   }
 
@@ -79,6 +87,20 @@ export class ResponseParser implements llhttp.ParserCallbacks {
     const hasLength = !this.keepAlive && this.headers.get('content-length') !== null
     if (hasLength) return new AnswerFault('content_length')
     return this.keepAlive || result === llhttp.parsed.ok ? new AnswerFault('closed') : this.#faultOf(result)
+  }
+
+  /**
+   * What the answer calls the payment, once its headers are complete; null if it does not. A body that has not come to its end says
+   * nothing. Undefined if nobody looks for it, or if there is no answer.
+   */
+  reference(): FoundReference | null | undefined {
+    if (this.#source === null || this.statusCode === null) return undefined
+    if (this.#source.kind === 'json') {
+      if (!this.#isComplete && !this.#isCut) return null
+      const body = this.#isCut ? null : Buffer.concat(this.#body).toString('utf8')
+      return readReference(this.#source, { body, header: null })
+    }
+    return readReference(this.#source, { body: null, header: this.headers.get(this.#source.name) })
   }
 
   /** Releases the parser's memory. It must not be used any more. */
@@ -136,9 +158,15 @@ export class ResponseParser implements llhttp.ParserCallbacks {
     return this.#interims > interimsMax ? this.#stop(new AnswerFault('too_many_interims')) : llhttp.noBody
   }
 
-  onBody(length: number): number {
+  onBody(from: number, length: number): number {
     this.#bodyBytes += length
-    if (this.#bodyBytes <= bodyMaxBytes) return llhttp.parsed.ok
+    if (this.#bodyBytes <= bodyMaxBytes) {
+      // Copied: the next read goes into the same buffer.
+      if (this.#source?.kind === 'json')
+        this.#body.push(Buffer.from(this.#bytes.subarray(from, from + length)))
+      return llhttp.parsed.ok
+    }
+    this.#body = []
     this.#isCut = true
     return llhttp.parsed.user
   }

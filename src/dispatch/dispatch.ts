@@ -15,6 +15,7 @@ import { Ground } from './ground.ts'
 import { inquire, type InquiryOptions } from './inquiries.ts'
 import { Lane, type Reservation } from './lane.ts'
 import { Outage } from './outage.ts'
+import { References } from './references.ts'
 import { retain, type Retention } from './retain.ts'
 import { Jobs } from './run-jobs.ts'
 import { runLane } from './run-lane.ts'
@@ -123,14 +124,23 @@ export function dispatch(options: DispatchOptions): Dispatcher {
     onChange: () => lanes.forEach(noteDestination),
   })
   const end: End = { isAborted: false }
-  const lanes = laneNames.map((name) => createLane(name, options, outage, destination, end))
+  const references = new References(options.metrics, options.logger)
+  const lanes = laneNames.map((name) => createLane(name, options, outage, destination, references, end))
   const isBehind = (): boolean => lanes.some((parts) => parts.settler.behind)
   const isHeld: Lane['holds'] = (attempt) => lanes.some((parts) => parts.lane.holds(attempt))
   const countHeld = (): number => lanes.reduce((sum, { lane }) => sum + lane.open, 0)
   const doubt = { keyWindowMs: options.keyWindowMs, inquires: options.inquiry !== null }
   const ask = (lane: Lane, each: Inquiry, claimedAt: number, isSent: boolean): void => {
     if (options.inquiry === null) return
-    void inquire(lane, each, options.inquiry, options, stop.signal, claimedAt, isSent).then(() => {
+    void inquire(
+      lane,
+      each,
+      options.inquiry,
+      { ...options, references },
+      stop.signal,
+      claimedAt,
+      isSent,
+    ).then(() => {
       // It may have been the probe.
       if (destination.state !== 'flowing') destination.check()
       // Others of its kind may wait for it to end.
@@ -212,6 +222,7 @@ function createLane(
   options: DispatchOptions,
   outage: Outage,
   destination: Destination,
+  references: References,
   end: End,
 ): LaneParts {
   const { database, policy, metrics, logger, failpoint } = options
@@ -255,9 +266,10 @@ function createLane(
       if (destination.state !== 'flowing' || batch.some(mayHold)) destination.check()
       // Others of its kind may wait for it to end.
       if (batch.some(({ claim }) => claim.isSlow)) waker.wake('slot')
-      batch.forEach((finished, at) =>
-        reportAttempt(lane, finished, answers[at] ?? 'stray', policy, metrics, logger),
-      )
+      batch.forEach((finished, at) => {
+        reportAttempt(lane, finished, answers[at] ?? 'stray', policy, metrics, logger)
+        references.note(finished.outcome.reference, finished.transactionId, finished.attempt)
+      })
     },
   })
   return { lane, settler, waker, behindSince: null }

@@ -9,6 +9,7 @@ import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import type { Lane } from './lane.ts'
 import type { AttemptPolicy } from './make-attempt.ts'
+import type { References } from './references.ts'
 
 /** How the processor is asked about payments in doubt. */
 export type InquiryOptions = {
@@ -25,6 +26,7 @@ type Dependencies = {
   database: Pool
   policy: AttemptPolicy
   metrics: Metrics
+  references: References
   logger: Logger
 }
 
@@ -56,7 +58,7 @@ async function askAndRecord(
   lane: Lane,
   inquiry: Inquiry,
   { ask, gapMs }: InquiryOptions,
-  { database, policy, metrics, logger }: Dependencies,
+  { database, policy, metrics, references, logger }: Dependencies,
   signal: AbortSignal,
 ): Promise<void> {
   try {
@@ -70,6 +72,7 @@ async function askAndRecord(
     const recorded = { ...result, durationMs, verdict }
     const outcome = await recordInquiry(database, lane.actor, inquiry, recorded, gapMs, delayMs)
     metrics.inquiries.inc({ answer: result.answer })
+    references.note(result.reference, transactionId, attempt)
     const line = { transaction_id: transactionId, lane: lane.name, attempt, inquiry: result.answer }
     const more = { status_code: result.statusCode, ms: Math.round(durationMs), reason: result.reason }
     if (outcome === 'stale') logger.warn({ ...line, ...more }, 'message changed while it was asked about')

@@ -1,3 +1,6 @@
+import { JsonBody } from './json-body.ts'
+import type { FoundReference } from './reference.ts'
+
 /** What the processor says of a payment when it is asked. `no_answer`: nothing that the rules know. */
 export const inquiryAnswers = ['carried_out', 'refused', 'in_progress', 'not_found', 'no_answer'] as const
 export type InquiryAnswer = (typeof inquiryAnswers)[number]
@@ -9,33 +12,25 @@ export type InquiryRule = {
   readonly means: Exclude<InquiryAnswer, 'no_answer'>
 }
 
-/** What came back when the processor was asked about a payment. */
-export type InquiryResult = { answer: InquiryAnswer; statusCode: number | null; reason: string }
+/**
+ * What came back when the processor was asked about a payment. `reference` is what it calls the payment: null if the answer does not say,
+ * and not there if nobody looks for it.
+ */
+export type InquiryResult = {
+  answer: InquiryAnswer
+  statusCode: number | null
+  reason: string
+  reference?: FoundReference | null
+}
 
 /** The first rule that fits decides. */
 export function readAnswer(rules: readonly InquiryRule[], statusCode: number, body: string): InquiryAnswer {
-  const value = parse(body)
-  const rule = rules.find(
-    ({ status, at }) => status(statusCode) && (at === null || textAt(value, at.pointer) === at.value),
-  )
+  const json = new JsonBody(body)
+  const rule = rules.find(({ status, at }) => status(statusCode) && (at === null || fits(json, at)))
   return rule?.means ?? 'no_answer'
 }
 
-function parse(body: string): unknown {
-  try {
-    return JSON.parse(body)
-  } catch {
-    return undefined
-  }
-}
-
-/** A string, number or boolean as text; null for what is none, or is not there. */
-function textAt(value: unknown, pointer: string): string | null {
-  let found = value
-  for (const part of pointer.split('/').slice(1)) {
-    const name = part.replaceAll('~1', '/').replaceAll('~0', '~')
-    if (typeof found !== 'object' || found === null || !Object.hasOwn(found, name)) return null
-    found = (found as Record<string, unknown>)[name]
-  }
-  return ['string', 'number', 'boolean'].includes(typeof found) ? String(found) : null
+function fits(json: JsonBody, { pointer, value }: NonNullable<InquiryRule['at']>): boolean {
+  const found = json.at(pointer)
+  return found !== null && found.kind !== 'structure' && found.text === value
 }

@@ -5,6 +5,7 @@ import { readPastTime } from '../config/read-past-time.ts'
 export const filterFlags = {
   status: { type: 'string' },
   prefix: { type: 'string' },
+  reference: { type: 'string' },
   topic: { type: 'string' },
   partition: { type: 'string' },
   error: { type: 'string' },
@@ -21,6 +22,7 @@ export const filterFlags = {
 
 export const filterUsage = `  --status S       pending, processing, success, failed or dead_letter; several with commas
   --prefix P       the transaction id begins with P (3 bytes at least)
+  --reference R    an answer of the processor called the payment R
   --topic T        from this topic
   --partition N    from this partition
   --error TEXT     the last error contains TEXT (with --status failed or dead_letter, or at most 24 h of --since and --until)
@@ -52,6 +54,7 @@ export function readFilter(flags: FilterValues): Record<string, unknown> {
   const filter = {
     status: list(text('status'))?.map(enumName),
     transactionIdPrefix: text('prefix'),
+    reference: text('reference'),
     topic: text('topic'),
     partition:
       text('partition') === undefined ? undefined : readCount('partition', text('partition') ?? '', 0),

@@ -15,14 +15,14 @@ const pageMax = 1_000
 const query = `query ($id: ID!, $afterVersion: Int!) {
   message(transactionId: $id) {
     transactionId status held resolution deadLetterCause attempts retryCount version nextDueAt createdAt updatedAt outcomeUnknown
-    errorMessage idempotencyKey replayable
+    reference errorMessage idempotencyKey replayable
     source { topic partition offset key timestamp }
     payload { state bytes sha256 }
     conflictsWith { transactionId }
     conflictCount
     history(afterVersion: $afterVersion, first: ${pageMax}) {
       version type recordedAt actor attempt outcome statusCode durationMs reason resolution evidence inquiry confirmedNotCarriedOut
-      nextDueAt status
+      reference destination { name url } nextDueAt status
     }
   }
 }`
@@ -35,6 +35,7 @@ type Shown = {
   readonly deadLetterCause: string | null
   readonly nextDueAt: string | null
   readonly outcomeUnknown: boolean
+  readonly reference: string | null
   readonly errorMessage: string | null
   readonly idempotencyKey: string
   readonly replayable: boolean
@@ -63,6 +64,8 @@ type Event = {
   readonly evidence: string | null
   readonly inquiry: string | null
   readonly confirmedNotCarriedOut: boolean | null
+  readonly reference: string | null
+  readonly destination: { readonly name: string; readonly url: string | null } | null
 }
 
 export const show = subcommand('show', 'one transaction and its whole life', {
@@ -110,6 +113,8 @@ function print(message: Shown): void {
       `payload      ${payload.state.toLowerCase()}, ${payload.bytes ?? 0} bytes, SHA-256 ${payload.sha256 ?? 'none'}`,
     )
   lines.push(`key          ${message.idempotencyKey}`)
+  for (const url of urlsOf(message)) lines.push(`sent to      ${url}`)
+  if (message.reference !== null) lines.push(`reference    ${message.reference}, as the processor calls it`)
   if (conflictsWith !== null)
     lines.push(`conflicts    with ${conflictsWith.transactionId}, which had the id first`)
   if (message.conflictCount > 0)
@@ -128,6 +133,7 @@ function print(message: Shown): void {
         [
           event.reason,
           event.evidence,
+          event.reference === null ? '' : `reference ${event.reference}`,
           event.confirmedNotCarriedOut === true ? 'confirmed: not carried out' : '',
         ]
           .filter(Boolean)
@@ -135,6 +141,11 @@ function print(message: Shown): void {
     },
     message.history ?? [],
   )
+}
+
+/** Where its attempts were sent, each place once. */
+function urlsOf({ history }: Shown): Set<string> {
+  return new Set((history ?? []).flatMap(({ destination }) => destination?.url ?? []))
 }
 
 function describeOutcome({ outcome, statusCode, resolution, inquiry }: Event): string | null {

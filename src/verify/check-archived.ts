@@ -52,6 +52,7 @@ export async function checkArchivedDuplicates(
       resolution: null,
       isConfirmed: false,
       inquiry: null,
+      reference: null,
       requestKey: null,
       topic: row.text(),
       partition: row.integer(),

@@ -35,6 +35,7 @@ const columns = {
   errorMessage: 'error_message',
   outcomeUnknown: 'outcome_unknown',
   isSlow: 'is_slow',
+  reference: 'reference',
   position: 'position',
 } as const satisfies Partial<Record<keyof StoredState, string>>
 const times = {

@@ -46,6 +46,8 @@ export type LogEvent = {
   readonly isConfirmed: boolean
   /** What the processor said of the payment when it was asked. */
   readonly inquiry: string | null
+  /** What the processor called the payment. */
+  readonly reference: string | null
   /** The request that appended it, as its caller named it. */
   readonly requestKey: string | null
   readonly topic: string | null
@@ -84,6 +86,7 @@ export type StoredState = {
   readonly errorMessage: string | null
   readonly outcomeUnknown: boolean
   readonly isSlow: boolean
+  readonly reference: string | null
   readonly position: number
   readonly createdAt: number
   readonly updatedAt: number

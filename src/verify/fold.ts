@@ -19,6 +19,7 @@ export function fold(message: Message, event: LogEvent, isSpared: boolean): void
   foldDoubt(message, event)
   // Once any attempt was reported unknown, in time or late, this is true for ever.
   if (event.outcome === 'unknown') message.outcomeUnknown = true
+  if (event.reference !== null) message.reference = event.reference
   if (event.type === 'attempt_failed' || event.type === 'attempt_abandoned')
     message.isSlow = (event.durationMs ?? 0) > slowMs
   if (message.status !== 'failed') message.isSlow = false

@@ -15,6 +15,7 @@ export type Message = {
   errorMessage: string | null
   outcomeUnknown: boolean
   isSlow: boolean
+  reference: string | null
   position: number
   createdAt: number
   updatedAt: number
@@ -89,6 +90,7 @@ export function newMessage(first: LogEvent): Message {
     errorMessage: null,
     outcomeUnknown: false,
     isSlow: false,
+    reference: null,
     position: 0,
     createdAt: 0,
     updatedAt: 0,

@@ -24,6 +24,7 @@ type Line = {
   resolution?: string
   confirmed_not_carried_out?: boolean
   inquiry?: string
+  reference?: string
   request_key?: string
   topic?: string
   partition?: number
@@ -81,6 +82,7 @@ function readEvent(line: Line): LogEvent {
     resolution: line.resolution ?? null,
     isConfirmed: line.confirmed_not_carried_out === true,
     inquiry: line.inquiry ?? null,
+    reference: line.reference ?? null,
     requestKey: line.request_key ?? null,
     topic: line.topic ?? null,
     partition: line.partition ?? null,

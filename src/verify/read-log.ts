@@ -7,13 +7,13 @@ import type { RowReader } from './row-reader.ts'
 // The rows of the projection come once for each message, with version 1.
 const select = `
   select e.message_id, e.version, e.position, e.recorded_at, e.type, e.actor, e.status, e.retry_count, e.due_at, e.attempt,
-    e.outcome, e.duration_ms, e.reason, e.resolution, e.confirmed_not_carried_out, e.inquiry, e.request_key, e.topic, e.partition, e.kafka_offset, e.incarnation,
+    e.outcome, e.duration_ms, e.reason, e.resolution, e.confirmed_not_carried_out, e.inquiry, e.reference, e.request_key, e.topic, e.partition, e.kafka_offset, e.incarnation,
     e.payload_sha256, e.transaction_id, e.related_message_id,
     r.payload_state, r.payload_bytes, octet_length(r.payload),
     case when r.payload_state = 'whole' then coalesce(sha256(r.payload) = e.payload_sha256, false) end,
     r.key is not null or r.headers is not null or r.traceparent is not null,
     s.transaction_id, s.version, s.status, s.retry_count, s.attempts, s.due_at, s.lease_ends_at, s.claimed_by, s.queue,
-    s.error_message, s.outcome_unknown, s.is_slow, s.position, s.created_at, s.updated_at, s.recorded_at,
+    s.error_message, s.outcome_unknown, s.is_slow, s.reference, s.position, s.created_at, s.updated_at, s.recorded_at,
     d.version, d.resolution
   from message_events e
   left join records r on r.message_id = e.message_id and r.version = e.version
@@ -51,6 +51,7 @@ function readEvent(row: RowReader): LogEvent {
     resolution: row.textOrNull(),
     isConfirmed: row.booleanOrNull() === true,
     inquiry: row.textOrNull(),
+    reference: row.textOrNull(),
     requestKey: row.textOrNull(),
     topic: row.textOrNull(),
     partition: row.integerOrNull(),
@@ -89,6 +90,7 @@ function readState(row: RowReader): StoredState | null {
     errorMessage: row.textOrNull(),
     outcomeUnknown: row.booleanOrNull() === true,
     isSlow: row.booleanOrNull() === true,
+    reference: row.textOrNull(),
     position: row.integer(),
     createdAt: row.micros(),
     updatedAt: row.micros(),

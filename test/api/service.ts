@@ -197,10 +197,18 @@ export async function storeInDoubt(pool: Pool, id: string): Promise<void> {
   })
 }
 
-/** Stores transactions and has the processor accept them. */
-export async function storeSuccesses(pool: Pool, ids: readonly string[]): Promise<void> {
+/** Stores transactions and has the processor accept them, and call them all so. */
+export async function storeSuccesses(
+  pool: Pool,
+  ids: readonly string[],
+  reference: string | null = null,
+): Promise<void> {
   await storeAttempted(pool, ids, {
-    outcome: { kind: 'accepted', statusCode: 200 },
+    outcome: {
+      kind: 'accepted',
+      statusCode: 200,
+      reference: reference === null ? null : { text: reference },
+    },
     decision: { then: 'success' },
     verdict: 'success',
   })

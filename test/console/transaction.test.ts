@@ -18,7 +18,7 @@ t.test('an operator finds a payment, sees its life, and decides about it', { ski
   const { pool } = await database(t)
   const { port, events } = await startService(t, pool)
   await storeDeadLetters(pool, ['pay-1', 'pay-2'])
-  await storeSuccesses(pool, ['pay-3'])
+  await storeSuccesses(pool, ['pay-3'], 'ref-3')
   const { page, go, faults, refused } = await watch(t, `http://127.0.0.1:${port}`)
   const timeline = page.locator('.timeline tbody tr')
 
@@ -35,6 +35,12 @@ t.test('an operator finds a payment, sees its life, and decides about it', { ski
   await page.getByRole('searchbox').fill('nowhere')
   await page.keyboard.press('Enter')
   await page.getByText('no id begins so').waitFor()
+
+  await page.getByRole('searchbox').first().fill('ref-3')
+  await page.keyboard.press('Enter')
+  await page.getByText('Transactions that the processor calls ref-3').waitFor()
+  await page.locator('tbody').getByRole('link', { name: 'pay-3' }).click()
+  await page.locator('.timeline').getByText('The processor calls it ref-3.').waitFor()
 
   await go('transaction/pay-1')
   await until('all events', async () => (await timeline.count()) >= 4)

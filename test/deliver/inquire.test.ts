@@ -93,6 +93,40 @@ t.test('the first rule that fits says what an answer means; any other says nothi
   }
 })
 
+t.test('an answer that knows the payment brings what the processor calls it', async (t) => {
+  let [status, body] = [200, '']
+  const url = await listen(t, (_, response) => {
+    response.writeHead(status, { 'X-Payment-Id': 'from-header' }).end(body)
+  })
+  const settings = {
+    STATUS_URL: `${url}/{idempotencyKey}`,
+    STATUS_RULES: '2xx/status=paid:carried_out,202:in_progress,404:not_found',
+  }
+  const byBody = inquirer({ ...settings, REFERENCE: 'json:/id' })
+  const byHeader = inquirer({ ...settings, REFERENCE: 'header:x-payment-id' })
+  const text = 'x'.repeat(70_000)
+  const rows: [number, string, typeof byBody, object][] = [
+    [200, '{"status":"paid","id":12345678901234567891}', byBody, { text: '12345678901234567891' }],
+    [200, '{"status":"paid","id":"4111-1111-1111-1111"}', byBody, { fault: 'card_number' }],
+    [202, `{"status":"open","text":"${text}","id":"late"}`, byBody, { fault: 'body_too_long' }],
+    [200, '{"status":"paid"}', byHeader, { text: 'from-header' }],
+  ]
+  for (const [code, given, ask, reference] of rows) {
+    status = code
+    body = given
+    t.match(await ask(payment, never), { reference }, given.slice(0, 60))
+  }
+  for (const [code, given] of [
+    [200, '{"status":"paid"}'],
+    [404, '{"id":"error-1"}'],
+    [500, '{"id":"error-1"}'],
+  ] as const) {
+    status = code
+    body = given
+    t.match(await byBody(payment, never), { reference: null }, `${code} ${given}`)
+  }
+})
+
 t.test('what is no whole answer says nothing, and why', async (t) => {
   const silent = await listen(t, () => undefined)
   const ask = inquirer({ STATUS_URL: `${silent}/{idempotencyKey}`, DOWNSTREAM_TIMEOUT: '0.2' })
@@ -149,7 +183,10 @@ t.test('an inquiry always ends, also after memory was collected, and leaves no l
     ],
   ]
   for (const [name, head, reason] of rows) {
-    const ask = inquirer({ STATUS_URL: await listenWith(head), DOWNSTREAM_TIMEOUT: '0.3' })
+    const ask = inquirer({
+      STATUS_URL: await listenWith(head),
+      DOWNSTREAM_TIMEOUT: reason === timeout ? '0.3' : '30',
+    })
     const asked = ask(payment, signal)
     collect()
     t.strictSame(await asked, { answer: 'no_answer', statusCode: null, reason }, name)

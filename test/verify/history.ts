@@ -45,8 +45,13 @@ function keyWindowOf(instance: Instance): number | null {
   return instance === 'forgetful' ? 0 : 24 * hourMs
 }
 
-export const accepted: Outcome = { kind: 'accepted', statusCode: 200 }
-export const refused: Outcome = { kind: 'refused', statusCode: 422, reason: 'HTTP 422' }
+export const accepted: Outcome = { kind: 'accepted', statusCode: 200, reference: { text: 'paid' } }
+export const refused: Outcome = {
+  kind: 'refused',
+  statusCode: 422,
+  reason: 'HTTP 422',
+  reference: { text: 'not paid' },
+}
 export const unavailable: Outcome = {
   kind: 'unavailable',
   statusCode: 503,
@@ -174,6 +179,7 @@ export class History {
         reason: 'HTTP 200 OK',
         durationMs: 3,
         verdict: 'none' as const,
+        reference: answer === 'carried_out' ? { text: 'asked' } : null,
       }
       await recordInquiry(this.#pool, `asking/${lane}`, inquiry, result, gapMs, 1)
       return

@@ -160,6 +160,7 @@ const cases: Case[] = [
     ['error_message', `'other'`],
     ['outcome_unknown', 'not outcome_unknown'],
     ['is_slow', 'not is_slow'],
+    ['reference', `'other'`],
     ['position', 'position + 1'],
     ['created_at', `created_at + interval '1 microsecond'`],
     ['updated_at', `updated_at - interval '1 microsecond'`],

@@ -53,6 +53,12 @@ const faults: Fault[] = [
     found: { S4: /^late from the grave v7: message_states\.attempts is 1, folding gives 2$/ },
   },
   {
+    function: 'project',
+    right: 'coalesce(e.reference, s.reference) as reference',
+    wrong: 'e.reference',
+    found: { S4: /^.+ v\d+: message_states\.reference is null, folding gives (paid|not paid|asked)$/ },
+  },
+  {
     function: 'count_steps',
     right: `(where s.to_status = 'failed')`,
     wrong: `(where s.to_status in ('failed', 'dead_letter'))`,

@@ -13,6 +13,8 @@ export function Facts({ message }: { message: Message }) {
     ['Attempts', `${message.attempts}, of which ${message.retryCount} retries since received or replayed`],
     ['Idempotency key', <Foreign class="id" text={message.idempotencyKey} />],
   ]
+  if (message.reference !== null)
+    facts.push(['The processor calls it', <Foreign class="id" text={message.reference} />])
   if (message.nextDueAt !== null) facts.push(['Next attempt', <BothTimes at={message.nextDueAt} />])
   if (message.errorMessage !== null) facts.push(['Last error', <Foreign text={message.errorMessage} />])
   if (message.deadLetterCause !== null)

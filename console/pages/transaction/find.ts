@@ -1,6 +1,7 @@
 import { ask, isArchived } from '../../api/ask.ts'
 import {
   findByPrefixOperation,
+  findByReferenceOperation,
   findMessageOperation,
   findRecordOperation,
   type FindByPrefixResult,
@@ -21,6 +22,11 @@ export async function findExact(text: string): Promise<string | null> {
   if (topic === undefined || partition === undefined || offset === undefined) return null
   const { data: found } = await ask(findRecordOperation, { topic, partition: Number(partition), offset })
   return found.record?.transactionId ?? null
+}
+
+/** The newest of those that the processor calls so: it may call several so. */
+export async function findByReference(reference: string): Promise<Page> {
+  return (await ask(findByReferenceOperation, { reference })).data.messages ?? nothing
 }
 
 /** Whether the API looks for ids that begin so. */

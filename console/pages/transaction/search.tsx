@@ -5,11 +5,12 @@ import { Foreign } from '../../parts/foreign.tsx'
 import { MessageTable } from '../../parts/message-table.tsx'
 import { Notice, sentenceOf } from '../../parts/notice.tsx'
 import { go, link } from '../../router.ts'
-import { findExact, findPrefix, isPrefix, prefixBytesMin, type Page } from './find.ts'
+import { findByReference, findExact, findPrefix, isPrefix, prefixBytesMin, type Page } from './find.ts'
 
 /** Finds transactions. What is found exactly is opened at once. */
 export function Search({ text }: { text: string }) {
   const page = useSignal<Page | null>(null)
+  const called = useSignal<Page['nodes']>([])
   const fault = useSignal<string | null>(null)
   const isBusy = useSignal(false)
 
@@ -20,7 +21,10 @@ export function Search({ text }: { text: string }) {
       const exact = after === null ? await findExact(text) : null
       // The way back from the transaction leads past this page.
       if (exact !== null) location.replace(link('transaction', exact))
-      else page.value = await findPrefix(text, after)
+      else {
+        if (after === null) called.value = (await findByReference(text)).nodes
+        page.value = await findPrefix(text, after)
+      }
     } catch (error) {
       page.value = null
       fault.value = sentenceOf(error)
@@ -42,7 +46,7 @@ export function Search({ text }: { text: string }) {
     <>
       <form class="narrow" onSubmit={find}>
         <label>
-          Transaction id, the beginning of one, or topic:partition:offset
+          Transaction id, the beginning of one, what the processor calls it, or topic:partition:offset
           <input name="text" type="search" defaultValue={text} autoComplete="off" spellcheck={false} />
         </label>
         <button type="submit" class="main">
@@ -51,13 +55,16 @@ export function Search({ text }: { text: string }) {
       </form>
       {fault.value !== null && <Notice tone="bad">{fault.value}</Notice>}
       {isBusy.value && <p role="status">Looking …</p>}
-      {found !== null && !isBusy.value && found.nodes.length === 0 && (
+      {found !== null && !isBusy.value && found.nodes.length + called.value.length === 0 && (
         <Notice tone="calm">
           Nothing is stored under exactly “<Foreign text={text} />”
           {isPrefix(text)
-            ? ', and no id begins so.'
-            : `. Whether an id begins so was not asked: that needs ${prefixBytesMin} bytes or more.`}
+            ? ', no id begins so, and the processor calls no payment so.'
+            : `, and the processor calls no payment so. Whether an id begins so was not asked: that needs ${prefixBytesMin} bytes or more.`}
         </Notice>
+      )}
+      {called.value.length > 0 && (
+        <MessageTable caption={`Transactions that the processor calls ${text}`} messages={called.value} />
       )}
       {found !== null && found.nodes.length > 0 && (
         <>

@@ -110,7 +110,7 @@ function toneOf({ type, outcome }: Event): Tone {
 function Details({ event }: { event: Event }) {
   const { outcome, statusCode, durationMs, reason, resolution, evidence, nextDueAt, source, conflict, job } =
     event
-  const { inquiry, confirmedNotCarriedOut } = event
+  const { inquiry, confirmedNotCarriedOut, reference, destination } = event
   const facts = [
     outcome !== null && formatName(outcome),
     statusCode !== null && `HTTP ${statusCode}`,
@@ -130,6 +130,16 @@ function Details({ event }: { event: Event }) {
       {evidence !== null && (
         <span>
           Evidence: <Foreign text={evidence} />{' '}
+        </span>
+      )}
+      {reference !== null && (
+        <span>
+          The processor calls it <Foreign text={reference} />.{' '}
+        </span>
+      )}
+      {event.type === 'ATTEMPT_STARTED' && typeof destination?.url === 'string' && (
+        <span class="quiet">
+          To <Foreign text={destination.url} />{' '}
         </span>
       )}
       {source !== null && (

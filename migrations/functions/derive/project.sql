@@ -125,7 +125,7 @@ begin
   while events_left > 0 loop
     with step as materialized (
       select e.message_id, e.version, e.position, e.recorded_at, e.type, e.actor, e.status, e.retry_count, e.due_at, e.attempt,
-        e.outcome, e.duration_ms, e.reason,
+        e.outcome, e.duration_ms, e.reason, coalesce(e.reference, s.reference) as reference,
         -- Whatever has a status without a due time is on hold, and may not be attempted.
         case when e.type = 'attempt_started' and s.due_at is null and s.status in ('pending', 'failed') then 'on_hold'
           else s.status end as prior_status,
@@ -146,7 +146,7 @@ begin
     -- segment of the log; an insert finds its segment by the message id.
     moved as (
       insert into message_states as s (message_id, transaction_id, created_at, version, status, retry_count, attempts, due_at,
-        lease_ends_at, queue, claimed_by, error_message, outcome_unknown, is_slow, position, updated_at, recorded_at)
+        lease_ends_at, queue, claimed_by, error_message, outcome_unknown, is_slow, position, updated_at, recorded_at, reference)
       select f.message_id, f.transaction_id, f.created_at, f.version, f.status, f.retry_count,
         -- A late result names an attempt before the last one.
         greatest(f.prior_attempts, f.attempt),
@@ -167,7 +167,8 @@ begin
           when f.status <> f.prior_status or f.retry_count <> f.prior_retry_count or f.type = 'attempt_started'
             then f.recorded_at
           else f.prior_updated_at end,
-        f.recorded_at
+        f.recorded_at,
+        f.reference
       from step f
       on conflict (message_id) do update set
         version = excluded.version,
@@ -183,7 +184,8 @@ begin
         is_slow = excluded.is_slow,
         position = excluded.position,
         updated_at = excluded.updated_at,
-        recorded_at = excluded.recorded_at
+        recorded_at = excluded.recorded_at,
+        reference = excluded.reference
     ),
     kind as materialized (
       select f.prior_status, f.type, f.status, f.outcome, f.minute, min(f.message_id) as example, count(*) as events

@@ -13,7 +13,7 @@ begin
   return query
   with link as (
     select e.message_id, e.version, e.position, e.recorded_at, e.type, e.actor, e.status, e.retry_count, e.due_at, e.attempt,
-      e.outcome, e.duration_ms, e.reason, e.transaction_id,
+      e.outcome, e.duration_ms, e.reason, e.reference, e.transaction_id,
       e.status is distinct from lag(e.status) over events
         or e.retry_count is distinct from lag(e.retry_count) over events
         or e.type = 'attempt_started' as updates,
@@ -38,6 +38,7 @@ begin
       coalesce(bool_or(l.outcome = 'unknown'), false) as outcome_unknown,
       coalesce((array_agg(is_slow(l.duration_ms) order by l.version desc)
         filter (where l.type in ('attempt_failed', 'attempt_abandoned')))[1], false) as is_slow,
+      (array_agg(l.reference order by l.version desc) filter (where l.reference is not null))[1] as reference,
       (array_agg(l.position order by l.version desc))[1] as position,
       (array_agg(l.recorded_at order by l.version))[1] as created_at,
       (array_agg(l.recorded_at order by l.version desc) filter (where l.updates))[1] as updated_at,
@@ -49,7 +50,7 @@ begin
   select f.message_id, f.created_at, f.position, f.updated_at, f.recorded_at,
     case when f.status <> 'processing' then f.due_at end, case when f.status = 'processing' then f.due_at end, f.version, f.retry_count, f.attempts,
     f.outcome_unknown, f.status, case when f.status = 'processing' then f.claimed_by end, f.error_message,
-    queue_of(f.status), f.transaction_id collate "C", f.status = 'failed' and f.is_slow
+    queue_of(f.status), f.transaction_id collate "C", f.status = 'failed' and f.is_slow, f.reference
   from fold f;
 end
 $$;

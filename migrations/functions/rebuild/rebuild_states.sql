@@ -52,10 +52,10 @@ begin
       insert into message_states as s
       select (d.folded).* from different d where (d.folded).message_id is not null
       on conflict (message_id) do update set (transaction_id, version, status, retry_count, attempts, due_at, lease_ends_at,
-          queue, claimed_by, error_message, outcome_unknown, is_slow, position, created_at, updated_at, recorded_at)
+          queue, claimed_by, error_message, outcome_unknown, is_slow, position, created_at, updated_at, recorded_at, reference)
         = row (excluded.transaction_id, excluded.version, excluded.status, excluded.retry_count, excluded.attempts,
           excluded.due_at, excluded.lease_ends_at, excluded.queue, excluded.claimed_by, excluded.error_message, excluded.outcome_unknown, excluded.is_slow, excluded.position,
-          excluded.created_at, excluded.updated_at, excluded.recorded_at)
+          excluded.created_at, excluded.updated_at, excluded.recorded_at, excluded.reference)
     )
     select d.message_id, coalesce((d.folded).transaction_id, (d.stored).transaction_id)::text, c.field, c.was, c.became,
       null::bigint

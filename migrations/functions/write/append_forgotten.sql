@@ -1,6 +1,6 @@
 -- Makes dead letters of messages that may have been carried out, and whose keys the processor may forget before an attempt of them ends.
 --
--- Called by: claim. The caller holds the locks on their rows.
+-- Called by: claim, end_forgotten. The caller holds the locks on their rows.
 -- Returns: one row for each, as claim does.
 create or replace function append_forgotten(in_states message_states[], in_actor text, in_at timestamptz)
 returns table (kind text, message_id bigint, attempt int, retry_count int, transaction_id text, payload bytea, traceparent text,

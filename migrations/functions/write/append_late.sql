@@ -12,7 +12,8 @@ create or replace function append_late(
   in_outcome text,
   in_status_code int,
   in_duration_ms int,
-  in_reason text
+  in_reason text,
+  in_reference text default null
 ) returns void
 language plpgsql volatile
 set search_path = public, pg_temp
@@ -35,12 +36,12 @@ begin
     held.lease_ends_at := null;
   end if;
   insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
-      outcome, status_code, duration_ms, reason)
+      outcome, status_code, duration_ms, reason, reference)
     values (in_message_id, held.version + 1, greatest(current_position(), held.position), written_at, 'late_result_observed',
       in_actor,
       case when in_outcome = 'accepted' then 'success' else held.status end,
       held.retry_count,
       case when in_outcome = 'accepted' then null else coalesce(held.due_at, held.lease_ends_at) end,
-      in_attempt, in_outcome, in_status_code, in_duration_ms, in_reason);
+      in_attempt, in_outcome, in_status_code, in_duration_ms, in_reason, in_reference);
 end
 $$;

@@ -13,16 +13,17 @@ create or replace function keep_stray(
   in_outcome text,
   in_status_code int,
   in_duration_ms int,
-  in_reason text
+  in_reason text,
+  in_reference text default null
 ) returns boolean
 language plpgsql volatile security definer
 set search_path = public, pg_temp
 as $$
 begin
   insert into stray_outcomes (actor, transaction_id, payload_sha256, attempt, lease_ends_at, outcome, status_code, duration_ms,
-      reason)
+      reason, reference)
     values (in_actor, in_transaction_id, in_payload_sha256, in_attempt, in_lease_ends_at, in_outcome, in_status_code,
-      in_duration_ms, in_reason)
+      in_duration_ms, in_reason, in_reference)
     on conflict do nothing;
   perform place_strays(in_transaction_id);
   return not exists (

@@ -8,7 +8,7 @@
 --
 -- `in_sure` leaves out what was ever in doubt.
 --
--- Called by: claim. `in_queue` is `pending` for the fresh lane and `failed` for the retry lane.
+-- Called by: claim, end_forgotten. `in_queue` is `pending` for the fresh lane and `failed` for the retry lane.
 create or replace function lock_due(in_queue text, in_is_slow boolean, in_room int, in_at timestamptz, in_look_from timestamptz,
   in_sure boolean default false)
 returns setof message_states

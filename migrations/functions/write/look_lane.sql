@@ -90,6 +90,17 @@ begin
   if room = 1 and kinds[1] and earliest_due('failed', false, in_look_from[1]) <= earliest_due('failed', true, '-infinity') then
     kinds := array[false, true];
   end if;
+  if is_probe and room > 0 and in_key_window_ms is not null then
+    return query select f.kind, f.message_id, f.attempt, f.retry_count, f.transaction_id, null::bytea, null::text, null::double precision,
+        null::bigint, false, null::text, null::double precision, null::text, null::bigint
+      from end_forgotten(
+        in_queue => in_status,
+        in_actor => in_actor,
+        in_at => claimed_at,
+        in_lease_ms => in_lease_ms,
+        in_key_window_ms => in_key_window_ms,
+        in_inquires => in_inquires) f;
+  end if;
   for nth in 1 .. cardinality(kinds) loop
     for claimed in
       select c.* from claim(

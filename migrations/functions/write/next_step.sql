@@ -4,7 +4,7 @@
 -- know the payment. Past the window of the key (an attempt would end later than `in_key_window_ms` after the first one) that proves nothing any
 -- more: it is asked once more then, and as long as it says that the payment is in progress.
 --
--- Called by: claim.
+-- Called by: claim, end_forgotten.
 -- Returns: `attempt`, `inquire`, or `forget`: it is not sent again by itself.
 create or replace function next_step(
   in_message_id bigint,

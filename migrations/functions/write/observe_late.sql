@@ -13,7 +13,8 @@ create or replace function observe_late(
   in_outcome text,
   in_status_code int,
   in_duration_ms int,
-  in_reason text
+  in_reason text,
+  in_reference text default null
 ) returns text
 language plpgsql volatile
 set search_path = public, pg_temp
@@ -43,7 +44,8 @@ begin
     in_outcome => in_outcome,
     in_status_code => in_status_code,
     in_duration_ms => in_duration_ms,
-    in_reason => in_reason);
+    in_reason => in_reason,
+    in_reference => in_reference);
   return 'late';
 end
 $$;

@@ -48,7 +48,8 @@ begin
         in_outcome => stray.outcome,
         in_status_code => stray.status_code,
         in_duration_ms => stray.duration_ms,
-        in_reason => told);
+        in_reason => told,
+        in_reference => stray.reference);
     end if;
   end loop;
   return (select count(*) from stray_outcomes);

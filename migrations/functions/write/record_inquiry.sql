@@ -4,6 +4,8 @@
 --   not_found    after the first one it is asked again `in_gap_ms` later; after the second one in a row it is due at once
 --   in_progress, no_answer  it is asked again after `in_delay_ms`
 --
+-- `in_reference` is what the answer calls the payment, if it does.
+--
 -- Called by: src/log/write/inquiry.ts. The inquiry is named by the payment and the end of its lease. `in_verdict` is as in note_verdicts, and counts only if
 -- the inquiry was the probe of a held destination.
 -- Returns: `recorded`, or `stale` if the message has changed since, as by a hold: then nothing is recorded.
@@ -18,7 +20,8 @@ create or replace function record_inquiry(
   in_reason text,
   in_gap_ms bigint,
   in_delay_ms bigint,
-  in_verdict text
+  in_verdict text,
+  in_reference text default null
 ) returns text
 language plpgsql volatile security definer
 set search_path = public, pg_temp
@@ -46,9 +49,9 @@ begin
       when 'no_answer' then in_delay_ms
     end;
   insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, inquiry, status_code,
-      duration_ms, reason)
+      duration_ms, reason, reference)
     values (in_message_id, held.version + 1, greatest(current_position(), held.position), written_at, 'inquired', in_actor, held.status,
-      held.retry_count, written_at + delay_ms * interval '1 millisecond', in_inquiry, in_status_code, in_duration_ms, in_reason);
+      held.retry_count, written_at + delay_ms * interval '1 millisecond', in_inquiry, in_status_code, in_duration_ms, in_reason, in_reference);
   if in_inquiry = 'carried_out' then
     -- A failover may have lost every attempt.
     perform append_late(in_actor, in_message_id, nullif(held.attempts, 0), format('attempt %s', held.attempts), 'accepted', null, null,

@@ -7,6 +7,7 @@
 -- retry; null makes a failure a dead letter. `not_sent` with a duration of null says that the attempt waited in its lane: its retry uses
 -- up none of those that the message has. A failure that comes while the destination does not flow is spared: it uses up no retry and
 -- exhausts none. `in_spared_delays_ms` is its delay where `in_delays_ms` is null; if both are null, no failure of that kind is retried.
+-- `in_references` is what the answers call the payments; null if none of them calls its payment anything.
 -- The order of the arrays is that in which the attempts ended; see note_verdicts for `in_verdicts`, which is null if all succeeded.
 -- Returns: one answer for each outcome, in order, so that one old outcome never fails its batch:
 --   appended  the attempt was open
@@ -26,7 +27,8 @@ create or replace function settle_attempts(
   in_reasons text[],
   in_delays_ms bigint[],
   in_spared_delays_ms bigint[],
-  in_verdicts text[]
+  in_verdicts text[],
+  in_references text[] default null
 ) returns text[]
 language plpgsql volatile security definer
 set search_path = public, pg_temp
@@ -61,16 +63,16 @@ begin
     where s.message_id = any (in_message_ids) and s.message_id between first_id and last_id
     order by s.message_id for no key update;
   with input as materialized (
-    select i.message_id, i.attempt, i.outcome, i.status_code, i.duration_ms, i.reason, i.place, i.spared_delay_ms, w.is_spared,
+    select i.message_id, i.attempt, i.outcome, i.status_code, i.duration_ms, i.reason, i.reference, i.place, i.spared_delay_ms, w.is_spared,
       case when w.is_spared then coalesce(i.delay_ms, i.spared_delay_ms) else i.delay_ms end as delay_ms,
       m.version, m.retry_count, m.position, m.recorded_at,
       m.status = 'processing' and m.attempts = i.attempt and m.claimed_by = in_actor and m.lease_ends_at = i.lease_ends_at
         and m.transaction_id = i.transaction_id as is_open
     from (
       select * from unnest(in_message_ids, in_transaction_ids, in_attempts, in_leases, in_outcomes, in_status_codes,
-          in_durations_ms, in_reasons, in_delays_ms, in_spared_delays_ms)
+          in_durations_ms, in_reasons, in_delays_ms, in_spared_delays_ms, in_references)
         with ordinality as u(message_id, transaction_id, attempt, lease_ends_at, outcome, status_code, duration_ms, reason,
-          delay_ms, spared_delay_ms, place)
+          delay_ms, spared_delay_ms, reference, place)
       order by u.message_id
     ) i
     cross join lateral (
@@ -85,28 +87,28 @@ begin
   ),
   appended as (
     insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at, attempt,
-      outcome, status_code, duration_ms, reason)
+      outcome, status_code, duration_ms, reason, reference)
     select i.message_id, i.version + e.step, greatest((select current_position()), i.position),
       greatest(settled_at, i.recorded_at), e.type, in_actor, e.status, e.retry_count, e.due_at, i.attempt, e.outcome,
-      e.status_code, e.duration_ms, e.reason
+      e.status_code, e.duration_ms, e.reason, e.reference
     from input i
     cross join lateral (
       select 1 as step, 'succeeded' as type, 'success' as status, i.retry_count, null::timestamptz as due_at, i.outcome,
-        i.status_code, i.duration_ms, i.reason
+        i.status_code, i.duration_ms, i.reason, i.reference
       where i.outcome = 'accepted'
       union all
       select 1, 'attempt_failed', 'failed',
         i.retry_count + case
           when i.is_spared or i.delay_ms is null or i.outcome = 'not_sent' and i.duration_ms is null then 0 else 1 end,
         greatest(settled_at, i.recorded_at) + i.delay_ms * interval '1 millisecond', i.outcome, i.status_code, i.duration_ms,
-        i.reason
+        i.reason, i.reference
       where i.outcome <> 'accepted'
       union all
       select 2, 'dead_lettered', 'dead_letter', i.retry_count, null, null, null, null,
         case
           when i.outcome = 'refused' then 'refused'
           when i.outcome = 'unknown' and i.spared_delay_ms is null then 'outcome unknown, of a status that is not retried'
-          else 'retries exhausted' end
+          else 'retries exhausted' end, null
       where i.outcome <> 'accepted' and i.delay_ms is null
     ) e
     where i.is_open
@@ -127,7 +129,8 @@ begin
       in_outcome => in_outcomes[late],
       in_status_code => in_status_codes[late],
       in_duration_ms => in_durations_ms[late],
-      in_reason => in_reasons[late]);
+      in_reason => in_reasons[late],
+      in_reference => in_references[late]);
   end loop;
   -- Nothing is written while all attempts succeed. What was in the log already was counted when it was appended.
   if exists (select from unnest(answers) as a(answer) where a.answer <> 'already')

@@ -8,6 +8,7 @@ export type ErrorCode =
   | 'CURSOR_EPOCH'
   | 'CURSOR_EXPIRED'
   | 'ARCHIVED'
+  | 'AMBIGUOUS'
   | 'SLOW_CONSUMER'
   | 'TOO_MANY_SUBSCRIPTIONS'
   | 'DRAINING'

@@ -126,11 +126,12 @@ query Audit($transactionId: ID!) {
   message(transactionId: $transactionId) {
     transactionId status retryCount attempts version
     errorMessage nextDueAt createdAt updatedAt
-    replayable outcomeUnknown idempotencyKey
+    replayable outcomeUnknown idempotencyKey reference
     history {
       version type recordedAt actor lane
       attempt outcome statusCode durationMs
       reason resolution evidence inquiry confirmedNotCarriedOut
+      reference destination { name url }
       nextDueAt status retryCount
       source { topic partition offset }
       conflict { transactionId }
@@ -148,6 +149,22 @@ query Audit($transactionId: ID!) {
 `,
     variables: { transactionId: anId },
     begin: { transactionId: 'told.transactionId' },
+  },
+  {
+    query: `# By what the processor calls the payment (REFERENCE).
+# Several payments may have one: then message names them
+# in an error, and the list has them all.
+query ByReference($reference: String!) {
+  messages(filter: { reference: $reference }, first: 20) {
+    totalCount { value exact }
+    nodes {
+      transactionId status reference updatedAt
+      history { version type recordedAt reference destination { url } }
+    }
+  }
+}
+`,
+    variables: { reference: 'pay_arpplfgyduxs_mit01zk0' },
   },
   {
     query: `# What was so at that time, folded from the log.

@@ -98,9 +98,15 @@ async function carryOut(request: IncomingMessage, response: ServerResponse, cont
 function replyToSuccess(status: number, success: Entry): Reply {
   return replyOf(status, {
     status: 'success',
+    id: paymentIdOf(success),
     transaction_id: success.transaction_id,
     processed_at: success.at,
   })
+}
+
+/** What this processor calls a payment: each effect has another id. Undefined without a key. */
+function paymentIdOf({ key, at }: Entry): string | undefined {
+  return key === null ? undefined : `pay_${key.slice(0, 12)}_${Date.parse(at).toString(36)}`
 }
 
 function replyToFailure({ status }: Entry, options: Options): Reply {

@@ -23,7 +23,7 @@ const line = `
       select e.message_id, e.version, e.position, e.recorded_at, e.type, e.actor, e.status, e.retry_count, e.due_at, e.attempt,
         e.outcome, e.status_code, e.duration_ms, e.reason, e.transaction_id, e.topic, e.partition, e.kafka_offset, e.incarnation,
         encode(e.payload_sha256, 'hex') as payload_sha256, e.related_message_id, e.request_key,
-        e.resolution, e.evidence, e.confirmed_not_carried_out, e.inquiry
+        e.resolution, e.evidence, e.confirmed_not_carried_out, e.inquiry, e.reference
     ) c
   ) v
   left join records r on r.message_id = e.message_id and r.version = e.version

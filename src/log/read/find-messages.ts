@@ -19,6 +19,16 @@ const byTransactionId = {
     cross join lateral (select m.* from message_states m where m.message_id = k.message_id limit 1) s`,
 }
 
+const byReference = {
+  name: 'find_messages_by_reference',
+  text: `select ${messageColumns('s')}
+    from (
+      select distinct e.message_id from message_events e where e.reference = $1 order by e.message_id desc limit $2
+    ) i
+    cross join lateral (select m.* from message_states m where m.message_id = i.message_id limit 1) s
+    order by i.message_id desc`,
+}
+
 /** Finds messages by their ids, as they are now, in any order. An unknown id has no row. */
 export async function findMessages(
   database: Pick<Pool, 'query'>,
@@ -38,5 +48,15 @@ export async function findMessagesByTransactionId(
   transactionIds: readonly string[],
 ): Promise<MessageRow[]> {
   const { rows } = await database.query<StateRow>({ ...byTransactionId, values: [transactionIds] })
+  return rows.map(readMessageRow)
+}
+
+/** Finds the messages of which an answer had this reference, the newest first, at most `rowsMax`. */
+export async function findMessagesByReference(
+  database: Pick<Pool, 'query'>,
+  reference: string,
+  rowsMax: number,
+): Promise<MessageRow[]> {
+  const { rows } = await database.query<StateRow>({ ...byReference, values: [reference, rowsMax] })
   return rows.map(readMessageRow)
 }

@@ -29,6 +29,8 @@ export type LogEvent = {
   readonly confirmedNotCarriedOut: boolean | null
   /** What the processor said of the payment, on `inquired`. */
   readonly inquiry: InquiryAnswer | null
+  /** What the processor called the payment, on events that record an answer which does. */
+  readonly reference: string | null
   /** The replay job that appended it; null if none did. */
   readonly job: string | null
   /** When the next attempt may start; null while processing, because the end of a lease is not shown. */
@@ -57,7 +59,7 @@ export type RecordSource = {
  */
 export function eventColumns(e: string): string {
   return `${e}.position, ${e}.message_id, ${e}.version, ${rfc3339(`${e}.recorded_at`)} as recorded_at, ${e}.type, ${e}.actor,
-    ${e}.status, ${e}.retry_count, ${e}.attempt, ${e}.outcome, ${e}.status_code, ${e}.duration_ms, ${e}.reason, ${e}.resolution, ${e}.evidence, ${e}.confirmed_not_carried_out, ${e}.inquiry,
+    ${e}.status, ${e}.retry_count, ${e}.attempt, ${e}.outcome, ${e}.status_code, ${e}.duration_ms, ${e}.reason, ${e}.resolution, ${e}.evidence, ${e}.confirmed_not_carried_out, ${e}.inquiry, ${e}.reference,
     ${e}.request_key, ${e}.topic,
     ${e}.partition, ${e}.kafka_offset, ${e}.incarnation, ${e}.related_message_id,
     case when ${e}.status <> 'processing' then ${rfc3339(`${e}.due_at`)} end as next_due_at`
@@ -89,6 +91,7 @@ export type EventRow = {
   evidence: string | null
   confirmed_not_carried_out: boolean | null
   inquiry: InquiryAnswer | null
+  reference: string | null
   request_key: string | null
   topic: string | null
   partition: number | null
@@ -118,6 +121,7 @@ export function readLogEvent(row: EventRow): LogEvent {
     evidence: row.evidence,
     confirmedNotCarriedOut: row.confirmed_not_carried_out,
     inquiry: row.inquiry,
+    reference: row.reference,
     job: jobOf(row.request_key),
     nextDueAt: row.next_due_at,
     status: row.status,

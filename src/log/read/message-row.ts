@@ -21,6 +21,8 @@ export type MessageRow = {
   readonly createdAt: string
   readonly updatedAt: string
   readonly outcomeUnknown: boolean
+  /** What the processor called the payment last; null if no answer did. */
+  readonly reference: string | null
   /** A dead letter whose bytes were expunged. They are not looked for in other statuses: they cost a look at another table. */
   readonly isExpungedLetter: boolean
   /** The position of the last event: a bigint as text. */
@@ -41,7 +43,7 @@ export function messageColumns(s: string): string {
       select d.resolution from decided_messages d where d.message_id = ${s}.message_id
     ) end as resolution,
     case when ${s}.status in ('pending', 'failed') then ${rfc3339(`${s}.due_at`)} end as next_due_at,
-    ${rfc3339(`${s}.created_at`)} as created_at, ${rfc3339(`${s}.updated_at`)} as updated_at, ${s}.outcome_unknown, ${s}.position,
+    ${rfc3339(`${s}.created_at`)} as created_at, ${rfc3339(`${s}.updated_at`)} as updated_at, ${s}.outcome_unknown, ${s}.reference, ${s}.position,
     ${s}.status = 'dead_letter' and coalesce((
       select x.payload_state = 'expunged' from records x where x.message_id = ${s}.message_id and x.version = 1
     ), false) as is_expunged_letter`
@@ -62,6 +64,7 @@ export type StateRow = {
   created_at: string
   updated_at: string
   outcome_unknown: boolean
+  reference: string | null
   is_expunged_letter: boolean
   position: string
 }
@@ -82,6 +85,7 @@ export function readMessageRow(row: StateRow): MessageRow {
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     outcomeUnknown: row.outcome_unknown,
+    reference: row.reference,
     isExpungedLetter: row.is_expunged_letter,
     position: row.position,
   }

@@ -4,6 +4,7 @@ import type { Verdict } from '../../message/verdict.ts'
 import { timestamptzArray } from './binary-array.ts'
 import type { AttemptName } from './claim.ts'
 import { cleanText } from './clean-text.ts'
+import { referenceOf } from './settle.ts'
 
 /** A message in doubt that the processor is to be asked about. `attempt` was its last one, and was slow or not; the lease is the inquiry's. */
 export type Inquiry = AttemptName & { retries: number; isSlow: boolean }
@@ -26,7 +27,7 @@ export async function recordInquiry(
   const { rows } = await database.query<{ answer: 'recorded' | 'stale' }>(
     `select record_inquiry(in_actor => $1, in_message_id => $2, in_transaction_id => $3, in_lease_ends_at => ($4::timestamptz[])[1],
       in_inquiry => $5, in_status_code => $6, in_duration_ms => $7, in_reason => $8, in_gap_ms => $9, in_delay_ms => $10,
-      in_verdict => $11) as answer`,
+      in_verdict => $11, in_reference => $12) as answer`,
     [
       actor,
       messageId,
@@ -39,6 +40,7 @@ export async function recordInquiry(
       gapMs,
       delayMs,
       result.verdict,
+      referenceOf(result),
     ],
   )
   return rows[0]?.answer ?? 'stale'

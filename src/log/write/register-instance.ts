@@ -15,6 +15,8 @@ export type InstanceSettings = {
   keyWindowMs?: number | null
   /** How long it waits before it asks about a payment for the second time; null if it cannot ask. */
   inquiryGapMs?: number | null
+  /** Where it sends payments, without what may be secret. */
+  destinationUrl?: string | null
 }
 
 /** Records in the log that this instance is about to write it. Recording it again changes nothing. */
@@ -31,6 +33,7 @@ export async function registerInstance(database: Pool, settings: InstanceSetting
     in_max_delay_ms: Math.round(settings.retry.maxDelayMs),
     in_key_window_ms: settings.keyWindowMs ?? null,
     in_inquiry_gap_ms: settings.inquiryGapMs ?? null,
+    in_destination_url: settings.destinationUrl ?? null,
   })
   await database.query(`select ${call.text}`, call.values)
 }

@@ -54,6 +54,9 @@ export async function settle(
     in_verdicts: settlements.every((each) => each.verdict === 'success')
       ? null
       : textArray(settlements.map((each) => each.verdict)),
+    in_references: settlements.some((each) => referenceOf(each.outcome) !== null)
+      ? textArray(settlements.map((each) => referenceOf(each.outcome)))
+      : null,
   })
   const { rows } = await database.query<{ answers: SettleAnswer[] }>({
     name: 'settle_attempts',
@@ -68,6 +71,11 @@ export async function settle(
 
 export function roundOrNull(ms: number | null): number | null {
   return ms === null ? null : Math.round(ms)
+}
+
+/** Returns what the answer calls the payment; null if it does not, or if that is not kept. */
+export function referenceOf({ reference }: Pick<Outcome, 'reference'>): string | null {
+  return reference && 'text' in reference ? reference.text : null
 }
 
 /** Returns the milliseconds until the retry; null if no attempt follows. */

@@ -45,13 +45,14 @@ async function storeMixed(pool: pg.Pool): Promise<void> {
   for (const at of [7, 3, 44, 21, 5, 50, 13, 30, 29, 2, 41, 9, 25, 51, 14, 27, 8, 46, 1, 32]) {
     const messageId = open[at]!
     const kind = at % 5
-    if (kind === 0) await settleOne(pool, fresh, messageId, 1, accepted)
+    const reference = { text: `pay-${at % 4}` }
+    if (kind === 0) await settleOne(pool, fresh, messageId, 1, { ...accepted, reference })
     if (kind === 1) await settleOne(pool, fresh, messageId, 1, refused, deadLetter)
     if (kind === 2)
       await settleOne(pool, fresh, messageId, 1, unavailable, { then: 'retry', delayMs: at * 1_000 })
     if (kind === 3) await settleOne(pool, fresh, messageId, 1, unknown)
     if (kind === 4) {
-      await settleOne(pool, fresh, messageId, 1, unavailable)
+      await settleOne(pool, fresh, messageId, 1, { ...unavailable, reference })
       await startAttempt(pool, messageId, retry)
       await settleOne(pool, retry, messageId, 2, unknown, at > 20 ? exhausted : undefined)
     }
@@ -116,6 +117,7 @@ function keeps(filter: MessageFilter, order: MessageOrder, known: Known): boolea
     oneOf(filter.statuses, known.status) &&
     oneOf(filter.transactionIds, known.transactionId as string) &&
     known.transactionId.startsWith(filter.transactionIdPrefix ?? '') &&
+    (filter.reference === undefined || known.reference === filter.reference) &&
     oneOf(filter.topic === undefined ? undefined : [filter.topic], known.source?.topic ?? null) &&
     oneOf(filter.partition === undefined ? undefined : [filter.partition], known.source?.partition ?? null) &&
     (filter.errorContains === undefined ||
@@ -184,6 +186,7 @@ function filters(all: readonly Known[]): fc.Arbitrary<MessageFilter> {
         'none',
         '\u{10ffff}',
       ),
+      reference: fc.constantFrom('pay-0', 'pay-1', 'pay-2', 'pay-9'),
       topic: fc.constantFrom(topic, 'other'),
       partition: fc.constantFrom(100, 101, 7),
       errorContains: fc.constantFrom('http', '503', 'TIMEOUT', '%', '_'),
@@ -277,6 +280,7 @@ t.test('on a large table each list reads few pages, with and without statistics'
     { statuses: ['failed', 'dead_letter'] },
     { statuses: ['success'] },
     { outcomeUnknown: true },
+    { reference: 'pay-1' },
     { transactionIdPrefix: 'tx-11900' },
     { transactionIds: ['tx-5', 'tx-119999'] },
     { createdAt: { from: '2024-01-01T10:00:00Z', to: '2024-01-01T10:10:00Z' } },

@@ -52,6 +52,7 @@ t.test('the view has the founding eight columns first, in text and integers', as
       'outcome_unknown boolean',
       'on_hold boolean',
       'resolution text',
+      'reference text',
     ],
   )
 })

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Pool } from 'pg'
+import { advanceDestination } from '../../../src/log/write/advance-destination.ts'
 import { replay, type ReplayAnswer } from '../../../src/log/write/replay.ts'
 import type { MessageId } from '../../../src/message/message.ts'
 import type { Outcome } from '../../../src/message/outcome.ts'
@@ -74,6 +75,21 @@ t.test(
     t.strictSame((await lookOnce(pool, 'retry', over)).forgotten, [], 'and is not looked at again')
   },
 )
+
+t.test('while the destination is held, those are ended without using up a probe', async (t) => {
+  const { pool } = await database(t)
+  const doubtful: MessageId[] = []
+  for (let count = 0; count < 3; count++) doubtful.push(await tried(pool, [unknown]))
+  const sure = await tried(pool, [unavailable])
+  const policy = { holdAfter: 1, brakeAfter: 0, probeEveryMs: 0 }
+  t.equal((await advanceDestination(pool, 'default', 'instance-1/guard', policy, 0)).state, 'held')
+  const { claims, forgotten } = await lookOnce(pool, 'retry', over)
+  t.equal(forgotten.length, 3)
+  t.match(claims, [{ messageId: sure }], 'the probe is the payment behind them')
+  for (const messageId of doubtful) t.equal((await stateOf(pool, messageId)).status, 'dead_letter')
+  const again = await lookOnce(pool, 'retry', over)
+  t.strictSame([again.claims, again.forgotten], [[], []], 'one probe at a time')
+})
 
 t.test('it is sent again while its key is remembered, and without a window for ever', async (t) => {
   const { pool } = await database(t)

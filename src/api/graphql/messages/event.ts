@@ -57,6 +57,11 @@ export const Event = builder.objectRef<LogEvent>('Event').implement({
       nullable: true,
       description: 'On INQUIRED: what the processor said of the payment.',
     }),
+    reference: t.exposeString('reference', {
+      nullable: true,
+      description:
+        'On events that record an answer: what the processor called the payment there (REFERENCE), if it did.',
+    }),
     confirmedNotCarriedOut: t.exposeBoolean('confirmedNotCarriedOut', {
       nullable: true,
       description:

@@ -6,6 +6,7 @@ import { findConflicts } from '../../../log/read/find-conflicts.ts'
 import { findMessages, findMessagesByTransactionId } from '../../../log/read/find-messages.ts'
 import type { LogEvent } from '../../../log/read/log-event.ts'
 import type { MessageRow } from '../../../log/read/message-row.ts'
+import { readDestinationUrls } from '../../../log/read/read-destination-urls.ts'
 import { readDetails, type MessageDetails } from '../../../log/read/read-details.ts'
 import { readHistory } from '../../../log/read/read-history.ts'
 import {
@@ -73,6 +74,11 @@ export const loadersOf = createContextCache(({ dependencies: { database } }: Gra
       (id) => id,
       (row) => row.messageId,
       { explain, idOf: (id) => id },
+    ),
+    destinationUrl: createLoader<string, { instance: string; url: string }>(
+      (instances) => read((client) => readDestinationUrls(client, instances)),
+      (instance) => instance,
+      ({ instance }) => instance,
     ),
     payloadFacts: createLoader<RecordKey, PayloadFacts>(
       (keys) => read((client) => readPayloadFacts(client, keys)),

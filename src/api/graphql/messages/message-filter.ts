@@ -13,6 +13,7 @@ export type MessageFilterInput = {
   status?: Given<readonly Status[]>
   transactionIds?: Given<readonly string[]>
   transactionIdPrefix?: Given<string>
+  reference?: Given<string>
   topic?: Given<string>
   partition?: Given<number>
   errorContains?: Given<string>
@@ -38,6 +39,10 @@ export const MessageFilter = builder.inputRef<MessageFilterInput>('MessageFilter
     status: t.field({ type: [MessageStatus], description: 'Any of these statuses.' }),
     transactionIds: t.idList({ description: 'Any of these ids, at most 1,000.' }),
     transactionIdPrefix: t.string({ description: 'Ids that begin so; at least 3 bytes.' }),
+    reference: t.string({
+      description:
+        'An answer of the processor called the payment exactly so (REFERENCE); several payments may have it.',
+    }),
     topic: t.string({ description: 'First stored from this topic.' }),
     partition: t.int({ description: 'First stored from this partition, of whichever topic.' }),
     errorContains: t.string({
@@ -78,6 +83,7 @@ export function readMessageFilter(input: Given<MessageFilterInput>, now: Date = 
     statuses: readList('status', given.status),
     transactionIds: readIds(given.transactionIds),
     transactionIdPrefix: readOptional(given.transactionIdPrefix, readPrefix),
+    reference: readOptional(given.reference, (text) => readText('reference', text)),
     topic: readOptional(given.topic, (text) => readText('topic', text)),
     partition: given.partition ?? undefined,
     errorContains: readOptional(given.errorContains, (text) => readText('errorContains', text)),

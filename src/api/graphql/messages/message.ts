@@ -51,6 +51,11 @@ export const Message = builder.objectRef<MessageRow>('Message').implement({
       description:
         'Any attempt ended with no answer or was abandoned: it may have been carried out. Stays true after SUCCESS.',
     }),
+    reference: t.exposeString('reference', {
+      nullable: true,
+      description:
+        'What the processor called the payment in its last answer that did (REFERENCE); null if none did. The history has them all.',
+    }),
     idempotencyKey: t.string({
       description: 'What every attempt carries as Idempotency-Key; a function of the transaction id alone.',
       resolve: (message) => idempotencyKey(message.transactionId),

@@ -16,6 +16,8 @@ export type MessageFilter = {
   readonly statuses?: readonly Status[] | undefined
   readonly transactionIds?: readonly string[] | undefined
   readonly transactionIdPrefix?: string | undefined
+  /** What the processor called the payment, in any answer. */
+  readonly reference?: string | undefined
   readonly topic?: string | undefined
   readonly partition?: number | undefined
   /** Upper and lower case are the same. */
@@ -137,6 +139,11 @@ function identityConditions(filter: MessageFilter, s: string, parameters: Parame
     )
   if (filter.transactionIdPrefix !== undefined)
     conditions.push(startsWith(`${s}.transaction_id`, filter.transactionIdPrefix, parameters))
+  if (filter.reference !== undefined)
+    conditions.push(
+      `exists (select from message_events f
+        where f.message_id = ${s}.message_id and f.reference = ${parameters.add(filter.reference, 'text')})`,
+    )
   const source = [
     filter.topic !== undefined && `f.topic = ${parameters.add(filter.topic, 'text')}`,
     filter.partition !== undefined && `f.partition = ${parameters.add(filter.partition, 'int')}`,

@@ -37,6 +37,7 @@ function sourcesOf(filter: FoundFilter, smallMax: number): Source[] {
   const {
     transactionIds,
     transactionIdPrefix,
+    reference,
     outcomeUnknown,
     held,
     resolved,
@@ -52,6 +53,7 @@ function sourcesOf(filter: FoundFilter, smallMax: number): Source[] {
     )
   if (transactionIdPrefix !== undefined)
     add((parameters) => ofInbox(startsWith('i.transaction_id', transactionIdPrefix, parameters)))
+  if (reference !== undefined) add((parameters) => ofReference(reference, parameters))
   if (outcomeUnknown === true) add(() => alongIndex('m.outcome_unknown', 'message_id', smallMax))
   if (held === true) add(() => ofDecided('d.resolution is null'))
   if (resolved === true || resolutions !== undefined) add(() => ofDecided('d.resolution is not null'))
@@ -70,6 +72,13 @@ function ofInbox(condition: string): string {
   return `select m.* from inbox i
     cross join lateral (select t.* from message_states t where t.message_id = i.message_id limit 1) m
     where ${condition}`
+}
+
+/** In the order of the index, because several events of a message may have the same reference. */
+function ofReference(reference: string, parameters: Parameters): string {
+  return `select m.* from (select distinct e.message_id from message_events e where e.reference = ${parameters.add(reference, 'text')}
+      order by e.message_id) k
+    cross join lateral (select t.* from message_states t where t.message_id = k.message_id limit 1) m`
 }
 
 function ofStates(conditions: string[]): string {
