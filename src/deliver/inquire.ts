@@ -4,6 +4,7 @@ import type { SecureContext } from 'node:tls'
 import { readAnswer, type InquiryResult, type InquiryRule } from '../message/inquiry.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import type { Tls } from '../runtime/tls.ts'
+import { readTraceHeaders } from './trace-headers.ts'
 
 export type InquirerSettings = {
   /** With `{idempotencyKey}` or `{transactionId}` in it. */
@@ -15,7 +16,12 @@ export type InquirerSettings = {
 }
 
 export type Inquire = (
-  payment: { idempotencyKey: string; transactionId: string },
+  payment: {
+    idempotencyKey: string
+    transactionId: string
+    /** The headers of its trace; null if it is in none. */
+    trace?: { traceparent: string | null; tracestate: string | null } | null
+  },
   signal: AbortSignal,
 ) => Promise<InquiryResult>
 
@@ -28,7 +34,8 @@ const bodyBytesMax = 65_536
 export function createInquirer(settings: InquirerSettings): Inquire {
   return async (payment, signal) => {
     try {
-      const { statusCode, body } = await get(urlOf(settings.url, payment), settings, signal)
+      const headers = { ...settings.headers, ...readTraceHeaders(payment.trace ?? null) }
+      const { statusCode, body } = await get(urlOf(settings.url, payment), { ...settings, headers }, signal)
       const phrase = STATUS_CODES[statusCode]
       const reason = phrase === undefined ? `HTTP ${statusCode}` : `HTTP ${statusCode} ${phrase}`
       return { answer: readAnswer(settings.rules, statusCode, body), statusCode, reason }
