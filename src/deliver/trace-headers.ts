@@ -8,9 +8,10 @@ const tracestatePattern = /^[\x20-\x7e]{1,512}$/
  * The headers that name the trace of a request, as far as they can be sent: a record's header of that name may hold anything, and an illegal
  * value would keep the whole request from being sent. Without a traceparent a tracestate says nothing.
  */
-export function readTraceHeaders(
-  trace: { traceparent: string | null; tracestate?: string | null } | null,
-): { traceparent?: string; tracestate?: string } {
+export function readTraceHeaders(trace: { traceparent: string | null; tracestate?: string | null } | null): {
+  traceparent?: string
+  tracestate?: string
+} {
   if (trace === null || trace.traceparent === null || !isTraceparent(trace.traceparent)) return {}
   const { traceparent, tracestate = null } = trace
   return tracestate !== null && tracestatePattern.test(tracestate)
