@@ -20,7 +20,7 @@ export function readTraceHeaders(trace: { traceparent: string | null; tracestate
 }
 
 /** Whether the value has the format of W3C Trace Context §3.2. Of version 00, the only one so far, there are no other parts. */
-export function isTraceparent(value: string): boolean {
+function isTraceparent(value: string): boolean {
   const [, version, more] = traceparentPattern.exec(value) ?? []
   return version !== undefined && (more === undefined || version !== '00')
 }

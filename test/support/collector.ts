@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createRequire } from 'node:module'
+import definitions from 'otlp-definitions/build/src/generated/root.js'
 import type { Test } from 'tap'
 
 /** A span as the collector received it. Ids are lower-case hexadecimal digits; times are nanoseconds since 1970. */
@@ -123,9 +123,7 @@ interface Pair {
   }
 }
 
-const { proto } = (
-  createRequire(import.meta.url)('otlp-definitions/build/src/generated/root.js') as Definitions
-).opentelemetry
+const { proto } = (definitions as unknown as Definitions).opentelemetry
 
 function decode(bytes: Buffer): CollectedSpan[] {
   const { SpanKind } = proto.trace.v1.Span

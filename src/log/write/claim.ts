@@ -23,7 +23,7 @@ export type Origin = {
   replayedBy?: Replayer | null
 }
 
-export type Replayer = 'operator' | 'job'
+type Replayer = 'operator' | 'job'
 
 /** One attempt that is open in the log. The lane that claimed it holds it. */
 export type Claim = AttemptName &
