@@ -1,4 +1,7 @@
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { exitCodes, readCount, runCommand } from '../src/commands/run-command.ts'
 import { generateMessages } from './generate-messages.ts'
 import {
@@ -24,7 +27,7 @@ import {
   type Parts,
 } from './parts.ts'
 
-const usage = `Usage: npm run bench -- [--count N] [--concurrent N] [--rates R,R,…] [--seconds S] [--finished N] [--json F] [--stock]
+const usage = `Usage: npm run bench -- [--count N] [--concurrent N] [--rates R,R,…] [--seconds S] [--finished N] [--traces] [--json F] [--stock]
 
 Measures the service on the embedded parts, or on named ones, with a processor that costs next to nothing.
 
@@ -33,6 +36,7 @@ Measures the service on the embedded parts, or on named ones, with a processor t
   --rates R,…     messages a second offered in the latency runs (default 100,500,2000; none: -)
   --seconds S     how long each latency run lasts (default 20)
   --finished N    finished messages that are in the tables before (default 0)
+  --traces        sends every trace, to a collector that throws them away
   --json F        writes the figures to F too
 
 ${namedUsage}
@@ -73,6 +77,7 @@ interface Flags extends NamedFlags {
   rates: string
   seconds: string
   finished: string
+  traces: boolean
   json?: string | undefined
 }
 
@@ -83,8 +88,12 @@ async function run(values: Flags): Promise<number> {
   readCount('concurrent', values.concurrent)
   const rates = values.rates === '-' ? [] : values.rates.split(',').map((each) => readCount('rates', each))
   const parts = await startParts(readNamed(values))
+  const collector = values.traces ? await startCollector() : null
   try {
-    const settings = { MAX_CONCURRENT: values.concurrent }
+    const settings = {
+      MAX_CONCURRENT: values.concurrent,
+      ...(collector === null ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }),
+    }
     const throughput = await measureThroughput(parts, settings, count, finished)
     const latencies: Latency[] = []
     for (const rate of rates) latencies.push(await measureLatency(parts, settings, rate, seconds))
@@ -101,10 +110,29 @@ async function run(values: Flags): Promise<number> {
       clean,
     }
     process.stdout.write(toTable(figures))
+    if (collector !== null) process.stdout.write(`${collector.tell()}\n`)
     if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`)
     return clean ? exitCodes.done : exitCodes.differs
   } finally {
+    collector?.stop()
     await parts.stop()
+  }
+}
+
+/** Takes spans in this process, which has little else to do meanwhile, and forgets them. */
+async function startCollector() {
+  let exports = 0
+  let bytes = 0
+  const server = createServer((request, response) => {
+    exports += 1
+    request.on('data', (chunk: Buffer) => (bytes += chunk.length))
+    request.on('end', () => response.end())
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    tell: () => `traces: ${exports} exports, ${(bytes / 1e6).toFixed(1)} MB`,
+    stop: () => server.close(),
   }
 }
 
@@ -239,6 +267,7 @@ process.exitCode = await runCommand({
     rates: { type: 'string', default: '100,500,2000' },
     seconds: { type: 'string', default: '20' },
     finished: { type: 'string', default: '0' },
+    traces: { type: 'boolean', default: false },
     json: { type: 'string' },
     ...namedOptions,
   },

@@ -16,6 +16,7 @@ import { readDownstream, timerMsMax, type DownstreamConfig } from './config/read
 import { readFailpoint, type Failpoint } from './config/read-failpoint.ts'
 import { readBrokers, readKafka, type KafkaConfig } from './config/read-kafka.ts'
 import type { ReadFile } from './config/read-tls.ts'
+import { readTracing, type TracingConfig } from './config/read-tracing.ts'
 import { defaults, quote, Settings, type Environment } from './config/settings.ts'
 import type { GuardPolicy } from './log/write/advance-destination.ts'
 import { throttleWaitMsMax } from './message/read-throttle.ts'
@@ -56,6 +57,8 @@ export type Config = {
   /** How many messages a new segment of the log holds. */
   readonly segmentMessages: number
   readonly api: ApiConfig
+  /** Null if no spans are sent. */
+  readonly tracing: TracingConfig | null
   readonly logLevel: string
   readonly dataDir: string
   readonly production: boolean
@@ -124,6 +127,7 @@ export function configure(
     logRetention: readLogRetention(settings),
     segmentMessages: settings.integer('SEGMENT_MESSAGES', 1_000, 1_000_000_000),
     api: readApi(settings),
+    tracing: readTracing(settings),
     logLevel: settings.choice('LOG_LEVEL', logLevels),
     dataDir: settings.text('DATA_DIR'),
     production: readProduction(settings),

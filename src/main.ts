@@ -28,6 +28,7 @@ import { wait } from './runtime/wait.ts'
 import { late, within } from './runtime/within.ts'
 import { withoutSecrets } from './runtime/without-secrets.ts'
 import { startService, type Service, type ServiceOptions } from './service.ts'
+import type { Tracing } from './trace/tracing.ts'
 
 const usage = `Usage: npm start
 
@@ -82,7 +83,7 @@ async function run(): Promise<number> {
   try {
     const embedded = await startParts(config, logger)
     try {
-      await live(prepare(config, embedded, metrics, logger), embedded, stopping.signal)
+      await live(await prepare(config, embedded, metrics, logger), embedded, stopping.signal)
     } finally {
       // Also if the start fails: a taken port must not leave a database behind.
       await embedded.stop()
@@ -143,7 +144,7 @@ async function startParts(config: Config, logger: Logger): Promise<Embedded> {
   })
 }
 
-function prepare(config: Config, embedded: Embedded, metrics: Metrics, logger: Logger): Run {
+async function prepare(config: Config, embedded: Embedded, metrics: Metrics, logger: Logger): Promise<Run> {
   const release = readRelease()
   const connectionString = config.database.url ?? embedded.databaseUrl
   const connection = { connectionString, ssl: config.database.ssl && tlsOptions(config.database.ssl) }
@@ -157,12 +158,13 @@ function prepare(config: Config, embedded: Embedded, metrics: Metrics, logger: L
     )
   const instance = ulid() as InstanceId
   const serverChanges = new Hint()
+  const downstreamUrl = new URL(config.downstream.url ?? embedded.downstreamUrl)
   const server = new ServerWatch(instance, logger, () => serverChanges.give())
   const options: ServiceOptions = {
     config,
     connection,
     brokers: config.kafka.brokers ?? [embedded.brokers],
-    downstreamUrl: new URL(config.downstream.url ?? embedded.downstreamUrl),
+    downstreamUrl,
     database: createPool(connection, logger, poolMax, server.verify),
     server,
     serverChanges,
@@ -171,6 +173,7 @@ function prepare(config: Config, embedded: Embedded, metrics: Metrics, logger: L
     metrics,
     logger,
     failpoint: createFailpoint(config.failpoint),
+    tracing: await trace(config, { instance, release, downstreamUrl, metrics, logger }),
     events: new Hint(),
     destinationChanges: new Hint(),
     jobChanges: new Hint(),
@@ -180,6 +183,18 @@ function prepare(config: Config, embedded: Embedded, metrics: Metrics, logger: L
     service: null,
     startingUp: 'PostgreSQL',
   }
+}
+
+/** Null if traces are off; then nothing that knows OpenTelemetry is loaded. */
+async function trace(
+  { tracing, kafka, downstream }: Config,
+  of: Pick<ServiceOptions, 'instance' | 'release' | 'downstreamUrl' | 'metrics' | 'logger'>,
+): Promise<Tracing | null> {
+  if (tracing === null) return null
+  const { startTracing } = await import('./trace/open-telemetry.ts')
+  of.logger.info({ url: withoutSecrets(new URL(tracing.url)), sampler: tracing.sampler }, 'traces are sent')
+  const statusUrl = downstream.inquiry?.url ?? null
+  return startTracing({ ...tracing, ...of, groupId: kafka.groupId, statusUrl })
 }
 
 /** Warns if the limit of file descriptors is too low. Node has already raised it as far as it may. */

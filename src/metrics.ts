@@ -105,6 +105,17 @@ export function createMetrics(release: string) {
       help: "Lines of the service's log that were dropped because standard output accepted none: the disk is full, or nobody reads.",
       registers,
     }),
+    spansExported: new Counter({
+      name: 'tqp_spans_exported_total',
+      help: 'Spans that the collector of traces has taken. 0 where traces are off.',
+      registers,
+    }),
+    spansDropped: new Counter({
+      name: 'tqp_spans_dropped_total',
+      help: 'Spans that were dropped, by reason: not_taken (the collector failed or was too slow), full (too many waited). Normally 0.',
+      labelNames: ['reason'],
+      registers,
+    }),
     unreadPartitions: new Gauge({
       name: 'tqp_unread_partitions',
       help: 'Partitions of the topic that no member of the consumer group reads, as this instance last knew. Normally 0.',
@@ -172,10 +183,19 @@ function beginCounts({
   references,
   probes,
   throttledSeconds,
+  spansDropped,
 }: Pick<
   Metrics,
-  'attempts' | 'attemptSeconds' | 'wakeups' | 'inquiries' | 'references' | 'probes' | 'throttledSeconds'
+  | 'attempts'
+  | 'attemptSeconds'
+  | 'wakeups'
+  | 'inquiries'
+  | 'references'
+  | 'probes'
+  | 'throttledSeconds'
+  | 'spansDropped'
 >): void {
+  for (const reason of ['not_taken', 'full']) spansDropped.inc({ reason }, 0)
   for (const answer of inquiryAnswers) inquiries.inc({ answer }, 0)
   for (const result of ['kept', 'absent', ...referenceFaults]) references.inc({ result }, 0)
   for (const result of ['answered', 'failed']) probes.inc({ result }, 0)

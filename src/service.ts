@@ -17,6 +17,7 @@ import type { Failpoint } from './runtime/failpoint.ts'
 import { withoutSecrets } from './runtime/without-secrets.ts'
 import { Hint } from './runtime/hint.ts'
 import type { Logger } from './runtime/logger.ts'
+import type { Tracing } from './trace/tracing.ts'
 import { listen } from './wake/listen.ts'
 import { Presence } from './wake/presence.ts'
 
@@ -39,6 +40,8 @@ export type ServiceOptions = {
   metrics: Metrics
   logger: Logger
   failpoint: Failpoint
+  /** Null if nothing is told of as spans. */
+  tracing: Tracing | null
   /** Fires when any instance may have appended events. */
   events: Hint
   /** Fires when something may have been decided about the destination, or a probe of it may have ended. */
@@ -46,6 +49,9 @@ export type ServiceOptions = {
   /** Fires when something was decided about a replay job, or its counts have changed. */
   jobChanges: Hint
 }
+
+// How long a stop waits for the collector of traces.
+const spansMs = 1_000
 
 /**
  * Starts the service's parts on a migrated database: the LISTEN session, the two lanes, and last the
@@ -64,6 +70,7 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
     events,
     destinationChanges,
     jobChanges,
+    tracing,
   } = options
   const { lanes, downstream } = config
   const deliverer = createDeliverer({
@@ -145,6 +152,7 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
     throttleMaxMs: config.throttleMaxMs,
     retention: config.retention,
     deliver: (delivery, deadlineAt) => deliverer.deliver(delivery, deadlineAt),
+    tracing,
     abortAll: (reason) => deliverer.abortAll(reason),
     mayLive: (other) => presence.mayLive(other),
     listenerUpSince: () => listener.upSince,
@@ -162,6 +170,7 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
     lane: { reserve: (max) => dispatcher.reserveFresh(max) },
     decisions,
     serverChanges: options.serverChanges,
+    tracing,
     metrics,
     logger,
     failpoint,
@@ -182,7 +191,7 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
     async drain(graceMs: number): Promise<void> {
       stopping.abort()
       await Promise.all([consumer.stop(), dispatcher.drain(graceMs), retaining])
-      await Promise.all([listener.stop(), deliverer.close()])
+      await Promise.all([listener.stop(), deliverer.close(), tracing?.stop(spansMs)])
       presence.end()
     },
   }

@@ -26,6 +26,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   log: common,
   deliver: common,
   wake: common,
+  // It is loaded only where traces are on, so nobody but main imports it at run time.
+  trace: common,
   kafka: common,
   ingest: [...common, 'log', 'kafka'],
   dispatch: [...common, 'log', 'wake'],
@@ -45,6 +47,7 @@ const mayTakeTypes = [
   'kafka',
   'deliver',
   'wake',
+  'trace',
   'ingest',
   'dispatch',
   'api',

@@ -63,6 +63,7 @@ t.test('with nothing set, every part is embedded and every value is the document
       introspection: true,
       reasonsRequired: false,
     },
+    tracing: null,
     logLevel: 'info',
     dataDir: '.data',
     production: false,
@@ -142,6 +143,95 @@ t.test('REFERENCE names a place in the body or a header, or is told', (t) => {
       [/^REFERENCE is ".*": it must be json: and a JSON pointer/],
       given,
     )
+  t.end()
+})
+
+t.test('traces are on where an endpoint is set, as the standard says', (t) => {
+  const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' }
+  t.strictSame(read(endpoint).tracing, {
+    url: 'http://collector:4318/v1/traces',
+    headers: {},
+    serviceName: 'transaction-queue-proxy',
+    resource: {},
+    sampler: { isParentBased: true, ratio: 1 },
+  })
+  t.match(
+    read({
+      ...endpoint,
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://traces.example/own/path?key=1',
+      OTEL_EXPORTER_OTLP_HEADERS: 'a=1,authorization=Bearer%20x=y, ',
+      OTEL_EXPORTER_OTLP_TRACES_HEADERS: 'a=2',
+      OTEL_SERVICE_NAME: 'payments',
+      OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test',
+      OTEL_TRACES_SAMPLER: 'traceidratio',
+      OTEL_TRACES_SAMPLER_ARG: '0.25',
+    }).tracing,
+    {
+      url: 'https://traces.example/own/path?key=1',
+      headers: { a: '2', authorization: 'Bearer x=y' },
+      serviceName: 'payments',
+      resource: { 'deployment.environment.name': 'test' },
+      sampler: { isParentBased: false, ratio: 0.25 },
+    },
+  )
+  t.match(read({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318/base/' }).tracing, {
+    url: 'http://collector:4318/base/v1/traces',
+  })
+  for (const off of [
+    {},
+    { OTEL_SERVICE_NAME: 'payments', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' },
+    { ...endpoint, OTEL_SDK_DISABLED: 'true' },
+    { ...endpoint, OTEL_TRACES_EXPORTER: 'none' },
+  ])
+    t.equal(read(off).tracing, null)
+  refuses(
+    t,
+    faults({ OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4317' }),
+    [/^OTEL_EXPORTER_OTLP_ENDPOINT/],
+    'no URL',
+  )
+  for (const name of ['OTEL_EXPORTER_OTLP_PROTOCOL', 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL'])
+    refuses(t, faults({ ...endpoint, [name]: 'grpc' }), [new RegExp(`^${name} is "grpc"`)], name)
+  for (const pairs of ['secret', '=secret', 'a=%FFsecret', 'a b=secret', 'a=%0Asecret']) {
+    const told = faults({ ...endpoint, OTEL_EXPORTER_OTLP_HEADERS: pairs })
+    refuses(t, told, [/^OTEL_EXPORTER_OTLP_HEADERS/], pairs)
+    t.notMatch(told[0], 'secret')
+  }
+  t.end()
+})
+
+t.test("OpenTelemetry's other settings are nobody's misspelt ones", (t) => {
+  const others = [
+    ...['METRICS', 'LOGS', 'PROFILES'].flatMap((signal) => [
+      `OTEL_${signal}_EXPORTER`,
+      ...['ENDPOINT', 'HEADERS', 'PROTOCOL', 'TIMEOUT', 'COMPRESSION', 'CERTIFICATE', 'INSECURE'].map(
+        (word) => `OTEL_EXPORTER_OTLP_${signal}_${word}`,
+      ),
+    ]),
+    ...['TIMEOUT', 'COMPRESSION', 'CERTIFICATE', 'CLIENT_KEY', 'CLIENT_CERTIFICATE', 'INSECURE'].flatMap(
+      (word) => [`OTEL_EXPORTER_OTLP_${word}`, `OTEL_EXPORTER_OTLP_TRACES_${word}`],
+    ),
+    ...['SCHEDULE_DELAY', 'EXPORT_TIMEOUT', 'MAX_QUEUE_SIZE', 'MAX_EXPORT_BATCH_SIZE'].flatMap((word) => [
+      `OTEL_BSP_${word}`,
+      `OTEL_BLRP_${word}`,
+    ]),
+    'OTEL_PROPAGATORS',
+    'OTEL_LOG_LEVEL',
+    'OTEL_NODE_RESOURCE_DETECTORS',
+    'OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT',
+    'OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT',
+    'OTEL_SEMCONV_STABILITY_OPT_IN',
+    'OTEL_EXPORTER_ZIPKIN_ENDPOINT',
+    'OTEL_METRIC_EXPORT_INTERVAL',
+    'OTEL_CONFIG_FILE',
+  ]
+  t.strictSame(faults(Object.fromEntries(others.map((name) => [name, '1']))), [])
+  refuses(
+    t,
+    faults({ OTEL_EXPORTER_OTLP_ENDPONT: 'x' }),
+    [/did you mean OTEL_EXPORTER_OTLP_ENDPOINT/],
+    'a typo',
+  )
   t.end()
 })
 

@@ -8,6 +8,8 @@ import type { Settings } from './settings.ts'
 const reserved = new Set([
   'idempotency-key',
   'x-attempt',
+  'traceparent',
+  'tracestate',
   'connection',
   'content-length',
   'expect',

@@ -1,10 +1,10 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 
 /**
- * Headers that only this service sets. A setting that replaced them could turn one payment into two, or two
- * into one.
+ * Headers that only this service sets. A setting that replaced the first two could turn one payment into two, or two
+ * into one; one that added the others would break the traces.
  */
-const reserved = new Set(['idempotency-key', 'x-attempt'])
+const reserved = new Set(['idempotency-key', 'x-attempt', 'traceparent', 'tracestate'])
 
 /** Headers about the connection and the body's framing. `request-head.ts` writes what is needed of them. */
 const framing = new Set([
@@ -37,15 +37,6 @@ export function fixedHeaders(url: URL, added: Readonly<Record<string, string>>):
     headers.set(key, [name, value])
   }
   return [...headers.values()].flat()
-}
-
-/**
- * Whether the value has the format of W3C Trace Context §3.2; 00 is the only version so far. A record's
- * header of that name may hold anything, and an illegal header value would keep the whole request from being
- * sent.
- */
-export function isTraceparent(value: string): boolean {
-  return /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(value)
 }
 
 function assertLegal(name: string, value: string): void {

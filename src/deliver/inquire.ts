@@ -5,6 +5,7 @@ import { readAnswer, type InquiryResult, type InquiryRule } from '../message/inq
 import { readReference, type ReferenceSource } from '../message/reference.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import type { Tls } from '../runtime/tls.ts'
+import { readTraceHeaders } from './trace-headers.ts'
 
 export type InquirerSettings = {
   /** With `{idempotencyKey}` or `{transactionId}` in it. */
@@ -18,7 +19,12 @@ export type InquirerSettings = {
 }
 
 export type Inquire = (
-  payment: { idempotencyKey: string; transactionId: string },
+  payment: {
+    idempotencyKey: string
+    transactionId: string
+    /** The headers of its trace; null if it is in none. */
+    trace?: { traceparent: string | null; tracestate: string | null } | null
+  },
   signal: AbortSignal,
 ) => Promise<InquiryResult>
 
@@ -32,7 +38,9 @@ const bodyBytesMax = 65_536
 export function createInquirer(settings: InquirerSettings): Inquire {
   return async (payment, signal) => {
     try {
-      const { statusCode, body, isWhole, headers } = await get(urlOf(settings.url, payment), settings, signal)
+      const sent = { ...settings.headers, ...readTraceHeaders(payment.trace ?? null) }
+      const asked = { ...settings, headers: sent }
+      const { statusCode, body, isWhole, headers } = await get(urlOf(settings.url, payment), asked, signal)
       const phrase = STATUS_CODES[statusCode]
       const reason = phrase === undefined ? `HTTP ${statusCode}` : `HTTP ${statusCode} ${phrase}`
       const answer = readAnswer(settings.rules, statusCode, body)

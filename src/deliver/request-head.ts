@@ -1,7 +1,13 @@
-import { isTraceparent } from './headers.ts'
+import { readTraceHeaders } from './trace-headers.ts'
 
 /** What one attempt sends: the bytes as received, and the values of its headers. */
-export type Delivery = { body: Buffer; idempotencyKey: string; attempt: number; traceparent: string | null }
+export type Delivery = {
+  body: Buffer
+  idempotencyKey: string
+  attempt: number
+  traceparent: string | null
+  tracestate?: string | null
+}
 
 /** Our keys are letters and digits. Whatever else comes must not end the line, and so add a header. */
 const legalKey = /^[\x20-\x7e]+$/
@@ -26,10 +32,17 @@ export function createRequestHead(
   }
   const start = `POST ${url.pathname}${url.search} HTTP/1.1\r\nhost: ${host ?? url.host}\r\nconnection: keep-alive\r\n${lines}Idempotency-Key: `
 
-  const headOf = ({ body, idempotencyKey, attempt, traceparent }: Delivery): string | null => {
+  const headOf = (delivery: Delivery): string | null => {
+    const { body, idempotencyKey, attempt } = delivery
     if (!legalKey.test(idempotencyKey)) return null
-    const trace = traceparent !== null && isTraceparent(traceparent) ? `\r\ntraceparent: ${traceparent}` : ''
+    const trace = delivery.traceparent === null ? '' : linesOf(readTraceHeaders(delivery))
     return `${start}${idempotencyKey}\r\nX-Attempt: ${attempt}${trace}\r\ncontent-length: ${body.length}\r\n\r\n`
   }
   return { host, headOf }
+}
+
+function linesOf({ traceparent, tracestate }: { traceparent?: string; tracestate?: string }): string {
+  if (traceparent === undefined) return ''
+  const parent = `\r\ntraceparent: ${traceparent}`
+  return tracestate === undefined ? parent : `${parent}\r\ntracestate: ${tracestate}`
 }

@@ -7,6 +7,7 @@ import { readThrottle } from '../message/read-throttle.ts'
 import { lanes as laneNames, type Lane as LaneName } from '../message/message.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
+import type { Tracing } from '../trace/tracing.ts'
 import { within } from '../runtime/within.ts'
 import { Waker, type WakeCause } from '../wake/waker.ts'
 import { Destination } from './destination.ts'
@@ -44,6 +45,8 @@ export type DispatchOptions = {
   /** How long payloads are kept; null for ever. */
   retention: Retention | null
   deliver: Deliver
+  /** Null if nothing is told of as spans. */
+  tracing: Tracing | null
   /** Ends every open request now; see Deliverer. */
   abortAll: (reason: string) => void
   /** Whether another instance may be alive, by what is heard of it. */
@@ -150,7 +153,19 @@ export function dispatch(options: DispatchOptions): Dispatcher {
   const loops = lanes.map(({ lane, waker }) =>
     runLane(
       lane,
-      { ...options, outage, ground, destination, waker, doubt, inquire: ask, isBehind, isHeld, countHeld },
+      {
+        ...options,
+        outage,
+        ground,
+        destination,
+        waker,
+        doubt,
+        isTraced: options.tracing !== null,
+        inquire: ask,
+        isBehind,
+        isHeld,
+        countHeld,
+      },
       stop.signal,
     ),
   )
@@ -225,7 +240,7 @@ function createLane(
   references: References,
   end: End,
 ): LaneParts {
-  const { database, policy, metrics, logger, failpoint } = options
+  const { database, policy, tracing, metrics, logger, failpoint } = options
   const waker = new Waker()
   const lane = new Lane({
     name,
@@ -244,6 +259,7 @@ function createLane(
         options.deliver,
         policy,
         options.timeoutMs,
+        tracing?.startAttempt(claim, name) ?? null,
       )
       const asked = readThrottle(finished.outcome)
       if (asked !== null && options.throttleMaxMs > 0)
@@ -251,7 +267,11 @@ function createLane(
       failpoint(`${name}.sent`)
       settler.add(end.isAborted ? { ...finished, verdict: 'none' } : finished)
     },
-    drop: (claim, reason) => settler.add(endUnsent(claim, reason)),
+    drop: (claim, reason) => {
+      const finished = endUnsent(claim, reason)
+      tracing?.startAttempt(claim, name).end(finished.outcome)
+      settler.add(finished)
+    },
   })
   const settler = new Settler({
     database,

@@ -6,6 +6,7 @@ import type { InquiryResult } from '../message/inquiry.ts'
 import type { Verdict } from '../message/verdict.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
+import type { TraceHeaders, Tracing } from '../trace/tracing.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import type { Lane } from './lane.ts'
 import type { AttemptPolicy } from './make-attempt.ts'
@@ -15,7 +16,7 @@ import type { References } from './references.ts'
 export type InquiryOptions = {
   /** Sends one request; never rejects. */
   ask: (
-    payment: { idempotencyKey: string; transactionId: string },
+    payment: { idempotencyKey: string; transactionId: string; trace: TraceHeaders | null },
     signal: AbortSignal,
   ) => Promise<InquiryResult>
   /** How long to wait before a payment that was not found is asked about again. */
@@ -25,6 +26,7 @@ export type InquiryOptions = {
 type Dependencies = {
   database: Pool
   policy: AttemptPolicy
+  tracing: Tracing | null
   metrics: Metrics
   references: References
   logger: Logger
@@ -58,13 +60,21 @@ async function askAndRecord(
   lane: Lane,
   inquiry: Inquiry,
   { ask, gapMs }: InquiryOptions,
-  { database, policy, metrics, references, logger }: Dependencies,
+  { database, policy, tracing, metrics, references, logger }: Dependencies,
   signal: AbortSignal,
 ): Promise<void> {
   try {
     const startedAt = performance.now()
     const { transactionId, attempt } = inquiry
-    const result = await ask({ idempotencyKey: idempotencyKey(transactionId), transactionId }, signal)
+    // Without its origin nobody knows which trace it belongs to.
+    const span = inquiry.traceparent === undefined ? undefined : tracing?.startInquiry(inquiry, lane.name)
+    const payment = {
+      idempotencyKey: idempotencyKey(transactionId),
+      transactionId,
+      trace: span?.headers ?? null,
+    }
+    const result = await ask(payment, signal)
+    span?.end(result)
     if (signal.aborted) return
     const durationMs = performance.now() - startedAt
     const verdict = judgeInquiry(result, policy)

@@ -6,12 +6,19 @@ import type { Outcome } from '../message/outcome.ts'
 import { judge, type Verdict } from '../message/verdict.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
+import type { RequestSpan } from '../trace/tracing.ts'
 import type { Lane } from './lane.ts'
 import type { Finished } from './store-outcomes.ts'
 
 /** Sends one request; never rejects. The deadline is on performance.now()'s clock, and past it nothing is sent. */
 export type Deliver = (
-  delivery: { body: Buffer; idempotencyKey: string; attempt: number; traceparent: string | null },
+  delivery: {
+    body: Buffer
+    idempotencyKey: string
+    attempt: number
+    traceparent: string | null
+    tracestate?: string | null
+  },
   deadlineAt: number,
 ) => Promise<Outcome>
 
@@ -29,6 +36,7 @@ const fairPart = 1 / 2
  *
  * @param waitedMs how long the claim waited for a request to end
  * @param timeoutMs how long a request may take where the lease leaves it the time
+ * @param span what is told of it; null if nothing is, and the record's own traceparent goes on
  */
 export async function makeAttempt(
   claim: Claim,
@@ -37,6 +45,7 @@ export async function makeAttempt(
   deliver: Deliver,
   policy: AttemptPolicy,
   timeoutMs: number,
+  span: RequestSpan<Outcome> | null,
 ): Promise<Finished> {
   const startedAt = performance.now()
   const outcome = await deliver(
@@ -45,9 +54,11 @@ export async function makeAttempt(
       idempotencyKey: idempotencyKey(claim.transactionId),
       attempt: claim.attempt,
       traceparent: claim.traceparent,
+      ...span?.headers,
     },
     deadlineAt,
   )
+  span?.end(outcome)
   const decision = decide(outcome, claim.retries, policy)
   const endedAt = performance.now()
   // Then the database was slow to claim, and not the destination to answer.

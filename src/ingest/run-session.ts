@@ -7,6 +7,7 @@ import type { Hint } from '../runtime/hint.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import { within } from '../runtime/within.ts'
+import type { Tracing } from '../trace/tracing.ts'
 import { Assignment } from './assignment.ts'
 import { Committer } from './committer.ts'
 import { explainUndecodable } from './explain-stop.ts'
@@ -28,6 +29,8 @@ export type ConsumeOptions = {
   readonly decisions: Pick<Hint, 'on'>
   /** Fires when the log may have lost its end, as after a failover. */
   readonly serverChanges: Pick<Hint, 'on'>
+  /** Null if nothing is told of as spans. */
+  readonly tracing: Tracing | null
   readonly metrics: Metrics
   readonly logger: Logger
   readonly failpoint?: (name: string) => void

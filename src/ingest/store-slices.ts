@@ -4,6 +4,7 @@ import type { Slice } from '../log/write/ingest.ts'
 import type { Metrics } from '../metrics.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import { late, within } from '../runtime/within.ts'
+import type { Tracing } from '../trace/tracing.ts'
 import type { Assignment } from './assignment.ts'
 import { cutSlices, type Cut } from './cut-slices.ts'
 import { decode } from './decode.ts'
@@ -16,6 +17,8 @@ export type SliceOptions = StoreOptions & {
   readonly assignment: Assignment
   readonly maxRecordBytes: number
   readonly metrics: Metrics
+  /** Null if nothing is told of as spans. */
+  readonly tracing: Tracing | null
 }
 
 // A slower commit is left to finish on its own, so that the other partitions and the heartbeat continue.
@@ -37,8 +40,10 @@ export async function storeSlices(
   options.assignment.noteFound(place)
   const bytesOf = (record: FetchedRecord): number => weigh(record, options.maxRecordBytes)
   for (const cut of cutSlices(batch.records, tally.from, batch.next, bytesOf)) {
+    const startedAt = Date.now()
     const slice = decodeCut(cut, batch, place.incarnation, options.maxRecordBytes)
-    const answer = await storeInTime(options, place, slice)
+    const answer = await storeInTime(options, place, slice, startedAt)
+    if (answer?.kind === 'stored') options.tracing?.noteSlice(slice, answer.results, startedAt)
     if (answer === null || !applyAnswer(options, batch, place, slice, answer, tally)) return
     if (!batch.isWanted()) return
     await batch.heartbeat()
@@ -56,14 +61,21 @@ function decodeCut(
 }
 
 /** Null if the database failed or takes too long; the partition is then held. */
-async function storeInTime(options: SliceOptions, place: Place, slice: Slice): Promise<StoreAnswer | null> {
+async function storeInTime(
+  options: SliceOptions,
+  place: Place,
+  slice: Slice,
+  startedAt: number,
+): Promise<StoreAnswer | null> {
   const { assignment } = options
   const storing = store(options, slice)
   try {
     const answer = await within(storing, slowMs)
     if (answer !== late) return answer
     const counted = storing.then((stored) => {
-      if (stored.kind === 'stored') count(options, slice, stored.results, startTally(slice.from))
+      if (stored.kind !== 'stored') return
+      count(options, slice, stored.results, startTally(slice.from))
+      options.tracing?.noteSlice(slice, stored.results, startedAt)
     })
     // `hold` may not take it: the place was replaced, or the session has crashed.
     counted.catch(() => undefined)

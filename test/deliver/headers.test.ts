@@ -63,6 +63,31 @@ t.test('a traceparent that is not in the W3C format is left out, and the request
   t.notMatch(processor.received(), /traceparent|injected/i)
 })
 
+t.test('a tracestate goes with its traceparent, and a later version of either is passed on', async (t) => {
+  const processor = await startProcessor(t, (socket) => socket.write(accept))
+  const deliverer = startDeliverer(t, processor.url)
+  const later = `${traceparent.replace(/^00/, 'cc')}-more`
+  const sent: [string | null, string | null, RegExp][] = [
+    [traceparent, 'a=1,b=2', /\r\ntraceparent: 00-[^\r]*\r\ntracestate: a=1,b=2\r\n/],
+    [later, null, /\r\ntraceparent: cc-[^\r]*-more\r\ncontent-length/],
+    [`${traceparent}-more`, 'a=1', /\r\nX-Attempt: 1\r\ncontent-length/],
+    [null, 'a=1', /\r\nX-Attempt: 1\r\ncontent-length/],
+    [traceparent, 'a=1\r\nX-Injected: 1', /\r\ntraceparent: 00-[^\r]*\r\ncontent-length/],
+    [traceparent, `a=${'1'.repeat(511)}`, /\r\ntraceparent: 00-[^\r]*\r\ncontent-length/],
+  ]
+  for (const [at, [parent, tracestate, head]] of sent.entries()) {
+    const delivery = {
+      body: Buffer.from('{}'),
+      idempotencyKey: 'k',
+      attempt: 1,
+      traceparent: parent,
+      tracestate,
+    }
+    t.match(await deliverer.deliver(delivery, performance.now() + 30_000), { kind: 'accepted' })
+    t.match(processor.requests[at]!.head, head)
+  }
+})
+
 t.test('settings add headers and replace the content type, but never the key and the attempt', async (t) => {
   const processor = await startProcessor(t, (socket) => socket.write(accept))
   const headers = {
@@ -70,6 +95,7 @@ t.test('settings add headers and replace the content type, but never the key and
     'content-type': 'application/vnd.bank+json',
     'IDEMPOTENCY-KEY': 'forged',
     'x-attempt': '99',
+    Traceparent: traceparent,
     Host: 'payments.example',
   }
   const deliverer = startDeliverer(t, processor.url, { headers })

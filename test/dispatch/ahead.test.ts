@@ -98,6 +98,7 @@ async function setUp(t: Test, messages: number, holdFrom: number) {
       throttleMaxMs: 60_000,
       guard,
       deliver: (delivery, deadlineAt) => deliverer.deliver(delivery, deadlineAt),
+      tracing: null,
       abortAll: (reason) => deliverer.abortAll(reason),
       mayLive: () => false,
       listenerUpSince: () => null,

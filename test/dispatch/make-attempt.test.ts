@@ -26,7 +26,7 @@ async function verdictOf(leftMs: number, outcome: Outcome, atDeadline: boolean):
     if (atDeadline) while (performance.now() < deadlineAt);
     return Promise.resolve(outcome)
   }
-  return (await makeAttempt(claim, deadlineAt, 0, deliver, policy, timeoutMs)).verdict
+  return (await makeAttempt(claim, deadlineAt, 0, deliver, policy, timeoutMs, null)).verdict
 }
 
 t.test(
@@ -53,6 +53,7 @@ t.test('a timeout of a request that had most of its time is a failure of the des
     },
     policy,
     40,
+    null,
   )
   t.equal(verdict, 'failure')
 })

@@ -27,6 +27,7 @@ t.test(
       guard,
       retention: null,
       deliver: () => Promise.reject(new Error('nothing is to be sent here')),
+      tracing: null,
       abortAll: () => undefined,
       mayLive: () => false,
       listenerUpSince: () => null,

@@ -119,6 +119,7 @@ export function startConsumer(
     lane,
     decisions,
     serverChanges: new Hint(),
+    tracing: null,
     metrics,
     logger,
     ...options,

@@ -13,19 +13,31 @@ export type AttemptName = {
   leaseEndsAt: bigint
 }
 
-/** One attempt that is open in the log. The lane that claimed it holds it. */
-export type Claim = AttemptName & {
-  /** Retries scheduled since `received` or the last `replayed`, before this attempt. */
-  retries: number
-  payload: Buffer
+/** What a message's record, and who replayed it, say of where its attempts come from. Only traces need more than the traceparent. */
+export type Origin = {
+  /** The record's header of that name, in whatever form. */
   traceparent: string | null
-  /** Milliseconds from receiving the message to claiming it, by the database's clock. */
-  ageMs: number
-  /** True if a look claimed it while the destination was held. */
-  isProbe?: boolean
-  /** True if the attempt before it was slow. */
-  isSlow?: boolean
+  /** The record's headers as they are stored, where they were read: JSON text of [[name, base64 | null], …]. */
+  headers?: string | null
+  /** By what the message was last replayed, where it was read; null if it never was. */
+  replayedBy?: Replayer | null
 }
+
+type Replayer = 'operator' | 'job'
+
+/** One attempt that is open in the log. The lane that claimed it holds it. */
+export type Claim = AttemptName &
+  Origin & {
+    /** Retries scheduled since `received` or the last `replayed`, before this attempt. */
+    retries: number
+    payload: Buffer
+    /** Milliseconds from receiving the message to claiming it, by the database's clock. */
+    ageMs: number
+    /** True if a look claimed it while the destination was held. */
+    isProbe?: boolean
+    /** True if the attempt before it was slow. */
+    isSlow?: boolean
+  }
 
 /** A row of the SQL functions `look_lane` and `open_attempts`. */
 export type ClaimRow = {

@@ -166,6 +166,7 @@ function firstAttempt(messageId: MessageId, record: DecodedRecord, leaseEndsAt: 
     retries: 0,
     payload: record.payload,
     traceparent: record.traceparent,
+    headers: record.headers,
     ageMs: 0,
   }
 }

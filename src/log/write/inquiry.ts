@@ -2,12 +2,15 @@ import type { Pool } from 'pg'
 import type { InquiryResult } from '../../message/inquiry.ts'
 import type { Verdict } from '../../message/verdict.ts'
 import { timestamptzArray } from './binary-array.ts'
-import type { AttemptName } from './claim.ts'
+import type { AttemptName, Origin } from './claim.ts'
 import { cleanText } from './clean-text.ts'
 import { referenceOf } from './settle.ts'
 
-/** A message in doubt that the processor is to be asked about. `attempt` was its last one, and was slow or not; the lease is the inquiry's. */
-export type Inquiry = AttemptName & { retries: number; isSlow: boolean }
+/**
+ * A message in doubt that the processor is to be asked about. `attempt` was its last one, and was slow or not; the lease is the inquiry's. Its
+ * origin is there only where it was read.
+ */
+export type Inquiry = AttemptName & Partial<Origin> & { retries: number; isSlow: boolean }
 
 /**
  * Records what the processor said of a payment, and what follows.
