@@ -1,8 +1,10 @@
 import { spawnSync } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
+import type { Entry } from '../src/embedded/mock/ledger.ts'
 import { produce } from '../src/kafka/test-topic/produce.ts'
 import { ask } from './measure.ts'
 import type { Parts, RunningService } from './parts.ts'
@@ -56,6 +58,18 @@ export async function settled(
     }
     await sleep(100)
   }
+}
+
+/** Has the mock processor fail every request of the next seconds; 0 ends that. */
+export async function setOutage({ downstreamUrl }: Parts, seconds: number): Promise<void> {
+  await fetch(`${downstreamUrl.replace(/process$/, 'outage')}?seconds=${seconds}`, { method: 'POST' })
+}
+
+/** What the processor's ledger has, in the order of arrival. */
+export async function readLedger({ ledgerPath }: Parts): Promise<Entry[]> {
+  // A line without its end is still being written.
+  const lines = (await readFile(ledgerPath, 'utf8')).split('\n').slice(0, -1)
+  return lines.map((line) => JSON.parse(line) as Entry)
 }
 
 export async function untilReady(service: RunningService): Promise<void> {
@@ -136,6 +150,11 @@ export function verify(parts: Parts, flags: readonly string[] = ['--acks', acksP
   })
   const seconds = (performance.now() - startedAt) / 1_000
   return { isClean: status === 0, seconds, output: `${stdout}${stderr}` }
+}
+
+/** The same, with the processor's ledger too. */
+export function verifyWithLedger(parts: Parts): Verified {
+  return verify(parts, ['--acks', acksPath(parts), '--ledger', parts.ledgerPath])
 }
 
 /** The same, with archives too. */

@@ -2386,6 +2386,21 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.failure_shape(in_reason text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case
+    when strpos(in_reason, '_') > 0 or strpos(substr(in_reason, 2), 'HTTP ') > 0 then in_reason
+    when not starts_with(in_reason, 'HTTP ') then regexp_replace(in_reason, '[0-9]+', '0', 'g')
+    -- A status has three digits. A longer number is left alone.
+    when substr(in_reason, 9, 1) between '0' and '9' then in_reason
+    else left(in_reason, 8) || regexp_replace(substr(in_reason, 9), '[0-9]+', '0', 'g')
+  end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.finish_plan(in_plan bigint, in_actor text, in_reason text, in_filter jsonb, in_dead_letters bigint, in_outcome_unknown bigint, in_past_key_window bigint, in_by_pattern jsonb, in_by_cause jsonb, in_not_replayable jsonb)
  RETURNS void
  LANGUAGE plpgsql
