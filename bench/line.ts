@@ -1,13 +1,13 @@
 import { spawnSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join as joinPath } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import type { Entry } from '../src/embedded/mock/ledger.ts'
 import { produce } from '../src/kafka/test-topic/produce.ts'
 import { ask } from './measure.ts'
-import type { Parts, RunningService } from './parts.ts'
+import { startService, type Parts, type RunningService } from './parts.ts'
 
 /** Produces so many test transactions, with a rate so many a second. It makes the topic too, which a service never does. */
 export async function fill(parts: Parts, count: number, rate: number | null): Promise<void> {
@@ -24,7 +24,7 @@ export async function fill(parts: Parts, count: number, rate: number | null): Pr
 }
 
 function acksPath(parts: Parts): string {
-  return join(parts.folder, 'acks.jsonl')
+  return joinPath(parts.folder, 'acks.jsonl')
 }
 
 export async function connect({ databaseUrl }: Pick<Parts, 'databaseUrl'>): Promise<pg.Client> {
@@ -84,6 +84,37 @@ export async function untilReady(service: RunningService): Promise<void> {
     service.insistOnLife()
     await sleep(50)
   }
+}
+
+/** A service by the name that it has in the log. */
+export type Instance = { name: string; service: RunningService }
+
+/** Starts a service, waits until it is ready, and puts it among the others. One at a time: its name is that of the latest. */
+export async function join(
+  parts: Parts,
+  instances: Instance[],
+  settings: Record<string, string>,
+): Promise<void> {
+  const service = await startService(parts, settings)
+  try {
+    await untilReady(service)
+    const client = await connect(parts)
+    const { rows } = await client.query<{ instance: string }>(
+      'select instance from instances order by started_at desc limit 1',
+    )
+    await client.end()
+    instances.push({ name: rows[0]?.instance ?? '', service })
+  } catch (error) {
+    await service.stop()
+    throw error
+  }
+}
+
+/** Payments that were carried out by the processor's ledger, and effects beyond one each. */
+export function countEffects(ledger: readonly Entry[]): { paid: number; twice: number } {
+  const effects = ledger.filter(({ effect }) => effect).map(({ transaction_id: id }) => id)
+  const paid = new Set(effects).size
+  return { paid, twice: effects.length - paid }
 }
 
 /** Milliseconds from the producer's time on the record. */

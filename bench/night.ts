@@ -2,8 +2,17 @@ import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { exitCodes, readCount, runCommand } from '../src/commands/run-command.ts'
-import type { Entry } from '../src/embedded/mock/ledger.ts'
-import { connect, fill, readLedger, setOutage, settled, untilReady, verifyWithLedger } from './line.ts'
+import {
+  connect,
+  countEffects,
+  fill,
+  join,
+  readLedger,
+  setOutage,
+  settled,
+  verifyWithLedger,
+  type Instance,
+} from './line.ts'
 import { ask, describeMachine } from './measure.ts'
 import {
   namedOptions,
@@ -11,10 +20,8 @@ import {
   readNamed,
   startPartsOn,
   startServers,
-  startService,
   type NamedFlags,
   type Parts,
-  type RunningService,
   type Servers,
 } from './parts.ts'
 
@@ -190,24 +197,6 @@ async function measureCase(servers: Servers, name: string, payments: number): Pr
   }
 }
 
-type Instance = { name: string; service: RunningService }
-
-async function join(parts: Parts, instances: Instance[], settings: Record<string, string>): Promise<void> {
-  const service = await startService(parts, settings)
-  try {
-    await untilReady(service)
-    const client = await connect(parts)
-    const { rows } = await client.query<{ instance: string }>(
-      'select instance from instances order by started_at desc limit 1',
-    )
-    await client.end()
-    instances.push({ name: rows[0]?.instance ?? '', service })
-  } catch (error) {
-    await service.stop()
-    throw error
-  }
-}
-
 async function liveThrough(
   parts: Parts,
   servers: Servers,
@@ -329,12 +318,6 @@ async function judge(parts: Parts, client: pg.Client, night: Night, payments: nu
     holds,
   }
   return { told, wrong, figures }
-}
-
-function countEffects(ledger: readonly Entry[]): { paid: number; twice: number } {
-  const effects = ledger.filter(({ effect }) => effect).map(({ transaction_id: id }) => id)
-  const paid = new Set(effects).size
-  return { paid, twice: effects.length - paid }
 }
 
 /** Attempts that were started while the destination was held. */
