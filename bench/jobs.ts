@@ -419,11 +419,11 @@ function ownMemory(pid: number): number {
 const servicesOf = (instances: readonly Instance[]) => instances.map(({ service }) => service)
 
 async function plan(instances: readonly Instance[]): Promise<string> {
-  const answer = await request<{ planReplay: { id?: string; message?: string } }>(
+  const answer = await request<{ planReplay: { id?: string; text?: string } }>(
     instances,
-    `mutation { planReplay(filter: {}, reason: "the processor is back") { ... on ReplayPlan { id } ... on PlanRefused { message } } }`,
+    `mutation { planReplay(filter: {}, reason: "the processor is back") { ... on ReplayPlan { id } ... on PlanRefused { text } } }`,
   )
-  if (answer.planReplay.id === undefined) throw new Error(`no plan: ${answer.planReplay.message ?? ''}`)
+  if (answer.planReplay.id === undefined) throw new Error(`no plan: ${answer.planReplay.text ?? ''}`)
   return answer.planReplay.id
 }
 
