@@ -24,7 +24,7 @@ microseconds (of the session's process, as Linux tells them) and bytes of WAL. T
   --segments N  how many segments the log has before the one that is written to (default 0)
   --claims     the attempts are not started by the slice but by looks of the fresh lane
   --without P  in turn with a database whose functions are without a part of them: guard (the guard and the pace; every payment succeeds), or
-               doubt (with --claims: the look at what was once unknown). Least and median of both, and the difference
+               doubt (with --claims: the look at what was once unknown). One slice of each in turn: least and median of both, and of the differences
   --nested     what the statements inside of the functions take too, by the server's clock
   --database-url U   a server of yours on this machine; the run makes a database there and removes it
   --help       this text
@@ -116,7 +116,10 @@ async function measureAlone(
   if (nested) await tellNested(session, runs * sizes.rounds * sizes.slice)
 }
 
-/** Which of the two goes first changes from run to run. */
+/**
+ * One slice of each in turn, so that what others do to the machine meets both; which goes first changes. Told is each one's least and median
+ * slice, and the median of the differences of two slices that were neighbours.
+ */
 async function compare(
   subjects: readonly Subject[],
   sizes: Sizes,
@@ -124,30 +127,29 @@ async function compare(
   without: Takeable,
 ): Promise<void> {
   const sums: number[][] = subjects.map(() => [])
-  const names = ['as it is', `without ${without}`]
-  for (let run = 1; run <= runs; run++) {
-    const order = run % 2 === 0 ? [1, 0] : [0, 1]
-    for (const at of order) {
+  for (let pair = 0; pair < runs * sizes.rounds; pair++) {
+    for (const at of pair % 2 === 0 ? [0, 1] : [1, 0]) {
       const subject = subjects[at]
       if (subject === undefined) continue
-      const cost = await measure(subject.session, sizes, run)
-      process.stdout.write(`${(names[at] ?? '').padEnd(16)}`)
-      tell(cost)
+      const cost = await measure(subject.session, { ...sizes, rounds: 1 }, sizes.rounds + pair)
       sums[at]?.push(cost.ingest + cost.claim + cost.settle)
     }
   }
-  const [whole, shorter] = sums.map((each) => ({ least: Math.min(...each), median: medianOf(each) }))
-  if (whole === undefined || shorter === undefined) return
+  const [whole = [], shorter = []] = sums
+  const differences = whole.map((each, at) => each - (shorter[at] ?? NaN))
+  const told = (costs: readonly number[]): string =>
+    `least ${Math.min(...costs).toFixed(2)} µs, median ${quantileOf(costs, 0.5).toFixed(2)} µs`
   process.stdout.write(
-    `least ${whole.least.toFixed(2)} and ${shorter.least.toFixed(2)} µs, median ${whole.median.toFixed(2)} and ${shorter.median.toFixed(2)} µs: ` +
-      `${without} costs ${(whole.least - shorter.least).toFixed(2)} µs a message by the least, ${(whole.median - shorter.median).toFixed(2)} µs by the median\n`,
+    `as it is        ${told(whole)} a message, over ${whole.length} slices\n` +
+      `${`without ${without}`.padEnd(16)}${told(shorter)}\n` +
+      `${without} costs ${quantileOf(differences, 0.5).toFixed(2)} µs a message (half of the differences lie between ` +
+      `${quantileOf(differences, 0.25).toFixed(2)} and ${quantileOf(differences, 0.75).toFixed(2)})\n`,
   )
 }
 
-function medianOf(numbers: readonly number[]): number {
+function quantileOf(numbers: readonly number[], share: number): number {
   const sorted = [...numbers].sort((one, other) => one - other)
-  const half = Math.floor(sorted.length / 2)
-  return ((sorted[half] ?? NaN) + (sorted[sorted.length - 1 - half] ?? NaN)) / 2
+  return sorted[Math.floor((sorted.length - 1) * share)] ?? NaN
 }
 
 /** As the sweep makes them while the ids go up, but small. */

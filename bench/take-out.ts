@@ -42,8 +42,8 @@ const cuts: Record<Takeable, Record<string, readonly Cut[]>> = {
       { text: 'when i.is_spared or i.delay_ms is null', by: 'when i.delay_ms is null' },
       { text: `case when i.is_spared then 'spared' else 'appended' end`, by: `'appended'` },
       {
-        text: `if exists (select from unnest(answers) as a(answer) where a.answer <> 'already')
-      and (in_verdicts is not null or target.state <> 'flowing' or target.failures > 0 or target.refusals > 0) then
+        text: `if (in_verdicts is not null or target.state <> 'flowing' or target.failures > 0 or target.refusals > 0)
+      and exists (select from unnest(answers) as a(answer) where a.answer <> 'already') then
     perform note_verdicts(target.destination, in_message_ids, in_attempts, verdicts, in_reasons);
   end if;`,
         by: '',
