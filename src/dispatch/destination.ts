@@ -294,10 +294,13 @@ export class Destination {
     if (this.isPaced !== wasPaced || this.#isLeftAlone) this.#options.onChange()
   }
 
-  /** Whether the log has to hold by what this instance has seen, unless others have seen better. */
+  /** Whether the log may have to hold. Half of what it takes is enough: another instance may have seen the other half. */
   get #mayBeHeld(): boolean {
     const { holdAfter, brakeAfter } = this.#options.policy
-    return (holdAfter > 0 && this.#failures >= holdAfter) || (brakeAfter > 0 && this.#refusals >= brakeAfter)
+    return (
+      (holdAfter > 0 && this.#failures >= holdAfter / 2) ||
+      (brakeAfter > 0 && this.#refusals >= brakeAfter / 2)
+    )
   }
 
   get #isLeftAlone(): boolean {

@@ -28,28 +28,28 @@ const times = (count: number, verdict: Verdict) => Array.from({ length: count },
 
 t.test('failures that may hold the destination stop requests before the log has said so', async (t) => {
   const { pool, destination, note } = await setUp(t)
-  note(...times(19, 'failure'), 'none')
+  note(...times(9, 'failure'), 'none')
   t.equal(destination.room, Infinity)
   note('failure')
   t.equal(destination.room, 0, 'nothing more is sent')
   await pool.query(`update destinations set failures = 20, last_reason = 'HTTP 503'`)
-  destination.noteStored(times(20, 'failure'))
+  destination.noteStored(times(10, 'failure'))
   await until('the log to hold', () => Promise.resolve(destination.state === 'held'))
   t.equal(destination.room, 1, 'a held destination is probed')
 })
 
 t.test('an answer of another kind, or the log, opens it again', async (t) => {
   const { destination, note, changes } = await setUp(t)
-  note(...times(20, 'failure'))
+  note(...times(10, 'failure'))
   const before = changes()
   note('success')
   t.equal(destination.room, Infinity)
   t.ok(changes() > before, 'and the lanes hear of it')
-  note(...times(49, 'refusal'), 'other')
+  note(...times(24, 'refusal'), 'other')
   t.equal(destination.room, Infinity)
   note('refusal')
   t.equal(destination.room, 0, 'the brake')
-  destination.noteStored(times(69, 'failure'))
+  destination.noteStored(times(34, 'failure'))
   destination.check()
   await sleep(0)
   t.equal(destination.room, 0, 'not all of it is in the log yet')
@@ -59,7 +59,7 @@ t.test('an answer of another kind, or the log, opens it again', async (t) => {
 
 t.test('an outcome that does not get into the log does not stop the others for long', async (t) => {
   const { destination, note } = await setUp(t)
-  note(...times(20, 'failure'))
-  destination.noteStored(times(19, 'failure'))
+  note(...times(10, 'failure'))
+  destination.noteStored(times(9, 'failure'))
   await until('the destination to be open again', () => Promise.resolve(destination.room === Infinity))
 })
