@@ -1,11 +1,13 @@
 import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { join as joinPath } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
+import type { Entry } from '../src/embedded/mock/ledger.ts'
 import { produce } from '../src/kafka/test-topic/produce.ts'
 import { ask } from './measure.ts'
-import type { Parts, RunningService } from './parts.ts'
+import { startService, type Parts, type RunningService } from './parts.ts'
 
 /** Produces so many test transactions, with a rate so many a second. It makes the topic too, which a service never does. */
 export async function fill(parts: Parts, count: number, rate: number | null): Promise<void> {
@@ -22,7 +24,7 @@ export async function fill(parts: Parts, count: number, rate: number | null): Pr
 }
 
 function acksPath(parts: Parts): string {
-  return join(parts.folder, 'acks.jsonl')
+  return joinPath(parts.folder, 'acks.jsonl')
 }
 
 export async function connect({ databaseUrl }: Pick<Parts, 'databaseUrl'>): Promise<pg.Client> {
@@ -58,6 +60,18 @@ export async function settled(
   }
 }
 
+/** Has the mock processor fail every request of the next seconds; 0 ends that. */
+export async function setOutage({ downstreamUrl }: Parts, seconds: number): Promise<void> {
+  await fetch(`${downstreamUrl.replace(/process$/, 'outage')}?seconds=${seconds}`, { method: 'POST' })
+}
+
+/** What the processor's ledger has, in the order of arrival. */
+export async function readLedger({ ledgerPath }: Parts): Promise<Entry[]> {
+  // A line without its end is still being written.
+  const lines = (await readFile(ledgerPath, 'utf8')).split('\n').slice(0, -1)
+  return lines.map((line) => JSON.parse(line) as Entry)
+}
+
 export async function untilReady(service: RunningService): Promise<void> {
   const isReady = async (): Promise<boolean> => {
     try {
@@ -70,6 +84,37 @@ export async function untilReady(service: RunningService): Promise<void> {
     service.insistOnLife()
     await sleep(50)
   }
+}
+
+/** A service by the name that it has in the log. */
+export type Instance = { name: string; service: RunningService }
+
+/** Starts a service, waits until it is ready, and puts it among the others. One at a time: its name is that of the latest. */
+export async function join(
+  parts: Parts,
+  instances: Instance[],
+  settings: Record<string, string>,
+): Promise<void> {
+  const service = await startService(parts, settings)
+  try {
+    await untilReady(service)
+    const client = await connect(parts)
+    const { rows } = await client.query<{ instance: string }>(
+      'select instance from instances order by started_at desc limit 1',
+    )
+    await client.end()
+    instances.push({ name: rows[0]?.instance ?? '', service })
+  } catch (error) {
+    await service.stop()
+    throw error
+  }
+}
+
+/** Payments that were carried out by the processor's ledger, and effects beyond one each. */
+export function countEffects(ledger: readonly Entry[]): { paid: number; twice: number } {
+  const effects = ledger.filter(({ effect }) => effect).map(({ transaction_id: id }) => id)
+  const paid = new Set(effects).size
+  return { paid, twice: effects.length - paid }
 }
 
 /** Milliseconds from the producer's time on the record. */
@@ -136,6 +181,11 @@ export function verify(parts: Parts, flags: readonly string[] = ['--acks', acksP
   })
   const seconds = (performance.now() - startedAt) / 1_000
   return { isClean: status === 0, seconds, output: `${stdout}${stderr}` }
+}
+
+/** The same, with the processor's ledger too. */
+export function verifyWithLedger(parts: Parts): Verified {
+  return verify(parts, ['--acks', acksPath(parts), '--ledger', parts.ledgerPath])
 }
 
 /** The same, with archives too. */

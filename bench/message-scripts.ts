@@ -63,6 +63,14 @@ export const onlyPending: readonly Script[] = [{ name: 'pending', share: 1_000, 
 
 export const onlyDelivered: readonly Script[] = [{ ...delivered, share: 1_000 }]
 
+/** Nine reasons in ten are unlike all others. */
+export const onlyDeadLetters: readonly Script[] = [
+  { name: 'refused', share: 850, events: attempts([refused], 'dead') },
+  { name: 'refused after an unknown outcome', share: 50, events: attempts([unknown, refused], 'dead') },
+  { name: 'given up', share: 50, events: attempts(Array<Ending>(retriesMax + 1).fill(unavailable), 'dead') },
+  { name: 'rejected', share: 50, events: [rejected()] },
+]
+
 function attempts(failures: readonly Ending[], end: 'accepted' | 'dead' | 'waiting'): ScriptEvent[] {
   const events = [received()]
   let at = 2

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { exitCodes, readCount, runCommand } from '../src/commands/run-command.ts'
-import { connect, done, fill, settled, untilReady, verify } from './line.ts'
+import { connect, done, fill, setOutage, settled, untilReady, verify } from './line.ts'
 import { ask, describeMachine } from './measure.ts'
 import {
   namedOptions,
@@ -164,10 +164,6 @@ async function comeBack(
   const endedAt = await ask(client, 'select floor(extract(epoch from clock_timestamp())) as value')
   await settled(client, waiting, ...services)
   return endedAt
-}
-
-async function setOutage({ downstreamUrl }: Parts, seconds: number): Promise<void> {
-  await fetch(`${downstreamUrl.replace(/process$/, 'outage')}?seconds=${seconds}`, { method: 'POST' })
 }
 
 async function read(client: pg.Client, name: Case, beganAt: number): Promise<Omit<Figure, 'isClean'>> {

@@ -30,6 +30,10 @@ export type Parts = {
   /** What the servers are, for the table. */
   description: string
   folder: string
+  /** What the processor keeps, if it was asked to. */
+  ledgerPath: string
+  /** Ends the processor and starts another one with these flags of `npm run mock`, on the same port and with the same ledger. */
+  replaceProcessor: (flags: readonly string[]) => Promise<void>
   stop: () => Promise<void>
 }
 
@@ -109,6 +113,8 @@ export type Servers = {
   postgresPid: number
   brokerPid: number
   description: string
+  /** Null of a server that is not ours to restart. */
+  restartPostgres: (() => Promise<void>) | null
   stop: () => Promise<void>
 }
 
@@ -173,6 +179,7 @@ export async function startServers({
         postgres === null ? 'as named' : 'embedded',
         broker === null ? 'Kafka as named' : 'embedded broker',
       ),
+      restartPostgres: null,
       stop,
     }
   } catch (error) {
@@ -192,6 +199,7 @@ export async function startParts(named: Named = {}): Promise<Parts> {
  * @param partitions how many the topic has
  * @param latencyMs of the processor; null for a lean one, which answers at once
  * @param processor the flags of `npm run mock`, in place of both
+ * @param keepsLedger whether that processor keeps a ledger
  */
 export async function startPartsOn(
   servers: Servers,
@@ -199,17 +207,26 @@ export async function startPartsOn(
     partitions = 3,
     latencyMs = null,
     processor: flags,
-  }: { partitions?: number; latencyMs?: number | null; processor?: readonly string[] } = {},
+    keepsLedger = false,
+  }: {
+    partitions?: number
+    latencyMs?: number | null
+    processor?: readonly string[]
+    keepsLedger?: boolean
+  } = {},
 ): Promise<Parts> {
   try {
     const folder = await mkdtemp(join(tmpdir(), 'tqp-bench-'))
     const database = await createDatabase(servers.databaseUrl)
     const topic = await createTopic(servers.brokers, partitions)
-    const processor = await (flags !== undefined
-      ? startMock(flags)
+    const ledgerPath = join(folder, 'ledger.jsonl')
+    const kept = keepsLedger ? ['--ledger', ledgerPath] : []
+    let processor = await (flags !== undefined
+      ? startMock([...flags, ...kept])
       : latencyMs === null
         ? startProcessor()
         : startMock(['--success', '1', '--latency', String(latencyMs)]))
+    const { port } = new URL(processor.url)
     return {
       ...servers,
       databaseUrl: database.url,
@@ -218,6 +235,11 @@ export async function startPartsOn(
       downstreamUrl: processor.url,
       processorPid: processor.pid,
       folder,
+      ledgerPath,
+      async replaceProcessor(others) {
+        await processor.stop()
+        processor = await startMock(['--port', port, ...others, ...kept])
+      },
       async stop() {
         await processor.stop()
         await topic.remove()
@@ -316,6 +338,8 @@ export type RunningService = {
   pid: number
   /** Throws the end of its log if it has ended by itself. */
   insistOnLife(): void
+  /** As `kill -9`. */
+  kill: () => Promise<void>
   stop: () => Promise<void>
 }
 
@@ -356,6 +380,7 @@ export async function startService(
       if (hasEnded(child))
         throw new Error(`the service has ended: ${readFileSync(logPath, 'utf8').slice(-2_000)}`)
     },
+    kill: () => end(child, 'SIGKILL'),
     stop: () => end(child),
   }
 }
@@ -382,10 +407,10 @@ export function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null
 }
 
-export async function end(child: ChildProcess): Promise<void> {
+export async function end(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
   if (hasEnded(child)) return
   const exited = once(child, 'exit')
-  child.kill('SIGTERM')
+  child.kill(signal)
   await exited
 }
 

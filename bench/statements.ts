@@ -5,12 +5,14 @@ import { decode } from '../src/ingest/decode.ts'
 import { testTransaction } from '../src/kafka/test-topic/test-transaction.ts'
 import type { Claim } from '../src/log/write/claim.ts'
 import { ingest, type DecodedRecord } from '../src/log/write/ingest.ts'
+import { look } from '../src/log/write/look.ts'
 import { settle, type Settlement } from '../src/log/write/settle.ts'
 import { migrate } from '../src/runtime/migrate.ts'
 import { ask, readCpuNs, walPosition } from './measure.ts'
 import { createDatabase, startDatabase } from './parts.ts'
+import { takeable, takeOut, type Takeable } from './take-out.ts'
 
-const usage = `Usage: npm run bench:statements -- [--rounds N] [--slice N] [--batch N] [--runs N] [--segments N] [--nested] [--database-url U]
+const usage = `Usage: npm run bench:statements -- [--rounds N] [--slice N] [--batch N] [--runs N] [--segments N] [--claims] [--without PART] [--nested] [--database-url U]
 
 What a message costs the one session of PostgreSQL that stores it, starts its attempt and appends its success: CPU
 microseconds (of the session's process, as Linux tells them) and bytes of WAL. The least of the runs is the one to compare.
@@ -20,6 +22,9 @@ microseconds (of the session's process, as Linux tells them) and bytes of WAL. T
   --batch N    outcomes of a batch (default 125)
   --runs N     after one that warms up (default 5)
   --segments N  how many segments the log has before the one that is written to (default 0)
+  --claims     the attempts are not started by the slice but by looks of the fresh lane
+  --without P  in turn with a database whose functions are without a part of them: guard (the guard and the pace; every payment succeeds), or
+               doubt (with --claims: the look at what was once unknown). One slice of each in turn: least and median of both, and of the differences
   --nested     what the statements inside of the functions take too, by the server's clock
   --database-url U   a server of yours on this machine; the run makes a database there and removes it
   --help       this text
@@ -31,8 +36,9 @@ const topic = 'transactions.incoming'
 const ingestActor = 'bench/ingest'
 const freshLane = 'bench/fresh'
 
-type Sizes = { rounds: number; slice: number; batch: number }
-type Cost = { ingest: number; settle: number; walBytes: number }
+type Sizes = { rounds: number; slice: number; batch: number; claims: boolean }
+/** CPU microseconds a message; `claim` is 0 where the slice starts the attempts. */
+type Cost = { ingest: number; claim: number; settle: number; walBytes: number }
 
 interface Flags {
   rounds: string
@@ -40,6 +46,8 @@ interface Flags {
   batch: string
   runs: string
   segments: string
+  claims: boolean
+  without?: string
   nested: boolean
   'database-url'?: string
 }
@@ -49,22 +57,99 @@ async function run(values: Flags): Promise<number> {
     rounds: readCount('rounds', values.rounds),
     slice: readCount('slice', values.slice),
     batch: readCount('batch', values.batch),
+    claims: values.claims,
   }
   const runs = readCount('runs', values.runs)
+  const segments = readCount('segments', values.segments, 0)
+  const without = readTakeable(values.without)
+  if (without !== null && values.nested) throw new Error('--nested does not go with --without.')
   const postgres = await findDatabase(values['database-url'])
-  const session = new pg.Pool({ connectionString: postgres.url, max: 1 })
+  const subjects: Subject[] = []
   try {
-    await migrate({ connectionString: postgres.url })
-    await makeSegments(session, readCount('segments', values.segments, 0))
-    await measure(session, sizes, 0)
-    if (values.nested) await watchNested(session)
-    for (let run = 1; run <= runs; run++) tell(await measure(session, sizes, run))
-    if (values.nested) await tellNested(session, runs * sizes.rounds * sizes.slice)
+    subjects.push(await prepare(postgres.url, sizes, segments))
+    if (without === null) await measureAlone(subjects[0], sizes, runs, values.nested)
+    else {
+      const other = await createDatabase(postgres.url)
+      subjects.push({ ...(await prepare(other.url, sizes, segments, without)), drop: other.drop })
+      await compare(subjects, sizes, runs, without)
+    }
     return exitCodes.done
   } finally {
-    await session.end()
+    for (const { session, drop } of subjects.reverse()) {
+      await session.end()
+      await drop?.()
+    }
     await postgres.stop()
   }
+}
+
+function readTakeable(text: string | undefined): Takeable | null {
+  if (text === undefined) return null
+  const found = takeable.find((each) => each === text)
+  if (found === undefined)
+    throw new Error(`--without knows ${takeable.join(' and ')}, not ${JSON.stringify(text)}.`)
+  return found
+}
+
+type Subject = { session: pg.Pool; drop?: () => Promise<void> }
+
+/** A database that has had its first run, which warms it up. */
+async function prepare(url: string, sizes: Sizes, segments: number, without?: Takeable): Promise<Subject> {
+  const session = new pg.Pool({ connectionString: url, max: 1 })
+  await migrate({ connectionString: url })
+  if (without !== undefined) await takeOut(session, without)
+  await makeSegments(session, segments)
+  await measure(session, sizes, 0)
+  return { session }
+}
+
+async function measureAlone(
+  subject: Subject | undefined,
+  sizes: Sizes,
+  runs: number,
+  nested: boolean,
+): Promise<void> {
+  if (subject === undefined) return
+  const { session } = subject
+  if (nested) await watchNested(session)
+  for (let run = 1; run <= runs; run++) tell(await measure(session, sizes, run))
+  if (nested) await tellNested(session, runs * sizes.rounds * sizes.slice)
+}
+
+/**
+ * One slice of each in turn, so that what others do to the machine meets both; which goes first changes. Told is each one's least and median
+ * slice, and the median of the differences of two slices that were neighbours.
+ */
+async function compare(
+  subjects: readonly Subject[],
+  sizes: Sizes,
+  runs: number,
+  without: Takeable,
+): Promise<void> {
+  const sums: number[][] = subjects.map(() => [])
+  for (let pair = 0; pair < runs * sizes.rounds; pair++) {
+    for (const at of pair % 2 === 0 ? [0, 1] : [1, 0]) {
+      const subject = subjects[at]
+      if (subject === undefined) continue
+      const cost = await measure(subject.session, { ...sizes, rounds: 1 }, sizes.rounds + pair)
+      sums[at]?.push(cost.ingest + cost.claim + cost.settle)
+    }
+  }
+  const [whole = [], shorter = []] = sums
+  const differences = whole.map((each, at) => each - (shorter[at] ?? NaN))
+  const told = (costs: readonly number[]): string =>
+    `least ${Math.min(...costs).toFixed(2)} µs, median ${quantileOf(costs, 0.5).toFixed(2)} µs`
+  process.stdout.write(
+    `as it is        ${told(whole)} a message, over ${whole.length} slices\n` +
+      `${`without ${without}`.padEnd(16)}${told(shorter)}\n` +
+      `${without} costs ${quantileOf(differences, 0.5).toFixed(2)} µs a message (half of the differences lie between ` +
+      `${quantileOf(differences, 0.25).toFixed(2)} and ${quantileOf(differences, 0.75).toFixed(2)})\n`,
+  )
+}
+
+function quantileOf(numbers: readonly number[], share: number): number {
+  const sorted = [...numbers].sort((one, other) => one - other)
+  return sorted[Math.floor((sorted.length - 1) * share)] ?? NaN
 }
 
 /** As the sweep makes them while the ids go up, but small. */
@@ -84,32 +169,46 @@ async function findDatabase(
   return { url, stop: drop }
 }
 
-async function measure(session: pg.Pool, { rounds, slice, batch }: Sizes, run: number): Promise<Cost> {
+async function measure(
+  session: pg.Pool,
+  { rounds, slice, batch, claims: looks }: Sizes,
+  run: number,
+): Promise<Cost> {
   const messages = rounds * slice
   const pid = await ask(session, 'select pg_backend_pid() as value')
   const walBefore = await ask(session, walPosition)
   let ingestNs = 0
+  let claimNs = 0
   let settleNs = 0
   for (let round = 0; round < rounds; round++) {
     const from = run * messages + round * slice
     const records = Array.from({ length: slice }, (_, at) => makeRecord(from + at))
     const before = readCpuNs(pid)
-    const claims = await store(session, from, records)
+    const started = await store(session, from, records, looks ? 0 : slice)
+    const stored = readCpuNs(pid)
+    const claims = looks ? await claimAll(session, slice) : started
     const between = readCpuNs(pid)
     const settlements = shuffle(claims.map(succeed))
     for (let at = 0; at < slice; at += batch)
       await settle(session, freshLane, settlements.slice(at, at + batch))
-    ingestNs += between - before
+    ingestNs += stored - before
+    claimNs += between - stored
     settleNs += readCpuNs(pid) - between
   }
   return {
     ingest: ingestNs / messages / 1_000,
+    claim: claimNs / messages / 1_000,
     settle: settleNs / messages / 1_000,
     walBytes: ((await ask(session, walPosition)) - walBefore) / messages,
   }
 }
 
-async function store(session: pg.Pool, from: number, records: DecodedRecord[]): Promise<Claim[]> {
+async function store(
+  session: pg.Pool,
+  from: number,
+  records: DecodedRecord[],
+  room: number,
+): Promise<Claim[]> {
   const slice = {
     topic,
     partition: 0,
@@ -119,10 +218,19 @@ async function store(session: pg.Pool, from: number, records: DecodedRecord[]): 
     records,
     holes: [],
   }
-  const answer = await ingest(session, slice, ingestActor, freshLane, records.length, 60_000)
-  if (answer.kind !== 'stored' || answer.claims.length !== records.length)
-    throw new Error('the slice was not stored')
+  const answer = await ingest(session, slice, ingestActor, freshLane, room, 60_000)
+  if (answer.kind !== 'stored' || answer.claims.length !== room) throw new Error('the slice was not stored')
   return answer.claims
+}
+
+/** One look, as the fresh lane makes it. */
+async function claimAll(session: pg.Pool, count: number): Promise<Claim[]> {
+  const lease = { leaseMs: 60_000, reconnectedAt: '-infinity', graceMs: 0 }
+  const room = { all: count, slow: 0 }
+  const doubt = { keyWindowMs: 86_400_000, inquires: false }
+  const { claims } = await look(session, 'fresh', freshLane, room, lease, {}, false, doubt)
+  if (claims.length !== count) throw new Error('the look did not claim all')
+  return claims
 }
 
 function succeed(claim: Claim): Settlement {
@@ -173,9 +281,10 @@ async function tellNested(session: pg.Pool, messages: number): Promise<void> {
     process.stdout.write(`${micros.toFixed(2).padStart(8)} µs ${calls.padStart(7)} calls  ${text}\n`)
 }
 
-function tell({ ingest, settle, walBytes }: Cost): void {
+function tell({ ingest, claim, settle, walBytes }: Cost): void {
+  const claimed = claim === 0 ? '' : `claim ${claim.toFixed(1)}, `
   process.stdout.write(
-    `${(ingest + settle).toFixed(1)} µs a message: ingest ${ingest.toFixed(1)}, settle ${settle.toFixed(1)}; WAL ${walBytes.toFixed(0)} bytes\n`,
+    `${(ingest + claim + settle).toFixed(1)} µs a message: ingest ${ingest.toFixed(1)}, ${claimed}settle ${settle.toFixed(1)}; WAL ${walBytes.toFixed(0)} bytes\n`,
   )
 }
 
@@ -187,6 +296,8 @@ process.exitCode = await runCommand({
     batch: { type: 'string', default: '125' },
     runs: { type: 'string', default: '5' },
     segments: { type: 'string', default: '0' },
+    claims: { type: 'boolean', default: false },
+    without: { type: 'string' },
     nested: { type: 'boolean', default: false },
     'database-url': { type: 'string' },
   },

@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process'
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, chown, mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -16,6 +16,8 @@ export type Stock = {
   brokers: string
   postgresPid: number
   brokerPid: number
+  /** Ends PostgreSQL as an administrator would in a hurry (SIGINT), and starts it on the same data. Its process is another one then. */
+  restartPostgres: () => Promise<void>
   stop: () => Promise<void>
 }
 
@@ -46,6 +48,7 @@ export async function startStock(binaries = debianBinaries): Promise<Stock> {
       brokers: kafka.brokers.join(','),
       postgresPid: postgres.pid,
       brokerPid: kafka.pid,
+      restartPostgres: postgres.restart,
       stop,
     }
   } catch (error) {
@@ -57,7 +60,7 @@ export async function startStock(binaries = debianBinaries): Promise<Stock> {
 async function startPostgres(
   t: { teardown: (handler: () => unknown) => void },
   binaries: string,
-): Promise<{ url: string; pid: number }> {
+): Promise<{ url: string; pid: number; restart: () => Promise<void> }> {
   const programs = { initdb: join(binaries, 'initdb'), postgres: join(binaries, 'postgres') }
   const folder = await mkdtemp(join(tmpdir(), 'tqp-stock-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
@@ -76,24 +79,36 @@ async function startPostgres(
   const port = await findFreePort()
   const address = ['-p', String(port), '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=']
   const logPath = join(folder, 'postgres.log')
-  const log = await open(logPath, 'a')
-  const server = spawn(...user.command(programs.postgres, ['-D', cluster, ...address]), {
-    ...spawnOptions,
-    stdio: ['ignore', log.fd, log.fd],
-  })
-  await log.close()
-  if (server.pid !== undefined) endWithUs(server.pid, 'SIGINT')
-  const ended = once(server, 'exit')
-  t.teardown(async () => {
+  const url = `postgresql://postgres@127.0.0.1:${port}/postgres`
+  const launch = async (): Promise<ChildProcess> => {
+    const log = await open(logPath, 'a')
+    const server = spawn(...user.command(programs.postgres, ['-D', cluster, ...address]), {
+      ...spawnOptions,
+      stdio: ['ignore', log.fd, log.fd],
+    })
+    await log.close()
+    if (server.pid !== undefined) endWithUs(server.pid, 'SIGINT')
+    while (!(await answers(url))) {
+      if (server.exitCode !== null) throw new Error(`PostgreSQL ended: ${await readFile(logPath, 'utf8')}`)
+      await sleep(50)
+    }
+    return server
+  }
+  const end = async (server: ChildProcess): Promise<void> => {
+    const ended = once(server, 'exit')
     server.kill('SIGINT')
     await ended
-  })
-  const url = `postgresql://postgres@127.0.0.1:${port}/postgres`
-  while (!(await answers(url))) {
-    if (server.exitCode !== null) throw new Error(`PostgreSQL ended: ${await readFile(logPath, 'utf8')}`)
-    await sleep(50)
   }
-  return { url, pid: server.pid ?? 0 }
+  let server = await launch()
+  t.teardown(() => end(server))
+  return {
+    url,
+    pid: server.pid ?? 0,
+    async restart() {
+      await end(server)
+      server = await launch()
+    },
+  }
 }
 
 async function answers(url: string): Promise<boolean> {

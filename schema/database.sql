@@ -2495,6 +2495,21 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.failure_shape(in_reason text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case
+    when strpos(in_reason, '_') > 0 or strpos(substr(in_reason, 2), 'HTTP ') > 0 then in_reason
+    when not starts_with(in_reason, 'HTTP ') then regexp_replace(in_reason, '[0-9]+', '0', 'g')
+    -- A status has three digits. A longer number is left alone.
+    when substr(in_reason, 9, 1) between '0' and '9' then in_reason
+    else left(in_reason, 8) || regexp_replace(substr(in_reason, 9), '[0-9]+', '0', 'g')
+  end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.finish_plan(in_plan bigint, in_actor text, in_reason text, in_filter jsonb, in_dead_letters bigint, in_outcome_unknown bigint, in_past_key_window bigint, in_by_pattern jsonb, in_by_cause jsonb, in_not_replayable jsonb)
  RETURNS void
  LANGUAGE plpgsql
@@ -5474,8 +5489,8 @@ begin
       in_reference => in_references[late]);
   end loop;
   -- Nothing is written while all attempts succeed. What was in the log already was counted when it was appended.
-  if exists (select from unnest(answers) as a(answer) where a.answer <> 'already')
-      and (in_verdicts is not null or target.state <> 'flowing' or target.failures > 0 or target.refusals > 0) then
+  if (in_verdicts is not null or target.state <> 'flowing' or target.failures > 0 or target.refusals > 0)
+      and exists (select from unnest(answers) as a(answer) where a.answer <> 'already') then
     perform note_verdicts(target.destination, in_message_ids, in_attempts, verdicts, in_reasons);
   end if;
   return answers;
@@ -5678,6 +5693,7 @@ declare
   pace double precision;
   room int;
   opened record;
+  is_runner boolean;
   is_probe boolean;
   failed int;
   registered instances;
@@ -5686,9 +5702,17 @@ declare
 begin
   worked := 0;
   passed := 0;
+  -- Whoever only waits for its turn must not lock the row: the runner would find it locked, and lose its pace.
+  select * into s from replay_job_states t where t.job = in_job;
+  is_runner := s.runner is not distinct from in_runner;
+  if not is_runner and s.runner_until > clock_timestamp() then
+    return query select 'elsewhere', extract(epoch from s.runner_until - clock_timestamp())::double precision * 1000, 0, 0, null::text;
+    return;
+  end if;
   select * into s from replay_job_states t where t.job = in_job for no key update skip locked;
   if not found then
-    return query select 'elsewhere', in_runner_ms::double precision, 0, 0, null::text;
+    -- An operator decides about the job, or another instance takes it over. The runner comes again soon, for its pace.
+    return query select 'elsewhere', (case when is_runner then step_ms else idle_ms end)::double precision, 0, 0, null::text;
     return;
   end if;
   at := clock_timestamp();

@@ -7,6 +7,7 @@ import {
   type GuardPolicy,
 } from '../log/write/advance-destination.ts'
 import { throttleDestination, type Throttle } from '../log/write/throttle-destination.ts'
+import type { Verdict } from '../message/verdict.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import { Pace } from './pace.ts'
@@ -15,6 +16,8 @@ import { Pace } from './pace.ts'
 const stepMs = 1_000
 // After a question that the database did not answer, or a decision that others were in the way of.
 const retryMs = 500
+// An outcome may be kept out of the log for long, by an operator's session that has locked its message. The others do not wait for it.
+const doubtMsMax = 2_000
 
 export type DestinationOptions = {
   name: string
@@ -50,6 +53,13 @@ export class Destination {
   /** What is to be told of a processor that asked for less. `sentAt` is on performance.now()'s clock. */
   #toTell: { sentAt: number; reason: string } | null = null
   #telling: Promise<void> | null = null
+  /** How many answers in a row that came to this instance were failures, and how many payments in a row were refused. */
+  #failures = 0
+  #refusals = 0
+  /** Of both, how many are not in the log yet. */
+  #unstored = 0
+  /** On performance.now()'s clock: when they became so many that the log may have to hold. */
+  #doubtfulSince = 0
   #timer: NodeJS.Timeout | undefined
   #asking: Promise<void> | null = null
   #isAskedAgain = false
@@ -72,8 +82,9 @@ export class Destination {
   get room(): number {
     switch (this.#state) {
       case 'flowing':
-        // Until the log knows of the wait, a look would claim what is not sent.
-        return this.#telling !== null && this.#isLeftAlone ? 0 : Infinity
+        // Until the log knows of the wait, a look would claim what is not sent. And while so many fail that the log may have to hold, nothing
+        // more is sent before it has said so: on a slow database that takes a while.
+        return (this.#telling !== null && this.#isLeftAlone) || this.#mayBeHeld ? 0 : Infinity
       case 'ramping':
         return 2 ** Math.max(0, Math.floor((performance.now() - this.#begunAt) / stepMs))
       // A lane looks all the same: it starts the probes, and ends what others left open.
@@ -106,6 +117,27 @@ export class Destination {
   /** An attempt is sent. */
   noteSent(): void {
     this.#pace.note()
+  }
+
+  /** What an answer said, before it is in the log. */
+  noteVerdict(verdict: Verdict): void {
+    if (verdict === 'none') return
+    const couldBeHeld = this.#mayBeHeld
+    this.#failures = verdict === 'failure' ? this.#failures + 1 : 0
+    if (verdict === 'success') this.#refusals = 0
+    else if (verdict === 'refusal') this.#refusals += 1
+    if (mayHold(verdict)) this.#unstored += 1
+    if (couldBeHeld === this.#mayBeHeld) return
+    this.#doubtfulSince = performance.now()
+    if (couldBeHeld) this.#options.onChange()
+    else this.#armIn(retryMs)
+  }
+
+  /** These verdicts are in the log. */
+  noteStored(verdicts: readonly Verdict[]): void {
+    const stored = verdicts.filter(mayHold).length
+    this.#unstored -= stored
+    if (stored > 0 || this.#state !== 'flowing') this.check()
   }
 
   /**
@@ -175,6 +207,7 @@ export class Destination {
     try {
       const askedAt = performance.now()
       const known = this.#decision
+      const knowsAll = this.#unstored === 0 || askedAt - this.#doubtfulSince > doubtMsMax
       const view = await advanceDestination(database, name, actor, policy, this.#rampMs)
       // A look may have found a later decision while this answer was under way.
       if (view.decision < this.#decision && this.#decision !== known) {
@@ -186,9 +219,11 @@ export class Destination {
       this.#seePace(view, askedAt)
       if (view.decision !== this.#decision || view.state !== this.#state)
         this.#enter(view.decision, view.state, view.ageMs ?? 0)
+      if (knowsAll) this.#forgetVerdicts()
       // A clock that was set back gives a negative age.
       if (view.ageMs !== null) this.#begunAt = askedAt - Math.max(0, view.ageMs)
       this.#arm(view)
+      if (this.#mayBeHeld) this.#armIn(retryMs)
     } catch (error) {
       // The lanes tell that the database is away.
       this.#options.logger.debug({ destination: name, reason: reasonOf(error) }, 'destination not read')
@@ -237,8 +272,17 @@ export class Destination {
     if (state !== this.#state) {
       this.#state = state
       this.#begunAt = performance.now() - ageMs
+      this.#forgetVerdicts()
     }
     this.#options.onChange()
+  }
+
+  /** The log knows of them, and has decided what there is to decide. */
+  #forgetVerdicts(): void {
+    const couldBeHeld = this.#mayBeHeld
+    this.#failures = 0
+    this.#refusals = 0
+    if (couldBeHeld) this.#options.onChange()
   }
 
   #seePace(view: DestinationView, askedAt: number): void {
@@ -248,6 +292,15 @@ export class Destination {
     this.#isThrottled = view.isThrottled || this.#toTell !== null
     if (view.notBeforeInMs !== null) this.#notBefore = Math.max(this.#notBefore, askedAt + view.notBeforeInMs)
     if (this.isPaced !== wasPaced || this.#isLeftAlone) this.#options.onChange()
+  }
+
+  /** Whether the log may have to hold. Half of what it takes is enough: another instance may have seen the other half. */
+  get #mayBeHeld(): boolean {
+    const { holdAfter, brakeAfter } = this.#options.policy
+    return (
+      (holdAfter > 0 && this.#failures >= holdAfter / 2) ||
+      (brakeAfter > 0 && this.#refusals >= brakeAfter / 2)
+    )
   }
 
   get #isLeftAlone(): boolean {
@@ -281,4 +334,9 @@ export class Destination {
     if (this.#state === 'ramping') this.#options.onChange()
     this.check()
   }
+}
+
+/** Whether the guard may have to decide after it. */
+function mayHold(verdict: Verdict): boolean {
+  return verdict === 'failure' || verdict === 'refusal'
 }

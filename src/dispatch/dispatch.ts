@@ -21,7 +21,6 @@ import { retain, type Retention } from './retain.ts'
 import { Jobs } from './run-jobs.ts'
 import { runLane } from './run-lane.ts'
 import { Settler } from './settler.ts'
-import type { Finished } from './store-outcomes.ts'
 import { sweep } from './sweep.ts'
 import { watchQueue } from './watch-queue.ts'
 
@@ -177,6 +176,7 @@ export function dispatch(options: DispatchOptions): Dispatcher {
     watchQueue(options, stop.signal),
   ]
   const fresh = partsOf(lanes, 'fresh')
+  const flows = (): boolean => destination.state === 'flowing' && !destination.isPaced && destination.room > 0
   return {
     wake: (cause) => lanes.forEach((parts) => parts.waker.wake(cause)),
     lookAtDestination: () => {
@@ -188,7 +188,7 @@ export function dispatch(options: DispatchOptions): Dispatcher {
     reserveFresh: async (max) => {
       ground.refuse()
       // What has waited goes first.
-      return reserveFresh(fresh, max, destination.state === 'flowing' && !destination.isPaced, stop.signal)
+      return reserveFresh(fresh, max, flows(), stop.signal)
     },
     lanes: () =>
       lanes.map(({ lane, settler }) => ({
@@ -265,7 +265,9 @@ function createLane(
       if (asked !== null && options.throttleMaxMs > 0)
         destination.throttle(Math.min(asked.waitMs, options.throttleMaxMs), sentAt, asked.reason)
       failpoint(`${name}.sent`)
-      settler.add(end.isAborted ? { ...finished, verdict: 'none' } : finished)
+      const verdict = end.isAborted ? 'none' : finished.verdict
+      destination.noteVerdict(verdict)
+      settler.add({ ...finished, verdict })
     },
     drop: (claim, reason) => {
       const finished = endUnsent(claim, reason)
@@ -283,7 +285,7 @@ function createLane(
     onSettled: (batch, answers) => {
       failpoint(`${name}.after_outcome`)
       lane.close(batch)
-      if (destination.state !== 'flowing' || batch.some(mayHold)) destination.check()
+      destination.noteStored(batch.map(({ verdict }) => verdict))
       // Others of its kind may wait for it to end.
       if (batch.some(({ claim }) => claim.isSlow)) waker.wake('slot')
       batch.forEach((finished, at) => {
@@ -293,11 +295,6 @@ function createLane(
     },
   })
   return { lane, settler, waker, behindSince: null }
-}
-
-/** Whether the guard may have to decide after such an outcome. */
-function mayHold({ verdict }: Finished): boolean {
-  return verdict === 'failure' || verdict === 'refusal'
 }
 
 /**

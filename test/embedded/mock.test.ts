@@ -306,3 +306,23 @@ t.test(
     t.equal((await ask('key-1')).status, 503)
   },
 )
+
+t.test('a key that is forgotten again and again does not meet the same fault each time', async (t) => {
+  const mock = await startMock(t, [
+    '--success',
+    '1',
+    '--lost-answers',
+    '0.5',
+    '--forget-after',
+    '0.001',
+    '--seed',
+    '1',
+  ])
+  const isAnswered = (key: string) =>
+    post(mock, key, transaction(key)).then(
+      () => true,
+      () => false,
+    )
+  const keys = Array.from({ length: 20 }, (_, at) => `key-${at}`)
+  for (const key of keys) await until(`an answer for ${key}`, () => isAnswered(key))
+})

@@ -133,8 +133,8 @@ begin
       in_reference => in_references[late]);
   end loop;
   -- Nothing is written while all attempts succeed. What was in the log already was counted when it was appended.
-  if exists (select from unnest(answers) as a(answer) where a.answer <> 'already')
-      and (in_verdicts is not null or target.state <> 'flowing' or target.failures > 0 or target.refusals > 0) then
+  if (in_verdicts is not null or target.state <> 'flowing' or target.failures > 0 or target.refusals > 0)
+      and exists (select from unnest(answers) as a(answer) where a.answer <> 'already') then
     perform note_verdicts(target.destination, in_message_ids, in_attempts, verdicts, in_reasons);
   end if;
   return answers;

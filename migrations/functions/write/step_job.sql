@@ -37,6 +37,7 @@ declare
   pace double precision;
   room int;
   opened record;
+  is_runner boolean;
   is_probe boolean;
   failed int;
   registered instances;
@@ -45,9 +46,17 @@ declare
 begin
   worked := 0;
   passed := 0;
+  -- Whoever only waits for its turn must not lock the row: the runner would find it locked, and lose its pace.
+  select * into s from replay_job_states t where t.job = in_job;
+  is_runner := s.runner is not distinct from in_runner;
+  if not is_runner and s.runner_until > clock_timestamp() then
+    return query select 'elsewhere', extract(epoch from s.runner_until - clock_timestamp())::double precision * 1000, 0, 0, null::text;
+    return;
+  end if;
   select * into s from replay_job_states t where t.job = in_job for no key update skip locked;
   if not found then
-    return query select 'elsewhere', in_runner_ms::double precision, 0, 0, null::text;
+    -- An operator decides about the job, or another instance takes it over. The runner comes again soon, for its pace.
+    return query select 'elsewhere', (case when is_runner then step_ms else idle_ms end)::double precision, 0, 0, null::text;
     return;
   end if;
   at := clock_timestamp();

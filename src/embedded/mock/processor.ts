@@ -6,6 +6,7 @@ import type { Options } from './options.ts'
 /** What the processor remembers of an idempotency key. */
 interface Known {
   sha256: string
+  /** All of them, those before it was forgotten too. */
   requests: number
   /** When its first request came, by this machine's clock in milliseconds. */
   since: number
@@ -115,7 +116,9 @@ export class Processor {
     const remembered = this.#known.get(key)
     const { forgetAfterMs } = this.#options
     const isForgotten = forgetAfterMs !== null && at - (remembered?.since ?? at) >= forgetAfterMs
-    const known = remembered === undefined || isForgotten ? newlyKnown(sha256, at) : remembered
+    // Its requests are counted on: otherwise whatever befell the first of them would befall the first after it was forgotten.
+    const known =
+      remembered === undefined || isForgotten ? newlyKnown(sha256, at, remembered?.requests) : remembered
     this.#known.set(key, known)
     return known
   }
@@ -139,8 +142,8 @@ export class Processor {
   }
 }
 
-function newlyKnown(sha256: string, since: number): Known {
-  return { sha256, requests: 0, since, effect: undefined }
+function newlyKnown(sha256: string, since: number, requests = 0): Known {
+  return { sha256, requests, since, effect: undefined }
 }
 
 function findTransactionId(body: Buffer): string | null {

@@ -103,12 +103,12 @@ function statementOf(id: string, { filter, given, actor, reason }: PlanRequest) 
       ) k window w as (order by k.message_id rows unbounded preceding)) l
     ),
     errors as materialized (
-      select l.error_message, l.cause, l.refusal, count(*) as count, count(*) filter (where l.outcome_unknown) as outcome_unknown,
+      select failure_shape(l.error_message) as shape, l.cause, l.refusal, count(*) as count, count(*) filter (where l.outcome_unknown) as outcome_unknown,
         count(*) filter (where l.is_past) as past_key_window, max(l.updated_at) as last_at, max(l.message_id) as example
-      from letters l group by l.error_message, l.cause, l.refusal
+      from letters l group by 1, l.cause, l.refusal
     ),
     patterns as (
-      select coalesce(failure_pattern(e.error_message), '') as key, sum(e.count)::bigint as count, max(e.last_at) as last_at,
+      select coalesce(failure_pattern(e.shape), '') as key, sum(e.count)::bigint as count, max(e.last_at) as last_at,
         max(e.example) as example
       from errors e group by 1 order by 2 desc, 1 limit ${patternsMax}
     ),

@@ -38,6 +38,63 @@ t.test('ids and numbers are taken out of a reason, and what the fault is stays',
   t.strictSame(rows, [{ pattern: null }])
 })
 
+t.test('a reason and its shape have the same pattern, and many reasons have one shape', async (t) => {
+  const { pool } = await database(t)
+  const parts = [
+    'HTTP ',
+    '422',
+    '7',
+    '12',
+    'a',
+    'TLS',
+    'ERR_',
+    '_',
+    '-',
+    ' ',
+    '.',
+    ',',
+    ':',
+    '(',
+    'é',
+    'account ',
+    ' of tx',
+  ]
+  const random = seeded(7)
+  const reasons = Array.from({ length: 20_000 }, () =>
+    Array.from(
+      { length: 1 + Math.floor(random() * 7) },
+      () => parts[Math.floor(random() * parts.length)],
+    ).join(''),
+  )
+  const { rows } = await pool.query<{ reason: string }>(
+    `select reason from unnest($1::text[]) reason
+     where failure_pattern(failure_shape(reason)) is distinct from failure_pattern(reason)`,
+    [reasons],
+  )
+  t.strictSame(rows, [])
+  const alike = Array.from({ length: 1_000 }, (_, n) => [
+    `HTTP 422: account ${n} is closed`,
+    `no answer within ${n} ms, request ${7 * n} was sent`,
+    'HTTP 503',
+    null,
+  ])
+  const shapes = await pool.query('select distinct failure_shape(reason) from unnest($1::text[]) reason', [
+    alike.flat(),
+  ])
+  t.equal(shapes.rowCount, 4)
+})
+
+/** The same numbers in [0, 1) for the same seed (mulberry32). */
+function seeded(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
 t.test('a reason as long as one may be takes no noticeable time', async (t) => {
   const { pool } = await database(t)
   const hostile = ['1-'.repeat(1_024), 'a'.repeat(2_047) + '1', 'A_'.repeat(1_023) + '1', 'A1_'.repeat(682)]

@@ -537,6 +537,26 @@ t.test('one instance at a time runs a job, and another takes it over when its le
   t.match(await step(pool, id), { state: 'elsewhere' })
 })
 
+t.test('an instance that waits for its turn keeps no runner from its pace', async (t) => {
+  const { pool } = await database(t)
+  await storeLetters(pool, idsOf('pace', 30))
+  const id = await planned(pool)
+  await start(pool, id)
+  t.match(await step(pool, id), { worked: 10 })
+  const other = await pool.connect()
+  await other.query('begin')
+  t.match(await stepJob(other, id, { actor: 'instance-2/jobs', room: 100, leaseMs: 60_000 }), {
+    state: 'elsewhere',
+  })
+  await attemptAll(pool, 'accepted')
+  t.match(await step(pool, id), { worked: 10 }, 'the other one has locked nothing')
+  await other.query('select from replay_job_states for no key update')
+  const locked = await step(pool, id)
+  t.ok(locked.dueInMs !== null && locked.dueInMs <= 100, 'the runner comes again soon')
+  await other.query('rollback')
+  other.release()
+})
+
 t.test('a job that another session holds is left to it', async (t) => {
   const { pool } = await database(t)
   await storeLetters(pool, idsOf('held', 3))
