@@ -63,6 +63,11 @@ function dependencies(database: pg.Pool): Parameters<typeof serve>[1] {
         unread: [],
         waiting: [],
         coordinatorError: null,
+        topic: 'bench',
+        connection: { isConnected: true, since: new Date(), reason: null },
+        fetchedAt: null,
+        heartbeatAt: null,
+        group: null,
       },
       lanes: [
         { lane: 'fresh', inFlight: 0, claimedAhead: 0, limit: 500, lastError: null },

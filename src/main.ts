@@ -61,6 +61,8 @@ type Run = {
   startingUp: string | null
 }
 
+const launchedAt = new Date()
+
 async function run(): Promise<number> {
   // If nobody reads stderr, the service still runs.
   process.stderr.on('error', () => undefined)
@@ -270,6 +272,15 @@ function health({ service, startingUp, options }: Run, draining: boolean): Healt
       unread: [],
       waiting: [],
       coordinatorError: null,
+      topic: options.config.kafka.topic,
+      connection: {
+        isConnected: false,
+        since: launchedAt,
+        reason: startingUp && `waiting for ${startingUp}`,
+      },
+      fetchedAt: null,
+      heartbeatAt: null,
+      group: null,
     },
     lanes: service?.lanes() ?? [],
     destination: service?.destination() ?? { room: 0, limit: lanes.fresh + lanes.retry },

@@ -27,8 +27,8 @@ export function Attention({ now, missing, destination }: Props) {
         <Nothing />
       ) : (
         <ul class="attention">
-          {sentences.map(({ text, page, search }) => (
-            <li key={text} class="notice bad">
+          {sentences.map(({ text, key, page, search }) => (
+            <li key={key ?? text} class="notice bad">
               {writeOut(text)}{' '}
               {page !== undefined && <a href={link(page, '', search)}>See {page.replace('-', ' ')}</a>}
             </li>
@@ -51,6 +51,8 @@ function Nothing() {
 /** A sentence, and the page where one goes on from it. */
 type Sentence = {
   readonly text: string
+  /** What tells it from the others, where the text counts on. */
+  readonly key?: string
   readonly page?: string
   /** What of that page is shown. */
   readonly search?: Readonly<Record<string, string>>
@@ -67,6 +69,18 @@ function findSentences(now: NowMetrics, destination: Props['destination']): Sent
   if (destination?.state === 'PAUSED' || destination?.state === 'HELD')
     found.push({
       text: `No payment is sent: the destination is ${formatName(destination.state)}. ${formatCount(countWaiting(now.counts))} wait.`,
+    })
+  if (now.kafka?.connected === false)
+    found.push({
+      text: `This instance is not connected to Kafka for ${formatDuration(Date.parse(now.at) - Date.parse(now.kafka.since))}: ${now.kafka.reason ?? 'nobody knows why'}`,
+      key: 'kafka',
+    })
+  else
+    for (const { partition, reason } of now.kafka?.waiting ?? [])
+      found.push({ text: `Partition ${partition} waits for Kafka: ${reason}` })
+  for (const { topic, partition, lag } of now.kafka?.unread ?? [])
+    found.push({
+      text: `Nobody reads partition ${partition} of ${topic}; ${lag === null ? 'how many records wait in it is not known' : `${formatCount(lag)} records wait in it`}.`,
     })
   for (const { topic, partition, stopped } of now.consumer ?? [])
     if (stopped !== null)

@@ -12,6 +12,7 @@ import { FaultNotice, sentenceOfMissing } from '../../parts/notice.tsx'
 import { Attention } from './attention.tsx'
 import { Counts } from './counts.tsx'
 import { Destination } from './destination.tsx'
+import { Kafka } from './kafka.tsx'
 import { Lag } from './lag.tsx'
 import { Lanes } from './lanes.tsx'
 import { Latency } from './latency.tsx'
@@ -68,6 +69,7 @@ export function Now() {
         {destination.value !== null && <Destination destination={destination.value} counts={now.counts} />}
         <Latency now={now} />
         <Lanes now={now} />
+        <Kafka now={now} />
       </div>
       <Lag now={now} />
     </>

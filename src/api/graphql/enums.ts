@@ -17,6 +17,21 @@ export const MessageStatus = builder.enumType('MessageStatus', {
   } as const,
 })
 
+export const ConsumerState = builder.enumType('ConsumerState', {
+  description: 'What the consumer of an instance does.',
+  values: {
+    STARTING: { value: 'starting', description: 'It connects, or waits for Kafka or the topic.' },
+    RUNNING: { value: 'running', description: 'It stores what Kafka hands over.' },
+    REBALANCING: { value: 'rebalancing', description: 'The group is about to assign its partitions again.' },
+    WAITING_FOR_DATABASE: {
+      value: 'waiting for the database',
+      description: 'It keeps its membership and waits for PostgreSQL.',
+    },
+    CRASHED: { value: 'crashed', description: 'It lost Kafka, and begins again soon.' },
+    STOPPED: { value: 'stopped', description: 'It has left the group.' },
+  } as const,
+})
+
 export const EventType = builder.enumType('EventType', {
   description: "May grow: treat an unknown value as 'other'.",
   values: {
