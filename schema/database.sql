@@ -3111,6 +3111,7 @@ $function$
 CREATE OR REPLACE FUNCTION public.listening_instances()
  RETURNS text[]
  LANGUAGE sql
+ STABLE
  SET search_path TO 'public', 'pg_temp'
 AS $function$
   select coalesce(array_agg(substr(a.application_name, length('transaction-queue-proxy listen ') + 1)), '{}')

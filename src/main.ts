@@ -282,6 +282,7 @@ function health({ service, startingUp, options }: Run, draining: boolean): Healt
       heartbeatAt: null,
       group: null,
     },
+    peers: service?.peers ?? { heard: new Map(), mayLive: () => true },
     lanes: service?.lanes() ?? [],
     destination: service?.destination() ?? { room: 0, limit: lanes.fresh + lanes.retry },
     logRetention: service?.logRetention() ?? null,

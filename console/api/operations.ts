@@ -566,6 +566,17 @@ export type NowResult = {
       readonly unread:
         readonly { readonly topic: string; readonly partition: number; readonly lag: string | null }[] | null
     } | null
+    readonly instances:
+      | readonly {
+          readonly name: string
+          readonly release: string | null
+          readonly startedAt: string | null
+          readonly state: 'LIVE' | 'SILENT' | 'GONE'
+          readonly lastHeartbeatAt: string | null
+          readonly answers: boolean
+          readonly partitions: readonly number[] | null
+        }[]
+      | null
     readonly wakeups: { readonly listenerUp: boolean; readonly missed: string } | null
     readonly watermark: { readonly ageSeconds: number } | null
     readonly throughput:
@@ -598,7 +609,7 @@ export type NowResult = {
 export type NowVariables = Record<string, never>
 export const nowOperation: Operation<NowResult, NowVariables> = {
   name: 'Now',
-  text: 'subscription Now {\n  metrics(everyMs: 2000) {\n    at\n    counts {\n      pending\n      processing\n      success\n      failed\n      deadLetter\n      total\n    }\n    deadLetters {\n      open\n      resolved\n    }\n    held\n    outcomeUnknown {\n      open\n      deadLetter\n      success\n    }\n    oldestPendingAt\n    oldestDueAt\n    inFlight {\n      lane\n      inFlight\n      limit\n      due {\n        value\n        exact\n      }\n    }\n    consumer {\n      topic\n      partition\n      nextOffset\n      lag\n      unreadLag\n      stopped\n    }\n    kafka {\n      topic\n      connected\n      since\n      reason\n      state\n      lastFetchAt\n      lastHeartbeatAt\n      assigned\n      waiting {\n        partition\n        reason\n        seconds\n      }\n      members {\n        instance\n        partitions\n      }\n      unread {\n        topic\n        partition\n        lag\n      }\n    }\n    wakeups {\n      listenerUp\n      missed\n    }\n    watermark {\n      ageSeconds\n    }\n    throughput(lastSeconds: 3600, bucketSeconds: 60) {\n      at\n      seconds\n      received\n      attempts\n      succeeded\n      failed\n      deadLettered\n    }\n    latency(lastSeconds: 3600) {\n      endToEnd {\n        count\n        p50Ms\n        p99Ms\n        maxMs\n      }\n      attempt {\n        count\n        p50Ms\n        p99Ms\n        maxMs\n      }\n    }\n  }\n}',
+  text: 'subscription Now {\n  metrics(everyMs: 2000) {\n    at\n    counts {\n      pending\n      processing\n      success\n      failed\n      deadLetter\n      total\n    }\n    deadLetters {\n      open\n      resolved\n    }\n    held\n    outcomeUnknown {\n      open\n      deadLetter\n      success\n    }\n    oldestPendingAt\n    oldestDueAt\n    inFlight {\n      lane\n      inFlight\n      limit\n      due {\n        value\n        exact\n      }\n    }\n    consumer {\n      topic\n      partition\n      nextOffset\n      lag\n      unreadLag\n      stopped\n    }\n    kafka {\n      topic\n      connected\n      since\n      reason\n      state\n      lastFetchAt\n      lastHeartbeatAt\n      assigned\n      waiting {\n        partition\n        reason\n        seconds\n      }\n      members {\n        instance\n        partitions\n      }\n      unread {\n        topic\n        partition\n        lag\n      }\n    }\n    instances {\n      name\n      release\n      startedAt\n      state\n      lastHeartbeatAt\n      answers\n      partitions\n    }\n    wakeups {\n      listenerUp\n      missed\n    }\n    watermark {\n      ageSeconds\n    }\n    throughput(lastSeconds: 3600, bucketSeconds: 60) {\n      at\n      seconds\n      received\n      attempts\n      succeeded\n      failed\n      deadLettered\n    }\n    latency(lastSeconds: 3600) {\n      endToEnd {\n        count\n        p50Ms\n        p99Ms\n        maxMs\n      }\n      attempt {\n        count\n        p50Ms\n        p99Ms\n        maxMs\n      }\n    }\n  }\n}',
 }
 
 export type PartitionsResult = {

@@ -42,6 +42,13 @@ export type Health = {
       readonly members: readonly { readonly clientId: string; readonly partitions: readonly number[] }[]
     } | null
   }
+  /** The other instances, as this one hears them. */
+  readonly peers: {
+    /** When each was last heard that was in the last ten minutes. */
+    readonly heard: ReadonlyMap<string, Date>
+    /** Whether it was heard lately; also true before anybody can tell. */
+    readonly mayLive: (instance: string) => boolean
+  }
   readonly lanes: readonly {
     readonly lane: string
     /** Requests to the processor that are under way. */

@@ -5,7 +5,8 @@ import { ending, subcommand } from './subcommand.ts'
 
 const usage = `Usage: npx tqp status [--json]
 
-Prints how the service is doing: whether payments flow, how many messages wait and for how long, the last minute, and each partition.
+Prints how the service is doing: whether payments flow, how many messages wait and for how long, the last minute,
+which instances live, whether Kafka answers, and each partition.
 
 ${ending}`
 
@@ -20,6 +21,7 @@ const query = `{
     oldestDueAt
     throughput(lastSeconds: 60) { received attempts succeeded failed deadLettered }
     consumer { topic partition nextOffset lag unreadLag stopped }
+    instances { name release startedAt state lastHeartbeatAt answers partitions }
     kafka {
       connected since reason lastFetchAt lastHeartbeatAt assigned
       waiting { partition reason }
@@ -47,8 +49,19 @@ type Data = {
       readonly unreadLag: string | null
       readonly stopped: string | null
     }[]
+    readonly instances: readonly Instance[]
     readonly kafka: Kafka
   } | null
+}
+
+type Instance = {
+  readonly name: string
+  readonly release: string | null
+  readonly startedAt: string | null
+  readonly state: string
+  readonly lastHeartbeatAt: string | null
+  readonly answers: boolean
+  readonly partitions: readonly number[] | null
 }
 
 type Kafka = {
@@ -116,7 +129,21 @@ function describe({ destinations, metrics }: Data): string[] {
       ? 'waiting      nothing is due'
       : `waiting      the oldest is due for ${Math.max(0, (Date.parse(at) - Date.parse(oldestDueAt)) / 1_000).toFixed(1)} s`,
   )
-  return [...lines, ...describeKafka(metrics)]
+  return [...lines, ...metrics.instances.map(describeInstance), ...describeKafka(metrics)]
+}
+
+function describeInstance(instance: Instance): string {
+  const { name, release, startedAt, state, lastHeartbeatAt, answers, partitions } = instance
+  const parts = [
+    `${state.toLowerCase()}, since ${shortTime(startedAt) ?? 'nobody knows when'}`,
+    `release ${release ?? 'not known'}`,
+    lastHeartbeatAt === null ? 'never heard' : `last heard ${shortTime(lastHeartbeatAt)}`,
+    ...(partitions === null
+      ? []
+      : [`partitions ${partitions.length === 0 ? 'none' : partitions.join(', ')}`]),
+    ...(answers ? ['answers this'] : []),
+  ]
+  return `instance     ${name} ${parts.join(', ')}`
 }
 
 /** How the instance that answers stands with Kafka, and who reads what, as far as it knows. */

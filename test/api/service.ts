@@ -35,6 +35,7 @@ export const well: Health = {
       members: [{ clientId: 'instance-1', partitions: [0, 1] }],
     },
   },
+  peers: { heard: new Map(), mayLive: () => true },
   lanes: [
     { lane: 'fresh', inFlight: 3, claimedAhead: 2, limit: 50, lastError: null },
     { lane: 'retry', inFlight: 0, claimedAhead: 0, limit: 5, lastError: null },

@@ -78,6 +78,11 @@ function findSentences(now: NowMetrics, destination: Props['destination']): Sent
   else
     for (const { partition, reason } of now.kafka?.waiting ?? [])
       found.push({ text: `Partition ${partition} waits for Kafka: ${reason}` })
+  for (const { name, state } of now.instances ?? [])
+    if (state === 'SILENT')
+      found.push({
+        text: `Instance ${name} has a session on the database, but is not heard: it is frozen, or cut off.`,
+      })
   for (const { topic, partition, lag } of now.kafka?.unread ?? [])
     found.push({
       text: `Nobody reads partition ${partition} of ${topic}; ${lag === null ? 'how many records wait in it is not known' : `${formatCount(lag)} records wait in it`}.`,

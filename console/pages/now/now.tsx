@@ -12,6 +12,7 @@ import { FaultNotice, sentenceOfMissing } from '../../parts/notice.tsx'
 import { Attention } from './attention.tsx'
 import { Counts } from './counts.tsx'
 import { Destination } from './destination.tsx'
+import { Instances } from './instances.tsx'
 import { Kafka } from './kafka.tsx'
 import { Lag } from './lag.tsx'
 import { Lanes } from './lanes.tsx'
@@ -72,6 +73,7 @@ export function Now() {
         <Kafka now={now} />
       </div>
       <Lag now={now} />
+      <Instances now={now} />
     </>
   )
 }

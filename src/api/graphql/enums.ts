@@ -32,6 +32,21 @@ export const ConsumerState = builder.enumType('ConsumerState', {
   } as const,
 })
 
+export const InstanceState = builder.enumType('InstanceState', {
+  description: 'Whether an instance lives.',
+  values: {
+    LIVE: { value: 'live', description: 'It has a LISTEN session on the database, and is heard.' },
+    SILENT: {
+      value: 'silent',
+      description: 'It has a session, but was not heard for 15 s: it is frozen, or cut off.',
+    },
+    GONE: {
+      value: 'gone',
+      description: 'It has no session any more: it ended, or is cut off. It is told of for ten minutes.',
+    },
+  } as const,
+})
+
 export const EventType = builder.enumType('EventType', {
   description: "May grow: treat an unknown value as 'other'.",
   values: {
