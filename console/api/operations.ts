@@ -290,108 +290,57 @@ export const abortReplayMutation: Operation<AbortReplayResult, AbortReplayVariab
   text: 'mutation AbortReplay($job: ID!, $reason: String!) {\n  abortReplay(job: $job, reason: $reason) {\n    __typename\n    ... on JobRefused {\n      text\n    }\n  }\n}',
 }
 
-export type OperatorEventsResult = {
-  readonly events: {
+export type JobsNowResult = {
+  readonly replayJobs: {
     readonly nodes: readonly {
       readonly id: string
-      readonly transactionId: string
-      readonly type:
-        | 'RECEIVED'
-        | 'ATTEMPT_STARTED'
-        | 'SUCCEEDED'
-        | 'ATTEMPT_FAILED'
-        | 'ATTEMPT_ABANDONED'
-        | 'DEAD_LETTERED'
-        | 'REPLAYED'
-        | 'DUPLICATE_RECEIVED'
-        | 'CONFLICT_RECEIVED'
-        | 'REJECTED'
-        | 'LATE_RESULT_OBSERVED'
-        | 'EXPUNGED'
-        | 'HELD'
-        | 'RELEASED'
-        | 'CANCELLED'
-        | 'RESOLVED'
-        | 'REOPENED'
-        | 'INQUIRY_STARTED'
-        | 'INQUIRED'
-      readonly recordedAt: string
-      readonly actor: string
-      readonly reason: string | null
-      readonly resolution: 'CARRIED_OUT' | 'NOT_CARRIED_OUT' | 'DUPLICATE' | 'IGNORED' | null
-      readonly evidence: string | null
+      readonly kind: 'REPLAY' | 'RESOLVE'
+      readonly state: 'RUNNING' | 'WAITING' | 'PAUSED' | 'STOPPED' | 'ABORTED' | 'DONE'
+      readonly waitsFor: string | null
+      readonly stoppedBecause: string | null
     }[]
-    readonly pageInfo: { readonly hasPreviousPage: boolean; readonly startCursor: string | null }
-  } | null
+  }
 }
-export type OperatorEventsVariables = {
-  readonly types?:
-    | readonly (
-        | 'RECEIVED'
-        | 'ATTEMPT_STARTED'
-        | 'SUCCEEDED'
-        | 'ATTEMPT_FAILED'
-        | 'ATTEMPT_ABANDONED'
-        | 'DEAD_LETTERED'
-        | 'REPLAYED'
-        | 'DUPLICATE_RECEIVED'
-        | 'CONFLICT_RECEIVED'
-        | 'REJECTED'
-        | 'LATE_RESULT_OBSERVED'
-        | 'EXPUNGED'
-        | 'HELD'
-        | 'RELEASED'
-        | 'CANCELLED'
-        | 'RESOLVED'
-        | 'REOPENED'
-        | 'INQUIRY_STARTED'
-        | 'INQUIRED'
-      )[]
-    | null
-  readonly actor?: string | null
-  readonly recordedAt?: { readonly from?: string | null; readonly to?: string | null } | null
-  readonly before?: string | null
-}
-export const operatorEventsOperation: Operation<OperatorEventsResult, OperatorEventsVariables> = {
-  name: 'OperatorEvents',
-  text: 'query OperatorEvents($types: [EventType!], $actor: String, $recordedAt: TimeRange, $before: String) {\n  events(\n    filter: {types: $types, actor: $actor, recordedAt: $recordedAt}\n    last: 50\n    before: $before\n  ) {\n    nodes {\n      id\n      transactionId\n      type\n      recordedAt\n      actor\n      reason\n      resolution\n      evidence\n    }\n    pageInfo {\n      hasPreviousPage\n      startCursor\n    }\n  }\n}',
+export type JobsNowVariables = Record<string, never>
+export const jobsNowOperation: Operation<JobsNowResult, JobsNowVariables> = {
+  name: 'JobsNow',
+  text: 'query JobsNow {\n  replayJobs(first: 50) {\n    nodes {\n      id\n      kind\n      state\n      waitsFor\n      stoppedBecause\n    }\n  }\n}',
 }
 
-export type DestinationDecisionsResult = {
-  readonly destinations: readonly {
-    readonly name: string
-    readonly decisions: {
-      readonly nodes: readonly {
-        readonly decision: number
-        readonly recordedAt: string
-        readonly state: 'FLOWING' | 'HELD' | 'PAUSED' | 'RAMPING'
-        readonly cause:
-          | 'FAILURES'
-          | 'REFUSALS'
-          | 'PROBES'
-          | 'RAMPED'
-          | 'OPERATOR'
-          | 'UNTIL'
-          | 'RATE'
-          | 'SETTING'
-          | 'THROTTLED'
-          | 'UNTHROTTLED'
-        readonly actor: string
-        readonly reason: string
-        readonly until: string | null
-        readonly rateLimit: number | null
-      }[]
-      readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null }
-    } | null
-  }[]
+export type JournalResult = {
+  readonly journal: {
+    readonly nodes: readonly {
+      readonly id: string
+      readonly at: string
+      readonly kind: 'PAYMENT' | 'DESTINATION' | 'REPLAY_JOB' | 'PARTITION' | 'ARCHIVE' | 'EPOCH'
+      readonly by: 'OPERATOR' | 'SERVICE'
+      readonly actor: string
+      readonly decision: string
+      readonly detail: string | null
+      readonly reason: string
+      readonly evidence: string | null
+      readonly transactionId: string | null
+      readonly destination: string | null
+      readonly job: string | null
+      readonly topic: string | null
+      readonly partition: number | null
+    }[]
+    readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null }
+  } | null
 }
-export type DestinationDecisionsVariables = { readonly after?: string | null }
-export const destinationDecisionsOperation: Operation<
-  DestinationDecisionsResult,
-  DestinationDecisionsVariables
-> = {
-  name: 'DestinationDecisions',
-  text: 'query DestinationDecisions($after: String) {\n  destinations {\n    name\n    decisions(first: 50, after: $after) {\n      nodes {\n        decision\n        recordedAt\n        state\n        cause\n        actor\n        reason\n        until\n        rateLimit\n      }\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n    }\n  }\n}',
+export type JournalVariables = {
+  readonly filter: {
+    readonly kinds?:
+      readonly ('PAYMENT' | 'DESTINATION' | 'REPLAY_JOB' | 'PARTITION' | 'ARCHIVE' | 'EPOCH')[] | null
+    readonly actor?: string | null
+    readonly at?: { readonly from?: string | null; readonly to?: string | null } | null
+  }
+  readonly first: number
+  readonly after?: string | null
+}
+export const journalOperation: Operation<JournalResult, JournalVariables> = {
+  name: 'Journal',
+  text: 'query Journal($filter: JournalFilter!, $first: Int!, $after: String) {\n  journal(filter: $filter, first: $first, after: $after) {\n    nodes {\n      id\n      at\n      kind\n      by\n      actor\n      decision\n      detail\n      reason\n      evidence\n      transactionId\n      destination\n      job\n      topic\n      partition\n    }\n    pageInfo {\n      hasNextPage\n      endCursor\n    }\n  }\n}',
 }
 
 export type MessagesResult = {

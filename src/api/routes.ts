@@ -20,6 +20,14 @@ export function routes(dependencies: ApiDependencies): Route[] {
     },
     {
       method: 'GET',
+      path: `${consolePath}/`,
+      about: 'Leads to the console.',
+      needs: null,
+      // Relative, so that it holds below whatever path a proxy has put us.
+      answer: () => leadTo(`..${consolePath}`),
+    },
+    {
+      method: 'GET',
       path: '/metrics',
       about: 'Messages by status; Prometheus text if Accept names text/plain.',
       needs: null,
@@ -72,7 +80,10 @@ function name({ release: version }: ApiDependencies, table: readonly Route[]): A
 
 /** Behind a proxy we stand below a path that only the settings know, or the browser, which takes it from the page that it asked for. */
 function leadToConsole({ access: { publicUrl = null } }: ApiDependencies): Answer {
-  const location = publicUrl === null ? consolePath.slice(1) : `${publicUrl.path}${consolePath}`
+  return leadTo(publicUrl === null ? consolePath.slice(1) : `${publicUrl.path}${consolePath}`)
+}
+
+function leadTo(location: string): Answer {
   return {
     status: 303,
     type: 'text/plain',

@@ -1,11 +1,14 @@
 import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import type { Fault } from '../../api/ask.ts'
+import { askAgain } from '../../api/ask-again.ts'
 import { follow } from '../../api/follow.ts'
 import {
   destinationNowOperation,
+  jobsNowOperation,
   nowOperation,
   type DestinationNowResult,
+  type JobsNowResult,
   type NowResult,
 } from '../../api/operations.ts'
 import { FaultNotice, sentenceOfMissing } from '../../parts/notice.tsx'
@@ -28,8 +31,12 @@ export function Now() {
   const faults = useSignal<readonly Fault[]>([])
   const fault = useSignal<string | null>(null)
   const destination = useSignal<DestinationNowResult['destination'] | null>(null)
+  const jobs = useSignal<JobsNowResult['replayJobs']['nodes'] | null>(null)
   useEffect(() => {
     const leaves = [
+      askAgain(jobsNowOperation, {}, ({ replayJobs }) => {
+        jobs.value = replayJobs.nodes
+      }),
       follow(nowOperation, {
         variables: () => ({}),
         take: (data, found) => {
@@ -63,7 +70,7 @@ export function Now() {
   return (
     <>
       <FaultNotice fault={fault.value} isOld={missing.length === 0} />
-      <Attention now={now} missing={missing} destination={destination.value} />
+      <Attention now={now} missing={missing} destination={destination.value} jobs={jobs.value} />
       <Counts now={now} isDueKnown={!missing.includes('the oldest due')} />
       <Throughput now={now} />
       <div class="columns">

@@ -47,6 +47,26 @@ export const InstanceState = builder.enumType('InstanceState', {
   } as const,
 })
 
+export const JournalKind = builder.enumType('JournalKind', {
+  description: "What a decision is about. May grow: treat an unknown value as 'other'.",
+  values: {
+    PAYMENT: { value: 'payment', description: 'One payment: replayed, held, resolved, expunged and so on.' },
+    DESTINATION: { value: 'destination', description: 'Whether payments flow there, and how fast.' },
+    REPLAY_JOB: { value: 'replay_job', description: 'A replay or a resolution of many dead letters.' },
+    PARTITION: { value: 'partition', description: 'A partition that stopped, and how it went on.' },
+    ARCHIVE: { value: 'archive', description: 'A segment of the log that went into an archive.' },
+    EPOCH: { value: 'epoch', description: 'The log went on in a new epoch, after a restore or a failover.' },
+  } as const,
+})
+
+export const DecidedBy = builder.enumType('DecidedBy', {
+  description: 'Who decides.',
+  values: {
+    OPERATOR: { value: 'operator', description: 'A person, or a program in its name.' },
+    SERVICE: { value: 'service', description: 'An instance by itself, such as its guard.' },
+  } as const,
+})
+
 export const EventType = builder.enumType('EventType', {
   description: "May grow: treat an unknown value as 'other'.",
   values: {
