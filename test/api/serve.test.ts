@@ -24,6 +24,7 @@ t.test('the root names the service, its version and every route', async (t) => {
     listed.map(({ method, path }) => `${method} ${path}`),
     [
       'GET /',
+      'GET /console/',
       'GET /metrics',
       'GET /status',
       'GET /healthz',
