@@ -843,6 +843,26 @@ export const bytesOperation: Operation<BytesResult, BytesVariables> = {
   text: 'query Bytes($transactionId: ID!) {\n  message(transactionId: $transactionId) {\n    payload {\n      state\n      text\n      base64\n    }\n    source {\n      headers {\n        name\n        value\n        valueBase64\n      }\n    }\n  }\n}',
 }
 
+export type StateAtResult = {
+  readonly message: {
+    readonly asOf: {
+      readonly status: 'PENDING' | 'PROCESSING' | 'SUCCESS' | 'FAILED' | 'DEAD_LETTER'
+      readonly retryCount: number
+      readonly attempts: number
+      readonly version: number
+      readonly errorMessage: string | null
+      readonly nextDueAt: string | null
+      readonly held: boolean
+      readonly resolution: 'CARRIED_OUT' | 'NOT_CARRIED_OUT' | 'DUPLICATE' | 'IGNORED' | null
+    } | null
+  } | null
+}
+export type StateAtVariables = { readonly transactionId: string; readonly time: string }
+export const stateAtOperation: Operation<StateAtResult, StateAtVariables> = {
+  name: 'StateAt',
+  text: 'query StateAt($transactionId: ID!, $time: DateTime!) {\n  message(transactionId: $transactionId) {\n    asOf(time: $time) {\n      status\n      retryCount\n      attempts\n      version\n      errorMessage\n      nextDueAt\n      held\n      resolution\n    }\n  }\n}',
+}
+
 export type TransactionEventsResult = {
   readonly messageEvents: { readonly cursor: string; readonly node: { readonly version: number } | null }
 }
