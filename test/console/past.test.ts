@@ -26,9 +26,15 @@ t.test('the state at the moment of any event is shown, as the service folds it',
 
   await slider.focus()
   await page.keyboard.press('Home')
-  await reads('the first', /event 1 Then received.* It was pending with 1 events by then Attempts 0/)
+  await reads(
+    'the first instant',
+    /event 2 Then attempt started.* It was processing with 2 events by then Attempts 1/,
+  )
   await page.keyboard.press('ArrowRight')
-  await reads('the attempt', /event 2 Then attempt started.* It was processing.* Attempts 1/)
+  await reads(
+    'the next',
+    /event 4 Then dead lettered.* It was dead letter with 4 events.* Last error HTTP 422/,
+  )
   await page.keyboard.press('End')
   await reads(
     'the last',

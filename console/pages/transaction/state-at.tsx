@@ -12,11 +12,13 @@ type State = NonNullable<NonNullable<StateAtResult['message']>['asOf']>
 type Props = { readonly transactionId: string; readonly events: readonly Event[] }
 
 /** What was known of it at the moment of one of its events: the service folds its log up to there. */
-export function StateAt({ transactionId, events }: Props) {
+export function StateAt({ transactionId, events: all }: Props) {
   /** The version of the event; null for the newest, of which the rest of the page tells. */
   const chosen = useSignal<number | null>(null)
   const state = useSignal<State | null>(null)
   const fault = useSignal<string | null>(null)
+  // What was recorded at one instant became known together: the last of it stands for it.
+  const events = all.filter(({ recordedAt }, at) => all[at + 1]?.recordedAt !== recordedAt)
   if (events.length < 2) return null
   const last = events.length - 1
   const found = events.findIndex(({ version }) => version === chosen.value)
