@@ -20,14 +20,6 @@ export function routes(dependencies: ApiDependencies): Route[] {
     },
     {
       method: 'GET',
-      path: `${consolePath}/`,
-      about: 'Leads to the console.',
-      needs: null,
-      // Relative, so that it holds below whatever path a proxy has put us.
-      answer: () => leadTo(`..${consolePath}`),
-    },
-    {
-      method: 'GET',
       path: '/metrics',
       about: 'Messages by status; Prometheus text if Accept names text/plain.',
       needs: null,
@@ -80,10 +72,7 @@ function name({ release: version }: ApiDependencies, table: readonly Route[]): A
 
 /** Behind a proxy we stand below a path that only the settings know, or the browser, which takes it from the page that it asked for. */
 function leadToConsole({ access: { publicUrl = null } }: ApiDependencies): Answer {
-  return leadTo(publicUrl === null ? consolePath.slice(1) : `${publicUrl.path}${consolePath}`)
-}
-
-function leadTo(location: string): Answer {
+  const location = publicUrl === null ? consolePath.slice(1) : `${publicUrl.path}${consolePath}`
   return {
     status: 303,
     type: 'text/plain',
