@@ -63,7 +63,13 @@ function dependencies(database: pg.Pool): Parameters<typeof serve>[1] {
         unread: [],
         waiting: [],
         coordinatorError: null,
+        topic: 'bench',
+        connection: { isConnected: true, since: new Date(), reason: null },
+        fetchedAt: null,
+        heartbeatAt: null,
+        group: null,
       },
+      peers: { heard: new Map(), mayLive: () => true },
       lanes: [
         { lane: 'fresh', inFlight: 0, claimedAhead: 0, limit: 500, lastError: null },
         { lane: 'retry', inFlight: 0, claimedAhead: 0, limit: 5, lastError: null },

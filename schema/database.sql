@@ -67,6 +67,7 @@ create table destination_decisions (
   constraint destination_decisions_reason_check CHECK ((reason <> ''::text)),
   constraint destination_decisions_state_check CHECK ((state = ANY (ARRAY['flowing'::text, 'held'::text, 'paused'::text, 'ramping'::text])))
 );
+CREATE INDEX destination_decisions_recorded ON public.destination_decisions USING btree (recorded_at, actor);
 
 create table destinations (
   destination text collate "C" not null,
@@ -213,6 +214,7 @@ create table message_events (
   constraint message_events_outcome_check CHECK ((outcome = ANY (ARRAY['accepted'::text, 'refused'::text, 'unavailable'::text, 'not_sent'::text, 'unknown'::text]))),
   constraint message_events_pkey PRIMARY KEY (message_id, version)
 ) partition by RANGE (message_id);
+CREATE INDEX message_events_decided ON ONLY public.message_events USING btree (recorded_at, actor) WHERE ((type = ANY (ARRAY['replayed'::text, 'held'::text, 'released'::text, 'cancelled'::text, 'resolved'::text, 'reopened'::text, 'expunged'::text])) AND ((request_key IS NULL) OR (request_key !~~ 'replay-job:%'::text)) AND (NOT ((type = 'expunged'::text) AND (reason ~~ 'RETAIN\_PAYLOAD: %'::text) AND (actor ~~ '%/retention'::text))));
 CREATE INDEX message_events_duplicate ON ONLY public.message_events USING btree (topic, partition, kafka_offset) WHERE (type = 'duplicate_received'::text);
 CREATE INDEX message_events_reference ON ONLY public.message_events USING btree (reference, message_id) WHERE (reference IS NOT NULL);
 
@@ -283,6 +285,7 @@ create table partition_decisions (
   constraint partition_decisions_pkey PRIMARY KEY (partition_id, decision),
   constraint partition_decisions_type_check CHECK ((type = ANY (ARRAY['stopped'::text, 'resumed'::text, 'gap_accepted'::text, 'incarnation_begun'::text])))
 );
+CREATE INDEX partition_decisions_recorded ON public.partition_decisions USING btree (recorded_at, actor);
 
 create table partition_folds (
   partition_id integer not null,
@@ -358,6 +361,7 @@ create table replay_job_events (
   constraint replay_job_events_reason_check CHECK ((reason <> ''::text)),
   constraint replay_job_events_type_check CHECK ((type = ANY (ARRAY['started'::text, 'paused'::text, 'resumed'::text, 'pace_changed'::text, 'stopped'::text, 'aborted'::text, 'done'::text])))
 );
+CREATE INDEX replay_job_events_recorded ON public.replay_job_events USING btree (recorded_at, actor);
 
 create table replay_job_open (
   job bigint not null,
@@ -3235,6 +3239,7 @@ $function$
 CREATE OR REPLACE FUNCTION public.listening_instances()
  RETURNS text[]
  LANGUAGE sql
+ STABLE
  SET search_path TO 'public', 'pg_temp'
 AS $function$
   select coalesce(array_agg(substr(a.application_name, length('transaction-queue-proxy listen ') + 1)), '{}')
@@ -4308,6 +4313,100 @@ AS $function$
   where d.position >= (select max(bound) from status_count_folds)
     and aged_minute(d.minute, b.hours_below, b.days_below)
       between aged_minute(in_first, b.hours_below, b.days_below) and in_last
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.read_journal(in_kinds text[], in_actor text, in_from timestamp with time zone, in_to timestamp with time zone, in_after_at timestamp with time zone, in_after_source integer, in_after_key1 bigint, in_after_key2 bigint, in_rows_max integer)
+ RETURNS TABLE(recorded_at timestamp with time zone, source integer, key1 bigint, key2 bigint, kind text, decided_by text, actor text, decision text, detail text, reason text, evidence text, transaction_id text, destination text, topic text, partition integer)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  low_at timestamptz := coalesce(in_from, '-infinity');
+  high_at timestamptz := coalesce(in_to, 'infinity');
+  after_at timestamptz := coalesce(in_after_at, 'infinity');
+  after_source int := coalesce(in_after_source, 2147483647);
+  after_key1 bigint := coalesce(in_after_key1, 0);
+  after_key2 bigint := coalesce(in_after_key2, 0);
+  -- The name of an instance, which is a ULID, and the part of it that decided.
+  instance constant text := '^[0-9A-HJKMNP-TV-Z]{26}/';
+begin
+  return query
+  with found as (
+    (
+      select e.recorded_at, 6 as source, e.message_id as key1, e.version::bigint as key2, 'payment' as kind, 'operator' as decided_by, e.actor,
+        e.type as decision, e.resolution as detail, coalesce(e.reason, '') as reason, e.evidence, null::text as destination,
+        null::text as topic, null::int as partition
+      from message_events e
+      where 'payment' = any (in_kinds)
+        and e.type in ('replayed', 'held', 'released', 'cancelled', 'resolved', 'reopened', 'expunged')
+        and (e.request_key is null or e.request_key not like 'replay-job:%')
+        and not (e.type = 'expunged' and e.reason like 'RETAIN\_PAYLOAD: %' and e.actor like '%/retention')
+        and e.recorded_at >= low_at and e.recorded_at < high_at and e.recorded_at <= after_at
+        and (e.recorded_at, 6, e.message_id, e.version::bigint) < (after_at, after_source, after_key1, after_key2)
+        and (in_actor is null or e.actor = in_actor)
+      order by e.recorded_at desc, e.message_id desc, e.version desc limit in_rows_max
+    ) union all (
+      select d.recorded_at, 5, d.decision::bigint, 0, 'destination', case when d.cause in ('operator', 'rate') then 'operator' else 'service' end, d.actor,
+        case when d.cause in ('rate', 'setting') then 'rate' else d.state end,
+        case when d.cause in ('rate', 'setting') then coalesce(d.rate_limit || '/s', 'no limit') else d.cause end, d.reason, null, d.destination, null, null
+      from destination_decisions d
+      where 'destination' = any (in_kinds)
+        and d.recorded_at >= low_at and d.recorded_at < high_at and d.recorded_at <= after_at
+        and (d.recorded_at, 5, d.decision::bigint, 0::bigint) < (after_at, after_source, after_key1, after_key2)
+        and (in_actor is null or d.actor = in_actor)
+      order by d.recorded_at desc, d.decision desc limit in_rows_max
+    ) union all (
+      select j.recorded_at, 4, j.job, j.version::bigint, 'replay_job', case when j.actor ~ instance then 'service' else 'operator' end, j.actor,
+        j.type, case when j.type in ('started', 'pace_changed') then coalesce(j.per_second || '/s', 'no pace') end, j.reason, null, null, null, null
+      from replay_job_events j
+      where 'replay_job' = any (in_kinds)
+        and j.recorded_at >= low_at and j.recorded_at < high_at and j.recorded_at <= after_at
+        and (j.recorded_at, 4, j.job, j.version::bigint) < (after_at, after_source, after_key1, after_key2)
+        and (in_actor is null or j.actor = in_actor)
+      order by j.recorded_at desc, j.job desc, j.version desc limit in_rows_max
+    ) union all (
+      select d.recorded_at, 3, d.partition_id::bigint, d.decision::bigint, 'partition', case when d.type = 'stopped' then 'service' else 'operator' end, d.actor,
+        d.type, case when d.type = 'stopped' then 'at offset ' || d.next_offset else format('from offset %s to %s', d.next_offset, d.resume_offset) end,
+        d.reason, null, null, p.topic, p.partition
+      from partition_decisions d
+      join partitions p on p.partition_id = d.partition_id
+      where 'partition' = any (in_kinds)
+        and d.recorded_at >= low_at and d.recorded_at < high_at and d.recorded_at <= after_at
+        and (d.recorded_at, 3, d.partition_id::bigint, d.decision::bigint) < (after_at, after_source, after_key1, after_key2)
+        and (in_actor is null or d.actor = in_actor)
+      order by d.recorded_at desc, d.partition_id desc, d.decision desc limit in_rows_max
+    ) union all (
+      select s.archived_at, 2, s.segment::bigint, 0, 'archive', case when s.actor ~ instance then 'service' else 'operator' end, s.actor,
+        'archived', format('segment %s to %s: %s payments', s.segment, s.name, s.messages), s.reason, null, null, null, null
+      from segment_archives s
+      where 'archive' = any (in_kinds)
+        and s.archived_at >= low_at and s.archived_at < high_at
+        and (s.archived_at, 2, s.segment::bigint, 0::bigint) < (after_at, after_source, after_key1, after_key2)
+        and (in_actor is null or s.actor = in_actor)
+      order by s.archived_at desc, s.segment desc limit in_rows_max
+    ) union all (
+      select l.recorded_at, 1, l.epoch::bigint, 0, 'epoch', case when l.actor ~ instance then 'service' else 'operator' end, l.actor,
+        'begun', 'epoch ' || l.epoch, l.reason, null, null, null, null
+      from log_epochs l
+      where 'epoch' = any (in_kinds) and l.epoch > 1
+        and l.recorded_at >= low_at and l.recorded_at < high_at
+        and (l.recorded_at, 1, l.epoch::bigint, 0::bigint) < (after_at, after_source, after_key1, after_key2)
+        and (in_actor is null or l.actor = in_actor)
+      order by l.recorded_at desc, l.epoch desc limit in_rows_max
+    )
+    order by 1 desc, 2 desc, 3 desc, 4 desc limit in_rows_max
+  )
+  select f.recorded_at, f.source, f.key1, f.key2, f.kind, f.decided_by, f.actor, f.decision, f.detail, f.reason, f.evidence,
+    (select s.transaction_id::text from message_states s where f.source = 6 and s.message_id = f.key1), f.destination, f.topic, f.partition
+  from found f
+  order by 1 desc, 2 desc, 3 desc, 4 desc;
+end
 $function$
 ;
 

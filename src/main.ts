@@ -63,6 +63,8 @@ type Run = {
   startingUp: string | null
 }
 
+const launchedAt = new Date()
+
 async function run(): Promise<number> {
   // If nobody reads stderr, the service still runs.
   process.stderr.on('error', () => undefined)
@@ -286,7 +288,17 @@ function health({ service, startingUp, options }: Run, draining: boolean): Healt
       unread: [],
       waiting: [],
       coordinatorError: null,
+      topic: options.config.kafka.topic,
+      connection: {
+        isConnected: false,
+        since: launchedAt,
+        reason: startingUp && `waiting for ${startingUp}`,
+      },
+      fetchedAt: null,
+      heartbeatAt: null,
+      group: null,
     },
+    peers: service?.peers ?? { heard: new Map(), mayLive: () => true },
     lanes: service?.lanes() ?? [],
     destination: service?.destination() ?? { room: 0, limit: lanes.fresh + lanes.retry },
     logRetention: service?.logRetention() ?? null,

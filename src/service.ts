@@ -181,6 +181,7 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
   return {
     listener,
     consumer,
+    peers: presence,
     /** Null without RETAIN_LOG. */
     logRetention: () => retainLog?.standing ?? null,
     lanes: () => dispatcher.lanes(),

@@ -290,108 +290,57 @@ export const abortReplayMutation: Operation<AbortReplayResult, AbortReplayVariab
   text: 'mutation AbortReplay($job: ID!, $reason: String!) {\n  abortReplay(job: $job, reason: $reason) {\n    __typename\n    ... on JobRefused {\n      text\n    }\n  }\n}',
 }
 
-export type OperatorEventsResult = {
-  readonly events: {
+export type JobsNowResult = {
+  readonly replayJobs: {
     readonly nodes: readonly {
       readonly id: string
-      readonly transactionId: string
-      readonly type:
-        | 'RECEIVED'
-        | 'ATTEMPT_STARTED'
-        | 'SUCCEEDED'
-        | 'ATTEMPT_FAILED'
-        | 'ATTEMPT_ABANDONED'
-        | 'DEAD_LETTERED'
-        | 'REPLAYED'
-        | 'DUPLICATE_RECEIVED'
-        | 'CONFLICT_RECEIVED'
-        | 'REJECTED'
-        | 'LATE_RESULT_OBSERVED'
-        | 'EXPUNGED'
-        | 'HELD'
-        | 'RELEASED'
-        | 'CANCELLED'
-        | 'RESOLVED'
-        | 'REOPENED'
-        | 'INQUIRY_STARTED'
-        | 'INQUIRED'
-      readonly recordedAt: string
-      readonly actor: string
-      readonly reason: string | null
-      readonly resolution: 'CARRIED_OUT' | 'NOT_CARRIED_OUT' | 'DUPLICATE' | 'IGNORED' | null
-      readonly evidence: string | null
+      readonly kind: 'REPLAY' | 'RESOLVE'
+      readonly state: 'RUNNING' | 'WAITING' | 'PAUSED' | 'STOPPED' | 'ABORTED' | 'DONE'
+      readonly waitsFor: string | null
+      readonly stoppedBecause: string | null
     }[]
-    readonly pageInfo: { readonly hasPreviousPage: boolean; readonly startCursor: string | null }
-  } | null
+  }
 }
-export type OperatorEventsVariables = {
-  readonly types?:
-    | readonly (
-        | 'RECEIVED'
-        | 'ATTEMPT_STARTED'
-        | 'SUCCEEDED'
-        | 'ATTEMPT_FAILED'
-        | 'ATTEMPT_ABANDONED'
-        | 'DEAD_LETTERED'
-        | 'REPLAYED'
-        | 'DUPLICATE_RECEIVED'
-        | 'CONFLICT_RECEIVED'
-        | 'REJECTED'
-        | 'LATE_RESULT_OBSERVED'
-        | 'EXPUNGED'
-        | 'HELD'
-        | 'RELEASED'
-        | 'CANCELLED'
-        | 'RESOLVED'
-        | 'REOPENED'
-        | 'INQUIRY_STARTED'
-        | 'INQUIRED'
-      )[]
-    | null
-  readonly actor?: string | null
-  readonly recordedAt?: { readonly from?: string | null; readonly to?: string | null } | null
-  readonly before?: string | null
-}
-export const operatorEventsOperation: Operation<OperatorEventsResult, OperatorEventsVariables> = {
-  name: 'OperatorEvents',
-  text: 'query OperatorEvents($types: [EventType!], $actor: String, $recordedAt: TimeRange, $before: String) {\n  events(\n    filter: {types: $types, actor: $actor, recordedAt: $recordedAt}\n    last: 50\n    before: $before\n  ) {\n    nodes {\n      id\n      transactionId\n      type\n      recordedAt\n      actor\n      reason\n      resolution\n      evidence\n    }\n    pageInfo {\n      hasPreviousPage\n      startCursor\n    }\n  }\n}',
+export type JobsNowVariables = Record<string, never>
+export const jobsNowOperation: Operation<JobsNowResult, JobsNowVariables> = {
+  name: 'JobsNow',
+  text: 'query JobsNow {\n  replayJobs(first: 50) {\n    nodes {\n      id\n      kind\n      state\n      waitsFor\n      stoppedBecause\n    }\n  }\n}',
 }
 
-export type DestinationDecisionsResult = {
-  readonly destinations: readonly {
-    readonly name: string
-    readonly decisions: {
-      readonly nodes: readonly {
-        readonly decision: number
-        readonly recordedAt: string
-        readonly state: 'FLOWING' | 'HELD' | 'PAUSED' | 'RAMPING'
-        readonly cause:
-          | 'FAILURES'
-          | 'REFUSALS'
-          | 'PROBES'
-          | 'RAMPED'
-          | 'OPERATOR'
-          | 'UNTIL'
-          | 'RATE'
-          | 'SETTING'
-          | 'THROTTLED'
-          | 'UNTHROTTLED'
-        readonly actor: string
-        readonly reason: string
-        readonly until: string | null
-        readonly rateLimit: number | null
-      }[]
-      readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null }
-    } | null
-  }[]
+export type JournalResult = {
+  readonly journal: {
+    readonly nodes: readonly {
+      readonly id: string
+      readonly at: string
+      readonly kind: 'PAYMENT' | 'DESTINATION' | 'REPLAY_JOB' | 'PARTITION' | 'ARCHIVE' | 'EPOCH'
+      readonly by: 'OPERATOR' | 'SERVICE'
+      readonly actor: string
+      readonly decision: string
+      readonly detail: string | null
+      readonly reason: string
+      readonly evidence: string | null
+      readonly transactionId: string | null
+      readonly destination: string | null
+      readonly job: string | null
+      readonly topic: string | null
+      readonly partition: number | null
+    }[]
+    readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null }
+  } | null
 }
-export type DestinationDecisionsVariables = { readonly after?: string | null }
-export const destinationDecisionsOperation: Operation<
-  DestinationDecisionsResult,
-  DestinationDecisionsVariables
-> = {
-  name: 'DestinationDecisions',
-  text: 'query DestinationDecisions($after: String) {\n  destinations {\n    name\n    decisions(first: 50, after: $after) {\n      nodes {\n        decision\n        recordedAt\n        state\n        cause\n        actor\n        reason\n        until\n        rateLimit\n      }\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n    }\n  }\n}',
+export type JournalVariables = {
+  readonly filter: {
+    readonly kinds?:
+      readonly ('PAYMENT' | 'DESTINATION' | 'REPLAY_JOB' | 'PARTITION' | 'ARCHIVE' | 'EPOCH')[] | null
+    readonly actor?: string | null
+    readonly at?: { readonly from?: string | null; readonly to?: string | null } | null
+  }
+  readonly first: number
+  readonly after?: string | null
+}
+export const journalOperation: Operation<JournalResult, JournalVariables> = {
+  name: 'Journal',
+  text: 'query Journal($filter: JournalFilter!, $first: Int!, $after: String) {\n  journal(filter: $filter, first: $first, after: $after) {\n    nodes {\n      id\n      at\n      kind\n      by\n      actor\n      decision\n      detail\n      reason\n      evidence\n      transactionId\n      destination\n      job\n      topic\n      partition\n    }\n    pageInfo {\n      hasNextPage\n      endCursor\n    }\n  }\n}',
 }
 
 export type MessagesResult = {
@@ -544,7 +493,38 @@ export type NowResult = {
           readonly partition: number
           readonly nextOffset: string
           readonly lag: string | null
+          readonly unreadLag: string | null
           readonly stopped: string | null
+        }[]
+      | null
+    readonly kafka: {
+      readonly topic: string
+      readonly connected: boolean
+      readonly since: string
+      readonly reason: string | null
+      readonly state: 'STARTING' | 'RUNNING' | 'REBALANCING' | 'WAITING_FOR_DATABASE' | 'CRASHED' | 'STOPPED'
+      readonly lastFetchAt: string | null
+      readonly lastHeartbeatAt: string | null
+      readonly assigned: readonly number[]
+      readonly waiting: readonly {
+        readonly partition: number
+        readonly reason: string
+        readonly seconds: number
+      }[]
+      readonly members:
+        readonly { readonly instance: string; readonly partitions: readonly number[] }[] | null
+      readonly unread:
+        readonly { readonly topic: string; readonly partition: number; readonly lag: string | null }[] | null
+    } | null
+    readonly instances:
+      | readonly {
+          readonly name: string
+          readonly release: string | null
+          readonly startedAt: string | null
+          readonly state: 'LIVE' | 'SILENT' | 'GONE'
+          readonly lastHeartbeatAt: string | null
+          readonly answers: boolean
+          readonly partitions: readonly number[] | null
         }[]
       | null
     readonly wakeups: { readonly listenerUp: boolean; readonly missed: string } | null
@@ -579,7 +559,7 @@ export type NowResult = {
 export type NowVariables = Record<string, never>
 export const nowOperation: Operation<NowResult, NowVariables> = {
   name: 'Now',
-  text: 'subscription Now {\n  metrics(everyMs: 2000) {\n    at\n    counts {\n      pending\n      processing\n      success\n      failed\n      deadLetter\n      total\n    }\n    deadLetters {\n      open\n      resolved\n    }\n    held\n    outcomeUnknown {\n      open\n      deadLetter\n      success\n    }\n    oldestPendingAt\n    oldestDueAt\n    inFlight {\n      lane\n      inFlight\n      limit\n      due {\n        value\n        exact\n      }\n    }\n    consumer {\n      topic\n      partition\n      nextOffset\n      lag\n      stopped\n    }\n    wakeups {\n      listenerUp\n      missed\n    }\n    watermark {\n      ageSeconds\n    }\n    throughput(lastSeconds: 3600, bucketSeconds: 60) {\n      at\n      seconds\n      received\n      attempts\n      succeeded\n      failed\n      deadLettered\n    }\n    latency(lastSeconds: 3600) {\n      endToEnd {\n        count\n        p50Ms\n        p99Ms\n        maxMs\n      }\n      attempt {\n        count\n        p50Ms\n        p99Ms\n        maxMs\n      }\n    }\n  }\n}',
+  text: 'subscription Now {\n  metrics(everyMs: 2000) {\n    at\n    counts {\n      pending\n      processing\n      success\n      failed\n      deadLetter\n      total\n    }\n    deadLetters {\n      open\n      resolved\n    }\n    held\n    outcomeUnknown {\n      open\n      deadLetter\n      success\n    }\n    oldestPendingAt\n    oldestDueAt\n    inFlight {\n      lane\n      inFlight\n      limit\n      due {\n        value\n        exact\n      }\n    }\n    consumer {\n      topic\n      partition\n      nextOffset\n      lag\n      unreadLag\n      stopped\n    }\n    kafka {\n      topic\n      connected\n      since\n      reason\n      state\n      lastFetchAt\n      lastHeartbeatAt\n      assigned\n      waiting {\n        partition\n        reason\n        seconds\n      }\n      members {\n        instance\n        partitions\n      }\n      unread {\n        topic\n        partition\n        lag\n      }\n    }\n    instances {\n      name\n      release\n      startedAt\n      state\n      lastHeartbeatAt\n      answers\n      partitions\n    }\n    wakeups {\n      listenerUp\n      missed\n    }\n    watermark {\n      ageSeconds\n    }\n    throughput(lastSeconds: 3600, bucketSeconds: 60) {\n      at\n      seconds\n      received\n      attempts\n      succeeded\n      failed\n      deadLettered\n    }\n    latency(lastSeconds: 3600) {\n      endToEnd {\n        count\n        p50Ms\n        p99Ms\n        maxMs\n      }\n      attempt {\n        count\n        p50Ms\n        p99Ms\n        maxMs\n      }\n    }\n  }\n}',
 }
 
 export type PartitionsResult = {
@@ -887,6 +867,26 @@ export type BytesVariables = { readonly transactionId: string }
 export const bytesOperation: Operation<BytesResult, BytesVariables> = {
   name: 'Bytes',
   text: 'query Bytes($transactionId: ID!) {\n  message(transactionId: $transactionId) {\n    payload {\n      state\n      text\n      base64\n    }\n    source {\n      headers {\n        name\n        value\n        valueBase64\n      }\n    }\n  }\n}',
+}
+
+export type StateAtResult = {
+  readonly message: {
+    readonly asOf: {
+      readonly status: 'PENDING' | 'PROCESSING' | 'SUCCESS' | 'FAILED' | 'DEAD_LETTER'
+      readonly retryCount: number
+      readonly attempts: number
+      readonly version: number
+      readonly errorMessage: string | null
+      readonly nextDueAt: string | null
+      readonly held: boolean
+      readonly resolution: 'CARRIED_OUT' | 'NOT_CARRIED_OUT' | 'DUPLICATE' | 'IGNORED' | null
+    } | null
+  } | null
+}
+export type StateAtVariables = { readonly transactionId: string; readonly time: string }
+export const stateAtOperation: Operation<StateAtResult, StateAtVariables> = {
+  name: 'StateAt',
+  text: 'query StateAt($transactionId: ID!, $time: DateTime!) {\n  message(transactionId: $transactionId) {\n    asOf(time: $time) {\n      status\n      retryCount\n      attempts\n      version\n      errorMessage\n      nextDueAt\n      held\n      resolution\n    }\n  }\n}',
 }
 
 export type TransactionEventsResult = {

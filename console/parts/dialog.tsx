@@ -45,7 +45,15 @@ export function ActionDialog({
   const titleId = useId()
   const isSending = useSignal(false)
   const refusal = useSignal<string | null>(null)
-  useEffect(() => dialog.current?.showModal(), [])
+  useEffect(() => {
+    const opener = document.activeElement
+    dialog.current?.showModal()
+    return () =>
+      // Once it is gone: while it is open nothing outside of it takes the focus.
+      queueMicrotask(() => {
+        if (opener instanceof HTMLElement && opener.isConnected) opener.focus()
+      })
+  }, [])
 
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault()

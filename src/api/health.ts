@@ -9,7 +9,8 @@ export type Health = {
     readonly lastError: string | null
   }
   readonly consumer: {
-    readonly state: string
+    readonly state:
+      'starting' | 'running' | 'rebalancing' | 'waiting for the database' | 'crashed' | 'stopped'
     readonly up: boolean
     readonly lastError: string | null
     /** Whether Kafka says that there is no such topic. */
@@ -25,6 +26,28 @@ export type Health = {
     }[]
     /** Why the consumer group's coordinator cannot be asked; null while it answers. */
     readonly coordinatorError: string | null
+    readonly topic: string
+    /** Whether Kafka hands over what it has, since when, and if not, why. */
+    readonly connection: {
+      readonly isConnected: boolean
+      readonly since: Date
+      readonly reason: string | null
+    }
+    /** When a broker last answered a fetch, and the coordinator a heartbeat; null before the first time. */
+    readonly fetchedAt: Date | null
+    readonly heartbeatAt: Date | null
+    /** Who reads what of the topic, as the coordinator last described the group; null while that is not known. `unread` rests on it. */
+    readonly group: {
+      readonly at: Date
+      readonly members: readonly { readonly clientId: string; readonly partitions: readonly number[] }[]
+    } | null
+  }
+  /** The other instances, as this one hears them. */
+  readonly peers: {
+    /** When each was last heard that was in the last ten minutes. */
+    readonly heard: ReadonlyMap<string, Date>
+    /** Whether it was heard lately; also true before anybody can tell. */
+    readonly mayLive: (instance: string) => boolean
   }
   readonly lanes: readonly {
     readonly lane: string

@@ -3,7 +3,7 @@ import { isIPv6, type AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { ApiRequest, explainFault } from './api-request.ts'
 import type { ApiDependencies } from './dependencies.ts'
-import { consolePath, serveConsole } from './console/serve-console.ts'
+import { isConsole, serveConsole } from './console/serve-console.ts'
 import { Gate } from './gate.ts'
 import { createGraphql, graphqlPath, type Graphql } from './graphql/create-graphql.ts'
 import { respond, splitTarget } from './respond.ts'
@@ -70,8 +70,8 @@ export async function serve(
     }
     const { path } = splitTarget(request.url ?? '/')
     // The table answers whole answers; GraphQL has streams, and writes its own. The console is a page that is kept compressed.
-    if (path === consolePath) {
-      void serveConsole(request, response, dependencies)
+    if (isConsole(path)) {
+      void serveConsole(request, response, path, dependencies)
       return
     }
     if (path === graphqlPath) {

@@ -6,6 +6,7 @@ import { readDestination, type DestinationStanding } from '../log/read/read-dest
 import { readServerChanges } from '../log/read/read-server-changes.ts'
 import { inspectGround } from '../log/server/inspect-ground.ts'
 import { explainQueue, relieveQueue, usageHigh } from '../log/server/relieve-queue.ts'
+import { printTime } from '../runtime/date-time.ts'
 import { ask } from './ask.ts'
 import type { ApiDependencies } from './dependencies.ts'
 import type { Health } from './health.ts'
@@ -29,7 +30,8 @@ export async function status(dependencies: ApiDependencies): Promise<Answer> {
   return json(faults.length === 0 ? 200 : 503, {
     status: faults.length === 0 ? 'healthy' : 'unhealthy',
     database: standing.fault === null ? 'connected' : 'disconnected',
-    timestamp: now(),
+    // The process's own clock, so that there is an answer when there is no database.
+    timestamp: printTime(new Date()),
     ...(faults.length === 0 ? {} : { detail: faults.join(' ') }),
     instance,
     release,
@@ -191,6 +193,10 @@ function describe({ listener, consumer, lanes, logRetention, draining, starting 
         waiting_ms: waitingMs,
       })),
       coordinator_error: mask(consumer.coordinatorError),
+      connected: consumer.connection.isConnected,
+      since: printTime(consumer.connection.since),
+      fetched_at: printTime(consumer.fetchedAt),
+      heartbeat_at: printTime(consumer.heartbeatAt),
       last_error: mask(consumer.lastError),
     },
     lanes: lanes.map(({ lane, inFlight, claimedAhead, limit, lastError }) => ({
@@ -202,15 +208,10 @@ function describe({ listener, consumer, lanes, logRetention, draining, starting 
     })),
     // Null without RETAIN_LOG. What waits is no fault of the service: payments go on.
     log_retention: logRetention && {
-      last_run_at: logRetention.lastRunAt?.toISOString().replace('Z', '000Z') ?? null,
+      last_run_at: printTime(logRetention.lastRunAt),
       waits_for: mask(logRetention.waitsFor),
     },
     draining,
     starting: mask(starting),
   }
-}
-
-/** The process's own clock, in the six digits that all times of the API have. */
-function now(): string {
-  return new Date().toISOString().replace('Z', '000Z')
 }

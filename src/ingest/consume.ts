@@ -5,12 +5,15 @@ import { wait } from '../runtime/wait.ts'
 import { explainMissing } from './explain-stop.ts'
 import type { Health } from './health.ts'
 import { runSession, type ConsumeOptions } from './run-session.ts'
+import { watchConnection, type Connection } from './watch-connection.ts'
 
 export type { ConsumeOptions }
 
 type ConsumerHealth = Health & {
   /** Whether the consumer is a member of its group and stores what it reads. */
   up: boolean
+  topic: string
+  connection: Connection
 }
 
 export type Consumer = {
@@ -38,13 +41,24 @@ export function consume(options: ConsumeOptions): Consumer {
     unread: [],
     waiting: [],
     coordinatorError: null,
+    fetchedAt: null,
+    heartbeatAt: null,
+    group: null,
   }
+  const { topic } = options.kafka
+  const connection = watchConnection(health, topic)
   const running = supervise(options, health, stopping.signal)
   return {
-    health: () => ({ ...health, up: health.state === 'running' || health.state === 'rebalancing' }),
+    health: () => ({
+      ...health,
+      up: health.state === 'running' || health.state === 'rebalancing',
+      topic,
+      connection: connection.read(),
+    }),
     stop: async () => {
       stopping.abort()
       await running
+      connection.end()
     },
   }
 }

@@ -15,7 +15,18 @@ export type Health = {
   waiting: readonly WaitingPartition[]
   /** Why the group's coordinator cannot be reached; null while it answers. */
   coordinatorError: string | null
+  /** When a broker last answered a fetch of this process, and its group's coordinator it; null before the first time. */
+  fetchedAt: Date | null
+  heartbeatAt: Date | null
+  /** The group as its coordinator last described it; null while this process is no member, and before the first time. */
+  group: Group | null
 }
+
+/** Who reads what of the topic. */
+export type Group = { at: Date; members: readonly GroupMember[] }
+
+/** `clientId` is the name of the instance, where it is one of ours. */
+export type GroupMember = { clientId: string; partitions: readonly number[] }
 
 /** A partition of this member that cannot be read until something changes in Kafka. */
 export type WaitingPartition = { partition: number; reason: string; waitingMs: number }

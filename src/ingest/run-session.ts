@@ -90,6 +90,7 @@ export async function runSession(
     health.unread = []
     health.waiting = []
     health.coordinatorError = null
+    health.group = null
   }
 }
 
@@ -113,10 +114,16 @@ function listen(
       // The partitions that this member loses can be committed only before the next join.
       void committer.flush()
     },
-    coordinatorAnswered: () => (health.coordinatorError = null),
+    coordinatorAnswered: () => {
+      health.coordinatorError = null
+      health.heartbeatAt = new Date()
+    },
     coordinatorLost: (error) => noteLostCoordinator(options, health, error),
     leadersKnown: (leaders) => waiting.leadersKnown(leaders),
-    answered: (partition, highWatermark, from) => assignment.answer(partition, highWatermark, from),
+    answered: (partition, highWatermark, from) => {
+      health.fetchedAt = new Date()
+      assignment.answer(partition, highWatermark, from)
+    },
     refused: (partition, errorCode) => assignment.refuse(partition, errorCode),
     undecodable: (found) => handleUndecodable(assignment, found),
     batch: (batch) => handleBatch(batches, batch),

@@ -58,6 +58,10 @@ function note(options: WatchOptions, { partitions, members }: Unread, leaderId: 
   const { health, metrics, logger, groupId, topic } = options
   const known = health.unread.join()
   health.unread = [...partitions]
+  health.group = {
+    at: new Date(),
+    members: members.map(({ clientId, partitions }) => ({ clientId, partitions })),
+  }
   metrics.unreadPartitions.set({ topic }, partitions.length)
   if (partitions.join() === known) return
   if (partitions.length === 0) {

@@ -4,7 +4,15 @@ import { listPartitions, withAdmin } from './read-range.ts'
 
 export type Unread = {
   readonly partitions: readonly number[]
-  readonly members: readonly MemberDescription[]
+  readonly members: readonly Member[]
+}
+
+/** A member of the group, and the partitions of the topic that it reads. */
+export type Member = {
+  readonly memberId: string
+  readonly clientId: string
+  readonly clientHost: string
+  readonly partitions: readonly number[]
 }
 
 /**
@@ -19,14 +27,20 @@ export async function findUnread(kafka: Kafka, groupId: string, topic: string): 
     const { groups } = await admin.describeGroups([groupId])
     const group = groups.find((each) => each.groupId === groupId)
     if (group?.state !== 'Stable') return null
-    const { members } = group
-    const read = new Set(members.flatMap((member) => listRead(member, topic)))
+    const members = group.members.map((member) => describe(member, topic))
+    const read = new Set(members.flatMap((member) => member.partitions))
     const partitions = await listPartitions(admin, topic)
     return { partitions: partitions.filter((partition) => !read.has(partition)), members }
   })
 }
 
+function describe(member: MemberDescription, topic: string): Member {
+  const { memberId, clientId, clientHost } = member
+  return { memberId, clientId, clientHost, partitions: listRead(member, topic) }
+}
+
 function listRead({ memberMetadata, memberAssignment }: MemberDescription, topic: string): number[] {
   if (!readMemberMetadata(memberMetadata).topics.includes(topic)) return []
-  return AssignerProtocol.MemberAssignment.decode(memberAssignment)?.assignment[topic] ?? []
+  const assigned = AssignerProtocol.MemberAssignment.decode(memberAssignment)?.assignment[topic] ?? []
+  return assigned.toSorted((one, other) => one - other)
 }

@@ -31,6 +31,13 @@ export function normalizeDateTime(text: string): string | null {
   return `${date.toISOString().slice(0, 19)}.${fraction.slice(0, 6).padEnd(6, '0')}Z`
 }
 
+/** A time of this process, printed in the same form; it is known to the millisecond. */
+export function printTime(time: Date): string
+export function printTime(time: Date | null): string | null
+export function printTime(time: Date | null): string | null {
+  return time === null ? null : time.toISOString().replace('Z', '000Z')
+}
+
 type SixNumbers = [number, number, number, number, number, number]
 
 function daysOf(year: number, month: number): number {

@@ -8,7 +8,7 @@ import { ending, readReason, subcommand, type Subcommand } from './subcommand.ts
 
 /** What an operator can decide about single transactions. */
 type Decision = {
-  readonly name: 'replay' | 'hold' | 'release' | 'cancel' | 'resolve' | 'reopen'
+  readonly name: 'replay' | 'hold' | 'release' | 'cancel' | 'resolve' | 'reopen' | 'expunge'
   readonly summary: string
   /** What it does, in sentences. */
   readonly text: string
@@ -91,6 +91,15 @@ const decisions: readonly Decision[] = [
     summary: 'open resolved dead letters again',
     text: 'Opens resolved dead letters again. Only then can they be replayed.',
     ...decided,
+  },
+  {
+    name: 'expunge',
+    summary: 'take the bytes of transactions away for good',
+    text:
+      'Takes payload, key and headers of transactions that are a success or a dead letter out of the database for good; hash, size and history stay. ' +
+      'It cannot be undone, and they can never be replayed. Name no person in the reason.',
+    done: 'Expunged',
+    refusal: 'ExpungeRefusal',
   },
 ]
 
@@ -217,11 +226,29 @@ function explain({ __typename, text = __typename }: Answer): string {
 }
 
 async function look({ name }: Decision, id: string): Promise<Result> {
-  const { message } = await ask<{ message: (Standing & { readonly replayable: boolean }) | null }>(
-    'query ($id: ID!) { message(transactionId: $id) { status held resolution outcomeUnknown replayable } }',
+  const { message } = await ask<{ message: Looked | null }>(
+    `query ($id: ID!) {
+      message(transactionId: $id) { status held resolution outcomeUnknown replayable payload { state bytes } }
+    }`,
     { id },
   )
   if (message === null) return { transactionId: id, ok: false, text: 'there is no such transaction' }
-  const ok = name !== 'replay' || message.replayable
-  return { transactionId: id, ok, text: `${describeStatus(message)}${ok ? '' : ', cannot be replayed'}` }
+  const status = describeStatus(message)
+  if (name === 'replay' && !message.replayable)
+    return { transactionId: id, ok: false, text: `${status}, cannot be replayed` }
+  if (name === 'expunge') return { transactionId: id, ...lookAtBytes(message, status) }
+  return { transactionId: id, ok: true, text: status }
+}
+
+type Looked = Standing & {
+  readonly replayable: boolean
+  readonly payload: { readonly state: string; readonly bytes: number | null } | null
+}
+
+/** What an expunge would take away. */
+function lookAtBytes({ payload, ...message }: Looked, status: string): Omit<Result, 'transactionId'> {
+  if (payload?.state === 'EXPUNGED') return { ok: true, text: `${status}, was expunged before` }
+  if (message.status !== 'SUCCESS' && message.status !== 'DEAD_LETTER')
+    return { ok: false, text: `${status}, may still be sent: it cannot be expunged` }
+  return { ok: true, text: `${status}, would lose ${payload?.bytes ?? 0} bytes, the key and the headers` }
 }

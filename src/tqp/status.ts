@@ -5,7 +5,8 @@ import { ending, subcommand } from './subcommand.ts'
 
 const usage = `Usage: npx tqp status [--json]
 
-Prints how the service is doing: whether payments flow, how many messages wait and for how long, the last minute, and each partition.
+Prints how the service is doing: whether payments flow, how many messages wait and for how long, the last minute,
+which instances live, whether Kafka answers, and each partition.
 
 ${ending}`
 
@@ -19,7 +20,14 @@ const query = `{
     outcomeUnknown { open deadLetter success }
     oldestDueAt
     throughput(lastSeconds: 60) { received attempts succeeded failed deadLettered }
-    consumer { topic partition nextOffset lag stopped }
+    consumer { topic partition nextOffset lag unreadLag stopped }
+    instances { name release startedAt state lastHeartbeatAt answers partitions }
+    kafka {
+      connected since reason lastFetchAt lastHeartbeatAt assigned
+      waiting { partition reason }
+      members { instance partitions }
+      unread { topic partition lag }
+    }
   }
 }`
 
@@ -38,9 +46,35 @@ type Data = {
       readonly partition: number
       readonly nextOffset: string
       readonly lag: string | null
+      readonly unreadLag: string | null
       readonly stopped: string | null
     }[]
+    readonly instances: readonly Instance[]
+    readonly kafka: Kafka
   } | null
+}
+
+type Instance = {
+  readonly name: string
+  readonly release: string | null
+  readonly startedAt: string | null
+  readonly state: string
+  readonly lastHeartbeatAt: string | null
+  readonly answers: boolean
+  readonly partitions: readonly number[] | null
+}
+
+type Kafka = {
+  readonly connected: boolean
+  readonly since: string
+  readonly reason: string | null
+  readonly lastFetchAt: string | null
+  readonly lastHeartbeatAt: string | null
+  readonly assigned: readonly number[]
+  readonly waiting: readonly { readonly partition: number; readonly reason: string }[]
+  readonly members: readonly { readonly instance: string; readonly partitions: readonly number[] }[] | null
+  readonly unread:
+    readonly { readonly topic: string; readonly partition: number; readonly lag: string | null }[] | null
 }
 
 export type Destination = {
@@ -73,7 +107,7 @@ export const status = subcommand('status', 'how the service is doing', {
 function describe({ destinations, metrics }: Data): string[] {
   const lines = destinations.flatMap(describeDestination)
   if (metrics === null) return [...lines, 'The database does not answer: no counts.']
-  const { at, counts, deadLetters, held, outcomeUnknown, oldestDueAt, throughput, consumer } = metrics
+  const { at, counts, deadLetters, held, outcomeUnknown, oldestDueAt, throughput } = metrics
   lines.push(
     `messages     ${group(counts.pending)} pending, ${group(counts.processing)} processing, ${group(counts.failed)} failed, ` +
       `${group(counts.success)} success, ${group(counts.deadLetter)} dead letters`,
@@ -95,10 +129,55 @@ function describe({ destinations, metrics }: Data): string[] {
       ? 'waiting      nothing is due'
       : `waiting      the oldest is due for ${Math.max(0, (Date.parse(at) - Date.parse(oldestDueAt)) / 1_000).toFixed(1)} s`,
   )
-  for (const { topic, partition, nextOffset, lag, stopped } of consumer) {
-    const rest = stopped ?? (lag === null ? 'read by another instance, or by none' : `lag ${group(lag)}`)
-    lines.push(`partition    ${topic}/${partition}: next offset ${nextOffset}, ${rest}`)
+  return [...lines, ...metrics.instances.map(describeInstance), ...describeKafka(metrics)]
+}
+
+function describeInstance(instance: Instance): string {
+  const { name, release, startedAt, state, lastHeartbeatAt, answers, partitions } = instance
+  const parts = [
+    `${state.toLowerCase()}, since ${shortTime(startedAt) ?? 'nobody knows when'}`,
+    `release ${release ?? 'not known'}`,
+    lastHeartbeatAt === null ? 'never heard' : `last heard ${shortTime(lastHeartbeatAt)}`,
+    ...(partitions === null
+      ? []
+      : [`partitions ${partitions.length === 0 ? 'none' : partitions.join(', ')}`]),
+    ...(answers ? ['answers this'] : []),
+  ]
+  return `instance     ${name} ${parts.join(', ')}`
+}
+
+/** How the instance that answers stands with Kafka, and who reads what, as far as it knows. */
+function describeKafka({ kafka, consumer }: NonNullable<Data['metrics']>): string[] {
+  const { connected, since, reason, lastFetchAt, lastHeartbeatAt, assigned, waiting, members, unread } = kafka
+  const lines = [
+    `kafka        ${connected ? 'connected' : 'NOT connected'} since ${shortTime(since)}${reason === null ? '' : `: ${reason}`}`,
+    `             last fetch ${shortTime(lastFetchAt) ?? 'none'}, last heartbeat ${shortTime(lastHeartbeatAt) ?? 'none'}, ` +
+      (assigned.length === 0
+        ? 'this instance holds no partition'
+        : `this instance holds ${assigned.join(', ')}`),
+    ...waiting.map((each) => `             partition ${each.partition} waits: ${each.reason}`),
+  ]
+  const nameOf = (each: { topic: string; partition: number }) => `${each.topic}/${each.partition}`
+  const lags = new Map((unread ?? []).map((each) => [nameOf(each), each.lag]))
+  for (const each of consumer) {
+    const name = nameOf(each)
+    if (lags.has(name)) continue
+    const reader = members?.find(({ partitions }) => partitions.includes(each.partition))?.instance
+    const lag = connected ? each.lag : null
+    const rest =
+      each.stopped ??
+      (lag !== null
+        ? `lag ${group(lag)}`
+        : reader === undefined
+          ? 'who reads it is not known'
+          : `read by ${reader}`)
+    const waits = each.unreadLag === null ? '' : ` (${group(each.unreadLag)} records wait)`
+    lines.push(`partition    ${name}: next offset ${each.nextOffset}, ${rest}${waits}`)
   }
+  for (const [name, lag] of lags)
+    lines.push(
+      `partition    ${name}: read by NOBODY, ${lag === null ? 'lag not known' : `lag ${group(lag)}`}`,
+    )
   return lines
 }
 

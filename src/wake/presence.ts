@@ -3,6 +3,9 @@ const tickDefaultMs = 1_000
 /** Three heartbeats of an instance (see listen): who has been silent for so long is frozen, or cut off. */
 export const silenceTicks = 15
 
+// For how long an instance is told of that is not heard any more.
+const rememberedMs = 600_000
+
 /**
  * Which other instances are alive, by the heartbeats that the listener hears. No clock is compared: neither the database's, which
  * may step, nor that of the other machine. Ticks are counted instead of time, so that a long pause of this process, in which
@@ -10,6 +13,7 @@ export const silenceTicks = 15
  */
 export class Presence {
   readonly #silence = new Map<string, number>()
+  readonly #heard = new Map<string, Date>()
   readonly #timer: NodeJS.Timeout
   #listened = 0
 
@@ -25,6 +29,12 @@ export class Presence {
 
   hear(instance: string): void {
     this.#silence.set(instance, 0)
+    this.#heard.set(instance, new Date())
+  }
+
+  /** When each instance was last heard that was in the last ten minutes, by the clock of this process. */
+  get heard(): ReadonlyMap<string, Date> {
+    return this.#heard
   }
 
   /** Whether the instance was heard lately; also true before anybody can tell. */
@@ -38,6 +48,8 @@ export class Presence {
 
   #tick(): void {
     this.#listened += 1
+    for (const [instance, at] of this.#heard)
+      if (Date.now() - at.getTime() > rememberedMs) this.#heard.delete(instance)
     for (const [instance, ticks] of this.#silence) {
       // Forgotten once it says no more than that the instance was never heard.
       if (ticks + 1 >= silenceTicks) this.#silence.delete(instance)

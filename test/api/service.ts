@@ -26,7 +26,16 @@ export const well: Health = {
     unread: [],
     waiting: [],
     coordinatorError: null,
+    topic: 'transactions.incoming',
+    connection: { isConnected: true, since: new Date('2026-01-02T03:04:05Z'), reason: null },
+    fetchedAt: new Date('2026-01-02T03:05:05Z'),
+    heartbeatAt: new Date('2026-01-02T03:05:06Z'),
+    group: {
+      at: new Date('2026-01-02T03:05:04Z'),
+      members: [{ clientId: 'instance-1', partitions: [0, 1] }],
+    },
   },
+  peers: { heard: new Map(), mayLive: () => true },
   lanes: [
     { lane: 'fresh', inFlight: 3, claimedAhead: 2, limit: 50, lastError: null },
     { lane: 'retry', inFlight: 0, claimedAhead: 0, limit: 5, lastError: null },

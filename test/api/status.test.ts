@@ -28,6 +28,10 @@ t.test('a service at work is healthy, ready and alive, and says what its parts d
       unread: [],
       waiting: [],
       coordinator_error: null,
+      connected: true,
+      since: '2026-01-02T03:04:05.000000Z',
+      fetched_at: '2026-01-02T03:05:05.000000Z',
+      heartbeat_at: '2026-01-02T03:05:06.000000Z',
       last_error: null,
     },
     lanes: [

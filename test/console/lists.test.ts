@@ -156,7 +156,7 @@ t.test(
         .map((line) => (JSON.parse(line) as { decision: string }).decision),
       ['ramping: operator', 'reopened', 'resolved: carried out', 'paused: operator'],
     )
-    await page.getByLabel('About').selectOption('destination')
+    await page.getByLabel('About').selectOption('DESTINATION')
     await page.getByRole('button', { name: 'Filter' }).click()
     await until('those of the destination', async () => (await rows.count()) === 2)
     t.strictSame(faults, [])

@@ -55,7 +55,7 @@ t.test('a database that does not answer is never shown as nothing', { skip }, as
   await old.waitFor({ state: 'detached' })
 
   await go('journal')
-  await page.getByText('No decision was found so far.').waitFor()
+  await page.getByText('No decision was found.').waitFor()
   way.proxy.blackhole(true)
   await page.getByRole('button', { name: 'Export as CSV' }).click()
   await away.first().waitFor()

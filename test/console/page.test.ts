@@ -38,3 +38,11 @@ t.test('who has it is not sent it again, and nobody sends anything to it', async
   t.match(await call('HEAD', '/console'), { status: 200, text: '' })
   t.match(await call('POST', '/console', { body: '{}' }), { status: 405, headers: { allow: 'GET, HEAD' } })
 })
+
+t.test('with a slash behind it, it leads to the page', async (t) => {
+  const { pool } = await database(t)
+  const { call, port } = await startService(t, pool)
+  const { status, headers } = await call('GET', '/console/', { headers: { accept: html } })
+  t.equal(status, 303)
+  t.equal(new URL(headers.location ?? '', `http://127.0.0.1:${port}/console/`).pathname, '/console')
+})

@@ -42,3 +42,14 @@ t.test('a pause of this process is nobody’s silence', async (t) => {
   await new Promise((resolve) => setImmediate(resolve))
   t.ok(presence.mayLive('other'))
 })
+
+t.test('it tells when each was heard, also of one that is silent by now', async (t) => {
+  const presence = setUp(t)
+  presence.begin()
+  t.equal(presence.heard.size, 0)
+  presence.hear('other')
+  const at = presence.heard.get('other')
+  await until('it to be silent', () => !presence.mayLive('other'))
+  t.equal(presence.heard.get('other'), at)
+  t.type(at, Date)
+})

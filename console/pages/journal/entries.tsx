@@ -1,35 +1,46 @@
 import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
-import { followChanges } from '../../api/follow-changes.ts'
-import { follow } from '../../api/follow.ts'
-import { destinationNowOperation } from '../../api/operations.ts'
+import { askAgain } from '../../api/ask-again.ts'
+import { journalOperation } from '../../api/operations.ts'
 import { Foreign } from '../../parts/foreign.tsx'
 import { TransactionLink } from '../../parts/message-table.tsx'
 import { FaultNotice, Notice, sentenceOf } from '../../parts/notice.tsx'
 import { Badge } from '../../parts/status.tsx'
 import { Time } from '../../parts/time.tsx'
+import { link } from '../../router.ts'
 import { download, writeCsv, writeJsonLines } from './export.ts'
 import {
-  beginJournal,
-  isOver,
-  operatorTypes,
-  readOn,
+  describe,
+  nameSubject,
+  readPage,
+  toPage,
   type Entry,
-  type Journal,
+  type Page,
   type Wanted,
 } from './read-journal.ts'
 
+const pageSize = 50
+const exportedPageSize = 500
 // An export that is longer is cut, and says so: choose a shorter time.
 const exportedMax = 10_000
 
-/** The decisions that are wanted. It is read anew as decisions are made, unless older ones are being read. */
+/** The decisions that are wanted. The newest page is asked for again every two seconds; while older ones are read it stays and says so. */
 export function Entries({ wanted }: { wanted: Wanted }) {
-  const journal = useSignal<Journal | null>(null)
-  const pages = useSignal(0)
+  const journal = useSignal<Page | null>(null)
+  /** The newest page as it is now. */
+  const newest = useSignal<Page | null>(null)
+  const isFurther = useSignal(false)
   const isBusy = useSignal(false)
-  const isBehind = useSignal(false)
   const fault = useSignal<string | null>(null)
   const told = useSignal<string | null>(null)
+  useEffect(
+    () =>
+      askAgain(journalOperation, { filter: wanted, first: pageSize }, (data) => {
+        newest.value = toPage(data)
+        if (!isFurther.value) journal.value = newest.value
+      }),
+    [],
+  )
 
   const attempt = async (act: () => Promise<void>): Promise<void> => {
     isBusy.value = true
@@ -41,67 +52,54 @@ export function Entries({ wanted }: { wanted: Wanted }) {
     }
     isBusy.value = false
   }
-  const begin = () =>
+  const more = ({ entries, end }: Page) =>
     attempt(async () => {
-      journal.value = await readOn(beginJournal(wanted), wanted)
-      pages.value = 1
-      isBehind.value = false
-    })
-  const more = () =>
-    attempt(async () => {
-      if (journal.value !== null) journal.value = await readOn(journal.value, wanted)
-      pages.value += 1
+      isFurther.value = true
+      const next = await readPage(wanted, end, pageSize)
+      journal.value = { entries: [...entries, ...next.entries], end: next.end }
     })
   const exportAs = (ending: 'csv' | 'jsonl') =>
     attempt(async () => {
       // What is told of an export is of the last one that was asked for.
       told.value = null
-      let all = await readOn(beginJournal(wanted), wanted)
-      while (!isOver(all) && all.entries.length < exportedMax) all = await readOn(all, wanted)
-      const entries = all.entries.slice(0, exportedMax)
+      let page = await readPage(wanted, null, exportedPageSize)
+      const entries = [...page.entries]
+      while (page.end !== null && entries.length < exportedMax) {
+        page = await readPage(wanted, page.end, exportedPageSize)
+        entries.push(...page.entries)
+      }
       if (ending === 'csv') download('journal.csv', 'text/csv', writeCsv(entries))
       else download('journal.jsonl', 'application/jsonl', writeJsonLines(entries))
-      told.value = isOver(all)
-        ? `Exported: all ${entries.length}.`
-        : `Exported: the newest ${entries.length}. Older ones are left out; choose a time.`
+      told.value =
+        page.end === null
+          ? `Exported: all ${entries.length}.`
+          : `Exported: the newest ${entries.length}. Older ones are left out; choose a time.`
     })
-  useEffect(() => {
-    const renew = (): void => {
-      if (pages.value > 1) isBehind.value = true
-      else void begin()
-    }
-    void begin()
-    const leaves = [
-      followChanges(operatorTypes, renew),
-      follow(destinationNowOperation, { variables: () => ({}), take: renew }),
-    ]
-    return () => {
-      for (const leave of leaves) leave()
-    }
-  }, [])
 
   const found = journal.value
+  const isBehind = isFurther.value && newest.value?.entries[0]?.id !== found?.entries[0]?.id
+  const showNewest = (): void => {
+    isFurther.value = false
+    journal.value = newest.value
+  }
   return (
     <>
       <FaultNotice fault={fault.value} isOld={found !== null} />
       {told.value !== null && <Notice tone="good">{told.value}</Notice>}
-      {isBehind.value && (
+      {isBehind && (
         <Notice tone="calm">
           Something was decided since.{' '}
-          <button type="button" onClick={() => void begin()}>
+          <button type="button" onClick={showNewest}>
             Show the newest
           </button>
         </Notice>
       )}
-      {found === null && fault.value === null && <p role="status">Reading …</p>}
-      {found?.entries.length === 0 && <p class="quiet">No decision was found so far.</p>}
+      {found === null && <p role="status">Reading …</p>}
+      {found?.entries.length === 0 && <p class="quiet">No decision was found.</p>}
       {found !== null && found.entries.length > 0 && <Table entries={found.entries} />}
-      {found !== null && !isOver(found) && (
-        <p class="quiet">The log was not looked through to its beginning: there may be older decisions.</p>
-      )}
       <div class="row">
-        {found !== null && !isOver(found) && (
-          <button type="button" disabled={isBusy.value} onClick={() => void more()}>
+        {found !== null && found.end !== null && (
+          <button type="button" disabled={isBusy.value} onClick={() => void more(found)}>
             Look further back
           </button>
         )}
@@ -130,30 +128,27 @@ function Table({ entries }: { entries: readonly Entry[] }) {
           </tr>
         </thead>
         <tbody>
-          {entries.map(({ at, by, actor, decision, transactionId, destination, reason, evidence }) => (
-            <tr key={`${at} ${transactionId ?? ''} ${decision}`}>
+          {entries.map((entry) => (
+            <tr key={entry.id}>
               <td>
-                <Time at={at} />
+                <Time at={entry.at} />
               </td>
               <td class="words">
-                <Badge tone={by === 'guard' ? 'busy' : 'calm'}>{by}</Badge> <Foreign text={actor} />
-              </td>
-              <td>{decision}</td>
-              <td>
-                {transactionId === null ? (
-                  <span>
-                    destination <Foreign text={destination} />
-                  </span>
-                ) : (
-                  <TransactionLink id={transactionId} />
-                )}
+                <Badge tone={entry.by === 'SERVICE' ? 'busy' : 'calm'}>{entry.by.toLowerCase()}</Badge>{' '}
+                <Foreign text={entry.actor} />
               </td>
               <td class="words">
-                <Foreign text={reason} />
-                {evidence !== null && (
+                <Foreign text={describe(entry)} />
+              </td>
+              <td class="words">
+                <Subject entry={entry} />
+              </td>
+              <td class="words">
+                <Foreign text={entry.reason} />
+                {entry.evidence !== null && (
                   <span class="quiet">
                     {' '}
-                    Evidence: <Foreign text={evidence} />
+                    Evidence: <Foreign text={entry.evidence} />
                   </span>
                 )}
               </td>
@@ -163,4 +158,10 @@ function Table({ entries }: { entries: readonly Entry[] }) {
       </table>
     </div>
   )
+}
+
+function Subject({ entry }: { entry: Entry }) {
+  if (entry.transactionId !== null) return <TransactionLink id={entry.transactionId} />
+  if (entry.job !== null) return <a href={link('jobs', entry.job)}>job {entry.job}</a>
+  return <Foreign text={nameSubject(entry)} />
 }

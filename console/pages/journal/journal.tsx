@@ -1,17 +1,25 @@
 import { textOf } from '../../parts/dialog.tsx'
 import { go, link, place } from '../../router.ts'
 import { Entries } from './entries.tsx'
-import type { Wanted } from './read-journal.ts'
+import { kinds, type Wanted } from './read-journal.ts'
 
-/** What operators and the guard decided, newest first. The filter stands in the address. */
+const words = {
+  PAYMENT: 'payments',
+  DESTINATION: 'the destination',
+  REPLAY_JOB: 'jobs',
+  PARTITION: 'partitions',
+  ARCHIVE: 'archives',
+  EPOCH: 'epochs of the log',
+} as const satisfies Record<(typeof kinds)[number], string>
+
+/** What operators and the service decided, newest first. The filter stands in the address. */
 export function Journal() {
   const { search } = place.value
-  const about = search.get('about')
+  const about = kinds.find((kind) => kind === search.get('about'))
   const wanted: Wanted = {
-    about: about === 'payments' || about === 'destination' ? about : 'all',
-    actor: search.get('actor') ?? '',
-    from: readTime(search.get('from')),
-    to: readTime(search.get('to')),
+    kinds: about === undefined ? null : [about],
+    actor: search.get('actor'),
+    at: { from: readTime(search.get('from')), to: readTime(search.get('to')) },
   }
   const choose = (event: Event): void => {
     event.preventDefault()
@@ -24,15 +32,18 @@ export function Journal() {
       <form key={search.toString()} class="filters" onSubmit={choose}>
         <label>
           About
-          <select name="about" defaultValue={wanted.about}>
-            <option value="all">payments and the destination</option>
-            <option value="payments">payments</option>
-            <option value="destination">the destination</option>
+          <select name="about" defaultValue={about ?? ''}>
+            <option value="">anything</option>
+            {kinds.map((kind) => (
+              <option key={kind} value={kind}>
+                {words[kind]}
+              </option>
+            ))}
           </select>
         </label>
         <label>
           By exactly
-          <input name="actor" defaultValue={wanted.actor} autoComplete="off" />
+          <input name="actor" defaultValue={search.get('actor') ?? ''} autoComplete="off" />
         </label>
         <label>
           From, in this machine’s time
@@ -46,8 +57,8 @@ export function Journal() {
       </form>
       <Entries key={JSON.stringify(wanted)} wanted={wanted} />
       <p class="quiet">
-        Decisions about stopped partitions are not listed here: the table partition_decisions of the database
-        has them.
+        What a job or RETAIN_PAYLOAD did to each payment is not listed: the job is. Decisions about payments
+        that are archived are in the archives.
       </p>
     </section>
   )

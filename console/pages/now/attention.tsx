@@ -1,5 +1,5 @@
 import { cut } from '../../api/connection.ts'
-import type { DestinationNowResult } from '../../api/operations.ts'
+import type { DestinationNowResult, JobsNowResult } from '../../api/operations.ts'
 import { writeOut } from '../../parts/foreign.tsx'
 import { formatCount, formatDuration, formatName } from '../../parts/format.ts'
 import { link } from '../../router.ts'
@@ -15,11 +15,17 @@ type Props = {
   /** The figures that are not known, in words. */
   readonly missing: readonly string[]
   readonly destination: DestinationNowResult['destination'] | null
+  readonly jobs: JobsNowResult['replayJobs']['nodes'] | null
 }
 
 /** What needs somebody, in sentences, the most pressing first. */
-export function Attention({ now, missing, destination }: Props) {
-  const sentences = [...findMissing(missing, destination), ...findSentences(now, destination)]
+export function Attention({ now, missing, destination, jobs }: Props) {
+  const all = [
+    ...missing,
+    ...(destination === null ? ['the destination'] : []),
+    ...(jobs === null ? ['the jobs'] : []),
+  ]
+  const sentences = [...findMissing(all), ...findSentences(now, destination), ...findJobs(jobs ?? [])]
   return (
     <section aria-labelledby="attention">
       <h2 id="attention">Needs attention</h2>
@@ -27,10 +33,14 @@ export function Attention({ now, missing, destination }: Props) {
         <Nothing />
       ) : (
         <ul class="attention">
-          {sentences.map(({ text, page, search }) => (
-            <li key={text} class="notice bad">
+          {sentences.map(({ text, key, page, subject = '', search }) => (
+            <li key={key ?? text} class="notice bad">
               {writeOut(text)}{' '}
-              {page !== undefined && <a href={link(page, '', search)}>See {page.replace('-', ' ')}</a>}
+              {page !== undefined && (
+                <a href={link(page, subject, search)}>
+                  See {subject === '' ? page.replace('-', ' ') : `job ${subject}`}
+                </a>
+              )}
             </li>
           ))}
         </ul>
@@ -51,15 +61,36 @@ function Nothing() {
 /** A sentence, and the page where one goes on from it. */
 type Sentence = {
   readonly text: string
+  /** What tells it from the others, where the text counts on. */
+  readonly key?: string
   readonly page?: string
+  /** What the page is about, such as the number of a job. */
+  readonly subject?: string
   /** What of that page is shown. */
   readonly search?: Readonly<Record<string, string>>
 }
 
 /** Where a figure is not known, nobody can say that nothing needs attention. */
-function findMissing(missing: readonly string[], destination: Props['destination']): Sentence[] {
-  const all = [...missing, ...(destination === null ? ['the destination'] : [])]
-  return all.length === 0 ? [] : [{ text: `These figures are missing: ${all.join(', ')}.` }]
+function findMissing(missing: readonly string[]): Sentence[] {
+  return missing.length === 0 ? [] : [{ text: `These figures are missing: ${missing.join(', ')}.` }]
+}
+
+/** A job that has stopped waits for somebody; one that waits goes on by itself, and says for what. */
+function findJobs(jobs: NonNullable<Props['jobs']>): Sentence[] {
+  return jobs.flatMap(({ id, kind, state, waitsFor, stoppedBecause }) => {
+    const name = `Job ${id}, a ${kind === 'REPLAY' ? 'replay' : 'resolution'},`
+    const place = { page: 'jobs', subject: id, key: `job ${id}` }
+    if (state === 'STOPPED')
+      return [
+        {
+          ...place,
+          text: `${name} has stopped and waits for you: ${stoppedBecause ?? 'it does not say why'}`,
+        },
+      ]
+    if (state === 'WAITING')
+      return [{ ...place, text: `${name} waits: ${waitsFor ?? 'it does not say for what'}` }]
+    return []
+  })
 }
 
 function findSentences(now: NowMetrics, destination: Props['destination']): Sentence[] {
@@ -67,6 +98,23 @@ function findSentences(now: NowMetrics, destination: Props['destination']): Sent
   if (destination?.state === 'PAUSED' || destination?.state === 'HELD')
     found.push({
       text: `No payment is sent: the destination is ${formatName(destination.state)}. ${formatCount(countWaiting(now.counts))} wait.`,
+    })
+  if (now.kafka?.connected === false)
+    found.push({
+      text: `This instance is not connected to Kafka for ${formatDuration(Date.parse(now.at) - Date.parse(now.kafka.since))}: ${now.kafka.reason ?? 'nobody knows why'}`,
+      key: 'kafka',
+    })
+  else
+    for (const { partition, reason } of now.kafka?.waiting ?? [])
+      found.push({ text: `Partition ${partition} waits for Kafka: ${reason}` })
+  for (const { name, state } of now.instances ?? [])
+    if (state === 'SILENT')
+      found.push({
+        text: `Instance ${name} has a session on the database, but is not heard: it is frozen, or cut off.`,
+      })
+  for (const { topic, partition, lag } of now.kafka?.unread ?? [])
+    found.push({
+      text: `Nobody reads partition ${partition} of ${topic}; ${lag === null ? 'how many records wait in it is not known' : `${formatCount(lag)} records wait in it`}.`,
     })
   for (const { topic, partition, stopped } of now.consumer ?? [])
     if (stopped !== null)

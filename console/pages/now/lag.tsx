@@ -2,9 +2,19 @@ import { Foreign } from '../../parts/foreign.tsx'
 import { formatCount } from '../../parts/format.ts'
 import { Badge } from '../../parts/status.tsx'
 import type { NowMetrics } from './now.tsx'
+import { listPartitions, type Partition } from './partitions.ts'
 
-/** How far each partition is read. */
-export function Lag({ now: { consumer } }: { now: NowMetrics }) {
+const badges = {
+  stopped: <Badge tone="bad">stopped</Badge>,
+  unread: <Badge tone="bad">read by nobody</Badge>,
+  unknown: <Badge tone="calm">not known</Badge>,
+  elsewhere: <Badge tone="calm">read by another</Badge>,
+  reading: <Badge tone="busy">reading</Badge>,
+  read: <Badge tone="good">all read</Badge>,
+} as const satisfies Record<Partition['state'], unknown>
+
+/** How far each partition is read, and by whom. */
+export function Lag({ now }: { now: NowMetrics }) {
   return (
     <section aria-labelledby="lag">
       <h2 id="lag">Kafka partitions</h2>
@@ -23,10 +33,11 @@ export function Lag({ now: { consumer } }: { now: NowMetrics }) {
                 Lag
               </th>
               <th scope="col">State</th>
+              <th scope="col">Read by</th>
             </tr>
           </thead>
           <tbody>
-            {(consumer ?? []).map(({ topic, partition, nextOffset, lag, stopped }) => (
+            {listPartitions(now).map(({ topic, partition, nextOffset, lag, state, reader }) => (
               <tr key={`${topic}:${partition}`}>
                 <th scope="row">
                   <Foreign text={topic} />
@@ -34,7 +45,10 @@ export function Lag({ now: { consumer } }: { now: NowMetrics }) {
                 <td class="number">{partition}</td>
                 <td class="number">{formatCount(nextOffset)}</td>
                 <td class="number">{formatCount(lag)}</td>
-                <td>{readState(lag, stopped)}</td>
+                <td>{badges[state]}</td>
+                <td class="words">
+                  <Foreign text={reader} />
+                </td>
               </tr>
             ))}
           </tbody>
@@ -42,10 +56,4 @@ export function Lag({ now: { consumer } }: { now: NowMetrics }) {
       </div>
     </section>
   )
-}
-
-function readState(lag: string | null, stopped: string | null) {
-  if (stopped !== null) return <Badge tone="bad">stopped</Badge>
-  if (lag === null) return <Badge tone="calm">not read by this instance</Badge>
-  return <Badge tone={lag === '0' ? 'good' : 'busy'}>{lag === '0' ? 'all read' : 'reading'}</Badge>
 }

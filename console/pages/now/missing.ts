@@ -8,6 +8,8 @@ const words = {
   outcomeUnknown: 'payments in doubt',
   oldestDueAt: 'the oldest due',
   consumer: 'Kafka partitions',
+  kafka: 'how this instance stands with Kafka',
+  instances: 'the instances that live',
   wakeups: 'notices of PostgreSQL',
   watermark: 'the end of the log',
   inFlight: 'requests under way',

@@ -1,17 +1,22 @@
 import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import type { Fault } from '../../api/ask.ts'
+import { askAgain } from '../../api/ask-again.ts'
 import { follow } from '../../api/follow.ts'
 import {
   destinationNowOperation,
+  jobsNowOperation,
   nowOperation,
   type DestinationNowResult,
+  type JobsNowResult,
   type NowResult,
 } from '../../api/operations.ts'
 import { FaultNotice, sentenceOfMissing } from '../../parts/notice.tsx'
 import { Attention } from './attention.tsx'
 import { Counts } from './counts.tsx'
 import { Destination } from './destination.tsx'
+import { Instances } from './instances.tsx'
+import { Kafka } from './kafka.tsx'
 import { Lag } from './lag.tsx'
 import { Lanes } from './lanes.tsx'
 import { Latency } from './latency.tsx'
@@ -26,8 +31,12 @@ export function Now() {
   const faults = useSignal<readonly Fault[]>([])
   const fault = useSignal<string | null>(null)
   const destination = useSignal<DestinationNowResult['destination'] | null>(null)
+  const jobs = useSignal<JobsNowResult['replayJobs']['nodes'] | null>(null)
   useEffect(() => {
     const leaves = [
+      askAgain(jobsNowOperation, {}, ({ replayJobs }) => {
+        jobs.value = replayJobs.nodes
+      }),
       follow(nowOperation, {
         variables: () => ({}),
         take: (data, found) => {
@@ -61,15 +70,17 @@ export function Now() {
   return (
     <>
       <FaultNotice fault={fault.value} isOld={missing.length === 0} />
-      <Attention now={now} missing={missing} destination={destination.value} />
+      <Attention now={now} missing={missing} destination={destination.value} jobs={jobs.value} />
       <Counts now={now} isDueKnown={!missing.includes('the oldest due')} />
       <Throughput now={now} />
       <div class="columns">
         {destination.value !== null && <Destination destination={destination.value} counts={now.counts} />}
         <Latency now={now} />
         <Lanes now={now} />
+        <Kafka now={now} />
       </div>
       <Lag now={now} />
+      <Instances now={now} />
     </>
   )
 }

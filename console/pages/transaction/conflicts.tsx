@@ -1,5 +1,6 @@
 import { TransactionLink } from '../../parts/message-table.tsx'
 import { Time } from '../../parts/time.tsx'
+import { Compare } from './compare.tsx'
 import type { Message } from './read-life.ts'
 
 /** Records that came with the same id and other bytes, or the message that had the id first. */
@@ -15,6 +16,9 @@ export function Conflicts({ message }: { message: Message }) {
           <TransactionLink id={conflictsWith.transactionId} />
         </p>
       )}
+      {conflictsWith !== null && (
+        <Compare stored={conflictsWith.transactionId} other={message.transactionId} />
+      )}
       {conflictCount > 0 && (
         <>
           <p>
@@ -24,7 +28,8 @@ export function Conflicts({ message }: { message: Message }) {
           <ul>
             {(conflicts ?? []).map(({ transactionId, createdAt }) => (
               <li key={transactionId}>
-                <Time at={createdAt} /> <TransactionLink id={transactionId} />
+                <Time at={createdAt} /> <TransactionLink id={transactionId} />{' '}
+                <Compare stored={message.transactionId} other={transactionId} />
               </li>
             ))}
           </ul>

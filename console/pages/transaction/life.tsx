@@ -11,6 +11,7 @@ import { Bytes } from './bytes.tsx'
 import { Conflicts } from './conflicts.tsx'
 import { Facts } from './facts.tsx'
 import { readLife } from './read-life.ts'
+import { StateAt } from './state-at.tsx'
 import { Timeline } from './timeline.tsx'
 
 /** All about one transaction, live. */
@@ -46,6 +47,7 @@ export function Life({ id }: { id: string }) {
         <>
           <Actions message={message} onDone={life.read} />
           <Timeline events={life.events.value} readAfter={life.readAfter} />
+          <StateAt transactionId={id} events={life.events.value} />
           <div class="columns">
             <Facts message={message} />
             <Bytes message={message} />

@@ -3,10 +3,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ApiDependencies } from '../dependencies.ts'
 import { hashSource, packPage, type Page } from '../page/page.ts'
 import { servePage } from '../page/serve-page.ts'
-import { refusal } from '../route.ts'
+import { refusal, type Answer } from '../route.ts'
 import { write } from '../write.ts'
 
 export const consolePath = '/console'
+
+/** Also as it is typed with a slash behind it, which leads to the page. */
+export function isConsole(path: string): boolean {
+  return path === consolePath || path === `${consolePath}/`
+}
 
 /** What console/build.js makes. The way to it is the same from src/ and from dist/. */
 const built = new URL('../../../dist/console/console.html', import.meta.url)
@@ -20,10 +25,15 @@ let console: Promise<Page> | null = null
 export async function serveConsole(
   request: IncomingMessage,
   response: ServerResponse,
+  path: string,
   { logger }: Pick<ApiDependencies, 'logger'>,
 ): Promise<void> {
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     await write(response, refusal(405, 'Only GET, HEAD is allowed here.', { Allow: 'GET, HEAD' }), false)
+    return
+  }
+  if (path !== consolePath) {
+    await write(response, leadToPage, true)
     return
   }
   try {
@@ -35,6 +45,15 @@ export async function serveConsole(
     if (response.headersSent) response.destroy()
     else await write(response, notBuilt, true)
   }
+}
+
+// Relative, so that it holds below whatever path a proxy has put us.
+const location = `..${consolePath}`
+const leadToPage: Answer = {
+  status: 303,
+  type: 'text/plain',
+  body: `The console is at ${location}.\n`,
+  headers: { Location: location },
 }
 
 const notBuilt = refusal(503, 'The console cannot be read: `npm run build` makes it.')

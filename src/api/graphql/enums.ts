@@ -17,6 +17,56 @@ export const MessageStatus = builder.enumType('MessageStatus', {
   } as const,
 })
 
+export const ConsumerState = builder.enumType('ConsumerState', {
+  description: 'What the consumer of an instance does.',
+  values: {
+    STARTING: { value: 'starting', description: 'It connects, or waits for Kafka or the topic.' },
+    RUNNING: { value: 'running', description: 'It stores what Kafka hands over.' },
+    REBALANCING: { value: 'rebalancing', description: 'The group is about to assign its partitions again.' },
+    WAITING_FOR_DATABASE: {
+      value: 'waiting for the database',
+      description: 'It keeps its membership and waits for PostgreSQL.',
+    },
+    CRASHED: { value: 'crashed', description: 'It lost Kafka, and begins again soon.' },
+    STOPPED: { value: 'stopped', description: 'It has left the group.' },
+  } as const,
+})
+
+export const InstanceState = builder.enumType('InstanceState', {
+  description: 'Whether an instance lives.',
+  values: {
+    LIVE: { value: 'live', description: 'It has a LISTEN session on the database, and is heard.' },
+    SILENT: {
+      value: 'silent',
+      description: 'It has a session, but was not heard for 15 s: it is frozen, or cut off.',
+    },
+    GONE: {
+      value: 'gone',
+      description: 'It has no session any more: it ended, or is cut off. It is told of for ten minutes.',
+    },
+  } as const,
+})
+
+export const JournalKind = builder.enumType('JournalKind', {
+  description: "What a decision is about. May grow: treat an unknown value as 'other'.",
+  values: {
+    PAYMENT: { value: 'payment', description: 'One payment: replayed, held, resolved, expunged and so on.' },
+    DESTINATION: { value: 'destination', description: 'Whether payments flow there, and how fast.' },
+    REPLAY_JOB: { value: 'replay_job', description: 'A replay or a resolution of many dead letters.' },
+    PARTITION: { value: 'partition', description: 'A partition that stopped, and how it went on.' },
+    ARCHIVE: { value: 'archive', description: 'A segment of the log that went into an archive.' },
+    EPOCH: { value: 'epoch', description: 'The log went on in a new epoch, after a restore or a failover.' },
+  } as const,
+})
+
+export const DecidedBy = builder.enumType('DecidedBy', {
+  description: 'Who decides.',
+  values: {
+    OPERATOR: { value: 'operator', description: 'A person, or a program in its name.' },
+    SERVICE: { value: 'service', description: 'An instance by itself, such as its guard.' },
+  } as const,
+})
+
 export const EventType = builder.enumType('EventType', {
   description: "May grow: treat an unknown value as 'other'.",
   values: {

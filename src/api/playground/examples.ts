@@ -490,6 +490,21 @@ query Destination($after: String) {
 `,
   },
   {
+    query: `# What was decided, newest first: about payments, the
+# destination, jobs, partitions and archives. The filter
+# takes kinds, an actor and a range of time.
+query Journal($after: String) {
+  journal(filter: {}, first: 20, after: $after) {
+    nodes {
+      at kind by actor decision detail reason
+      transactionId destination job topic partition
+    }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+`,
+  },
+  {
     query: `# Stops sending, on all instances, until the time given,
 # or without one until somebody resumes. Records are taken
 # in all the time. It begins with no real name, which is

@@ -326,3 +326,61 @@ t.test('who asks keeps the rollups folded, so that asking stays cheap', async (t
   )
   t.ok(rows[0]!.waiting <= 1, 'the statement of this test may still lie above the watermark')
 })
+
+t.test(
+  'how the instance stands with Kafka is told without a database, and what it does not know is null',
+  async (t) => {
+    const { url } = await database(t)
+    const way = await connectThroughProxy(t, url)
+    let { consumer } = well
+    const service = await startService(t, way.pool, () => ({ ...well, consumer }))
+    way.proxy.blackhole(true)
+    service.metrics.unreadLag.set({ topic: 'transactions.incoming', partition: 2 }, 7)
+    const query = `{ metrics { kafka { topic connected since reason state lastFetchAt lastHeartbeatAt assigned
+    waiting { partition reason seconds } members { instance partitions } membersAt unread { topic partition lag } } } }`
+    const read = async () => (await dataOf<{ metrics: { kafka: Fields } }>(service, query)).metrics.kafka
+    consumer = {
+      ...consumer,
+      unread: [2, 3],
+      waiting: [{ partition: 1, reason: 'no leader at //user:pass@host', waitingMs: 1_500 }],
+    }
+    t.strictSame(await read(), {
+      topic: 'transactions.incoming',
+      connected: true,
+      since: '2026-01-02T03:04:05.000000Z',
+      reason: null,
+      state: 'RUNNING',
+      lastFetchAt: '2026-01-02T03:05:05.000000Z',
+      lastHeartbeatAt: '2026-01-02T03:05:06.000000Z',
+      assigned: [0, 1],
+      waiting: [{ partition: 1, reason: 'no leader at //…@host', seconds: 1.5 }],
+      members: [{ instance: 'instance-1', partitions: [0, 1] }],
+      membersAt: '2026-01-02T03:05:04.000000Z',
+      unread: [
+        { topic: 'transactions.incoming', partition: 2, lag: '7' },
+        { topic: 'transactions.incoming', partition: 3, lag: null },
+      ],
+    })
+    const connection = { isConnected: false, since: new Date(0), reason: 'connect ECONNREFUSED' }
+    consumer = {
+      ...consumer,
+      state: 'crashed',
+      up: false,
+      connection,
+      assigned: [],
+      unread: [],
+      waiting: [],
+      group: null,
+    }
+    t.match(await read(), {
+      connected: false,
+      reason: 'connect ECONNREFUSED',
+      state: 'CRASHED',
+      assigned: [],
+      members: null,
+      membersAt: null,
+      unread: null,
+    })
+    way.proxy.blackhole(false)
+  },
+)

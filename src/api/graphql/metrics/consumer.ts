@@ -1,9 +1,10 @@
 import { readPartitions, type PartitionState as PartitionRow } from '../../../log/read/read-partitions.ts'
 import { builder } from '../builder.ts'
 import type { MetricsSnapshot } from './snapshot.ts'
+import { readUnreadLags } from './unread-lag.ts'
 
 /** `lag` as of the last answer that this instance got; null where it reads none of the partition, or cannot. */
-type PartitionValue = PartitionRow & { lag: string | null }
+type PartitionValue = PartitionRow & { lag: string | null; unreadLag: string | null }
 
 export const PartitionState = builder.objectRef<PartitionValue>('PartitionState').implement({
   description:
@@ -29,6 +30,12 @@ export const PartitionState = builder.objectRef<PartitionValue>('PartitionState'
       nullable: true,
       description:
         "Records that were not stored yet at this instance's last batch; null where it reads none of it.",
+    }),
+    unreadLag: t.expose('unreadLag', {
+      type: 'BigInt',
+      nullable: true,
+      description:
+        'Records that wait in it while nobody reads it, as it is stopped or no member of the group has it: asked of the broker once a minute. Null otherwise, and where this instance does not know.',
     }),
     stopped: t.exposeString('stopped', {
       nullable: true,
@@ -57,6 +64,10 @@ export async function resolvePartitions({ dependencies, read }: MetricsSnapshot)
   const lags = new Map(
     values.map(({ labels, value }) => [`${labels.topic}:${labels.partition}`, String(value)]),
   )
+  const unread = await readUnreadLags(dependencies.metrics)
   const partitions = await read(readPartitions)
-  return partitions.map((each) => ({ ...each, lag: lags.get(`${each.topic}:${each.partition}`) ?? null }))
+  return partitions.map((each) => {
+    const name = `${each.topic}:${each.partition}`
+    return { ...each, lag: lags.get(name) ?? null, unreadLag: unread.get(name) ?? null }
+  })
 }

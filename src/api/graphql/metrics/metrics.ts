@@ -10,6 +10,8 @@ import { PartitionState, resolvePartitions } from './consumer.ts'
 import { DeadLetterCounts, RetryBucket, StatusCounts, UnknownCounts } from './counts.ts'
 import { FailureReason, resolveFailures } from './failures.ts'
 import { LaneLoad, listLanes, readWakeups, Wakeups } from './instance.ts'
+import { Instance, resolveInstances } from './instances.ts'
+import { KafkaState } from './kafka.ts'
 import { Latency, resolveLatency } from './latency.ts'
 import { takeSnapshot, type MetricsSnapshot } from './snapshot.ts'
 import { resolveThroughput, ThroughputBucket } from './throughput.ts'
@@ -129,6 +131,18 @@ export const Metrics = builder.objectRef<MetricsSnapshot>('Metrics').implement({
         nullable: true,
         description: 'Every partition that was ever read; its lag is what this instance saw.',
         resolve: (snapshot) => resolvePartitions(snapshot),
+      }),
+      kafka: t.field({
+        type: KafkaState,
+        nullable: true,
+        description: 'How this instance stands with Kafka, and who reads what.',
+        resolve: ({ dependencies }) => ({ consumer: dependencies.health().consumer, dependencies }),
+      }),
+      instances: t.field({
+        type: [Instance],
+        nullable: true,
+        description: 'The instances of the service that live, oldest first, and those that lately did.',
+        resolve: ({ dependencies }) => resolveInstances(dependencies),
       }),
       wakeups: t.field({
         type: Wakeups,

@@ -1,6 +1,7 @@
 import type { Pool, PoolClient } from 'pg'
 import { readPulse, type Pulse } from '../../../log/read/read-pulse.ts'
 import { foldPiece } from '../../../log/write/fold-counts.ts'
+import { printTime } from '../../../runtime/date-time.ts'
 import { ask } from '../../ask.ts'
 import type { ApiDependencies } from '../../dependencies.ts'
 
@@ -22,7 +23,7 @@ export function takeSnapshot(dependencies: ApiDependencies): MetricsSnapshot {
   }
   return {
     // The process's own clock, so that there is an answer when there is no database.
-    at: new Date().toISOString().replace('Z', '000Z'),
+    at: printTime(new Date()),
     dependencies,
     read,
     pulse: once(() => ask(database, readPulse)),

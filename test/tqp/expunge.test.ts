@@ -1,0 +1,49 @@
+import { createHash } from 'node:crypto'
+import t from 'tap'
+import type { Access } from '../../src/api/access.ts'
+import { startService, store, storeSuccesses } from '../api/service.ts'
+import { database } from '../support/database.ts'
+import { tqp, type Endpoint } from './tqp.ts'
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+const access: Access = {
+  open: false,
+  introspection: false,
+  tokens: [
+    { name: 'alice', role: 'operator', sha256: sha256('alice-secret') },
+    { name: 'victor', role: 'viewer', sha256: sha256('victor-secret') },
+  ],
+}
+
+t.test('expunge takes the bytes away for good, and says first what it would take', async (t) => {
+  const { pool } = await database(t)
+  const service = await startService(t, pool, undefined, access)
+  const alice: Endpoint = { url: `http://127.0.0.1:${service.port}`, token: 'alice-secret' }
+  await storeSuccesses(pool, ['paid-1'])
+  await store(pool, ['waits-1'])
+  const why = ['--reason', 'the retention is over']
+  t.match(await tqp(alice, 'expunge', 'paid-1'), { code: 2, errors: /^Say why/ })
+  const dry = await tqp(alice, 'expunge', 'paid-1', ...why, '--dry-run')
+  t.match(dry, {
+    code: 0,
+    output: /^paid-1: success.*, would lose \d+ bytes, the key and the headers\nNothing was changed/,
+  })
+  t.match(dry.output, /npx tqp expunge paid-1 --reason 'the retention is over'/)
+  t.match(await tqp(alice, 'expunge', 'waits-1', ...why, '--dry-run'), {
+    code: 1,
+    output: /cannot be expunged/,
+  })
+  t.match(await tqp(alice, 'expunge', 'paid-1', 'waits-1', ...why), {
+    code: 1,
+    output: /^paid-1: done, version 4, now success\nwaits-1: \S/,
+  })
+  t.match(await tqp(alice, 'expunge', 'paid-1', ...why, '--dry-run'), {
+    code: 0,
+    output: /was expunged before/,
+  })
+  t.match(await tqp({ ...alice, token: 'victor-secret' }, 'expunge', 'paid-1', ...why), { code: 1 })
+  const { rows } = await pool.query(
+    `select actor, reason from message_events where type = 'expunged' and actor = 'alice'`,
+  )
+  t.strictSame(rows, [{ actor: 'alice', reason: 'the retention is over' }])
+})
