@@ -1,5 +1,5 @@
-import { AnswerFault } from './answer-fault.ts'
 import { readReference, type FoundReference, type ReferenceSource } from '../message/reference.ts'
+import { AnswerFault } from './answer-fault.ts'
 import { HeaderValues } from './header-values.ts'
 import * as llhttp from './llhttp.ts'
 
