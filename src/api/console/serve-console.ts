@@ -33,7 +33,7 @@ export async function serveConsole(
     return
   }
   if (path !== consolePath) {
-    await write(response, leadToPage, true)
+    await write(response, leadToPage, false)
     return
   }
   try {
