@@ -55,6 +55,7 @@ type Throughput = {
   /** A message. */
   walBytes: number
   servicePeakMiB: number
+  spansDropped: number
 }
 type Latency = Delivery & {
   offeredPerSecond: number
@@ -110,7 +111,8 @@ async function run(values: Flags): Promise<number> {
       clean,
     }
     process.stdout.write(toTable(figures))
-    if (collector !== null) process.stdout.write(`${collector.tell()}\n`)
+    if (collector !== null)
+      process.stdout.write(`${collector.tell()}, ${throughput.spansDropped} spans dropped\n`)
     if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`)
     return clean ? exitCodes.done : exitCodes.differs
   } finally {
@@ -165,6 +167,7 @@ async function measureThroughput(
   )
   const walBytes = (await ask(client, walPosition)) - walBefore
   const servicePeakMiB = readPeakMemory(service.pid)
+  const spansDropped = await readSpansDropped(service.url)
   await service.stop()
   await client.end()
   return {
@@ -174,7 +177,15 @@ async function measureThroughput(
     cpuAfterStartMicroseconds: left === 0 ? null : perMessage(subtract(atEnd, atBegun), left),
     walBytes: Math.round(walBytes / count),
     servicePeakMiB,
+    spansDropped,
   }
+}
+
+/** Before the stop, which sends what is left. */
+async function readSpansDropped(url: string): Promise<number> {
+  const scrape = await fetch(`${url}/metrics`, { headers: { accept: 'text/plain' } })
+  const values = [...(await scrape.text()).matchAll(/^tqp_spans_dropped_total\{.*\} (\d+)$/gm)]
+  return values.reduce((sum, [, value]) => sum + Number(value), 0)
 }
 
 /** From the producer's timestamp on the record to the commit's time of its success. */
