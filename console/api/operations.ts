@@ -873,7 +873,7 @@ export const transactionEventsOperation: Operation<TransactionEventsResult, Tran
 }
 
 export type ViewerResult = {
-  readonly viewer: { readonly name: string; readonly role: 'VIEWER' | 'OPERATOR' }
+  readonly viewer: { readonly name: string; readonly role: 'VIEWER' | 'INVESTIGATOR' | 'OPERATOR' }
 }
 export type ViewerVariables = Record<string, never>
 export const viewerOperation: Operation<ViewerResult, ViewerVariables> = {
