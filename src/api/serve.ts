@@ -60,7 +60,13 @@ export async function serve(
   const following =
     tokenFile === null
       ? null
-      : new FollowedTokens(tokenFile, { tokens, accesses, metrics, logger, endOthers: graphql.endOthers })
+      : new FollowedTokens(tokenFile, {
+          tokens,
+          accesses,
+          metrics,
+          logger,
+          endOthers: (isValid) => graphql.endOthers(isValid),
+        })
   const table = routes({ ...dependencies, tokensFault: () => following?.fault ?? null })
   const order = new AnswerOrder()
   const watched = table.filter(({ needs, path }) => needs === null && path !== '/')

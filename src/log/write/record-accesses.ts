@@ -85,15 +85,19 @@ export async function recordStart(
 }
 
 function toRow({ transactionIds, details, ...access }: AccessRecord) {
-  const texts = Object.entries(textMax).map(([name, bytesMax]) => {
-    const text = access[name as keyof typeof textMax] ?? null
-    return [name, text === null ? null : cut(cleanText(text), bytesMax)]
-  })
+  const read = (name: keyof typeof textMax) => {
+    const text = access[name] ?? null
+    return text === null ? null : cut(cleanText(text), textMax[name]) || null
+  }
   return {
     kind: access.kind,
     amount: access.amount ?? 1,
     started: access.started ?? null,
-    ...Object.fromEntries(texts),
+    actor: read('actor'),
+    role: read('role'),
+    address: read('address'),
+    instance: read('instance'),
+    name: read('name'),
     transaction_ids: transactionIds?.slice(0, messagesMax) ?? null,
     details: details ?? {},
   }
