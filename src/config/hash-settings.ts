@@ -19,7 +19,7 @@ export const secretSettings: ReadonlySet<SettingName> = new Set<SettingName>([
 
 const digits = 12
 const hashSlowly = promisify<string, string, number, { cost: number; blockSize: number }, Buffer>(scrypt)
-// 16 MiB and some 40 ms for each guess (measured).
+// 16 MiB and 30 ms of a core for each guess (measured).
 const slowness = { cost: 16_384, blockSize: 8 }
 
 /**
