@@ -1,5 +1,33 @@
 -- Printed from a freshly migrated database by `npm run schema`; do not edit. The sources are in migrations/.
 
+create table accesses (
+  access bigint not null generated always as identity,
+  recorded_at timestamp with time zone not null default clock_timestamp(),
+  kind text not null,
+  actor text,
+  role text,
+  address text,
+  instance text,
+  database_user text not null default SESSION_USER,
+  name text,
+  amount bigint not null default 1,
+  transaction_ids text[] collate "C",
+  started bigint,
+  details jsonb not null default '{}'::jsonb,
+  constraint accesses_actor_check CHECK (((actor <> ''::text) AND (octet_length(actor) <= 255))),
+  constraint accesses_address_check CHECK ((octet_length(address) <= 64)),
+  constraint accesses_amount_check CHECK ((amount >= 0)),
+  constraint accesses_details_check CHECK (((jsonb_typeof(details) = 'object'::text) AND (octet_length((details)::text) <= 65536))),
+  constraint accesses_instance_check CHECK ((octet_length(instance) <= 64)),
+  constraint accesses_kind_check CHECK ((kind = ANY (ARRAY['login_refused'::text, 'payload_read'::text, 'exported'::text, 'command_started'::text, 'command_ended'::text, 'service_started'::text, 'tokens_changed'::text]))),
+  constraint accesses_name_check CHECK ((octet_length(name) <= 128)),
+  constraint accesses_pkey PRIMARY KEY (access),
+  constraint accesses_role_check CHECK ((octet_length(role) <= 32)),
+  constraint accesses_transaction_ids_check CHECK ((cardinality(transaction_ids) <= 1000))
+);
+CREATE INDEX accesses_kind ON public.accesses USING btree (kind, access);
+CREATE INDEX accesses_transaction_ids ON public.accesses USING gin (transaction_ids) WHERE (transaction_ids IS NOT NULL);
+
 create table archived_duplicates (
   topic text not null,
   partition integer not null,
@@ -614,6 +642,9 @@ create view stopped_partitions as
           ORDER BY partition_decisions.decision DESC
          LIMIT 1) d
   WHERE d.type = 'stopped'::text;
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.accesses FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+-- enabled: always
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.archived_duplicates FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 -- enabled: always
@@ -5162,6 +5193,29 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.record_accesses(in_accesses jsonb)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  last bigint;
+begin
+  with recorded as (
+    insert into accesses (kind, actor, role, address, instance, name, amount, transaction_ids, started, details)
+      select a.kind, a.actor, a.role, a.address, a.instance, a.name, coalesce(a.amount, 1), a.transaction_ids, a.started,
+        coalesce(a.details, '{}')
+      from jsonb_to_recordset(in_accesses) as a (kind text, actor text, role text, address text, instance text, name text,
+        amount bigint, transaction_ids text[], started bigint, details jsonb)
+      returning access
+  )
+  select max(r.access) into last from recorded r;
+  return last;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.record_id(in_topic text, in_partition integer, in_incarnation integer, in_offset bigint)
  RETURNS text
  LANGUAGE sql
@@ -5220,6 +5274,41 @@ begin
       array[case in_verdict when 'failure' then 'failure' else 'other' end], array[in_reason]);
   end if;
   return 'recorded';
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.record_start(in_instance text, in_release text, in_salt text, in_settings jsonb)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  before jsonb;
+  changed text[];
+begin
+  -- One start at a time, so that each is compared with the one before it.
+  perform pg_advisory_xact_lock(7233841904);
+  select a.details into before
+    from accesses a
+    where a.kind = 'service_started' and a.instance is distinct from in_instance
+    order by a.access desc
+    limit 1;
+  if before is not null then
+    changed := array(
+      select coalesce(b.key, n.key)
+      from jsonb_each_text(before -> 'settings') b
+      full join jsonb_each_text(in_settings) n on n.key = b.key
+      where b.value is distinct from n.value
+      order by 1);
+  end if;
+  if not exists (select from accesses a where a.kind = 'service_started' and a.instance = in_instance) then
+    insert into accesses (kind, instance, name, details)
+      values ('service_started', in_instance, 'start', jsonb_build_object('release', in_release, 'salt', in_salt, 'settings', in_settings,
+        'changed', to_jsonb(changed)));
+  end if;
+  return changed;
 end
 $function$
 ;
@@ -5672,6 +5761,15 @@ begin
   update replay_job_states s set version = state.version where s.job = in_plan;
   return 'started';
 end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.start_salt()
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select a.details ->> 'salt' from accesses a where a.kind = 'service_started' order by a.access desc limit 1
 $function$
 ;
 

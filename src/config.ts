@@ -4,6 +4,7 @@ import type { ConnectionOptions } from 'node:tls'
 import { parseEnv } from 'node:util'
 import { findMisnamed } from './config/find-misnamed.ts'
 import { findUnusedProxies } from './config/find-unused-proxies.ts'
+import { hashSettings } from './config/hash-settings.ts'
 import { readApi, type ApiConfig } from './config/read-api.ts'
 import {
   readDatabase,
@@ -63,6 +64,8 @@ export type Config = {
   readonly dataDir: string
   readonly production: boolean
   readonly failpoint: Failpoint | null
+  /** The hash of each setting as it is in force, by name; see hashSettings. */
+  readonly hashes: (salt: string) => Promise<Readonly<Record<string, string>>>
 }
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
@@ -126,12 +129,13 @@ export function configure(
     retention: readRetention(settings),
     logRetention: readLogRetention(settings),
     segmentMessages: settings.integer('SEGMENT_MESSAGES', 1_000, 1_000_000_000),
-    api: readApi(settings),
+    api: readApi(settings, readFile),
     tracing: readTracing(settings),
     logLevel: settings.choice('LOG_LEVEL', logLevels),
     dataDir: settings.text('DATA_DIR'),
     production: readProduction(settings),
     failpoint: readFailpoint(settings),
+    hashes: (salt) => hashSettings(environment, salt),
   }
   const faults = [...settings.faults, ...findContradictions(config), ...findMisnamed(environment)]
   return faults.length === 0 ? { config } : { faults }

@@ -1,11 +1,13 @@
 import { once } from 'node:events'
 import { longestSchedule } from './message/backoff.ts'
 import { ulid } from 'ulid'
+import type { TokenFile } from './api/followed-tokens.ts'
 import type { Health } from './api/health.ts'
 import { serve } from './api/serve.ts'
 import { banner } from './banner.ts'
 import { exitCodes, runCommand } from './commands/run-command.ts'
 import { configure, readEnvironment, type Config } from './config.ts'
+import { parseTokenFile, readTokenFile } from './config/read-tokens.ts'
 import { startEmbedded, type Embedded } from './embedded/start-embedded.ts'
 import { classifyFault } from './log/server/fault.ts'
 import { ServerWatch } from './log/server/server-watch.ts'
@@ -111,6 +113,7 @@ async function live(run: Run, embedded: Embedded, signal: AbortSignal): Promise<
       release,
       health: () => health(run, signal.aborted),
       access: config.api,
+      tokenFile: tokenFileOf(config.api.tokensFile),
       reasonsRequired: config.api.reasonsRequired,
       keyWindow: { keyWindowMs: config.keyWindowMs, leaseMs: config.lanes.leaseMs },
       destination: { name: config.destination, url: withoutSecrets(run.options.downstreamUrl) },
@@ -133,6 +136,10 @@ async function live(run: Run, embedded: Embedded, signal: AbortSignal): Promise<
   logger.info({ instance }, 'draining')
   if ((await within(stop(run), stopAfterMs)) === late) logger.error('stopped before the drain ended')
   await api.close()
+}
+
+function tokenFileOf(path: string | null): TokenFile | null {
+  return path === null ? null : { text: () => readTokenFile(path), parse: parseTokenFile }
 }
 
 async function startParts(config: Config, logger: Logger): Promise<Embedded> {

@@ -82,6 +82,29 @@ export function createMetrics(release: string) {
       labelNames: ['result'],
       registers,
     }),
+    loginsRefused: new Counter({
+      name: 'tqp_logins_refused_total',
+      help: 'Requests that were refused, by reason (no_token, unknown_token, removed_token, stranger, role: a known token that may not do this).',
+      labelNames: ['reason'],
+      registers,
+    }),
+    tokenRequests: new Counter({
+      name: 'tqp_token_requests_total',
+      help: 'Requests and sockets that were let in, by the first eight digits of the hash in the token’s entry.',
+      labelNames: ['token'],
+      registers,
+    }),
+    tokenSubscriptions: new Gauge({
+      name: 'tqp_token_subscriptions',
+      help: 'Open subscriptions, by the first eight digits of the hash in the token’s entry.',
+      labelNames: ['token'],
+      registers,
+    }),
+    accessRowsFailed: new Counter({
+      name: 'tqp_access_rows_failed_total',
+      help: 'Rows of the table accesses that could not be written when they were due. Refused logins are tried again each minute.',
+      registers,
+    }),
     probes: new Counter({
       name: 'tqp_probes_total',
       help: 'Probes of a held destination that this instance sent, by result: answered (accepted, refused, or another attempt is asked for) or failed.',

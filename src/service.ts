@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
 import { RetainLog } from './archive/retain-log.ts'
 import { readEnvironment, type Config } from './config.ts'
@@ -10,6 +11,7 @@ import { consume } from './ingest/consume.ts'
 import type { ServerWatch } from './log/server/server-watch.ts'
 import { notify } from './log/write/notify.ts'
 import { recordRateSetting } from './log/write/steer-destination.ts'
+import { readStartSalt, recordStart } from './log/write/record-accesses.ts'
 import { registerInstance } from './log/write/register-instance.ts'
 import type { InstanceId } from './message/message.ts'
 import type { Metrics } from './metrics.ts'
@@ -230,6 +232,17 @@ export async function register({
     destinationUrl: withoutSecrets(downstreamUrl),
   })
   await recordRate(config, database, instance)
+  await recordSettings(config, database, { instance, release })
+}
+
+/** Which settings have changed since the last start can be asked later. */
+async function recordSettings(
+  { hashes }: Config,
+  database: ServiceOptions['database'],
+  run: { readonly instance: string; readonly release: string },
+): Promise<void> {
+  const salt = (await readStartSalt(database)) ?? randomBytes(16).toString('hex')
+  await recordStart(database, { ...run, salt, hashes: await hashes(salt) })
 }
 
 /** Before anything is sent. If a transaction that waits for a lock is in the way, the start waits too. */

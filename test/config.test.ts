@@ -1,10 +1,12 @@
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import t, { type Test } from 'tap'
 import { configure, type Config } from '../src/config.ts'
-import { defaults } from '../src/config/settings.ts'
+import { hashSettings, secretSettings } from '../src/config/hash-settings.ts'
+import { defaults, type SettingName } from '../src/config/settings.ts'
 import { makeCertificates } from './support/certificates.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -32,7 +34,8 @@ function fail(path: string): never {
 }
 
 t.test('with nothing set, every part is embedded and every value is the documented default', (t) => {
-  const { downstream, ...config } = read({})
+  const { downstream, hashes, ...config } = read({})
+  t.type(hashes, 'function')
   t.strictSame(config, {
     database: { url: null, listenUrl: null, migrateUrl: null, ssl: false },
     unusedProxies: [],
@@ -58,6 +61,7 @@ t.test('with nothing set, every part is embedded and every value is the document
       host: '127.0.0.1',
       port: 8000,
       tokens: [],
+      tokensFile: null,
       open: false,
       publicUrl: null,
       introspection: true,
@@ -539,6 +543,56 @@ t.test('an address that others can reach needs tokens or an explicit word', (t) 
     /^API_TOKENS: entry 2 has the same token/,
   ])
   t.end()
+})
+
+t.test('tokens stand in API_TOKENS, or line by line in a file, and a fault does not repeat them', (t) => {
+  const file = { API_TOKENS_FILE: 'tokens' }
+  const lines = `# rotated in March\n\n  alice:operator:${hash}\r\nirene:Investigator:${'CD'.repeat(32)}`
+  t.match(read({ HOST: '::', ...file }, { tokens: lines }).api, {
+    tokensFile: 'tokens',
+    tokens: [
+      { name: 'alice', role: 'operator', sha256: hash },
+      { name: 'irene', role: 'investigator', sha256: 'cd'.repeat(32) },
+    ],
+  })
+  refuses(t, faults(file), [/^API_TOKENS_FILE names a file that cannot be read\.$/])
+  refuses(t, faults(file, { tokens: '# none\n' }), [/^API_TOKENS_FILE: it names no token\.$/])
+  refuses(t, faults(file, { tokens: `a:viewer:${hash}\nb:viewer:the-token\n` }), [
+    /^API_TOKENS_FILE: line 2 is not name:role:sha256 with role viewer, investigator or operator\.$/,
+  ])
+  refuses(t, faults({ ...file, API_TOKENS: `a:viewer:${hash}` }, { tokens: lines }), [
+    /^API_TOKENS and API_TOKENS_FILE are both set/,
+  ])
+  t.end()
+})
+
+t.test('the hashes of the settings tell what has changed, and nothing of a secret', async (t) => {
+  const salt = 'salt'
+  const secrets: Record<string, string> = {
+    DATABASE_URL: 'postgresql://u:p@h/d',
+    DOWNSTREAM_HEADERS: '{"authorization":"x"}',
+    API_TOKENS: `alice:operator:${hash}`,
+  }
+  const [one, same, other] = await Promise.all([
+    hashSettings({ ...secrets, MAX_RETRIES: '5' }, salt),
+    hashSettings(secrets, salt),
+    hashSettings({ ...secrets, DATABASE_URL: 'postgresql://u:q@h/d', MAX_RETRIES: '6' }, salt),
+  ])
+  t.strictSame(Object.keys(one).sort(), Object.keys(defaults).sort(), 'every setting')
+  t.strictSame(one, same, 'a default that is set is no change')
+  t.strictSame(
+    Object.keys(one).filter((name) => one[name] !== other[name]),
+    ['DATABASE_URL', 'MAX_RETRIES'],
+  )
+  for (const [name, secret] of Object.entries(secrets))
+    t.not(
+      one[name],
+      createHash('sha256').update(secret).digest('hex').slice(0, 12),
+      'no list of plain hashes finds it',
+    )
+  t.not((await hashSettings(secrets, 'another')).DATABASE_URL, one.DATABASE_URL)
+  for (const name of Object.keys(defaults).filter((each) => /PASSWORD|TOKEN|HEADERS|_URL$/.test(each)))
+    t.equal(secretSettings.has(name as SettingName), !['API_TOKENS_FILE', 'PUBLIC_URL'].includes(name), name)
 })
 
 t.test('a public URL is an origin and at most a path, and one that others can reach needs tokens', (t) => {

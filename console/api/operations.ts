@@ -781,8 +781,6 @@ export type TransactionResult = {
       readonly partition: number
       readonly incarnation: number
       readonly offset: string
-      readonly key: string | null
-      readonly keyBase64: string | null
       readonly timestamp: string | null
       readonly headerCount: number
     } | null
@@ -844,7 +842,7 @@ export type TransactionResult = {
 export type TransactionVariables = { readonly transactionId: string; readonly afterVersion: number }
 export const transactionOperation: Operation<TransactionResult, TransactionVariables> = {
   name: 'Transaction',
-  text: 'query Transaction($transactionId: ID!, $afterVersion: Int!) {\n  message(transactionId: $transactionId) {\n    transactionId\n    status\n    retryCount\n    attempts\n    version\n    errorMessage\n    nextDueAt\n    held\n    resolution\n    createdAt\n    updatedAt\n    outcomeUnknown\n    idempotencyKey\n    reference\n    replayable\n    deadLetterCause\n    deadLetteredAt\n    lastOutcome\n    lastStatusCode\n    conflictCount\n    conflicts {\n      transactionId\n      createdAt\n    }\n    conflictsWith {\n      transactionId\n    }\n    source {\n      topic\n      partition\n      incarnation\n      offset\n      key\n      keyBase64\n      timestamp\n      headerCount\n    }\n    payload {\n      state\n      bytes\n      sha256\n    }\n    history(afterVersion: $afterVersion, first: 200) {\n      version\n      type\n      recordedAt\n      actor\n      lane\n      attempt\n      outcome\n      statusCode\n      durationMs\n      reason\n      resolution\n      evidence\n      job\n      inquiry\n      confirmedNotCarriedOut\n      reference\n      destination {\n        url\n      }\n      nextDueAt\n      status\n      source {\n        topic\n        partition\n        offset\n      }\n      conflict {\n        transactionId\n      }\n    }\n  }\n}',
+  text: 'query Transaction($transactionId: ID!, $afterVersion: Int!) {\n  message(transactionId: $transactionId) {\n    transactionId\n    status\n    retryCount\n    attempts\n    version\n    errorMessage\n    nextDueAt\n    held\n    resolution\n    createdAt\n    updatedAt\n    outcomeUnknown\n    idempotencyKey\n    reference\n    replayable\n    deadLetterCause\n    deadLetteredAt\n    lastOutcome\n    lastStatusCode\n    conflictCount\n    conflicts {\n      transactionId\n      createdAt\n    }\n    conflictsWith {\n      transactionId\n    }\n    source {\n      topic\n      partition\n      incarnation\n      offset\n      timestamp\n      headerCount\n    }\n    payload {\n      state\n      bytes\n      sha256\n    }\n    history(afterVersion: $afterVersion, first: 200) {\n      version\n      type\n      recordedAt\n      actor\n      lane\n      attempt\n      outcome\n      statusCode\n      durationMs\n      reason\n      resolution\n      evidence\n      job\n      inquiry\n      confirmedNotCarriedOut\n      reference\n      destination {\n        url\n      }\n      nextDueAt\n      status\n      source {\n        topic\n        partition\n        offset\n      }\n      conflict {\n        transactionId\n      }\n    }\n  }\n}',
 }
 
 export type BytesResult = {
@@ -855,6 +853,8 @@ export type BytesResult = {
       readonly base64: string | null
     } | null
     readonly source: {
+      readonly key: string | null
+      readonly keyBase64: string | null
       readonly headers: readonly {
         readonly name: string
         readonly value: string | null
@@ -866,7 +866,7 @@ export type BytesResult = {
 export type BytesVariables = { readonly transactionId: string }
 export const bytesOperation: Operation<BytesResult, BytesVariables> = {
   name: 'Bytes',
-  text: 'query Bytes($transactionId: ID!) {\n  message(transactionId: $transactionId) {\n    payload {\n      state\n      text\n      base64\n    }\n    source {\n      headers {\n        name\n        value\n        valueBase64\n      }\n    }\n  }\n}',
+  text: 'query Bytes($transactionId: ID!) {\n  message(transactionId: $transactionId) {\n    payload {\n      state\n      text\n      base64\n    }\n    source {\n      key\n      keyBase64\n      headers {\n        name\n        value\n        valueBase64\n      }\n    }\n  }\n}',
 }
 
 export type StateAtResult = {
@@ -899,7 +899,7 @@ export const transactionEventsOperation: Operation<TransactionEventsResult, Tran
 }
 
 export type ViewerResult = {
-  readonly viewer: { readonly name: string; readonly role: 'VIEWER' | 'OPERATOR' }
+  readonly viewer: { readonly name: string; readonly role: 'VIEWER' | 'INVESTIGATOR' | 'OPERATOR' }
 }
 export type ViewerVariables = Record<string, never>
 export const viewerOperation: Operation<ViewerResult, ViewerVariables> = {

@@ -3,7 +3,7 @@ import { computed, signal } from '@preact/signals'
 // Of this tab of the browser, and gone with it.
 const tokenKey = 'console:token'
 
-export type Viewer = { readonly name: string; readonly role: 'VIEWER' | 'OPERATOR' }
+export type Viewer = { readonly name: string; readonly role: 'VIEWER' | 'INVESTIGATOR' | 'OPERATOR' }
 
 /** The token that every request carries; null where none was given. */
 export const token = signal<string | null>(sessionStorage.getItem(tokenKey))
@@ -16,6 +16,9 @@ export const refusedToken = signal<string | null>(null)
 
 /** Whether actions are shown at all: what one may not do is not there. */
 export const mayDecide = computed(() => viewer.value?.role === 'OPERATOR')
+
+/** Whether payloads, keys and values of headers are offered. Whoever looks at them is recorded. */
+export const maySeeBytes = computed(() => viewer.value !== null && viewer.value.role !== 'VIEWER')
 
 /** Takes a token, with or without the word that goes before it in a header. */
 export function giveToken(given: string): void {

@@ -3,6 +3,7 @@ import type { KeyWindow } from '../log/write/replay.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Access } from './access.ts'
+import type { TokenFile } from './followed-tokens.ts'
 import type { Health } from './health.ts'
 
 export type ApiDependencies = {
@@ -14,6 +15,12 @@ export type ApiDependencies = {
   readonly release: string
   readonly health: () => Health
   readonly access: Access
+  /** The file that the tokens are read from again and again; none if it is left out. */
+  readonly tokenFile?: TokenFile | null
+  /** Why this file as it is now is not in force; null if it is. */
+  readonly tokensFault?: () => string | null
+  /** How often accesses that were only counted are written; each minute if it is left out. */
+  readonly accessesEveryMs?: number
   /** Whether a replay by REST needs a reason; GraphQL's needs one always. */
   readonly reasonsRequired: boolean
   /** When a replay must be confirmed, because the processor may have forgotten the key. */

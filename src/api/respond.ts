@@ -63,7 +63,9 @@ function admit(
   if (needs === null) return { viewer: null }
   const viewer = gate.identify(request)
   if (typeof viewer === 'string') return { refused: refusal(401, viewer, challenge) }
-  return may(viewer, needs) ? { viewer } : { refused: forbidden }
+  if (may(viewer, needs)) return { viewer }
+  gate.forbid(request, viewer)
+  return { refused: forbidden }
 }
 
 // RFC 6750 §3.

@@ -2,6 +2,7 @@ import { createServer, STATUS_CODES, type IncomingMessage, type Server, type Ser
 import { isIPv6, type AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { ApiRequest, explainFault } from './api-request.ts'
+import { AccessLog } from './accesses/access-log.ts'
 import type { ApiDependencies } from './dependencies.ts'
 import { isConsole, serveConsole } from './console/serve-console.ts'
 import { Gate } from './gate.ts'
@@ -11,6 +12,8 @@ import { Room } from './room.ts'
 import { matchPath, refusal, type Route } from './route.ts'
 import { routes } from './routes.ts'
 import { AnswerOrder } from './answer-order.ts'
+import { Tokens } from './tokens.ts'
+import { FollowedTokens } from './followed-tokens.ts'
 import { write, writeRaw } from './write.ts'
 
 export type ServeOptions = {
@@ -49,9 +52,22 @@ export async function serve(
   { host, port, connectionsMax = 2_000 }: ServeOptions,
   dependencies: ApiDependencies,
 ): Promise<Serving> {
-  const table = routes(dependencies)
-  const gate = new Gate(dependencies.access, dependencies.logger)
-  const graphql = createGraphql(dependencies, gate)
+  const { access, metrics, logger, tokenFile = null } = dependencies
+  const accesses = new AccessLog(dependencies, dependencies.accessesEveryMs)
+  const tokens = new Tokens(access.tokens)
+  const gate = new Gate({ access, tokens, accesses, metrics, logger })
+  const graphql = createGraphql(dependencies, gate, accesses)
+  const following =
+    tokenFile === null
+      ? null
+      : new FollowedTokens(tokenFile, {
+          tokens,
+          accesses,
+          metrics,
+          logger,
+          endOthers: (isValid) => graphql.endOthers(isValid),
+        })
+  const table = routes({ ...dependencies, tokensFault: () => following?.fault ?? null })
   const order = new AnswerOrder()
   const watched = table.filter(({ needs, path }) => needs === null && path !== '/')
   const server = createServer({ ...limits, IncomingMessage: ApiRequest }, (request, response) => {
@@ -100,7 +116,14 @@ export async function serve(
   server.on('error', (error) =>
     dependencies.logger.warn({ reason: error.message }, 'connection not accepted'),
   )
-  return { port: (server.address() as AddressInfo).port, close: () => close(server, graphql) }
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: async () => {
+      following?.close()
+      await close(server, graphql)
+      await accesses.close()
+    },
+  }
 }
 
 const usedUp = refusal(503, 'All connections are in use: only health and metrics are answered.', {

@@ -37,6 +37,8 @@ export async function status(dependencies: ApiDependencies): Promise<Answer> {
     release,
     database_error: standing.fault,
     ...describe(health),
+    // While it is not null the old tokens are in use.
+    tokens_fault: mask(dependencies.tokensFault?.() ?? null),
     // Null where nobody can say, or where the server never changed.
     server_change: server?.last ?? null,
     stray_outcomes: server?.strays ?? null,

@@ -12,6 +12,7 @@ import { createFailpoint } from '../runtime/failpoint.ts'
 import { isPooled } from '../runtime/pooler.ts'
 import { prepareSession } from '../runtime/prepare-session.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
+import { recorded } from './record-command.ts'
 import { exitCodes, FlagFault, readCount, runCommand } from './run-command.ts'
 
 const usage = `Usage: npm run archive -- --before AGE --to DIR [--dry-run] [--wait S] [--reason R] [--operator O] [--json]
@@ -158,4 +159,4 @@ function explain(fault: unknown): string {
   return `Could not archive: ${reasonOf(fault)}`
 }
 
-process.exitCode = await runCommand({ usage, options, run, explain })
+process.exitCode = await runCommand(recorded('archive', { usage, options, run, explain }))

@@ -16,6 +16,7 @@ import { isRateLimit, rateLimitMax, rateLimitMin, type RateLimit } from '../mess
 import { connectPatiently } from '../runtime/connect-patiently.ts'
 import { normalizeDateTime } from '../runtime/date-time.ts'
 import { prepareSession } from '../runtime/prepare-session.ts'
+import { recorded } from './record-command.ts'
 import { exitCodes, runCommand } from './run-command.ts'
 
 const usage = `Usage: npm run destination -- [--pause [--until T]|--resume|--rate N [--burst B]] [--reason R] [--name N] [--operator O]
@@ -228,4 +229,4 @@ function unknown(name: string): string {
   return `There is no destination ${JSON.stringify(name)}.`
 }
 
-process.exitCode = await runCommand({ usage, options, run })
+process.exitCode = await runCommand(recorded('destination', { usage, options, run }))

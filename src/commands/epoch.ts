@@ -5,6 +5,7 @@ import { beginEpoch } from '../log/write/begin-epoch.ts'
 import { connectPatiently } from '../runtime/connect-patiently.ts'
 import { explainConnection } from '../runtime/explain-connection.ts'
 import { prepareSession } from '../runtime/prepare-session.ts'
+import { recorded } from './record-command.ts'
 import { exitCodes, runCommand } from './run-command.ts'
 
 const usage = `Usage: npm run epoch -- --reason R [--operator O]
@@ -62,8 +63,10 @@ function explain(fault: unknown): string {
   return `The new epoch could not begin: ${explainConnection(fault)}.`
 }
 
-process.exitCode = await runCommand({
-  usage,
-  options: { reason: { type: 'string' }, operator: { type: 'string' } },
-  run,
-})
+process.exitCode = await runCommand(
+  recorded('epoch', {
+    usage,
+    options: { reason: { type: 'string' }, operator: { type: 'string' } },
+    run,
+  }),
+)

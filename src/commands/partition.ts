@@ -12,6 +12,7 @@ import {
 import { connectPatiently } from '../runtime/connect-patiently.ts'
 import { prepareSession } from '../runtime/prepare-session.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
+import { recorded } from './record-command.ts'
 import { exitCodes, runCommand } from './run-command.ts'
 
 const usage = `Usage: npm run partition -- --partition P --accept-gap|--new-incarnation|--retry --reason R [--topic T] [--operator O]
@@ -138,4 +139,4 @@ function consequence(
   }
 }
 
-process.exitCode = await runCommand({ usage, options, run })
+process.exitCode = await runCommand(recorded('partition', { usage, options, run }))

@@ -1,5 +1,6 @@
 import { kafkaForTools } from '../config.ts'
 import { produce, type ProduceOptions } from '../kafka/test-topic/produce.ts'
+import { recorded } from './record-command.ts'
 import { exitCodes, runCommand } from './run-command.ts'
 
 const usage = `Usage: npm run produce -- [--count N] [--rate R] [--brokers B] [--topic T] [--prefix P] [--acks F]
@@ -77,15 +78,17 @@ function showProgress(count: number): (acknowledged: number) => void {
   }
 }
 
-process.exitCode = await runCommand({
-  usage,
-  options: {
-    count: { type: 'string', default: '100' },
-    rate: { type: 'string' },
-    brokers: { type: 'string' },
-    topic: { type: 'string' },
-    prefix: { type: 'string' },
-    acks: { type: 'string' },
-  },
-  run,
-})
+process.exitCode = await runCommand(
+  recorded('produce', {
+    usage,
+    options: {
+      count: { type: 'string', default: '100' },
+      rate: { type: 'string' },
+      brokers: { type: 'string' },
+      topic: { type: 'string' },
+      prefix: { type: 'string' },
+      acks: { type: 'string' },
+    },
+    run,
+  }),
+)

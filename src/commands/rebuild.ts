@@ -4,6 +4,7 @@ import { rebuild, type Difference } from '../log/write/rebuild.ts'
 import { connectPatiently } from '../runtime/connect-patiently.ts'
 import { prepareSession } from '../runtime/prepare-session.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
+import { recorded } from './record-command.ts'
 import { exitCodes, FlagFault, runCommand } from './run-command.ts'
 
 const usage = `Usage: npm run rebuild
@@ -99,4 +100,4 @@ function explain(fault: unknown): string {
   return `Could not rebuild: ${reasonOf(fault)}`
 }
 
-process.exitCode = await runCommand({ usage, options: {}, run, explain })
+process.exitCode = await runCommand(recorded('rebuild', { usage, options: {}, run, explain }))

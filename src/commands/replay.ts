@@ -9,6 +9,7 @@ import { isPace, paceMax, paceMin, stopAfterMax, type StopWhen } from '../messag
 import { connectPatiently } from '../runtime/connect-patiently.ts'
 import { prepareSession } from '../runtime/prepare-session.ts'
 import { commandLine } from '../runtime/shell-words.ts'
+import { recorded } from './record-command.ts'
 import { exitCodes, readNumber, runCommand } from './run-command.ts'
 
 const usage = `Usage: npm run replay -- [--plan N | which] [--dry-run] [--per-second N] [--ramp-from N] [--stop-share S --stop-after N] [--reason R] [--operator O]
@@ -229,4 +230,4 @@ function explain(id: string, answer: StartAnswer): string {
   }
 }
 
-process.exitCode = await runCommand({ usage, options, run })
+process.exitCode = await runCommand(recorded('replay', { usage, options, run }))

@@ -4,6 +4,7 @@ import { reasonOf } from '../runtime/reason-of.ts'
 import { FileFault } from '../verify/json-lines.ts'
 import { isClean, printJson, printText } from '../verify/print.ts'
 import { verify } from '../verify/verify.ts'
+import { recorded } from './record-command.ts'
 import { exitCodes, runCommand } from './run-command.ts'
 
 const usage = `Usage: npm run verify -- [--ledger F] [--acks F] [--archive DIR]… [--json]
@@ -59,14 +60,16 @@ function explain(fault: unknown): string {
   return reasonOf(fault)
 }
 
-process.exitCode = await runCommand({
-  usage,
-  options: {
-    ledger: { type: 'string' },
-    acks: { type: 'string' },
-    archive: { type: 'string', multiple: true },
-    json: { type: 'boolean', default: false },
-  },
-  run,
-  explain,
-})
+process.exitCode = await runCommand(
+  recorded('verify', {
+    usage,
+    options: {
+      ledger: { type: 'string' },
+      acks: { type: 'string' },
+      archive: { type: 'string', multiple: true },
+      json: { type: 'boolean', default: false },
+    },
+    run,
+    explain,
+  }),
+)

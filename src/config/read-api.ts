@@ -1,10 +1,17 @@
 import { isLoopback } from '../runtime/is-loopback.ts'
+import type { ReadFile } from './read-tls.ts'
+import { readTokens, type ApiToken } from './read-tokens.ts'
 import type { Settings } from './settings.ts'
+
+export type { ApiRole, ApiToken } from './read-tokens.ts'
 
 export type ApiConfig = {
   readonly host: string
   readonly port: number
+  /** The tokens that are valid at the start. */
   readonly tokens: readonly ApiToken[]
+  /** Where they are read from, again and again; null if the settings name them. */
+  readonly tokensFile: string | null
   /** Whether anyone may use an address that others can reach, without a token. */
   readonly open: boolean
   /** The address of the service for browsers behind a proxy; null if there is no proxy. */
@@ -20,31 +27,19 @@ export type ApiConfig = {
  */
 type PublicUrl = { readonly origin: string; readonly path: string }
 
-type ApiToken = {
-  /** The actor's name in the log. */
-  readonly name: string
-  readonly role: ApiRole
-  /** The token's SHA-256, in lower-case hexadecimal digits; the token itself is never configured. */
-  readonly sha256: string
-}
-
-export const apiRoles = ['viewer', 'operator'] as const
-export type ApiRole = (typeof apiRoles)[number]
-
-/** The form of a token holder's name, which is also the actor's name in the log. */
-export const apiTokenName = /^[A-Za-z0-9._@-]{1,64}$/
-
-export function readApi(settings: Settings): ApiConfig {
+export function readApi(settings: Settings, readFile: ReadFile): ApiConfig {
   const host = settings.text('HOST')
-  const tokens = readTokens(settings)
+  const tokens = readTokens(settings, readFile)
+  const tokensFile = settings.given('API_TOKENS_FILE')
+  const hasTokens = settings.given('API_TOKENS') !== null || tokensFile !== null
   const open = settings.flag('API_OPEN')
   if (!/^[A-Za-z0-9.:%_-]+$/.test(host))
     settings.fault('HOST must be a host name or an address, without a port.')
-  if (!isLoopback(host) && settings.given('API_TOKENS') === null && !open) {
+  if (!isLoopback(host) && !hasTokens && !open) {
     settings.fault('HOST can be reached from outside: set API_TOKENS, or API_OPEN=true to let anyone in.')
   }
   const publicUrl = readPublicUrl(settings)
-  if (publicUrl !== null && !isLocal(publicUrl) && settings.given('API_TOKENS') === null && !open) {
+  if (publicUrl !== null && !isLocal(publicUrl) && !hasTokens && !open) {
     settings.fault(
       'PUBLIC_URL can be reached from outside: set API_TOKENS, or API_OPEN=true to let anyone in.',
     )
@@ -52,7 +47,7 @@ export function readApi(settings: Settings): ApiConfig {
   const introspection = settings.flag('API_INTROSPECTION')
   const reasonsRequired = settings.choice('REASONS', ['optional', 'required']) === 'required'
   const port = settings.integer('PORT', 0, 65_535)
-  return { host, port, tokens, open, publicUrl, introspection, reasonsRequired }
+  return { host, port, tokens, tokensFile, open, publicUrl, introspection, reasonsRequired }
 }
 
 function readPublicUrl(settings: Settings): PublicUrl | null {
@@ -68,23 +63,4 @@ function readPublicUrl(settings: Settings): PublicUrl | null {
 
 function isLocal({ origin }: PublicUrl): boolean {
   return isLoopback(new URL(origin).hostname)
-}
-
-function readTokens(settings: Settings): ApiToken[] {
-  const tokens: ApiToken[] = []
-  const given = settings.given('API_TOKENS')
-  for (const [index, entry] of given === null ? [] : given.split(',').entries()) {
-    const [name = '', role, hash = '', ...more] = entry.trim().split(':')
-    const sha256 = hash.toLowerCase()
-    const isWellFormed = apiTokenName.test(name) && /^[0-9a-f]{64}$/.test(sha256) && more.length === 0
-    const known = apiRoles.find((each) => each === role?.toLowerCase())
-    if (!isWellFormed || known === undefined) {
-      settings.fault(`API_TOKENS: entry ${index + 1} is not name:role:sha256 with role viewer or operator.`)
-    } else if (tokens.some((token) => token.sha256 === sha256)) {
-      settings.fault(`API_TOKENS: entry ${index + 1} has the same token as another entry.`)
-    } else {
-      tokens.push({ name, role: known, sha256 })
-    }
-  }
-  return tokens
 }

@@ -18,6 +18,13 @@ export function readAuthor(flags: { operator?: string | undefined; reason?: stri
   return { operator: operator.trim(), reason: reason.trim() }
 }
 
+/** Who has given these flags, as far as it is known; null if nobody says. */
+export function authorOf(flags: Readonly<Record<string, unknown>>): string | null {
+  const { operator } = flags
+  const author = typeof operator === 'string' ? operator : findUser()
+  return author.trim() === '' ? null : author.trim()
+}
+
 /** Empty if the system does not know the user's number, as in a container. */
 function findUser(): string {
   try {

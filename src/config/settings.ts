@@ -60,6 +60,7 @@ export const defaults = {
   HOST: '127.0.0.1',
   PORT: '8000',
   API_TOKENS: '',
+  API_TOKENS_FILE: '',
   API_OPEN: 'false',
   PUBLIC_URL: '',
   API_INTROSPECTION: 'true',

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { exitCodes } from '../commands/run-command.ts'
+import { accesses } from './accesses.ts'
 import { completionOf } from './completion.ts'
 import { decide } from './decide.ts'
 import { destination } from './destination.ts'
@@ -11,7 +12,7 @@ import { status } from './status.ts'
 import type { Subcommand } from './subcommand.ts'
 import { watch } from './watch.ts'
 
-const overApi = [status, list, show, watch, ...decide, destination, plan, start, jobs]
+const overApi = [status, list, show, watch, ...decide, destination, plan, start, jobs, accesses]
 const beside = [
   handOver('verify', 'check the log (beside the database)', ['ledger', 'acks', 'archive', 'json']),
   handOver('token', 'create a token for the API', ['name', 'role']),

@@ -6,7 +6,7 @@ import { ending, subcommand } from './subcommand.ts'
 
 const usage = `Usage: npx tqp show ID [--json]
 
-Prints one transaction: how it stands, where it came from, and each event of its life. Its payload is not shown.
+Prints one transaction: how it stands, where it came from, and each event of its life. Its payload and the key of its record are not shown.
 
 ${ending}`
 
@@ -16,7 +16,7 @@ const query = `query ($id: ID!, $afterVersion: Int!) {
   message(transactionId: $id) {
     transactionId status held resolution deadLetterCause attempts retryCount version nextDueAt createdAt updatedAt outcomeUnknown
     reference errorMessage idempotencyKey replayable
-    source { topic partition offset key timestamp }
+    source { topic partition offset timestamp }
     payload { state bytes sha256 }
     conflictsWith { transactionId }
     conflictCount

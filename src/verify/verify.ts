@@ -7,6 +7,7 @@ import { Concurrency } from './check-concurrency.ts'
 import { Identities } from './check-identities.ts'
 import { Ledger } from './check-ledger.ts'
 import { checkDestinations } from './check-destinations.ts'
+import { checkGuards } from './check-guards.ts'
 import { Jobs } from './check-jobs.ts'
 import { Holds } from './check-holds.ts'
 import { Rates } from './check-rate.ts'
@@ -148,6 +149,7 @@ export async function verify(evidence: Evidence): Promise<Report> {
     await checkFailures(client, invariants)
     await checkPartitionFolds(client, invariants)
     await checkDecisions(client, invariants)
+    await checkGuards(client, invariants)
     await checkDestinations(client, destinations, findActor, invariants)
     const standing = await checkPartitions(client, records.partitions, archives, invariants)
     const acknowledged = acknowledgements?.finish(standing)
@@ -195,6 +197,7 @@ function nameLimits(invariants: Invariants, hasLedger: boolean, hasAcknowledgeme
     S26,
     S27,
     S28,
+    S30,
   } = invariants
   for (const each of [S1, S3, S14, S16]) each.unit = 'events and decisions'
   S2.unit = 'record events'
@@ -212,6 +215,7 @@ function nameLimits(invariants: Invariants, hasLedger: boolean, hasAcknowledgeme
   S23.unit = 'probes'
   S24.unit = 'starts'
   S28.unit = 'starts and answers'
+  S30.unit = 'tables'
   S27.unit = 'starts and messages given up'
   S25.unit = 'events of jobs'
   S26.unit = 'starts, replays and decisions'

@@ -67,12 +67,16 @@ export async function startService(
   {
     reasonsRequired = false,
     keyWindowMs = null,
+    tokenFile = null,
+    accessesEveryMs,
     ...limits
   }: {
     connectionsMax?: number
     certificates?: ApiDependencies['certificates']
     reasonsRequired?: boolean
     keyWindowMs?: number | null
+    tokenFile?: ApiDependencies['tokenFile']
+    accessesEveryMs?: number
   } = {},
 ): Promise<Service> {
   const lines: Record<string, unknown>[] = []
@@ -92,6 +96,8 @@ export async function startService(
     release: '1.2.3',
     health,
     access,
+    tokenFile: tokenFile ?? null,
+    ...(accessesEveryMs !== undefined && { accessesEveryMs }),
     reasonsRequired,
     keyWindow: { keyWindowMs, leaseMs: 60_000 },
     destination: { name: 'default', url: 'https://processor.test/process' },
@@ -168,11 +174,16 @@ const offsets = new WeakMap<Pool, bigint>()
 export async function store(
   pool: Pool,
   ids: readonly string[],
-  { room = 0, rejection = null as string | null, headers = null as DecodedRecord['headers'] } = {},
+  {
+    room = 0,
+    rejection = null as string | null,
+    headers = null as DecodedRecord['headers'],
+    key = null as Buffer | null,
+  } = {},
 ): Promise<Claim[]> {
   const from = offsets.get(pool) ?? 0n
   const next = from + BigInt(ids.length)
-  const records = ids.map((id, at) => ({ ...toRecord(id, from + BigInt(at), rejection), headers }))
+  const records = ids.map((id, at) => ({ ...toRecord(id, from + BigInt(at), rejection), headers, key }))
   const slice = {
     topic: 'transactions.incoming',
     partition: 0,

@@ -41,6 +41,7 @@ t.test('a service at work is healthy, ready and alive, and says what its parts d
     log_retention: null,
     draining: false,
     starting: null,
+    tokens_fault: null,
     server_change: null,
     stray_outcomes: 0,
     stopped: [],

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import t from 'tap'
 import { authenticate } from '../../src/api/access.ts'
+import { Tokens } from '../../src/api/tokens.ts'
 import { configure } from '../../src/config.ts'
 import { program } from '../support/program.ts'
 
@@ -19,10 +20,15 @@ t.test('the printed entry configures the printed token, and no token is made twi
   const read = configure({ API_TOKENS: entry })
   if (!('config' in read)) return t.fail(read.faults.join(' '))
   t.strictSame(
-    authenticate({ headers: { authorization: `Bearer ${token}` }, httpVersion: '1.1' }, read.config.api),
+    authenticate(
+      { headers: { authorization: `Bearer ${token}` }, httpVersion: '1.1' },
+      read.config.api,
+      new Tokens(read.config.api.tokens),
+    ),
     {
       name: 'alice',
       role: 'operator',
+      token: entry.split(':')[2] ?? '',
     },
   )
   t.notMatch(entry, token, 'only its hash is configured')
@@ -33,7 +39,7 @@ t.test('a name or a role that could not be configured is refused in one sentence
   for (const [flags, sentence] of [
     [['--role', 'operator'], /^--name must be/],
     [['--name', 'a:b', '--role', 'operator'], /^--name must be/],
-    [['--name', 'alice'], /^--role must be viewer or operator\.$/],
+    [['--name', 'alice'], /^--role must be viewer, investigator or operator\.$/],
     [['--name', 'alice', '--role', 'root'], /^--role must be/],
     [['--nmae', 'alice'], /^Unknown option '--nmae'; --help lists/],
   ] as const) {

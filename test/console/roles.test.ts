@@ -27,6 +27,11 @@ t.test('who has no token is asked for one, and sees what its holder may do', { s
   await go('transaction/pay-1')
   await page.getByText('dead lettered').waitFor()
   t.equal(await page.getByRole('button', { name: /Replay|Resolve/ }).count(), 0)
+  t.equal(
+    await page.getByRole('button', { name: /Show payload/ }).count(),
+    0,
+    'a viewer is offered no payload',
+  )
   await page.reload()
   await page.getByText('victor, viewer').waitFor()
   const kept = await page.evaluate('JSON.stringify([localStorage, document.cookie])')
@@ -35,4 +40,6 @@ t.test('who has no token is asked for one, and sees what its holder may do', { s
   await give('secret-olga')
   await page.getByText('olga, operator').waitFor()
   await until('her buttons', async () => (await page.getByRole('button', { name: 'Replay …' }).count()) === 1)
+  await page.getByRole('button', { name: 'Show payload and headers' }).click()
+  await page.getByRole('heading', { name: 'Record’s key' }).waitFor()
 })

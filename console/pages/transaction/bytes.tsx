@@ -1,12 +1,13 @@
 import { useSignal } from '@preact/signals'
 import { ask } from '../../api/ask.ts'
 import { bytesOperation, type BytesResult } from '../../api/operations.ts'
+import { maySeeBytes } from '../../api/session.ts'
 import { Foreign, writeOutInLines } from '../../parts/foreign.tsx'
 import { formatBytes, formatName } from '../../parts/format.ts'
 import { Notice, sentenceOf } from '../../parts/notice.tsx'
 import type { Message } from './read-life.ts'
 
-/** The payload and the headers, which are not even asked for before somebody wants to see them. */
+/** The payload, the key and the headers, which are not even asked for before somebody who may see them wants to. */
 export function Bytes({ message }: { message: Message }) {
   const shown = useSignal<BytesResult['message']>(null)
   const fault = useSignal<string | null>(null)
@@ -37,7 +38,7 @@ export function Bytes({ message }: { message: Message }) {
         <dd>{source?.headerCount ?? 0}</dd>
       </dl>
       {fault.value !== null && <Notice tone="bad">{fault.value}</Notice>}
-      {shown.value === null ? (
+      {!maySeeBytes.value ? null : shown.value === null ? (
         <button type="button" onClick={() => void load()}>
           Show payload and headers
         </button>
@@ -61,6 +62,14 @@ function Shown({ bytes: { payload, source } }: { bytes: NonNullable<BytesResult[
       <pre tabIndex={0} aria-label="Payload">
         {writeOutInLines(text ?? payload?.base64 ?? 'There is none.')}
       </pre>
+      {source !== null && (
+        <>
+          <h3>Record’s key</h3>
+          <p class="words">
+            <Foreign class="id" text={source.key ?? source.keyBase64 ?? 'none'} />
+          </p>
+        </>
+      )}
       {source !== null && source.headers.length > 0 && (
         <table>
           <caption>Headers, the first 100</caption>

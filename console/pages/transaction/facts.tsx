@@ -30,7 +30,6 @@ export function Facts({ message }: { message: Message }) {
       <Foreign class="id" text={`${source.topic}:${source.partition}:${source.offset}`} />,
     ])
     facts.push(['Record’s time', <BothTimes at={source.timestamp} />])
-    facts.push(['Record’s key', <Foreign class="id" text={source.key ?? source.keyBase64 ?? 'none'} />])
   }
   return (
     <section aria-labelledby="facts">

@@ -21,7 +21,7 @@ begin
   foreach ground in array array['message_events', 'inbox', 'records', 'partition_advances', 'partition_holes',
     'partition_decisions', 'instances', 'log_epochs', 'server_changes', 'log_segments',
     'destination_decisions', 'segment_archives', 'archived_rollups', 'archived_failures', 'archived_duplicates',
-    'replay_jobs', 'replay_job_events']
+    'replay_jobs', 'replay_job_events', 'accesses']
   loop
     execute format('create or replace trigger append_only before %s on %I for each statement execute function refuse_change()',
       case when ground = 'records' then 'delete or truncate' else 'update or delete or truncate' end, ground);

@@ -1,6 +1,7 @@
 import { initContextCache } from '@pothos/core'
-import type { IncomingMessage } from 'node:http'
-import { anonymous, type Viewer } from '../access.ts'
+import type { Viewer } from '../access.ts'
+import type { AccessLog } from '../accesses/access-log.ts'
+import { BytesRead } from '../accesses/bytes-read.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import type { Streams } from '../stream/streams.ts'
 
@@ -11,23 +12,22 @@ export type GraphContext = {
   readonly viewer: Viewer
   /** Whose subscriptions are counted together. */
   readonly client: string
+  /** Where the connection comes from; undefined once it is closed. */
+  readonly address: string | undefined
   readonly streams: Streams
+  readonly accesses: AccessLog
+  /** Whose bytes are in the answer. */
+  readonly bytesRead: BytesRead
 }
 
 /** What each transport, HTTP or WebSocket, adds to an operation's context. */
-export type ServerContext = Pick<GraphContext, 'viewer' | 'client'>
+export type ServerContext = Pick<GraphContext, 'viewer' | 'client' | 'address'>
 
 /** The cache keeps the loaders of an operation together, however often its context is copied on the way. */
 export function createContext(
   dependencies: ApiDependencies,
   streams: Streams,
-): Pick<GraphContext, 'dependencies' | 'streams'> {
-  return { dependencies, streams, ...initContextCache() }
-}
-
-/** A token's name, or where nobody has one the address. */
-export function clientOf(viewer: Viewer | null, request: IncomingMessage): string {
-  return viewer === null || viewer === anonymous
-    ? `address ${request.socket.remoteAddress ?? ''}`
-    : `token ${viewer.name}`
+  accesses: AccessLog,
+): Pick<GraphContext, 'dependencies' | 'streams' | 'accesses' | 'bytesRead'> {
+  return { dependencies, streams, accesses, bytesRead: new BytesRead(), ...initContextCache() }
 }

@@ -251,10 +251,44 @@ export const DestinationCause = builder.enumType('DestinationCause', {
 export const Role = builder.enumType('Role', {
   description: 'What one who asks may do.',
   values: {
-    VIEWER: { value: 'viewer', description: 'May look at everything and change nothing.' },
+    VIEWER: {
+      value: 'viewer',
+      description: 'May look at everything but payloads, keys and header values, and change nothing.',
+    },
+    INVESTIGATOR: {
+      value: 'investigator',
+      description: 'May also see payloads, keys and header values, and who has seen them.',
+    },
     OPERATOR: {
       value: 'operator',
       description: 'May also replay, expunge, decide about a message, and pause and resume a destination.',
+    },
+  } as const,
+})
+
+export const AccessKind = builder.enumType('AccessKind', {
+  description: "What an access was. May grow: treat an unknown value as 'other'.",
+  values: {
+    LOGIN_REFUSED: {
+      value: 'login_refused',
+      description:
+        'Requests that were refused; one row a minute for each reason and address, with their amount.',
+    },
+    PAYLOAD_READ: {
+      value: 'payload_read',
+      description: 'An answer held payloads, keys or values of headers.',
+    },
+    EXPORTED: { value: 'exported', description: 'A client says that it has exported something.' },
+    COMMAND_STARTED: { value: 'command_started', description: 'A command beside the database was started.' },
+    COMMAND_ENDED: { value: 'command_ended', description: 'It has ended; details.code is its exit code.' },
+    SERVICE_STARTED: {
+      value: 'service_started',
+      description:
+        'An instance has started; details has the hashes of its settings, and which differ from those of the start before.',
+    },
+    TOKENS_CHANGED: {
+      value: 'tokens_changed',
+      description: 'The file of tokens has changed; nobody can say by whom.',
     },
   } as const,
 })

@@ -18,6 +18,8 @@ export function explainEnd(reason: EndReason): GraphQLError {
       return refuseCursor(reason.fault)
     case 'archived':
       return refuseArchived(reason.archived)
+    case 'token_removed':
+      return refuse('UNAUTHENTICATED', 'This token is no longer valid: subscribe again with another.')
     case 'too_many':
       return refuse(
         'TOO_MANY_SUBSCRIPTIONS',

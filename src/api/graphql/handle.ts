@@ -6,7 +6,8 @@ import { servePlayground } from '../playground/serve-playground.ts'
 import { challenge } from '../respond.ts'
 import { json, type Answer } from '../route.ts'
 import { write } from '../write.ts'
-import { clientOf, type ServerContext } from './context.ts'
+import { clientOf } from '../stream/client.ts'
+import type { ServerContext } from './context.ts'
 import type { ErrorCode } from './errors.ts'
 
 type Yoga = (request: IncomingMessage, response: ServerResponse, context: ServerContext) => unknown
@@ -41,7 +42,11 @@ export async function handle(
       return
     }
     response.setHeader('Cache-Control', 'no-store').setHeader('X-Content-Type-Options', 'nosniff')
-    await yoga(request, response, { viewer, client: clientOf(viewer, request) })
+    await yoga(request, response, {
+      viewer,
+      client: clientOf(viewer, request),
+      address: request.socket.remoteAddress,
+    })
   } catch (error) {
     // Yoga answers what fails in an operation; here the page could not be made, or the connection broke.
     logger.error({ err: error }, 'request failed')

@@ -1,5 +1,6 @@
 import { builder } from './builder.ts'
 // Each capability adds its types to the builder when it is imported.
+import './accesses.ts'
 import './count.ts'
 import './enums.ts'
 import './destination/find.ts'

@@ -614,6 +614,36 @@ subscription LiveMessage($transactionId: ID!) {
     begin: { transactionId: 'open.transactionId' },
   },
   {
+    query: `# Who came to the data: refused logins, payloads that were
+# read, exports, commands, starts and changes of tokens.
+# For investigators and operators. filter takes kind,
+# actor, and transactionId: who has read its payload?
+query Accesses($filter: AccessFilter) {
+  accesses(filter: $filter, first: 50) {
+    nodes {
+      id recordedAt kind actor role address name amount
+      transactionIds databaseUser instance startedBy details
+    }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+`,
+    variables: { filter: {} },
+  },
+  {
+    query: `# A client says that it has exported something. Nothing of
+# the payments changes.
+mutation RecordExport(
+  $what: String!
+  $format: String!
+  $rows: Int!
+) {
+  recordExport(what: $what, format: $format, rows: $rows)
+}
+`,
+    variables: { what: 'journal', format: 'csv', rows: 0 },
+  },
+  {
     query: `# Whether payments flow: now, at each decision, and after
 # each probe.
 subscription LiveDestination {

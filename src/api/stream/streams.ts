@@ -3,7 +3,9 @@ import { readLogEnd } from '../../log/read/read-log-end.ts'
 import { wait } from '../../runtime/wait.ts'
 import { ask } from '../ask.ts'
 import type { ApiDependencies } from '../dependencies.ts'
+import { shortName } from '../tokens.ts'
 import { Admission } from './admission.ts'
+import { tokenOf } from './client.ts'
 import type { Delivery } from './delivery.ts'
 import type { ReplayJob } from '../../log/read/read-jobs.ts'
 import { destinationReader } from './destination-reader.ts'
@@ -42,7 +44,8 @@ export class Streams {
   readonly #health: ApiDependencies['health']
   readonly #metrics: ApiDependencies['metrics']
   readonly #admission = new Admission(subscriptionsPerClientMax, subscriptionsMax)
-  readonly #open = new Set<LiveStream<unknown>>()
+  /** With the client of each. */
+  readonly #open = new Map<LiveStream<unknown>, string>()
   /** Aborted when the last subscription has ended that was open at the end. */
   readonly #empty = new AbortController()
   #isEnding = false
@@ -98,10 +101,18 @@ export class Streams {
     return this.#begin(client, (signal) => tick(everyMs, signal))
   }
 
+  /** Ends the subscriptions whose token, by its hash, is not valid any more. */
+  endOthers(isValid: (sha256: string) => boolean): void {
+    for (const [stream, client] of this.#open) {
+      const token = tokenOf(client)
+      if (token !== null && !isValid(token)) stream.end(new SubscriptionEnded({ kind: 'token_removed' }))
+    }
+  }
+
   /** Ends all subscriptions with DRAINING and accepts no new ones. Waits a moment until each subscriber has been told. */
   async end(): Promise<void> {
     this.#isEnding = true
-    for (const each of this.#open) each.end(draining())
+    for (const each of this.#open.keys()) each.end(draining())
     // Those who take nothing never leave by themselves.
     this.#tail.stop()
     const late = wait(endMsMax, this.#empty.signal)
@@ -116,13 +127,19 @@ export class Streams {
     if (tooMany !== null) throw new SubscriptionEnded(tooMany)
     const stream = new LiveStream(run, () => {
       this.#open.delete(stream)
-      this.#metrics.subscriptions.set(this.#open.size)
+      this.#count(client, -1)
       if (this.#isEnding && this.#open.size === 0) this.#empty.abort()
       this.#admission.leave(client)
     })
-    this.#open.add(stream)
-    this.#metrics.subscriptions.set(this.#open.size)
+    this.#open.set(stream, client)
+    this.#count(client, 1)
     return stream
+  }
+
+  #count(client: string, change: 1 | -1): void {
+    this.#metrics.subscriptions.set(this.#open.size)
+    const token = tokenOf(client)
+    if (token !== null) this.#metrics.tokenSubscriptions.inc({ token: shortName(token) }, change)
   }
 }
 

@@ -14,6 +14,8 @@ export type EndReason =
   | { readonly kind: 'cursor'; readonly fault: CursorFault }
   /** The message that is asked for is archived, so it never changes again. */
   | { readonly kind: 'archived'; readonly archived: Archived }
+  /** The token that it was opened with is no longer valid. */
+  | { readonly kind: 'token_removed' }
   /** The client, or the whole instance, has as many as are allowed. */
   | { readonly kind: 'too_many'; readonly of: 'client' | 'instance'; readonly max: number }
 

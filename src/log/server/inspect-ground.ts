@@ -20,6 +20,7 @@ const guarded = [
   'archived_duplicates',
   'replay_jobs',
   'replay_job_events',
+  'accesses',
 ]
 const keyed = [
   ...guarded,

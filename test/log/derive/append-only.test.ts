@@ -1,6 +1,7 @@
 import t from 'tap'
 import { recognizeServer } from '../../../src/log/server/recognize-server.ts'
 import { ingest } from '../../../src/log/write/ingest.ts'
+import { recordAccesses } from '../../../src/log/write/record-accesses.ts'
 import { registerInstance } from '../../../src/log/write/register-instance.ts'
 import { database } from '../../support/database.ts'
 import { actor, newName, rejectedRecord, record, session, store, topic } from '../support.ts'
@@ -27,6 +28,7 @@ const ground = {
   records_s1: 'payload_state',
   replay_jobs: 'reason',
   replay_job_events: 'reason',
+  accesses: 'actor',
 }
 
 t.before(async () => {
@@ -63,6 +65,7 @@ t.before(async () => {
   await pool.query(
     `insert into replay_job_events (job, version, recorded_at, type, actor, reason) values (1, 1, now(), 'started', 'alice', 'why')`,
   )
+  await recordAccesses(pool, [{ kind: 'exported', actor: 'alice' }])
   await recognizeServer(pool, 'instance-1', null, null)
   await registerInstance(pool, {
     instance: 'instance-1',

@@ -5,10 +5,11 @@ import {
   type DocumentNode,
   type FragmentDefinitionNode,
   type GraphQLError,
+  type OperationDefinitionNode,
 } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
 import { may } from '../../access.ts'
-import type { ServerContext } from '../context.ts'
+import type { GraphContext } from '../context.ts'
 import { refuse } from '../errors.ts'
 import { schema } from '../schema.ts'
 import { costOf } from './cost-of.ts'
@@ -17,7 +18,7 @@ import { costOf } from './cost-of.ts'
 const costMax = 100_000
 
 /** Refuses an operation before its first resolver: a viewer's mutation, and what would cost too much. */
-export function admit(): Plugin<ServerContext> {
+export function admit(): Plugin<GraphContext> {
   return {
     onExecute: ({ args, setResultAndStopExecution }) => {
       const error = judge(args)
@@ -34,14 +35,16 @@ type Asked = {
   document: DocumentNode
   operationName?: string | null | undefined
   variableValues?: Readonly<Record<string, unknown>> | null | undefined
-  contextValue: ServerContext
+  contextValue: Pick<GraphContext, 'viewer' | 'address' | 'accesses'>
 }
 
 function judge({ document, operationName, variableValues, contextValue }: Asked): GraphQLError | null {
   const operation = getOperationAST(document, operationName)
   // Execution says it better.
   if (!operation) return null
-  if (operation.operation === OperationTypeNode.MUTATION && !may(contextValue.viewer, 'operator')) {
+  const { viewer, address, accesses } = contextValue
+  if (isForOperators(operation) && !may(viewer, 'operator')) {
+    accesses.refuse('role', address, viewer.name)
     return refuse('FORBIDDEN', 'This token may only look: an operator is needed.', { http: { status: 403 } })
   }
   const fragments = new Map(
@@ -53,4 +56,14 @@ function judge({ document, operationName, variableValues, contextValue }: Asked)
   if (cost <= costMax) return null
   const sentence = `The answer may hold ${cost} values, and at most ${costMax} are answered at once: ask for a smaller page (first), or for fewer fields.`
   return refuse('COST_EXCEEDED', sentence, { http: { status: 400, spec: true } })
+}
+
+// What changes no message, and is for whoever may look.
+const openMutations = new Set(['recordExport'])
+
+function isForOperators({ operation, selectionSet }: OperationDefinitionNode): boolean {
+  if (operation !== OperationTypeNode.MUTATION) return false
+  return selectionSet.selections.some(
+    (each) => each.kind !== Kind.FIELD || !openMutations.has(each.name.value),
+  )
 }

@@ -87,14 +87,14 @@ builder.objectFields(Event, (t) => ({
     type: KafkaRecord,
     nullable: true,
     description: 'The Kafka record that it accounts for, if it does.',
-    resolve: ({ source, messageId, version, relatedMessageId }) => {
+    resolve: ({ source, transactionId, messageId, version, relatedMessageId }) => {
       if (source === null) return null
       // A conflicting record is kept once, with its own message.
       const kept =
         relatedMessageId !== null && version > 1
           ? { messageId: relatedMessageId, version: 1 }
           : { messageId, version }
-      return { ...source, ...kept }
+      return { ...source, transactionId, ...kept }
     },
   }),
   conflict: t.field({
@@ -117,9 +117,9 @@ builder.objectField(Message, 'source', (t) =>
     type: KafkaRecord,
     nullable: true,
     description: 'The Kafka record it was first stored from.',
-    resolve: async ({ messageId }, _, context) => {
+    resolve: async ({ messageId, transactionId }, _, context) => {
       const details = await loadersOf(context).details.load(messageId)
-      return details?.source ? { ...details.source, messageId, version: 1 } : null
+      return details?.source ? { ...details.source, transactionId, messageId, version: 1 } : null
     },
   }),
 )

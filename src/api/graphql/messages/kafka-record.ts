@@ -4,25 +4,38 @@ import type { GraphContext } from '../context.ts'
 import { readBounded } from '../read-bounded.ts'
 import { decodeText } from './decode-text.ts'
 import { loadersOf } from './loaders.ts'
+import { seeBytes } from './see-bytes.ts'
 
 /** Coordinates, and where what came with the value is kept. */
 export type KafkaRecordValue = RecordKey & {
+  /** Of the message in whose answer it stands. */
+  readonly transactionId: string
   readonly topic: string
   readonly partition: number
   readonly incarnation: number
   readonly offset: string
 }
 
-const Header = builder.objectRef<{ name: string; value: string | null }>('Header').implement({
-  description: 'One header of a record. Names may stand several times.',
+type HeaderValue = { readonly transactionId: string; readonly name: string; readonly value: string | null }
+
+const Header = builder.objectRef<HeaderValue>('Header').implement({
+  description:
+    'One header of a record. Names may stand several times. Only an investigator or an operator sees values.',
   fields: (t) => ({
     name: t.exposeString('name', { description: 'Its name.' }),
     value: t.string({
       nullable: true,
       description: 'Null where it has no value, or one that is not UTF-8.',
-      resolve: ({ value }) => (value === null ? null : decodeText(Buffer.from(value, 'base64'))),
+      resolve: async (header, _, context) => {
+        const value = await seeValue(header, context)
+        return value === null ? null : decodeText(Buffer.from(value, 'base64'))
+      },
     }),
-    valueBase64: t.exposeString('value', { nullable: true, description: 'Its bytes, in base64.' }),
+    valueBase64: t.string({
+      nullable: true,
+      description: 'Its bytes, in base64.',
+      resolve: (header, _, context) => seeValue(header, context),
+    }),
   }),
 })
 
@@ -37,16 +50,16 @@ export const KafkaRecord = builder.objectRef<KafkaRecordValue>('KafkaRecord').im
     offset: t.expose('offset', { type: 'BigInt', description: 'Its offset in the partition.' }),
     key: t.string({
       nullable: true,
-      description: 'Its key as text; null once it is expunged.',
+      description: 'Its key as text; null once it is expunged. Only an investigator or an operator sees it.',
       resolve: async (record, _, context) => {
-        const key = (await loadEnvelope(record, context))?.key ?? null
+        const key = await seeKey(record, context)
         return key === null ? null : decodeText(key)
       },
     }),
     keyBase64: t.string({
       nullable: true,
       description: "Its key's bytes, in base64; null once they are expunged.",
-      resolve: async (record, _, context) => (await loadEnvelope(record, context))?.key?.toString('base64'),
+      resolve: async (record, _, context) => (await seeKey(record, context))?.toString('base64'),
     }),
     headers: t.field({
       type: [Header],
@@ -56,7 +69,11 @@ export const KafkaRecord = builder.objectRef<KafkaRecordValue>('KafkaRecord').im
       resolve: async (record, { first }, context) => {
         const shown = readBounded('first', first, 0, 1_000)
         const headers = (await loadEnvelope(record, context))?.headers ?? []
-        return headers.slice(0, shown).map(([name, value]) => ({ name, value }))
+        return headers.slice(0, shown).map(([name, value]) => ({
+          transactionId: record.transactionId,
+          name,
+          value,
+        }))
       },
     }),
     headerCount: t.int({
@@ -79,6 +96,19 @@ function loadEnvelope(
   context: GraphContext,
 ): Promise<RecordEnvelope | null> {
   return loadersOf(context).envelope.load({ messageId, version })
+}
+
+function seeKey(record: KafkaRecordValue, context: GraphContext): Promise<Buffer | null> {
+  return seeBytes(
+    'key',
+    record.transactionId,
+    context,
+    async () => (await loadEnvelope(record, context))?.key ?? null,
+  )
+}
+
+function seeValue({ transactionId, value }: HeaderValue, context: GraphContext): Promise<string | null> {
+  return seeBytes('headers', transactionId, context, () => value)
 }
 
 /** Any number can stand in a record; −1 is none, and what is no year of four digits is none either. */

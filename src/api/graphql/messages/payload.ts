@@ -5,13 +5,14 @@ import { PayloadState } from '../enums.ts'
 import { decodeText } from './decode-text.ts'
 import { loadersOf } from './loaders.ts'
 import { Message } from './message.ts'
+import { seeBytes } from './see-bytes.ts'
 import { shownJson } from './shown-json.ts'
 
-type PayloadValue = PayloadFacts & { readonly sha256: string | null }
+type PayloadValue = PayloadFacts & { readonly transactionId: string; readonly sha256: string | null }
 
 const Payload = builder.objectRef<PayloadValue>('Payload').implement({
   description:
-    "The truth is the bytes. text is null where they are not UTF-8; json is null where they are not JSON, deeper than 64 or over 1 MiB, and its numbers are JavaScript's. The bytes of one answer are budgeted.",
+    "The truth is the bytes, which only an investigator or an operator sees. text is null where they are not UTF-8; json is null where they are not JSON, deeper than 64 or over 1 MiB, and its numbers are JavaScript's. The bytes of one answer are budgeted.",
   fields: (t) => ({
     text: t.string({
       nullable: true,
@@ -50,10 +51,12 @@ const Payload = builder.objectRef<PayloadValue>('Payload').implement({
 })
 
 /** Null where nothing is kept; asked of the database once for all fields. */
-async function loadBytes(payload: PayloadValue, context: GraphContext): Promise<Buffer | null> {
-  if (payload.state === 'absent' || payload.state === 'expunged') return null
-  const { messageId, version } = payload
-  return (await loadersOf(context).payload.load({ messageId, version }))?.payload ?? null
+function loadBytes(payload: PayloadValue, context: GraphContext): Promise<Buffer | null> {
+  const { messageId, version, transactionId, state } = payload
+  return seeBytes('payload', transactionId, context, async () => {
+    if (state === 'absent' || state === 'expunged') return null
+    return (await loadersOf(context).payload.load({ messageId, version }))?.payload ?? null
+  })
 }
 
 builder.objectField(Message, 'payload', (t) =>
@@ -61,13 +64,13 @@ builder.objectField(Message, 'payload', (t) =>
     type: Payload,
     nullable: true,
     description: 'What Kafka handed over, byte for byte; it is what is sent.',
-    resolve: async ({ messageId }, _, context) => {
+    resolve: async ({ messageId, transactionId }, _, context) => {
       const { payloadFacts, details } = loadersOf(context)
       const [facts, more] = await Promise.all([
         payloadFacts.load({ messageId, version: 1 }),
         details.load(messageId),
       ])
-      return facts === null ? null : { ...facts, sha256: more?.payloadSha256 ?? null }
+      return facts === null ? null : { ...facts, transactionId, sha256: more?.payloadSha256 ?? null }
     },
   }),
 )

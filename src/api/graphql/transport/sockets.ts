@@ -15,7 +15,8 @@ import type { Gate } from '../../gate.ts'
 import { refusal } from '../../route.ts'
 import { Admission } from '../../stream/admission.ts'
 import { writeRaw } from '../../write.ts'
-import { clientOf, type ServerContext } from '../context.ts'
+import { clientOf } from '../../stream/client.ts'
+import type { ServerContext } from '../context.ts'
 import { refuse } from '../errors.ts'
 import { carry } from './carry.ts'
 import { relay } from './relay.ts'
@@ -62,6 +63,7 @@ export class Sockets {
   readonly #server: WebSocketServer
   readonly #protocol = makeServer<Record<string, unknown>, Extra>(this.#options())
   readonly #admission = new Admission(socketsPerClientMax, socketsMax)
+  readonly #open = new Set<Extra>()
 
   constructor(envelop: Envelop, gate: Gate) {
     this.#envelop = envelop
@@ -81,13 +83,13 @@ export class Sockets {
       refuseUpgrade(socket, 403, foreign)
       return
     }
-    const identified = this.#gate.identify(request)
-    const isFinal = request.headers.authorization !== undefined || !this.#gate.hasTokens
-    if (typeof identified === 'string' && isFinal) {
-      refuseUpgrade(socket, 401, identified)
+    // The token may still come with connection_init.
+    const mayFollow = request.headers.authorization === undefined && this.#gate.hasTokens
+    const viewer = mayFollow ? null : this.#gate.identify(request)
+    if (typeof viewer === 'string') {
+      refuseUpgrade(socket, 401, viewer)
       return
     }
-    const viewer = typeof identified === 'string' ? null : identified
     const client = clientOf(viewer, request)
     if (this.#admission.enter(client) !== null) {
       refuseUpgrade(socket, 429, 'There are too many sockets open: try again later.')
@@ -95,15 +97,26 @@ export class Sockets {
     }
     socket.once('close', () => this.#admission.leave(client))
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
-      carry(webSocket, socket, (connection) =>
-        this.#protocol.opened(connection, {
+      carry(webSocket, socket, (connection) => {
+        const extra: Extra = {
           request,
           viewer,
           send: (text) => connection.send(text),
           close: (code, reason) => connection.close(code, reason),
-        }),
-      )
+        }
+        this.#open.add(extra)
+        webSocket.once('close', () => this.#open.delete(extra))
+        return this.#protocol.opened(connection, extra)
+      })
     })
+  }
+
+  /** Closes the sockets whose token, by its hash, is not valid any more. */
+  endOthers(isValid: (sha256: string) => boolean): void {
+    for (const { viewer, close } of this.#open) {
+      const token = viewer?.token ?? null
+      if (token !== null && !isValid(token)) void close(CloseCode.Forbidden, tokenUnknown)
+    }
   }
 
   /** Tells every client to connect again, and ends those who do not answer. */
@@ -121,7 +134,7 @@ export class Sockets {
     return {
       onConnect: ({ extra, connectionParams }) => {
         const given = authorizationOf(connectionParams) ?? authorizationOf(connectionParams?.headers)
-        if (given !== undefined) {
+        if (given !== undefined || extra.viewer === null) {
           const viewer = this.#gate.identify(extra.request, given)
           extra.viewer = typeof viewer === 'string' ? null : viewer
         }
@@ -157,6 +170,7 @@ export class Sockets {
     const { schema, parse, validate, contextFactory, execute, subscribe } = this.#envelop({
       viewer,
       client: clientOf(viewer, request),
+      address: request.socket.remoteAddress,
     })
     try {
       const document = parse(operation.query)

@@ -6,7 +6,9 @@ import {
   type ExecutionResult,
   type GraphQLError,
 } from 'graphql'
+import { BytesRead } from '../../accesses/bytes-read.ts'
 import type { GraphContext } from '../context.ts'
+import { describeAsking, tellRefused } from '../record-reads.ts'
 import { shareKey } from './share-key.ts'
 
 type Mask = (error: unknown) => GraphQLError
@@ -51,6 +53,8 @@ function answerEach(
         return { done: false, value: await share(value, key, () => answer(value, args, mask)) }
       } catch (error) {
         isOver = true
+        // The source goes on where it was not the source that failed.
+        void source.return?.()
         return { done: false, value: { errors: [mask(error)] } }
       }
     },
@@ -80,8 +84,13 @@ function share(value: unknown, key: string, act: () => Promise<SharedResult>): P
 }
 
 async function answer(value: unknown, args: ExecutionArgs, mask: Mask): Promise<SharedResult> {
-  const contextValue = { ...(args.contextValue as GraphContext), ...initContextCache() }
+  const context = args.contextValue as GraphContext
+  const contextValue = { ...context, bytesRead: new BytesRead(), ...initContextCache() }
   const { data, errors } = await execute({ ...args, rootValue: value, contextValue })
+  tellRefused(contextValue)
+  // What cannot be recorded is not answered: then the subscription ends.
+  if (contextValue.bytesRead.messages > 0)
+    await context.accesses.readFollowing(describeAsking(args), contextValue.bytesRead)
   const result: ExecutionResult = { data: data ?? null, ...(errors ? { errors: errors.map(mask) } : {}) }
   let text: string | undefined
   // Not enumerable, for those who copy an answer to send it in another envelope.

@@ -1,0 +1,177 @@
+import { listAccesses, type Access as AccessValue } from '../../log/read/list-accesses.ts'
+import { isStorable } from '../../log/read/is-storable.ts'
+import { isLine } from '../../message/is-line.ts'
+import { may } from '../access.ts'
+import { ask } from '../ask.ts'
+import { builder } from './builder.ts'
+import type { GraphContext } from './context.ts'
+import { decodeJobCursor, encodeJobCursor } from './cursor.ts'
+import { AccessKind } from './enums.ts'
+import { refuse, refuseText } from './errors.ts'
+import { PageInfo, type PageInfoValue } from './page-info.ts'
+import { describePage, readPageRequest } from './page-request.ts'
+import { readBounded } from './read-bounded.ts'
+
+const limits = { rowsDefault: 50, rowsMax: 200 }
+const list = 'accesses'
+const whatBytesMax = 128
+const rowsMax = 1_000_000_000
+
+const Access = builder.objectRef<AccessValue>('Access').implement({
+  description: 'That somebody came to the data, or that something was done that no event of a message tells.',
+  fields: (t) => ({
+    id: t.exposeID('id', { description: 'Its number, in the order in which accesses were written.' }),
+    recordedAt: t.expose('recordedAt', {
+      type: 'DateTime',
+      description:
+        "By the database's clock. A refused login is written up to a minute later: see details.since.",
+    }),
+    kind: t.expose('kind', { type: AccessKind, description: 'What it was.' }),
+    actor: t.exposeString('actor', {
+      nullable: true,
+      description:
+        'The holder of the token, or the author of the command; null where nobody is known. On LOGIN_REFUSED, whose removed token it was, or who may not do this.',
+    }),
+    role: t.exposeString('role', { nullable: true, description: 'The role of the token.' }),
+    address: t.exposeString('address', {
+      nullable: true,
+      description:
+        'Where the connection came from; of IPv6 the network of 64 bits. Behind a proxy it is the proxy. Null on LOGIN_REFUSED for all that were not told apart.',
+    }),
+    instance: t.exposeString('instance', {
+      nullable: true,
+      description: 'The instance that recorded it; null for a command.',
+    }),
+    databaseUser: t.exposeString('databaseUser', {
+      description: 'The role of the database that wrote it: of a command, as whom it connected.',
+    }),
+    name: t.exposeString('name', {
+      nullable: true,
+      description:
+        'The name of the operation, which its client chose, of the command, of what was exported, or why a login was refused.',
+    }),
+    amount: t.expose('amount', {
+      type: 'BigInt',
+      description: 'How many: refusals, messages whose bytes were read, or rows that were exported.',
+    }),
+    transactionIds: t.exposeStringList('transactionIds', {
+      nullable: true,
+      description: 'On PAYLOAD_READ: whose bytes were read, the first thousand.',
+    }),
+    startedBy: t.exposeID('started', {
+      nullable: true,
+      description: 'On COMMAND_ENDED: the id of its COMMAND_STARTED.',
+    }),
+    details: t.field({
+      type: 'JSON',
+      description: 'What else is known, by kind: docs/api.md lists it.',
+      resolve: ({ details }) => details,
+    }),
+  }),
+})
+
+const AccessEdge = builder.objectRef<AccessValue>('AccessEdge').implement({
+  description: 'An access and its place in the list.',
+  fields: (t) => ({
+    cursor: t.string({
+      description: 'Ask for the accesses after it, which are older.',
+      resolve: ({ id }) => encodeJobCursor(list, id),
+    }),
+    node: t.field({ type: Access, description: 'The access.', resolve: (access) => access }),
+  }),
+})
+
+type AccessPage = { readonly accesses: readonly AccessValue[]; readonly pageInfo: PageInfoValue }
+
+const AccessConnection = builder.objectRef<AccessPage>('AccessConnection').implement({
+  description: 'A page of accesses, newest first.',
+  fields: (t) => ({
+    edges: t.field({
+      type: [AccessEdge],
+      description: 'The accesses with their cursors.',
+      resolve: ({ accesses }) => [...accesses],
+    }),
+    nodes: t.field({
+      type: [Access],
+      description: 'The accesses alone.',
+      resolve: ({ accesses }) => [...accesses],
+    }),
+    pageInfo: t.expose('pageInfo', { type: PageInfo, description: 'Where the page ends.' }),
+  }),
+})
+
+const AccessFilter = builder.inputType('AccessFilter', {
+  description: 'All given conditions hold together.',
+  fields: (t) => ({
+    kind: t.field({ type: [AccessKind], description: 'Any of these kinds.' }),
+    actor: t.string({ description: 'Of this holder of a token, or author.' }),
+    transactionId: t.id({
+      description: 'PAYLOAD_READ of this message, as far as it is among the thousand that a row names.',
+    }),
+  }),
+})
+
+builder.queryField('accesses', (t) =>
+  t.field({
+    type: AccessConnection,
+    description:
+      'Who came to the data, newest first: refused logins, payloads that were read, exports, commands, starts of the service and changes of tokens. For investigators and operators. 50 a page by default, at most 200.',
+    args: {
+      filter: t.arg({ type: AccessFilter, description: 'All given conditions hold together.' }),
+      first: t.arg.int({ description: 'So many; at most 200.' }),
+      after: t.arg.string({ description: 'Only what comes after this cursor, which is older.' }),
+    },
+    resolve: async (_, { filter, ...page }, context) => {
+      requireInvestigator(context)
+      const request = readPageRequest(page, limits, (text) => decodeJobCursor(text, list))
+      const { kind: kinds = null, actor = null, transactionId = null } = filter ?? {}
+      const isNobody = [actor, transactionId].some((text) => text !== null && !isStorable(text))
+      // One more than is shown says whether there is another page.
+      const found = isNobody
+        ? []
+        : await ask(context.dependencies.database, (client) =>
+            listAccesses(client, { kinds, actor, transactionId }, request.after, request.rowsMax + 1),
+          )
+      const accesses = found.slice(0, request.rowsMax)
+      const [start, end] = [accesses[0], accesses.at(-1)].map((each) =>
+        each === undefined ? null : encodeJobCursor(list, each.id),
+      )
+      return {
+        accesses,
+        pageInfo: describePage(request, {
+          start: start ?? null,
+          end: end ?? null,
+          hasMore: found.length > request.rowsMax,
+        }),
+      }
+    },
+  }),
+)
+
+function requireInvestigator({ viewer, bytesRead }: GraphContext): void {
+  if (may(viewer, 'investigator')) return
+  bytesRead.isRefused = true
+  throw refuse(
+    'FORBIDDEN',
+    `Only an investigator or an operator may see accesses, and ${viewer.name} is a ${viewer.role}.`,
+  )
+}
+
+builder.mutationField('recordExport', (t) =>
+  t.field({
+    type: 'ID',
+    description:
+      'Records that this client has exported something, as it says itself: the service only answers queries, and does not know what becomes of the answers. Every role may. The answer is the id of the access.',
+    args: {
+      what: t.arg.string({ required: true, description: 'What was exported; 1 to 128 bytes.' }),
+      format: t.arg.string({ required: true, description: 'In which form, as csv or jsonl; 1 to 32 bytes.' }),
+      rows: t.arg.int({ required: true, description: 'How many rows.' }),
+    },
+    resolve: async (_, { what, format, rows }, { viewer, address, accesses }) => {
+      if (!isLine(what, whatBytesMax)) throw refuseText('what', whatBytesMax)
+      if (!isLine(format, 32)) throw refuseText('format', 32)
+      const asking = { viewer, address, operation: null }
+      return accesses.exported(asking, { what, format, rows: readBounded('rows', rows, 0, rowsMax) })
+    },
+  }),
+)
