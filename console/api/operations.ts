@@ -343,6 +343,13 @@ export const journalOperation: Operation<JournalResult, JournalVariables> = {
   text: 'query Journal($filter: JournalFilter!, $first: Int!, $after: String) {\n  journal(filter: $filter, first: $first, after: $after) {\n    nodes {\n      id\n      at\n      kind\n      by\n      actor\n      decision\n      detail\n      reason\n      evidence\n      transactionId\n      destination\n      job\n      topic\n      partition\n    }\n    pageInfo {\n      hasNextPage\n      endCursor\n    }\n  }\n}',
 }
 
+export type RecordExportResult = { readonly recordExport: string }
+export type RecordExportVariables = { readonly format: string; readonly rows: number }
+export const recordExportMutation: Operation<RecordExportResult, RecordExportVariables> = {
+  name: 'RecordExport',
+  text: 'mutation RecordExport($format: String!, $rows: Int!) {\n  recordExport(what: "journal", format: $format, rows: $rows)\n}',
+}
+
 export type MessagesResult = {
   readonly messages: {
     readonly totalCount: { readonly value: string; readonly exact: boolean } | null

@@ -15,6 +15,10 @@ export const secretSettings: ReadonlySet<SettingName> = new Set<SettingName>([
   'DOWNSTREAM_HEADERS',
   'STATUS_URL',
   'API_TOKENS',
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+  'OTEL_EXPORTER_OTLP_HEADERS',
+  'OTEL_EXPORTER_OTLP_TRACES_HEADERS',
 ])
 
 const digits = 12

@@ -156,6 +156,13 @@ t.test(
         .map((line) => (JSON.parse(line) as { decision: string }).decision),
       ['ramping: operator', 'reopened', 'resolved: carried out', 'paused: operator'],
     )
+    const { rows: exports } = await pool.query<{ what: string }>(
+      `select concat_ws(' ', name, details->>'format', amount) as what from accesses where kind = 'exported' order by access`,
+    )
+    t.strictSame(
+      exports.map(({ what }) => what),
+      ['journal csv 4', 'journal jsonl 4'],
+    )
     await page.getByLabel('About').selectOption('DESTINATION')
     await page.getByRole('button', { name: 'Filter' }).click()
     await until('those of the destination', async () => (await rows.count()) === 2)

@@ -1,7 +1,8 @@
 import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { askAgain } from '../../api/ask-again.ts'
-import { journalOperation } from '../../api/operations.ts'
+import { ask } from '../../api/ask.ts'
+import { journalOperation, recordExportMutation } from '../../api/operations.ts'
 import { Foreign } from '../../parts/foreign.tsx'
 import { TransactionLink } from '../../parts/message-table.tsx'
 import { FaultNotice, Notice, sentenceOf } from '../../parts/notice.tsx'
@@ -68,6 +69,7 @@ export function Entries({ wanted }: { wanted: Wanted }) {
         page = await readPage(wanted, page.end, exportedPageSize)
         entries.push(...page.entries)
       }
+      await ask(recordExportMutation, { format: ending, rows: entries.length })
       if (ending === 'csv') download('journal.csv', 'text/csv', writeCsv(entries))
       else download('journal.jsonl', 'application/jsonl', writeJsonLines(entries))
       told.value =
