@@ -83,8 +83,6 @@ const pace = 200
 const liveRate = 50
 const processorMs = 20
 const stopAfter = 40
-/** A tenth of MAX_CONCURRENT: what a job has under way at most. */
-const openMax = 50
 const windowSeconds = 60
 /** Refusals alone must not hold the destination: a dead letter each is what these runs need. */
 const common = { MAX_CONCURRENT: '500', BRAKE_AFTER: '0', DOWNSTREAM_TIMEOUT: '5', LEASE: '10' }
@@ -274,7 +272,7 @@ async function replayInTrouble(run: Run): Promise<Found> {
   await settled(client, letters + lateLetters + live, ...servicesOf(instances))
   const wrong = await judgeJob(run, id, frozen)
   const failedAgain = Number(stopped.failed_again)
-  if (failedAgain > stopAfter + openMax) wrong.push(`${failedAgain} failed before the job stopped`)
+  if (failedAgain > stopAfter) wrong.push(`${failedAgain} failed before the job stopped`)
   if (stopped.stopped_because === null) wrong.push('nobody was told why it stopped')
   const told =
     `${letters} replayed; the runner was killed at 30 %, and ${takenOverMs} ms later another instance went on; ` +

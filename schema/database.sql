@@ -5955,6 +5955,9 @@ begin
       s.next_at := greatest(s.next_at, at - made_up);
       room := case when job.kind = 'resolve' then batch_max when is_probe then 1
         else least(greatest(1, in_room / 10) - opened.busy, open_max - opened.every) end;
+      if job.stop_after is not null and job.kind = 'replay' and not is_probe then
+        room := least(room, greatest(1, job.stop_after - failed) - opened.own_busy);
+      end if;
       if room <= 0 and opened.own_busy = 0 then
         due_in_ms := idle_ms;
       end if;

@@ -4,6 +4,9 @@
 -- A replay goes no faster than its pace. Live payments go first: no more messages of all jobs are under way or due than a tenth of `in_room`,
 -- the room of the fresh lane, and none is replayed unless the destination flows at its full pace. A pace that rises doubles every 10 s.
 --
+-- Of a job that stops after `stop_after` attempts no more are under way than that, less those of the last ones that failed. So if all
+-- attempts begin to fail, it stops within that many.
+--
 -- A hold ends by probes, and a probe needs a message. So while the destination is held, and nothing else is due when a probe may start, one
 -- message is replayed.
 --
@@ -102,6 +105,9 @@ begin
       s.next_at := greatest(s.next_at, at - made_up);
       room := case when job.kind = 'resolve' then batch_max when is_probe then 1
         else least(greatest(1, in_room / 10) - opened.busy, open_max - opened.every) end;
+      if job.stop_after is not null and job.kind = 'replay' and not is_probe then
+        room := least(room, greatest(1, job.stop_after - failed) - opened.own_busy);
+      end if;
       if room <= 0 and opened.own_busy = 0 then
         due_in_ms := idle_ms;
       end if;

@@ -119,8 +119,8 @@ async function jobOf(pool: Pool, id: string): Promise<ReplayJob> {
 }
 
 /** Ends the attempts that are due, all the same. */
-async function attemptAll(pool: Pool, outcome: 'accepted' | 'refused'): Promise<number> {
-  const { claims } = await lookOnce(pool, 'fresh')
+async function attemptAll(pool: Pool, outcome: 'accepted' | 'refused', room = 100): Promise<number> {
+  const { claims } = await lookOnce(pool, 'fresh', { room })
   await settle(
     pool,
     'instance-1/fresh',
@@ -490,6 +490,21 @@ t.test('a job stops when too many fail again, says why, and goes on when it is r
   t.strictSame(await steerJob(pool, id, { kind: 'resume' }, by), { kind: 'steered' })
   t.match(await step(pool, id), { state: 'running', worked: 10 })
   t.match(await jobOf(pool, id), { stoppedBecause: null })
+})
+
+t.test('where all begin to fail, a job has stopped after so many attempts as it says', async (t) => {
+  const { pool } = await database(t)
+  await storeLetters(pool, idsOf('at once', 100))
+  const id = await planned(pool)
+  await start(pool, id, { stopWhen: { failedShare: 0.5, after: 20 } })
+  t.match(await step(pool, id, { room: 1_000 }), { worked: 20, state: 'running' })
+  await attemptAll(pool, 'accepted')
+  t.match(await step(pool, id, { room: 1_000 }), { worked: 20, state: 'running' })
+  await attemptAll(pool, 'refused', 5)
+  t.match(await step(pool, id, { room: 1_000 }), { worked: 0, state: 'running' }, '15 may still fail')
+  await attemptAll(pool, 'refused')
+  t.match(await step(pool, id, { room: 1_000 }), { worked: 0, state: 'stopped' })
+  t.match(await jobOf(pool, id), { succeeded: '20', failedAgain: '20' })
 })
 
 t.test('a paused or aborted job replays nothing, and still counts what ends', async (t) => {
