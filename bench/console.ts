@@ -42,7 +42,7 @@ const pages = {
   now: 'main h2',
   failures: 'main tbody tr',
   'dead-letters': 'main tbody tr',
-  jobs: 'main :text("No job")',
+  jobs: 'main :text("There is no job")',
   partitions: 'main tbody tr',
   journal: 'main :text("No decision")',
 } as const
