@@ -4092,7 +4092,10 @@ begin
   while events_left > 0 loop
     with step as materialized (
       select e.message_id, e.version, e.position, e.recorded_at, e.type, e.actor, e.status, e.retry_count, e.due_at, e.attempt,
-        e.outcome, e.duration_ms, e.reason, coalesce(e.reference, s.reference) as reference,
+        e.outcome, e.duration_ms, e.reason,
+        -- A late failure changes nothing: the id in it may be an error's, and the payment may have been accepted meanwhile.
+        case when e.type = 'late_result_observed' and e.outcome <> 'accepted' then s.reference
+          else coalesce(e.reference, s.reference) end as reference,
         -- Whatever has a status without a due time is on hold, and may not be attempted.
         case when e.type = 'attempt_started' and s.due_at is null and s.status in ('pending', 'failed') then 'on_hold'
           else s.status end as prior_status,
@@ -4848,7 +4851,8 @@ begin
       coalesce(bool_or(l.outcome = 'unknown'), false) as outcome_unknown,
       coalesce((array_agg(is_slow(l.duration_ms) order by l.version desc)
         filter (where l.type in ('attempt_failed', 'attempt_abandoned')))[1], false) as is_slow,
-      (array_agg(l.reference order by l.version desc) filter (where l.reference is not null))[1] as reference,
+      (array_agg(l.reference order by l.version desc)
+        filter (where l.reference is not null and (l.type <> 'late_result_observed' or l.outcome = 'accepted')))[1] as reference,
       (array_agg(l.position order by l.version desc))[1] as position,
       (array_agg(l.recorded_at order by l.version))[1] as created_at,
       (array_agg(l.recorded_at order by l.version desc) filter (where l.updates))[1] as updated_at,
