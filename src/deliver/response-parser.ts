@@ -12,6 +12,8 @@ const headMaxBytes = 64 * 1024
 /** Interim answers are skipped. After this many, a final answer is not expected any more. */
 const interimsMax = 100
 
+const noBytes: Buffer = Buffer.alloc(0)
+
 /** What the parser made of the bytes. `cut`: the status counts, and the connection is of no more use. */
 export type Progress = 'incomplete' | 'complete' | 'cut' | AnswerFault
 
@@ -37,15 +39,15 @@ export class ResponseParser implements llhttp.ParserCallbacks {
   readonly headers: HeaderValues
   readonly #source: ReferenceSource | null
   #pointer: number
-  #bytes: Buffer = Buffer.alloc(0)
+  #bytes = noBytes
   #isComplete = false
   #isCut = false
   #fault: AnswerFault | null = null
   #hasHeaders = false
   #headBytes = 0
   #bodyBytes = 0
-  /** The body as far as it has come, if it is looked into. */
-  #body: Buffer[] = []
+  /** The body as far as it has come, if it is looked into, and room for more of it. */
+  #body = noBytes
   #interims = 0
 
   /** @param source where answers have what the processor calls the payment; null if nobody looks for it, and then no body is kept */
@@ -64,7 +66,7 @@ export class ResponseParser implements llhttp.ParserCallbacks {
     this.#isCut = false
     this.#fault = null
     this.#bodyBytes = 0
-    this.#body = []
+    this.#body = noBytes
     this.#interims = 0
   }
 
@@ -97,7 +99,7 @@ export class ResponseParser implements llhttp.ParserCallbacks {
     if (this.#source === null || this.statusCode === null) return undefined
     if (this.#source.kind === 'json') {
       if (!this.#isComplete && !this.#isCut) return null
-      const body = this.#isCut ? null : Buffer.concat(this.#body).toString('utf8')
+      const body = this.#isCut ? null : this.#body.toString('utf8', 0, this.#bodyBytes)
       return readReference(this.#source, { body, header: null })
     }
     return readReference(this.#source, { body: null, header: this.headers.get(this.#source.name) })
@@ -161,14 +163,25 @@ export class ResponseParser implements llhttp.ParserCallbacks {
   onBody(from: number, length: number): number {
     this.#bodyBytes += length
     if (this.#bodyBytes <= bodyMaxBytes) {
-      // Copied: the next read goes into the same buffer.
-      if (this.#source?.kind === 'json')
-        this.#body.push(Buffer.from(this.#bytes.subarray(from, from + length)))
+      if (this.#source?.kind === 'json') this.#keepBody(from, length)
       return llhttp.parsed.ok
     }
-    this.#body = []
+    this.#body = noBytes
     this.#isCut = true
     return llhttp.parsed.user
+  }
+
+  /** Copies, because the next read goes into the same buffer. Chunks may be of one byte each, so none has a buffer of its own. */
+  #keepBody(from: number, length: number): void {
+    const before = this.#bodyBytes - length
+    if (this.#bodyBytes > this.#body.length) {
+      const larger = Buffer.allocUnsafe(
+        Math.min(bodyMaxBytes, Math.max(this.#bodyBytes, 2 * this.#body.length)),
+      )
+      this.#body.copy(larger, 0, 0, before)
+      this.#body = larger
+    }
+    this.#bytes.copy(this.#body, before, from, from + length)
   }
 
   onMessageComplete(): number {

@@ -58,6 +58,8 @@ export class Destination {
   #refusals = 0
   /** Of both, how many are not in the log yet. */
   #unstored = 0
+  /** How many of both have come since the start. */
+  #noted = 0
   /** On performance.now()'s clock: when they became so many that the log may have to hold. */
   #doubtfulSince = 0
   #timer: NodeJS.Timeout | undefined
@@ -126,7 +128,10 @@ export class Destination {
     this.#failures = verdict === 'failure' ? this.#failures + 1 : 0
     if (verdict === 'success') this.#refusals = 0
     else if (verdict === 'refusal') this.#refusals += 1
-    if (mayHold(verdict)) this.#unstored += 1
+    if (mayHold(verdict)) {
+      this.#unstored += 1
+      this.#noted += 1
+    }
     if (couldBeHeld === this.#mayBeHeld) return
     this.#doubtfulSince = performance.now()
     if (couldBeHeld) this.#options.onChange()
@@ -207,7 +212,8 @@ export class Destination {
     try {
       const askedAt = performance.now()
       const known = this.#decision
-      const knowsAll = this.#unstored === 0 || askedAt - this.#doubtfulSince > doubtMsMax
+      const noted = this.#unstored === 0 ? this.#noted : null
+      const isPatient = askedAt - this.#doubtfulSince <= doubtMsMax
       const view = await advanceDestination(database, name, actor, policy, this.#rampMs)
       // A look may have found a later decision while this answer was under way.
       if (view.decision < this.#decision && this.#decision !== known) {
@@ -219,7 +225,8 @@ export class Destination {
       this.#seePace(view, askedAt)
       if (view.decision !== this.#decision || view.state !== this.#state)
         this.#enter(view.decision, view.state, view.ageMs ?? 0)
-      if (knowsAll) this.#forgetVerdicts()
+      // What came while it was asked, it does not know.
+      if (noted === this.#noted || !isPatient) this.#forgetVerdicts()
       // A clock that was set back gives a negative age.
       if (view.ageMs !== null) this.#begunAt = askedAt - Math.max(0, view.ageMs)
       this.#arm(view)

@@ -8,8 +8,9 @@ export class JsonBody {
   readonly #root: unknown
 
   constructor(text: string) {
-    this.#text = text
-    this.#root = parse(text)
+    // Some servers begin with a byte order mark; RFC 8259 §8.1 lets a reader leave it out.
+    this.#text = text.startsWith('\ufeff') ? text.slice(1) : text
+    this.#root = parse(this.#text)
   }
 
   /**

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { Archives } from './archives.ts'
+import type { ArchivedSegment, Archives } from './archives.ts'
 import type { LogEvent } from './event.ts'
 import type { Invariants } from './invariants.ts'
 import type { Message } from './message.ts'
@@ -19,11 +19,14 @@ const bucketBounds = Array.from({ length: 140 }, (_, at) => boundAt(at))
 export class Rollups {
   readonly #invariants: Invariants
   readonly #bounds: RollupBounds
+  readonly #causeless: readonly ArchivedSegment[]
   /** The counts, by measure and bucket, then by minute since 1970. */
   readonly #counts = new Map<string, Map<number, number>>()
 
-  constructor(bounds: RollupBounds, invariants: Invariants) {
+  /** @param causeless the segments that the rollups have no causes of open dead letters of */
+  constructor(bounds: RollupBounds, causeless: readonly ArchivedSegment[], invariants: Invariants) {
     this.#bounds = bounds
+    this.#causeless = causeless
     this.#invariants = invariants
   }
 
@@ -43,7 +46,8 @@ export class Rollups {
     this.#add('retries', message.retryCount, now)
     if (message.heldAt !== null) this.#add('on_hold', 0, now)
     if (message.resolvedAt !== null) this.#add('resolved_dead_letter', 0, now)
-    else if (message.status === 'dead_letter') this.#add(`open_dead_letter_${message.letterCause}`, 0, now)
+    else if (message.status === 'dead_letter' && !this.#isCauseless(message))
+      this.#add(`open_dead_letter_${message.letterCause}`, 0, now)
     if (!message.outcomeUnknown) return
     const isEnded = message.status === 'success' || message.status === 'dead_letter'
     this.#add(`unknown_${isEnded ? message.status : 'open'}`, 0, now)
@@ -69,6 +73,12 @@ export class Rollups {
       const [measure = '', bucket = ''] = key.split('/')
       for (const minute of [...minutes.keys()]) this.#check(measure, Number(bucket), minute, 0)
     }
+  }
+
+  #isCauseless({ messageId }: Message): boolean {
+    return this.#causeless.some(
+      ({ firstMessageId, nextMessageId }) => messageId >= firstMessageId && messageId < nextMessageId,
+    )
   }
 
   async #addArchived(client: pg.Client, { missing }: Archives): Promise<void> {

@@ -19,7 +19,8 @@ export function fold(message: Message, event: LogEvent, isSpared: boolean): void
   foldDoubt(message, event)
   // Once any attempt was reported unknown, in time or late, this is true for ever.
   if (event.outcome === 'unknown') message.outcomeUnknown = true
-  if (event.reference !== null) message.reference = event.reference
+  const isLateFailure = event.type === 'late_result_observed' && event.outcome !== 'accepted'
+  if (event.reference !== null && !isLateFailure) message.reference = event.reference
   if (event.type === 'attempt_failed' || event.type === 'attempt_abandoned')
     message.isSlow = (event.durationMs ?? 0) > slowMs
   if (message.status !== 'failed') message.isSlow = false

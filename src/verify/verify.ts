@@ -22,6 +22,7 @@ import { FileFault } from './json-lines.ts'
 import { nameTransition } from './check-sequence.ts'
 import { createInvariants, type Invariant, type Invariants } from './invariants.ts'
 import { countStrays, readLostWindows, type ServerChange } from './lost-windows.ts'
+import { readCauseless } from './read-causeless.ts'
 import { readRollupBounds } from './rollup-bounds.ts'
 import { readActors } from './settings.ts'
 import { inSnapshot } from './snapshot.ts'
@@ -109,7 +110,11 @@ export async function verify(evidence: Evidence): Promise<Report> {
     const records = new Records(invariants)
     const identities = new Identities(invariants)
     const concurrency = new Concurrency(findActor, windows, invariants)
-    const rollups = new Rollups(await readRollupBounds(client), invariants)
+    const rollups = new Rollups(
+      await readRollupBounds(client),
+      await readCauseless(client, archives),
+      invariants,
+    )
     const walked = await walkLog(client, archives, {
       invariants,
       findActor,

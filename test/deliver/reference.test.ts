@@ -1,5 +1,8 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
+import { ResponseParser } from '../../src/deliver/response-parser.ts'
 import type { Outcome } from '../../src/message/outcome.ts'
 import type { ReferenceSource } from '../../src/message/reference.ts'
 import { answer, send, startDeliverer, startProcessor, type Behaviour } from './processor.ts'
@@ -118,4 +121,29 @@ t.test('where nobody looks for it, and where no answer came, nothing is said of 
   const lost = await outcomeOf(t, (socket) => socket.destroy(), header)
   t.match(lost, { kind: 'unknown', statusCode: null })
   t.notOk('reference' in lost)
+})
+
+t.test('a body in chunks of one byte each takes no more memory than another', (t) => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const head = Buffer.from('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
+  const chunks = Buffer.from('1\r\n1\r\n'.repeat(10_000))
+  collect()
+  const before = process.memoryUsage().heapUsed
+  const parsers = Array.from({ length: 20 }, () => new ResponseParser(json))
+  for (const parser of parsers) {
+    parser.expect()
+    parser.read(head, head.length)
+    for (let read = 0; read < 6; read += 1) parser.read(chunks, chunks.length)
+  }
+  collect()
+  const bytes = (process.memoryUsage().heapUsed - before) / parsers.length
+  t.ok(bytes < limit, `${bytes} bytes of the heap for each`)
+  t.match(
+    parsers.map((parser) => parser.reference()),
+    parsers.map(() => null),
+    'and none of them has come to its end',
+  )
+  for (const parser of parsers) parser.free()
+  t.end()
 })

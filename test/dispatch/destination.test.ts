@@ -57,6 +57,16 @@ t.test('an answer of another kind, or the log, opens it again', async (t) => {
   await until('the log to let it flow', () => Promise.resolve(destination.room === Infinity))
 })
 
+t.test('what comes while the log is asked is not forgotten', async (t) => {
+  const { destination, note } = await setUp(t)
+  note(...times(10, 'failure'))
+  destination.noteStored(times(10, 'failure'))
+  note(...times(10, 'failure'))
+  // Resolves once the log has answered.
+  await destination.stop()
+  t.equal(destination.room, 0, 'the log does not know of them')
+})
+
 t.test('an outcome that does not get into the log does not stop the others for long', async (t) => {
   const { destination, note } = await setUp(t)
   note(...times(10, 'failure'))

@@ -20,6 +20,8 @@ t.test('a string or an integer at the pointer is the reference, with every digit
     ['{"data":[{"a/b":{"~id":"x"}}]}', '/data/0/a~1b/~0id', 'x'],
     ['\n{ "id" : "first", "id" : "last" }', '/id', 'last'],
     ['{"id":"Zahlung ü"}', '/id', 'Zahlung ü'],
+    ['\ufeff{"id":"marked"}', '/id', 'marked'],
+    ['\ufeff{"id":9007199254740993}', '/id', '9007199254740993'],
   ]
   for (const [body, pointer, text] of cases) t.strictSame(ofJson(body, pointer), { text }, body)
   t.end()

@@ -54,8 +54,8 @@ const faults: Fault[] = [
   },
   {
     function: 'project',
-    right: 'coalesce(e.reference, s.reference) as reference',
-    wrong: 'e.reference',
+    right: 'else coalesce(e.reference, s.reference) end as reference',
+    wrong: 'else e.reference end as reference',
     found: { S4: /^.+ v\d+: message_states\.reference is null, folding gives (paid|not paid|asked)$/ },
   },
   {

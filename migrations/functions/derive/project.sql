@@ -125,7 +125,10 @@ begin
   while events_left > 0 loop
     with step as materialized (
       select e.message_id, e.version, e.position, e.recorded_at, e.type, e.actor, e.status, e.retry_count, e.due_at, e.attempt,
-        e.outcome, e.duration_ms, e.reason, coalesce(e.reference, s.reference) as reference,
+        e.outcome, e.duration_ms, e.reason,
+        -- A late failure changes nothing: the id in it may be an error's, and the payment may have been accepted meanwhile.
+        case when e.type = 'late_result_observed' and e.outcome <> 'accepted' then s.reference
+          else coalesce(e.reference, s.reference) end as reference,
         -- Whatever has a status without a due time is on hold, and may not be attempted.
         case when e.type = 'attempt_started' and s.due_at is null and s.status in ('pending', 'failed') then 'on_hold'
           else s.status end as prior_status,

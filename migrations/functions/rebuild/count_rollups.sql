@@ -1,7 +1,7 @@
 -- Counts what the messages from `in_first` to before `in_next` give to the rollups: the events that are in the log, and for the
 -- measures of the present (retries, unknown outcomes, decisions) the states. By default it counts all messages.
 --
--- Called by: rebuild_rollups, src/log/archive/count-segment.ts.
+-- Called by: rebuild_rollups, drop_segment, src/log/archive/count-segment.ts.
 -- Returns: one row for each minute, measure and bucket.
 create or replace function count_rollups(in_first bigint default 0, in_next bigint default 9223372036854775807)
 returns table (minute timestamptz, measure text, bucket int, n bigint)

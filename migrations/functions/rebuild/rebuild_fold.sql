@@ -38,7 +38,8 @@ begin
       coalesce(bool_or(l.outcome = 'unknown'), false) as outcome_unknown,
       coalesce((array_agg(is_slow(l.duration_ms) order by l.version desc)
         filter (where l.type in ('attempt_failed', 'attempt_abandoned')))[1], false) as is_slow,
-      (array_agg(l.reference order by l.version desc) filter (where l.reference is not null))[1] as reference,
+      (array_agg(l.reference order by l.version desc)
+        filter (where l.reference is not null and (l.type <> 'late_result_observed' or l.outcome = 'accepted')))[1] as reference,
       (array_agg(l.position order by l.version desc))[1] as position,
       (array_agg(l.recorded_at order by l.version))[1] as created_at,
       (array_agg(l.recorded_at order by l.version desc) filter (where l.updates))[1] as updated_at,

@@ -96,6 +96,23 @@ t.test('a late answer and a stray one bring theirs', async (t) => {
   t.match(await stateOf(pool, await idOf(pool, name)), { status: 'success', reference: 'stray' })
 })
 
+t.test('a late failure does not rename its payment', async (t) => {
+  const { pool } = await database(t)
+  const messageId = await openAttempt(pool, 0)
+  await settleOne(pool, fresh, messageId, 1, unknown)
+  await startAttempt(pool, messageId, retry)
+  await settleOne(pool, retry, messageId, 2, called(accepted, 'payment'))
+  await settle(pool, fresh, [settlement(messageId, 1, called(unavailable, 'error'))])
+  t.strictSame(await historyOf(pool, messageId), [
+    ['succeeded', 'payment'],
+    ['late_result_observed', 'error'],
+  ])
+  t.match(await stateOf(pool, messageId), { status: 'success', reference: 'payment' })
+  const found: unknown[] = []
+  for await (const difference of rebuild(pool)) found.push(difference)
+  t.strictSame(found, [])
+})
+
 t.test('the answer to an inquiry brings one, in the event `inquired`', async (t) => {
   const { pool } = await database(t)
   const messageId = await openAttempt(pool)
