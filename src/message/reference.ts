@@ -65,7 +65,7 @@ const digitGroups = /\d+(?:[\s\p{Pd}]+\d+)*/gu
  * between. Of other numbers of so many digits one in ten passes too.
  */
 function hasCardNumber(text: string): boolean {
-  // Digits of other widths and scripts are digits to whoever reads them.
+  // Digits of other widths, or raised ones, are digits to whoever reads them.
   for (const [run] of text.normalize('NFKC').matchAll(digitGroups)) {
     const groups = run.split(/\D+/u)
     for (let first = 0; first < groups.length; first += 1) {
