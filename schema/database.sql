@@ -1448,29 +1448,35 @@ begin
   with seen as materialized (
     select o.message_id, m.status, exists (
         select from decided_messages d where d.message_id = o.message_id and d.resolution is null
-      ) as is_held, m.status = 'failed' and coalesce((
-        select e.outcome = 'not_sent' and e.duration_ms is null from message_events e
-        where e.message_id = o.message_id and e.type in ('attempt_failed', 'attempt_abandoned') order by e.version desc limit 1
-      ), false) as is_unsent
+      ) as is_held,
+      m.status = 'failed' and coalesce(f.is_unsent, false) as is_unsent,
+      coalesce(f.type = 'attempt_abandoned', false) as is_abandoned
     from replay_job_open o
     left join lateral (select s.status from message_states s where s.message_id = o.message_id limit 1) m on true
+    left join lateral (
+      select e.type, e.outcome = 'not_sent' and e.duration_ms is null as is_unsent from message_events e
+      where m.status in ('failed', 'dead_letter') and e.message_id = o.message_id
+        and e.type in ('attempt_failed', 'attempt_abandoned')
+      order by e.version desc limit 1
+    ) f on true
     where o.job = in_state.job
   ),
   ended as (
     delete from replay_job_open o using seen e
     where o.job = in_state.job and o.message_id = e.message_id
       and (e.is_held or e.status is null or e.status not in ('pending', 'processing') and not e.is_unsent)
-    returning e.status
+    returning e.status, e.is_abandoned
   )
   select count(*) filter (where e.status = 'success') as succeeded,
-    count(*) filter (where e.status in ('failed', 'dead_letter')) as failed
+    count(*) filter (where e.status in ('failed', 'dead_letter')) as failed,
+    count(*) filter (where e.status in ('failed', 'dead_letter') and not e.is_abandoned) as judged
     into counted
   from ended e;
   in_state.succeeded := in_state.succeeded + counted.succeeded;
   in_state.failed_again := in_state.failed_again + counted.failed;
   if in_stop_after is not null then
     in_state.recent := right(
-      in_state.recent || repeat('s', counted.succeeded::int) || repeat('f', counted.failed::int), in_stop_after);
+      in_state.recent || repeat('s', counted.succeeded::int) || repeat('f', counted.judged::int), in_stop_after);
   end if;
   return in_state;
 end

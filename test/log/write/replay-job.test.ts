@@ -4,6 +4,7 @@ import type { MessageFilter } from '../../../src/log/read/messages/filter.ts'
 import { listJobEvents, readJob, type ReplayJob } from '../../../src/log/read/read-jobs.ts'
 import { countReplayable, readPlan } from '../../../src/log/read/read-plans.ts'
 import { advanceDestination } from '../../../src/log/write/advance-destination.ts'
+import { abandon, findExpired } from '../../../src/log/write/abandon.ts'
 import { decideMessage } from '../../../src/log/write/decide-message.ts'
 import { forgetPlans } from '../../../src/log/write/forget-plans.ts'
 import { recordInquiry } from '../../../src/log/write/inquiry.ts'
@@ -23,9 +24,11 @@ import {
   accepted,
   deadLetter,
   lookOnce,
+  noGrace,
   record,
   refused,
   rejectedRecord,
+  retryAtOnce,
   settle,
   settlement,
   store,
@@ -505,6 +508,25 @@ t.test('where all begin to fail, a job has stopped after so many attempts as it 
   await attemptAll(pool, 'refused')
   t.match(await step(pool, id, { room: 1_000 }), { worked: 0, state: 'stopped' })
   t.match(await jobOf(pool, id), { succeeded: '20', failedAgain: '20' })
+})
+
+t.test('attempts whose instance died stop no job, because they say nothing of the processor', async (t) => {
+  const { pool } = await database(t)
+  await storeLetters(pool, idsOf('died', 6))
+  const id = await planned(pool)
+  await start(pool, id, { stopWhen: { failedShare: 0.5, after: 3 } })
+  t.match(await step(pool, id), { worked: 3 })
+  await lookOnce(pool, 'fresh', { lease: { ...noGrace, leaseMs: 0 } })
+  const expired = await findExpired(pool, noGrace, '-infinity', 100)
+  t.equal(expired.length, 3)
+  await abandon(
+    pool,
+    'instance-2/retry',
+    expired.map((each) => ({ expired: each, decision: retryAtOnce })),
+    noGrace,
+  )
+  t.match(await step(pool, id), { worked: 3, state: 'running' })
+  t.match(await jobOf(pool, id), { failedAgain: '3', stoppedBecause: null })
 })
 
 t.test('a paused or aborted job replays nothing, and still counts what ends', async (t) => {
