@@ -2514,6 +2514,36 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.find_origins(in_message_ids bigint[], in_headers_max integer)
+ RETURNS TABLE(message_id bigint, traceparent text, headers text, request_key text, is_replayed boolean)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+  return query
+  select r.message_id, r.traceparent, r.headers, e.request_key, e.version is not null
+  from unnest(in_message_ids) as m(message_id)
+  cross join lateral (
+    select p.message_id, p.traceparent,
+      case when p.traceparent is not null and length(p.headers::text) <= in_headers_max and p.headers::text like '%"tracestate"%'
+        then p.headers::text end as headers
+    from records p where p.message_id = m.message_id and p.version = 1 limit 1
+  ) r
+  left join lateral (
+    select v.version, v.request_key from message_events v
+    where v.message_id = m.message_id and v.type = 'replayed' order by v.version desc limit 1
+  ) e on true;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.finish_plan(in_plan bigint, in_actor text, in_reason text, in_filter jsonb, in_dead_letters bigint, in_outcome_unknown bigint, in_past_key_window bigint, in_by_pattern jsonb, in_by_cause jsonb, in_not_replayable jsonb)
  RETURNS void
  LANGUAGE plpgsql
