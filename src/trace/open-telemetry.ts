@@ -233,7 +233,8 @@ function fail(span: Span, reason: string): void {
 function readInquiryAddress(statusUrl: string | null): { name: string; attributes: object } {
   if (statusUrl === null) return { name: 'GET', attributes: {} }
   const url = new URL(statusUrl)
-  const template = decodeURI(url.pathname)
+  // Only the braces are written as they were set: other bytes may be no UTF-8.
+  const template = url.pathname.replaceAll('%7B', '{').replaceAll('%7D', '}')
   return {
     name: `GET ${template}`,
     attributes: {
