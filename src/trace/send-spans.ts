@@ -21,6 +21,8 @@ const giveUpMs = exportMs + 2_000
 // Exports that were given up may still be open; a stop sends all that waits at once.
 const exportsMax = 16
 
+type ExporterOptions = NonNullable<ConstructorParameters<typeof OTLPTraceExporter>[0]>
+
 type SendOptions = {
   url: string
   headers: Readonly<Record<string, string>>
@@ -38,6 +40,7 @@ export function sendSpans({ url, headers, metrics, logger }: SendOptions): Bound
     url,
     headers: { ...headers },
     timeoutMillis: exportMs,
+    compression: 'none' as NonNullable<ExporterOptions['compression']>,
     concurrencyLimit: exportsMax,
     httpAgentOptions: { keepAlive: true },
   })
