@@ -1,10 +1,8 @@
 import type { Pool } from 'pg'
 import { jobOf } from '../../message/replay-job.ts'
 import type { MessageId } from '../../message/message.ts'
+import { tracestateHeadersMax } from '../../message/tracestate-headers.ts'
 import type { Origin } from '../write/claim.ts'
-
-// Of the headers only `tracestate` is of use here. What is larger than this is no list of 512 characters beside a few others.
-const headersMax = 65_536
 
 const statement = {
   name: 'find_origins',
@@ -16,7 +14,7 @@ export async function findOrigins(
   database: Pick<Pool, 'query'>,
   messageIds: readonly MessageId[],
 ): Promise<Map<MessageId, Origin>> {
-  const { rows } = await database.query<OriginRow>({ ...statement, values: [messageIds, headersMax] })
+  const { rows } = await database.query<OriginRow>({ ...statement, values: [messageIds, tracestateHeadersMax] })
   return new Map(
     rows.map((row) => [
       row.message_id as MessageId,

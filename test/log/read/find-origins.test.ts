@@ -19,6 +19,30 @@ t.test('where messages come from is told of each', async (t) => {
   t.equal(found.size, 2)
 })
 
+t.test(
+  'of the headers only those with a tracestate are held beside an attempt, and not those that are large',
+  async (t) => {
+    const { pool } = await database(t)
+    const encode = (text: string) => Buffer.from(text).toString('base64')
+    const tracestate = ['tracestate', encode('vendor=a1')]
+    const traced = JSON.stringify([tracestate, ['tenant', encode('7')]])
+    for (const [headers, held] of [
+      [traced, traced],
+      [JSON.stringify([['tenant', encode('tracestate')]]), null],
+      [JSON.stringify([tracestate, ['tenant', encode('7'.repeat(1_000_000))]]), null],
+      [null, null],
+    ] as const) {
+      const [claim] = await store(pool, [`pay-${headers?.length ?? 0}`], { room: 1, headers })
+      t.equal(claim!.headers, held)
+      // The record's traceparent was taken from its headers as it came.
+      await pool.query('alter table records disable trigger all')
+      await pool.query(`update records set traceparent = 'any' where message_id = $1`, [claim!.messageId])
+      const found = await findOrigins(pool, [claim!.messageId])
+      t.equal(found.get(claim!.messageId)?.headers, held)
+    }
+  },
+)
+
 t.test('a plan of a small log scans no table, for it is kept while the log grows', async (t) => {
   const { pool } = await database(t)
   const claims = await store(pool, ['pay-1', 'pay-2', 'pay-3'], { room: 3 })
