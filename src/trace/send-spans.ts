@@ -1,5 +1,6 @@
 import { type ExportResult, ExportResultCode } from '@opentelemetry/core'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
+import { CompressionAlgorithm } from '@opentelemetry/otlp-exporter-base'
 import {
   BatchSpanProcessor,
   type ReadableSpan,
@@ -21,8 +22,6 @@ const giveUpMs = exportMs + 2_000
 // Exports that were given up may still be open; a stop sends all that waits at once.
 const exportsMax = 16
 
-type ExporterOptions = NonNullable<ConstructorParameters<typeof OTLPTraceExporter>[0]>
-
 type SendOptions = {
   url: string
   headers: Readonly<Record<string, string>>
@@ -40,7 +39,7 @@ export function sendSpans({ url, headers, metrics, logger }: SendOptions): Bound
     url,
     headers: { ...headers },
     timeoutMillis: exportMs,
-    compression: 'none' as NonNullable<ExporterOptions['compression']>,
+    compression: CompressionAlgorithm.NONE,
     concurrencyLimit: exportsMax,
     httpAgentOptions: { keepAlive: true },
   })
