@@ -38,8 +38,10 @@ export function readTracing(settings: Settings): TracingConfig | null {
   }
   if (url === null || isDisabled || !isSent) return null
   // A platform may give them to all its containers. Where no spans are sent they do no harm.
-  settings.choice('OTEL_EXPORTER_OTLP_PROTOCOL', ['http/protobuf'])
-  settings.choice('OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', ['http/protobuf'])
+  const isOwn = settings.given('OTEL_EXPORTER_OTLP_TRACES_PROTOCOL') !== null
+  settings.choice(isOwn ? 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL' : 'OTEL_EXPORTER_OTLP_PROTOCOL', [
+    'http/protobuf',
+  ])
   return { url, ...config }
 }
 
