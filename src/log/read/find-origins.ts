@@ -14,7 +14,10 @@ export async function findOrigins(
   database: Pick<Pool, 'query'>,
   messageIds: readonly MessageId[],
 ): Promise<Map<MessageId, Origin>> {
-  const { rows } = await database.query<OriginRow>({ ...statement, values: [messageIds, tracestateHeadersMax] })
+  const { rows } = await database.query<OriginRow>({
+    ...statement,
+    values: [messageIds, tracestateHeadersMax],
+  })
   return new Map(
     rows.map((row) => [
       row.message_id as MessageId,
