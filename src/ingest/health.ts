@@ -23,10 +23,10 @@ export type Health = {
 }
 
 /** Who reads what of the topic. */
-export type Group = { at: Date; members: readonly GroupMember[] }
+type Group = { at: Date; members: readonly GroupMember[] }
 
 /** `clientId` is the name of the instance, where it is one of ours. */
-export type GroupMember = { clientId: string; partitions: readonly number[] }
+type GroupMember = { clientId: string; partitions: readonly number[] }
 
 /** A partition of this member that cannot be read until something changes in Kafka. */
 export type WaitingPartition = { partition: number; reason: string; waitingMs: number }

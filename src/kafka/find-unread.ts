@@ -8,7 +8,7 @@ export type Unread = {
 }
 
 /** A member of the group, and the partitions of the topic that it reads. */
-export type Member = {
+type Member = {
   readonly memberId: string
   readonly clientId: string
   readonly clientHost: string
