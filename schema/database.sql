@@ -95,7 +95,7 @@ create table destination_decisions (
   constraint destination_decisions_reason_check CHECK ((reason <> ''::text)),
   constraint destination_decisions_state_check CHECK ((state = ANY (ARRAY['flowing'::text, 'held'::text, 'paused'::text, 'ramping'::text])))
 );
-CREATE INDEX destination_decisions_recorded ON public.destination_decisions USING btree (recorded_at, actor);
+CREATE INDEX destination_decisions_recorded ON public.destination_decisions USING btree (recorded_at);
 
 create table destinations (
   destination text collate "C" not null,
@@ -242,7 +242,8 @@ create table message_events (
   constraint message_events_outcome_check CHECK ((outcome = ANY (ARRAY['accepted'::text, 'refused'::text, 'unavailable'::text, 'not_sent'::text, 'unknown'::text]))),
   constraint message_events_pkey PRIMARY KEY (message_id, version)
 ) partition by RANGE (message_id);
-CREATE INDEX message_events_decided ON ONLY public.message_events USING btree (recorded_at, actor) WHERE ((type = ANY (ARRAY['replayed'::text, 'held'::text, 'released'::text, 'cancelled'::text, 'resolved'::text, 'reopened'::text, 'expunged'::text])) AND ((request_key IS NULL) OR (request_key !~~ 'replay-job:%'::text)) AND (NOT ((type = 'expunged'::text) AND (reason ~~ 'RETAIN\_PAYLOAD: %'::text) AND (actor ~~ '%/retention'::text))));
+CREATE INDEX message_events_decided ON ONLY public.message_events USING btree (recorded_at) WHERE ((type = ANY (ARRAY['replayed'::text, 'held'::text, 'released'::text, 'cancelled'::text, 'resolved'::text, 'reopened'::text, 'expunged'::text])) AND ((request_key IS NULL) OR (request_key !~~ 'replay-job:%'::text)) AND (NOT ((type = 'expunged'::text) AND (reason ~~ 'RETAIN\_PAYLOAD: %'::text) AND (actor ~~ '%/retention'::text))));
+CREATE INDEX message_events_decided_by ON ONLY public.message_events USING btree (actor, recorded_at) WHERE ((type = ANY (ARRAY['replayed'::text, 'held'::text, 'released'::text, 'cancelled'::text, 'resolved'::text, 'reopened'::text, 'expunged'::text])) AND ((request_key IS NULL) OR (request_key !~~ 'replay-job:%'::text)) AND (NOT ((type = 'expunged'::text) AND (reason ~~ 'RETAIN\_PAYLOAD: %'::text) AND (actor ~~ '%/retention'::text))));
 CREATE INDEX message_events_duplicate ON ONLY public.message_events USING btree (topic, partition, kafka_offset) WHERE (type = 'duplicate_received'::text);
 CREATE INDEX message_events_reference ON ONLY public.message_events USING btree (reference, message_id) WHERE (reference IS NOT NULL);
 
@@ -313,7 +314,7 @@ create table partition_decisions (
   constraint partition_decisions_pkey PRIMARY KEY (partition_id, decision),
   constraint partition_decisions_type_check CHECK ((type = ANY (ARRAY['stopped'::text, 'resumed'::text, 'gap_accepted'::text, 'incarnation_begun'::text])))
 );
-CREATE INDEX partition_decisions_recorded ON public.partition_decisions USING btree (recorded_at, actor);
+CREATE INDEX partition_decisions_recorded ON public.partition_decisions USING btree (recorded_at);
 
 create table partition_folds (
   partition_id integer not null,
@@ -389,7 +390,7 @@ create table replay_job_events (
   constraint replay_job_events_reason_check CHECK ((reason <> ''::text)),
   constraint replay_job_events_type_check CHECK ((type = ANY (ARRAY['started'::text, 'paused'::text, 'resumed'::text, 'pace_changed'::text, 'stopped'::text, 'aborted'::text, 'done'::text])))
 );
-CREATE INDEX replay_job_events_recorded ON public.replay_job_events USING btree (recorded_at, actor);
+CREATE INDEX replay_job_events_recorded ON public.replay_job_events USING btree (recorded_at);
 
 create table replay_job_open (
   job bigint not null,
@@ -2569,6 +2570,36 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.find_origins(in_message_ids bigint[], in_headers_max integer)
+ RETURNS TABLE(message_id bigint, traceparent text, headers text, request_key text, is_replayed boolean)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+  return query
+  select r.message_id, r.traceparent, r.headers, e.request_key, e.version is not null
+  from unnest(in_message_ids) as m(message_id)
+  cross join lateral (
+    select p.message_id, p.traceparent,
+      case when p.traceparent is not null and length(p.headers::text) <= in_headers_max and p.headers::text like '%"tracestate"%'
+        then p.headers::text end as headers
+    from records p where p.message_id = m.message_id and p.version = 1 limit 1
+  ) r
+  left join lateral (
+    select v.version, v.request_key from message_events v
+    where v.message_id = m.message_id and v.type = 'replayed' order by v.version desc limit 1
+  ) e on true;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.finish_plan(in_plan bigint, in_actor text, in_reason text, in_filter jsonb, in_dead_letters bigint, in_outcome_unknown bigint, in_past_key_window bigint, in_by_pattern jsonb, in_by_cause jsonb, in_not_replayable jsonb)
  RETURNS void
  LANGUAGE plpgsql
@@ -4407,7 +4438,21 @@ begin
         and not (e.type = 'expunged' and e.reason like 'RETAIN\_PAYLOAD: %' and e.actor like '%/retention')
         and e.recorded_at >= low_at and e.recorded_at < high_at and e.recorded_at <= after_at
         and (e.recorded_at, 6, e.message_id, e.version::bigint) < (after_at, after_source, after_key1, after_key2)
-        and (in_actor is null or e.actor = in_actor)
+        and in_actor is null
+      order by e.recorded_at desc, e.message_id desc, e.version desc limit in_rows_max
+    ) union all (
+      -- Of one actor there may be few among millions: they have an index of their own.
+      select e.recorded_at, 6, e.message_id, e.version::bigint, 'payment', 'operator', e.actor,
+        e.type, e.resolution, coalesce(e.reason, ''), e.evidence, null::text,
+        null::text, null::int
+      from message_events e
+      where 'payment' = any (in_kinds)
+        and e.type in ('replayed', 'held', 'released', 'cancelled', 'resolved', 'reopened', 'expunged')
+        and (e.request_key is null or e.request_key not like 'replay-job:%')
+        and not (e.type = 'expunged' and e.reason like 'RETAIN\_PAYLOAD: %' and e.actor like '%/retention')
+        and e.recorded_at >= low_at and e.recorded_at < high_at and e.recorded_at <= after_at
+        and (e.recorded_at, 6, e.message_id, e.version::bigint) < (after_at, after_source, after_key1, after_key2)
+        and e.actor = in_actor
       order by e.recorded_at desc, e.message_id desc, e.version desc limit in_rows_max
     ) union all (
       select d.recorded_at, 5, d.decision::bigint, 0, 'destination', case when d.cause in ('operator', 'rate') then 'operator' else 'service' end, d.actor,

@@ -19,6 +19,7 @@ import type { Failpoint } from './runtime/failpoint.ts'
 import { withoutSecrets } from './runtime/without-secrets.ts'
 import { Hint } from './runtime/hint.ts'
 import type { Logger } from './runtime/logger.ts'
+import { stopMs } from './trace/stop-ms.ts'
 import type { Tracing } from './trace/tracing.ts'
 import { listen } from './wake/listen.ts'
 import { Presence } from './wake/presence.ts'
@@ -51,9 +52,6 @@ export type ServiceOptions = {
   /** Fires when something was decided about a replay job, or its counts have changed. */
   jobChanges: Hint
 }
-
-// How long a stop waits for the collector of traces.
-const spansMs = 1_000
 
 /**
  * Starts the service's parts on a migrated database: the LISTEN session, the two lanes, and last the
@@ -192,8 +190,10 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
      * Accepts no more work, ends open attempts within `graceMs`, and everything else within two more seconds.
      */
     async drain(graceMs: number): Promise<void> {
+      const begunAt = performance.now()
       stopping.abort()
       await Promise.all([consumer.stop(), dispatcher.drain(graceMs), retaining])
+      const spansMs = stopMs(graceMs, performance.now() - begunAt)
       await Promise.all([listener.stop(), deliverer.close(), tracing?.stop(spansMs)])
       presence.end()
     },

@@ -186,6 +186,7 @@ t.test('traces are on where an endpoint is set, as the standard says', (t) => {
     { OTEL_SERVICE_NAME: 'payments', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' },
     { ...endpoint, OTEL_SDK_DISABLED: 'true' },
     { ...endpoint, OTEL_TRACES_EXPORTER: 'none' },
+    { OTEL_TRACES_SAMPLER: 'xray', OTEL_TRACES_EXPORTER: 'console', OTEL_RESOURCE_ATTRIBUTES: '=' },
   ])
     t.equal(read(off).tracing, null)
   refuses(
@@ -196,6 +197,9 @@ t.test('traces are on where an endpoint is set, as the standard says', (t) => {
   )
   for (const name of ['OTEL_EXPORTER_OTLP_PROTOCOL', 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL'])
     refuses(t, faults({ ...endpoint, [name]: 'grpc' }), [new RegExp(`^${name} is "grpc"`)], name)
+  // What a platform says for all signals is not meant for the traces where they have their own.
+  const own = { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc', OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/protobuf' }
+  t.match(read({ ...endpoint, ...own }).tracing, { url: /v1.traces$/ })
   for (const pairs of ['secret', '=secret', 'a=%FFsecret', 'a b=secret', 'a=%0Asecret']) {
     const told = faults({ ...endpoint, OTEL_EXPORTER_OTLP_HEADERS: pairs })
     refuses(t, told, [/^OTEL_EXPORTER_OTLP_HEADERS/], pairs)

@@ -4,6 +4,8 @@ import { readBody } from './read-body.ts'
 import { refusal, type Answer, type Call } from './route.ts'
 
 const operatorBytesMax = 128
+// Events of the service itself name a part of an instance so. Nobody may pass for one.
+const servicePart = /\/(?:ingest|fresh|retry|guard|jobs|retention)$/
 
 /** Who asks, and why; null where the body gives no reason. `fields` are all that the body has. */
 export type Operator = { actor: string; reason: string | null; fields: Readonly<Record<string, unknown>> }
@@ -20,6 +22,8 @@ export async function readOperator({ request, viewer }: Call): Promise<Operator 
     return { refused: refuseField('reason', reasonBytesMax) }
   if (!isAbsent(operator) && !isLine(operator, operatorBytesMax))
     return { refused: refuseField('operator', operatorBytesMax) }
+  if (typeof operator === 'string' && servicePart.test(operator))
+    return { refused: refusal(400, 'operator is what a part of the service calls itself. Give another name.') }
   return { actor: operator ?? 'rest', reason: reason ?? null, fields: body.fields }
 }
 

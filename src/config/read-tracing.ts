@@ -22,11 +22,15 @@ const samplers = [
   'parentbased_traceidratio',
 ] as const
 
-/** The standard's variables of OpenTelemetry that the service knows; null if traces are off. Those that are given are checked all the same. */
+/**
+ * The standard's variables of OpenTelemetry that the service knows; null if traces are off. A platform may give them to all its
+ * containers: where no spans are sent, values that this service does not know do no harm.
+ */
 export function readTracing(settings: Settings): TracingConfig | null {
   const isDisabled = settings.flag('OTEL_SDK_DISABLED')
-  const isSent = settings.choice('OTEL_TRACES_EXPORTER', ['otlp', 'none']) === 'otlp'
   const url = readUrl(settings)
+  if (url === null || isDisabled || settings.given('OTEL_TRACES_EXPORTER') === 'none') return null
+  settings.choice('OTEL_TRACES_EXPORTER', ['otlp', 'none'])
   const config = {
     headers: {
       ...readHeaders(settings, 'OTEL_EXPORTER_OTLP_HEADERS'),
@@ -36,10 +40,10 @@ export function readTracing(settings: Settings): TracingConfig | null {
     resource: readPairs(settings, 'OTEL_RESOURCE_ATTRIBUTES'),
     sampler: readSampler(settings),
   }
-  if (url === null || isDisabled || !isSent) return null
-  // A platform may give them to all its containers. Where no spans are sent they do no harm.
-  settings.choice('OTEL_EXPORTER_OTLP_PROTOCOL', ['http/protobuf'])
-  settings.choice('OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', ['http/protobuf'])
+  const isOwn = settings.given('OTEL_EXPORTER_OTLP_TRACES_PROTOCOL') !== null
+  settings.choice(isOwn ? 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL' : 'OTEL_EXPORTER_OTLP_PROTOCOL', [
+    'http/protobuf',
+  ])
   return { url, ...config }
 }
 

@@ -10,6 +10,7 @@ import type { Logger } from '../runtime/logger.ts'
 import type { Tracing } from '../trace/tracing.ts'
 import { within } from '../runtime/within.ts'
 import { Waker, type WakeCause } from '../wake/waker.ts'
+import { Origins } from './origins.ts'
 import { Destination } from './destination.ts'
 import { endUnsent, makeAttempt, reportAttempt, type AttemptPolicy, type Deliver } from './make-attempt.ts'
 import { Ground } from './ground.ts'
@@ -159,7 +160,7 @@ export function dispatch(options: DispatchOptions): Dispatcher {
         destination,
         waker,
         doubt,
-        isTraced: options.tracing !== null,
+        origins: options.tracing && new Origins(options.database),
         inquire: ask,
         isBehind,
         isHeld,

@@ -11,7 +11,7 @@ import { reasonOf } from '../runtime/reason-of.ts'
 import { retryDelayMs } from '../runtime/retry-delay.ts'
 import { wait } from '../runtime/wait.ts'
 import type { Waker, WakeCause } from '../wake/waker.ts'
-import { addOrigins } from './add-origins.ts'
+import type { Origins } from './origins.ts'
 import { adopt } from './adopt.ts'
 import type { Destination } from './destination.ts'
 import type { Ground } from './ground.ts'
@@ -28,8 +28,8 @@ export type LaneDependencies = {
   destination: Pick<Destination, 'see'>
   waker: Waker
   doubt: DoubtPolicy
-  /** Whether what is claimed is told of as spans. */
-  isTraced: boolean
+  /** Null if what is claimed is not told of as spans. */
+  origins: Pick<Origins, 'addTo'> | null
   /** Asks the processor about a message in doubt, and records the answer. The rest is as in Lane.request. */
   inquire: (lane: Lane, inquiry: Inquiry, claimedAt: number, isSent: boolean) => void
   policy: RetryPolicy
@@ -177,7 +177,7 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, known: View)
   dependencies.server.see(found.lastPosition, change)
   lane.idle = found.dueInMs === null || found.dueInMs > 0
   if (found.claims.length > 0) dependencies.failpoint(`${lane.name}.after_claim`)
-  if (dependencies.isTraced) await addOrigins(dependencies.database, [...found.claims, ...found.inquiries])
+  if (dependencies.origins !== null) await dependencies.origins.addTo([...found.claims, ...found.inquiries])
   const isSent = dependencies.destination.see(found.destination)
   reservation.start(found.claims, isSent)
   for (const each of found.inquiries) dependencies.inquire(lane, each, lookedAt, isSent)

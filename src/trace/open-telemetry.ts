@@ -233,6 +233,7 @@ function fail(span: Span, reason: string): void {
 function readInquiryAddress(statusUrl: string | null): { name: string; attributes: object } {
   if (statusUrl === null) return { name: 'GET', attributes: {} }
   const url = new URL(statusUrl)
+  // Only the braces are written as they were set: other bytes may be no UTF-8.
   const template = url.pathname.replaceAll('%7B', '{').replaceAll('%7D', '}')
   return {
     name: `GET ${template}`,

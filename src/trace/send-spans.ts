@@ -1,5 +1,6 @@
 import { type ExportResult, ExportResultCode } from '@opentelemetry/core'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
+import { CompressionAlgorithm } from '@opentelemetry/otlp-exporter-base'
 import {
   BatchSpanProcessor,
   type ReadableSpan,
@@ -38,6 +39,7 @@ export function sendSpans({ url, headers, metrics, logger }: SendOptions): Bound
     url,
     headers: { ...headers },
     timeoutMillis: exportMs,
+    compression: CompressionAlgorithm.NONE,
     concurrencyLimit: exportsMax,
     httpAgentOptions: { keepAlive: true },
   })

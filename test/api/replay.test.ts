@@ -103,6 +103,7 @@ t.test('a body that is not as it should be is refused, and nothing is replayed',
     JSON.stringify({ operator: 'x'.repeat(129) }),
     '{"operator": {"name": "alice"}}',
     '{"operator": "a\\u001b[31mb"}',
+    '{"operator": "01J8Z3V5Q2N4X6T7R9W1Y3B5D7/retention"}',
   ]) {
     t.match(
       await call('POST', '/replay/tx-1', { body }),

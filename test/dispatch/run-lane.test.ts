@@ -46,7 +46,7 @@ for (const code of ['40001', '40P01']) {
         destination: flowing,
         waker: new Waker(),
         doubt: { keyWindowMs: null, inquires: false },
-        isTraced: false,
+        origins: null,
         inquire: () => undefined,
         policy: { retriesMax: 3, baseDelayMs: 1, maxDelayMs: 1 },
         metrics: createMetrics('test'),

@@ -57,6 +57,25 @@ t.test('an outage of the collector is told of by two lines, and its spans are co
   t.equal(collector.spans.length, 16)
 })
 
+t.test('what the environment says to the exporter itself has no effect', async (t) => {
+  process.env.OTEL_EXPORTER_OTLP_COMPRESSION = 'gzip'
+  process.env.OTEL_EXPORTER_OTLP_TRACES_COMPRESSION = 'gzip'
+  t.teardown(() => {
+    delete process.env.OTEL_EXPORTER_OTLP_COMPRESSION
+    delete process.env.OTEL_EXPORTER_OTLP_TRACES_COMPRESSION
+  })
+  const { collector, end, flush } = await setUp(t)
+  const encodings: unknown[] = []
+  collector.behave = (request, response) => {
+    encodings.push(request.headers['content-encoding'])
+    request.resume()
+    response.writeHead(200).end()
+  }
+  end(1)
+  await flush()
+  t.strictSame(encodings, [undefined])
+})
+
 t.test('garbage in an answer that says that they were taken does no harm', async (t) => {
   const { collector, end, flush, counted, events } = await setUp(t)
   collector.behave = (request, response) => {

@@ -32,7 +32,10 @@ export function Destination({ destination, counts }: Props) {
           <>
             <dt>Why</dt>
             <dd class="words">
-              <Foreign text={reason} /> <span class="quiet">({actor})</span>
+              <Foreign text={reason} />{' '}
+              <span class="quiet">
+                (<Foreign text={actor ?? ''} />)
+              </span>
             </dd>
           </>
         )}

@@ -1,6 +1,6 @@
 -- Reads the decisions of operators and of the service, newest first, over all the tables that they are recorded in. Those of one instant
 -- come in the order of (source, key1, key2), the highest first. Each source gives its newest ones after the cursor, from an index, so a page reads a bounded
--- number of rows however many there are. What a job or RETAIN_PAYLOAD did to messages is left out: the job has its own decisions.
+-- number of rows however many decisions about payments there are, by whomever; the other sources are small. What a job or RETAIN_PAYLOAD did to messages is left out: the job has its own decisions.
 --
 -- `in_kinds` are names of sources; `in_actor` is exact, null for any; the times are from inclusive, to exclusive. The cursor is the last row of the
 -- page before; null for the first page.
@@ -49,7 +49,21 @@ begin
         and not (e.type = 'expunged' and e.reason like 'RETAIN\_PAYLOAD: %' and e.actor like '%/retention')
         and e.recorded_at >= low_at and e.recorded_at < high_at and e.recorded_at <= after_at
         and (e.recorded_at, 6, e.message_id, e.version::bigint) < (after_at, after_source, after_key1, after_key2)
-        and (in_actor is null or e.actor = in_actor)
+        and in_actor is null
+      order by e.recorded_at desc, e.message_id desc, e.version desc limit in_rows_max
+    ) union all (
+      -- Of one actor there may be few among millions: they have an index of their own.
+      select e.recorded_at, 6, e.message_id, e.version::bigint, 'payment', 'operator', e.actor,
+        e.type, e.resolution, coalesce(e.reason, ''), e.evidence, null::text,
+        null::text, null::int
+      from message_events e
+      where 'payment' = any (in_kinds)
+        and e.type in ('replayed', 'held', 'released', 'cancelled', 'resolved', 'reopened', 'expunged')
+        and (e.request_key is null or e.request_key not like 'replay-job:%')
+        and not (e.type = 'expunged' and e.reason like 'RETAIN\_PAYLOAD: %' and e.actor like '%/retention')
+        and e.recorded_at >= low_at and e.recorded_at < high_at and e.recorded_at <= after_at
+        and (e.recorded_at, 6, e.message_id, e.version::bigint) < (after_at, after_source, after_key1, after_key2)
+        and e.actor = in_actor
       order by e.recorded_at desc, e.message_id desc, e.version desc limit in_rows_max
     ) union all (
       select d.recorded_at, 5, d.decision::bigint, 0, 'destination', case when d.cause in ('operator', 'rate') then 'operator' else 'service' end, d.actor,

@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
 import type { MessageId, TransactionId } from '../../message/message.ts'
+import { keepTracestate } from '../../message/tracestate-headers.ts'
 import { booleanArray, byteaArray, int4Array, int8Array, textArray } from './binary-array.ts'
 import type { Claim } from './claim.ts'
 import { namedCall } from './named-call.ts'
@@ -166,7 +167,7 @@ function firstAttempt(messageId: MessageId, record: DecodedRecord, leaseEndsAt: 
     retries: 0,
     payload: record.payload,
     traceparent: record.traceparent,
-    headers: record.headers,
+    headers: keepTracestate(record.headers),
     ageMs: 0,
   }
 }

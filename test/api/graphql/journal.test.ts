@@ -52,5 +52,14 @@ t.test('the journal is read page by page, and a cursor belongs to its filter', a
       { code: 'CURSOR_INVALID' },
       'of another filter, or none',
     )
+  // What PostgreSQL cannot take is no outage of it.
+  const at = { from: '2026-01-02T00:00:00Z', to: '2026-01-01T00:00:00Z' }
+  for (const refused of [{ actor: '\0' }, { actor: '\ud800' }, { actor: '' }, { at }])
+    t.match(await refusalOf(service, reading, { filter: refused }), { code: 'BAD_USER_INPUT' })
+  const [form, bound, key1] = Buffer.from(first.pageInfo.endCursor!, 'base64url').toString().split(':')
+  const never = [form, bound, key1, '2026-13-41T25:00:00.000000Z 6 1'].join(':')
+  t.match(await refusalOf(service, reading, { after: Buffer.from(never).toString('base64url') }), {
+    code: 'CURSOR_INVALID',
+  })
   t.match(await refusalOf(service, reading, { first: 501 }), { code: 'BAD_USER_INPUT' })
 })

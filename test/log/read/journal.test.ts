@@ -151,3 +151,25 @@ t.test(
     t.ok(read <= 420, `${read} rows`)
   },
 )
+
+t.test('what one of many has decided is read without what the others have', async (t) => {
+  const { pool } = await database(t)
+  await pool.query('alter table message_events disable trigger all')
+  await pool.query(
+    `insert into message_events (message_id, version, position, retry_count, recorded_at, type, status, actor, reason)
+      select g, 1, g, 0, now() - g * interval '1 second', 'replayed', 'pending', case g when 4000 then 'olga' else 'victor' end, 'because'
+      from generate_series(1, 5000) g`,
+  )
+  const client = await pool.connect()
+  t.teardown(() => client.release(true))
+  await client.query('begin')
+  for (const [actor, found] of [
+    ['olga', 1],
+    ['nobody', 0],
+  ] as const)
+    t.equal((await readJournal(client, { ...all, actor }, null, 51)).length, found)
+  const { rows } = await client.query<{ read: number }>(
+    `select sum(idx_tup_fetch + seq_tup_read)::int as read from pg_stat_xact_user_tables where relname like 'message_events%'`,
+  )
+  t.ok(rows[0]!.read < 10, `${rows[0]!.read} events were read`)
+})

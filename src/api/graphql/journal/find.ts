@@ -6,11 +6,13 @@ import {
   type JournalKind as Kind,
   type JournalPlace,
 } from '../../../log/read/read-journal.ts'
+import { normalizeDateTime } from '../../../runtime/date-time.ts'
 import { ask } from '../../ask.ts'
 import { builder } from '../builder.ts'
 import type { GraphContext } from '../context.ts'
 import { decodePageCursor, encodePageCursor } from '../cursor.ts'
 import { JournalKind } from '../enums.ts'
+import { readRange, readText } from '../messages/event-filter.ts'
 import { PageInfo, type PageInfoValue } from '../page-info.ts'
 import { describePage, readPageRequest, type PageArguments } from '../page-request.ts'
 import { TimeRange, type TimeRangeInput } from '../time-range.ts'
@@ -107,20 +109,25 @@ function readFilter({ kinds, actor, at }: FilterInput): Filter {
   return {
     // In one order, so that the same filter has the same cursors.
     kinds: journalKinds.filter((kind) => kinds?.includes(kind) ?? true),
-    actor: actor ?? null,
-    from: at?.from ?? null,
-    to: at?.to ?? null,
+    actor: actor == null ? null : readText('actor', actor),
+    ...readRange('at', at, (from, to) => ({ from: from ?? null, to: to ?? null })),
   }
 }
 
 const keyForm = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z) ([1-6]) (0|[1-9]\d{0,9})$/
+
+/** Whether it is one that `encode` makes: a place in time that there is. */
+function isKey(key: string): boolean {
+  const [, at = ''] = keyForm.exec(key) ?? []
+  return normalizeDateTime(at) === at
+}
 
 function encode({ at, source, key1, key2 }: JournalPlace, binding: string): string {
   return encodePageCursor(binding, `${at} ${source} ${key2}`, key1)
 }
 
 function decode(text: string, binding: string): JournalPlace | null {
-  const cursor = decodePageCursor(text, binding, (key) => keyForm.test(key))
+  const cursor = decodePageCursor(text, binding, isKey)
   if (cursor === null) return null
   const [, at = '', source = '', key2 = ''] = keyForm.exec(cursor.key) ?? []
   return { at, source: Number(source), key1: cursor.messageId, key2 }
