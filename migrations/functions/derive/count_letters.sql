@@ -24,24 +24,26 @@ begin
       from unnest(in_message_ids, in_versions) as u(message_id, version)
       cross join lateral (
         select a.type not in ('replayed', 'resolved', 'late_result_observed') as opens, a.type = 'late_result_observed' as is_late
-        from message_events a where a.message_id = u.message_id and a.message_id between first_id and last_id and a.version = u.version limit 1
+        from message_events a
+        where a.message_id = u.message_id and a.message_id between first_id and last_id and a.version = u.version
+        limit 1
       ) e
       cross join lateral (
         select d.type, d.reason from message_events d
-        where d.message_id = u.message_id and d.message_id between first_id and last_id and d.version <= u.version and d.status = 'dead_letter'
-          and (d.type in ('dead_lettered', 'cancelled') or d.version = 1)
+        where d.message_id = u.message_id and d.message_id between first_id and last_id and d.version <= u.version
+          and d.status = 'dead_letter' and (d.type in ('dead_lettered', 'cancelled') or d.version = 1)
         order by d.version desc limit 1
       ) l
       -- What was accepted late was an open dead letter, or a resolved one, or none at all.
       left join lateral (
         select b.status, b.version from message_events b
-        where e.is_late and b.message_id = u.message_id and b.message_id between first_id and last_id and b.version = u.version - 1 limit 1
+        where e.is_late and b.message_id = u.message_id and b.message_id between first_id and last_id and b.version = u.version - 1
+        limit 1
       ) before on true
       left join lateral (
         select d.type from message_events d
         where before.status = 'dead_letter' and d.message_id = u.message_id and d.message_id between first_id and last_id
-          and d.version <= before.version
-          and d.type in ('resolved', 'reopened', 'replayed')
+          and d.version <= before.version and d.type in ('resolved', 'reopened', 'replayed')
         order by d.version desc limit 1
       ) decided on true
       where not e.is_late or (before.status = 'dead_letter' and decided.type is distinct from 'resolved')
