@@ -21,8 +21,12 @@ async function layOutBefore(pool: Pool): Promise<void> {
       createHash('sha256').update(sql).digest('hex'),
     ])
   }
-  for (const name of ['derive/refuse_change', 'server/make_segments'])
-    await pool.query(readFileSync(`${folder}functions/${name}.sql`, 'utf8'))
+  // The function alone: the triggers that follow it are of later tables too.
+  const [refuseChange = ''] = /^[^]*?\n\$\$;\n/.exec(
+    readFileSync(`${folder}functions/derive/refuse_change.sql`, 'utf8'),
+  ) ?? ['']
+  await pool.query(refuseChange)
+  await pool.query(readFileSync(`${folder}functions/server/make_segments.sql`, 'utf8'))
   await pool.query('select make_segments(1000)')
   await pool.query(`insert into message_events (message_id, version, position, recorded_at, type, actor, status, retry_count, due_at,
       attempt, outcome, transaction_id, topic, partition, kafka_offset, incarnation, payload_sha256)
