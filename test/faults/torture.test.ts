@@ -20,7 +20,7 @@ t.test(
   { timeout: 280_000, skip: await whyNoApacheKafka() },
   async (t) => {
     const broker = await startApacheKafka(t)
-    const line = await setUpLine(t, ['--success', '0.9', '--latency', '10'], { brokers: broker.brokers })
+    const line = await setUpLine(t, ['--success', '0.9', '--latency', '100'], { brokers: broker.brokers })
     let one = await startReadyService(t, line.settings)
     let other = await startReadyService(t, line.settings)
     const over = new AbortController()
