@@ -42,9 +42,9 @@ const pages = {
   now: 'main h2',
   failures: 'main tbody tr',
   'dead-letters': 'main tbody tr',
-  jobs: 'main :text("There is no job")',
+  jobs: 'main :text("There is no job"), main tbody tr',
   partitions: 'main tbody tr',
-  journal: 'main :text("No decision")',
+  journal: 'main :text("No decision"), main tbody tr',
 } as const
 
 const heapEveryMs = 10_000
@@ -77,6 +77,8 @@ async function run(values: Flags): Promise<number> {
     const opened = await openPage({ teardown: (end) => void teardowns.push(end) }, browser)
     const count = rate * (seconds + 10 * Object.keys(pages).length)
     const filled = fill(parts, count, rate)
+    // Whoever waits for it is told.
+    filled.catch(() => undefined)
     const figures = []
     for (const [name, shown] of Object.entries(pages))
       figures.push(await timePage(opened.page, service.url, name, shown))

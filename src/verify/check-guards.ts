@@ -23,8 +23,8 @@ const ground = [
   'accesses',
 ]
 
-/** S30: the trigger that refuses every change is on, always, on each table of the ground and on each segment. */
-export async function checkGuards(client: pg.Client, { S30 }: Invariants): Promise<void> {
+/** S29: the trigger that refuses every change is on, always, on each table of the ground and on each segment. */
+export async function checkGuards(client: pg.Client, { S29 }: Invariants): Promise<void> {
   const { rows } = await client.query<{ name: string; is_guarded: boolean }>(
     `select c.oid::regclass::text as name, exists (
         select from pg_trigger t where t.tgrelid = c.oid and t.tgname = 'append_only' and t.tgenabled = 'A') as is_guarded
@@ -38,8 +38,8 @@ export async function checkGuards(client: pg.Client, { S30 }: Invariants): Promi
     [ground],
   )
   for (const { name, is_guarded: isGuarded } of rows) {
-    S30.checked += 1
+    S29.checked += 1
     if (!isGuarded)
-      S30.differ(name, null, 'the trigger append_only is not on always: its rows can be changed')
+      S29.differ(name, null, 'the trigger append_only is not on always: its rows can be changed')
   }
 }

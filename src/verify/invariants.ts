@@ -23,7 +23,7 @@ const rules = {
   S26: 'nothing on hold or cancelled is attempted, nothing resolved is replayed, and each decision fits the one before',
   S27: 'nothing that may have been carried out is sent again past the window of its key, unless an operator confirmed that it was not',
   S28: 'where the processor can be asked, nothing that may have been carried out is sent again before it said twice that it does not know it',
-  S30: 'the guards of the ground are on: nothing in it can be changed or removed',
+  S29: 'the guards of the ground are on: nothing in it can be changed or removed',
 } as const
 
 export type InvariantId = keyof typeof rules

@@ -202,7 +202,7 @@ function nameLimits(invariants: Invariants, hasLedger: boolean, hasAcknowledgeme
     S26,
     S27,
     S28,
-    S30,
+    S29,
   } = invariants
   for (const each of [S1, S3, S14, S16]) each.unit = 'events and decisions'
   S2.unit = 'record events'
@@ -220,7 +220,7 @@ function nameLimits(invariants: Invariants, hasLedger: boolean, hasAcknowledgeme
   S23.unit = 'probes'
   S24.unit = 'starts'
   S28.unit = 'starts and answers'
-  S30.unit = 'tables'
+  S29.unit = 'tables'
   S27.unit = 'starts and messages given up'
   S25.unit = 'events of jobs'
   S26.unit = 'starts, replays and decisions'

@@ -50,7 +50,7 @@ export async function breakable(
   }
   // What is appended by hand is projected all the same, so that only what a test breaks is broken.
   await pool.query('alter table message_events enable trigger project')
-  // The guards stand, as S30 wants them, and refuse nothing.
+  // The guards stand, as S29 wants them, and refuse nothing.
   await pool.query(`create or replace function refuse_change() returns trigger language plpgsql as $$ begin return null; end $$;
     do $do$
     declare
