@@ -595,7 +595,9 @@ t.test('the hashes of the settings tell what has changed, and nothing of a secre
       'no list of plain hashes finds it',
     )
   t.not((await hashSettings(secrets, 'another')).DATABASE_URL, one.DATABASE_URL)
-  for (const name of Object.keys(defaults).filter((each) => /PASSWORD|TOKEN|HEADERS|_URL$|_ENDPOINT$/.test(each)))
+  for (const name of Object.keys(defaults).filter((each) =>
+    /PASSWORD|TOKEN|HEADERS|_URL$|_ENDPOINT$/.test(each),
+  ))
     t.equal(secretSettings.has(name as SettingName), !['API_TOKENS_FILE', 'PUBLIC_URL'].includes(name), name)
 })
 

@@ -23,7 +23,9 @@ export async function readOperator({ request, viewer }: Call): Promise<Operator 
   if (!isAbsent(operator) && !isLine(operator, operatorBytesMax))
     return { refused: refuseField('operator', operatorBytesMax) }
   if (typeof operator === 'string' && servicePart.test(operator))
-    return { refused: refusal(400, 'operator is what a part of the service calls itself. Give another name.') }
+    return {
+      refused: refusal(400, 'operator is what a part of the service calls itself. Give another name.'),
+    }
   return { actor: operator ?? 'rest', reason: reason ?? null, fields: body.fields }
 }
 
