@@ -1,7 +1,8 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
-import { exitCodes, readCount, runCommand } from '../src/commands/run-command.ts'
+import { readCount, runCommand } from '../src/commands/run-command.ts'
+import { measureCases, readCases } from './cases.ts'
 import type { Entry } from '../src/embedded/mock/ledger.ts'
 import { migrate } from '../src/runtime/migrate.ts'
 import { generateMessages } from './generate-messages.ts'
@@ -18,14 +19,13 @@ import {
   verifyWithLedger,
   type Instance,
 } from './line.ts'
-import { ask, describeMachine, readMemory, readPeakMemory } from './measure.ts'
+import { ask, readMemory, readPeakMemory } from './measure.ts'
 import { onlyDeadLetters } from './message-scripts.ts'
 import {
   namedOptions,
   namedUsage,
   readNamed,
   startPartsOn,
-  startServers,
   type NamedFlags,
   type Parts,
   type Servers,
@@ -88,37 +88,19 @@ const windowSeconds = 60
 const common = { MAX_CONCURRENT: '500', BRAKE_AFTER: '0', DOWNSTREAM_TIMEOUT: '5', LEASE: '10' }
 
 async function run(values: Flags): Promise<number> {
-  const only = readCases(values.only)
+  const only = readCases(values.only, cases)
   const sizes = {
     letters: readCount('letters', values.letters, 1_000),
     payments: readCount('payments', values.payments, 1_000),
     planned: readCount('planned', values.planned, 1_000),
   }
-  const servers = await startServers(readNamed(values))
-  const figures: Figure[] = []
-  try {
-    for (const name of only) {
-      const figure = await measureCase({ ...servers, stop: () => Promise.resolve() }, name, sizes)
-      figures.push(figure)
-      process.stdout.write(toLines(figure))
-    }
-  } finally {
-    await servers.stop()
-  }
-  process.stdout.write(`servers   ${servers.description}\n`)
-  if (values.json !== undefined) {
-    const document = { machine: describeMachine(), servers: servers.description, sizes, figures }
-    writeFileSync(values.json, `${JSON.stringify(document, null, 2)}\n`)
-  }
-  return figures.every(({ wrong }) => wrong.length === 0) ? exitCodes.done : exitCodes.differs
-}
-
-function readCases(text: string | undefined): readonly Case[] {
-  if (text === undefined) return cases
-  return text.split(',').map((name) => {
-    const found = cases.find((each) => each === name)
-    if (found === undefined) throw new Error(`--only knows ${cases.join(', ')}, not ${JSON.stringify(name)}.`)
-    return found
+  return measureCases(readNamed(values), {
+    cases: only,
+    measure: (servers, name) => measureCase(servers, name, sizes),
+    toLines,
+    holds: ({ wrong }) => wrong.length === 0,
+    json: values.json,
+    given: { sizes },
   })
 }
 

@@ -1,7 +1,7 @@
-import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
-import { exitCodes, readCount, runCommand } from '../src/commands/run-command.ts'
+import { readCount, runCommand } from '../src/commands/run-command.ts'
+import { measureCases, readCases } from './cases.ts'
 import {
   connect,
   countEffects,
@@ -13,13 +13,12 @@ import {
   verifyWithLedger,
   type Instance,
 } from './line.ts'
-import { ask, describeMachine } from './measure.ts'
+import { ask } from './measure.ts'
 import {
   namedOptions,
   namedUsage,
   readNamed,
   startPartsOn,
-  startServers,
   type NamedFlags,
   type Parts,
   type Servers,
@@ -137,33 +136,22 @@ interface Flags extends NamedFlags {
 
 async function run(values: Flags): Promise<number> {
   const payments = readCount('payments', values.payments, 1_000)
-  const servers = await startServers(readNamed(values))
-  const figures: Figure[] = []
-  try {
-    for (const name of readCases(values.only, servers)) {
-      const figure = await measureCase({ ...servers, stop: () => Promise.resolve() }, name, payments)
-      figures.push(figure)
-      process.stdout.write(toLines(figure))
-    }
-  } finally {
-    await servers.stop()
-  }
-  process.stdout.write(`servers   ${servers.description}\n`)
-  if (values.json !== undefined) {
-    const document = { machine: describeMachine(), servers: servers.description, payments, figures }
-    writeFileSync(values.json, `${JSON.stringify(document, null, 2)}\n`)
-  }
-  return figures.every(({ wrong }) => wrong.length === 0) ? exitCodes.done : exitCodes.differs
+  return measureCases(readNamed(values), {
+    cases: chooseCases(values),
+    measure: (servers, name) => measureCase(servers, name, payments),
+    toLines,
+    holds: ({ wrong }) => wrong.length === 0,
+    json: values.json,
+    given: { payments },
+  })
 }
 
-function readCases(text: string | undefined, { restartPostgres }: Servers): readonly string[] {
-  if (text === undefined) return cases.filter((name) => name !== 'outage-restart' || restartPostgres !== null)
-  return text.split(',').map((name) => {
-    if (!cases.includes(name))
-      throw new Error(`--only knows ${cases.join(', ')}, not ${JSON.stringify(name)}.`)
-    if (name === 'outage-restart' && restartPostgres === null) throw new Error(`${name} goes with --stock.`)
-    return name
-  })
+/** Only a PostgreSQL of --stock can be restarted. */
+function chooseCases({ only, stock }: Flags): readonly string[] {
+  if (only === undefined) return cases.filter((name) => name !== 'outage-restart' || stock)
+  const chosen = readCases(only, cases)
+  if (chosen.includes('outage-restart') && !stock) throw new Error('outage-restart goes with --stock.')
+  return chosen
 }
 
 async function measureCase(servers: Servers, name: string, payments: number): Promise<Figure> {

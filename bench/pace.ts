@@ -1,15 +1,14 @@
-import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
-import { exitCodes, readCount, runCommand } from '../src/commands/run-command.ts'
+import { readCount, runCommand } from '../src/commands/run-command.ts'
+import { measureCases, readCases } from './cases.ts'
 import { connect, done, fill, setOutage, settled, untilReady, verify } from './line.ts'
-import { ask, describeMachine } from './measure.ts'
+import { ask } from './measure.ts'
 import {
   namedOptions,
   namedUsage,
   readNamed,
   startPartsOn,
-  startServers,
   startService,
   type NamedFlags,
   type Parts,
@@ -69,38 +68,18 @@ interface Flags extends NamedFlags {
 }
 
 async function run(values: Flags): Promise<number> {
-  const only = readCases(values.only)
+  const only = readCases(values.only, cases)
   const sizes = {
     seconds: readCount('seconds', values.seconds),
     waiting: readCount('waiting', values.waiting),
   }
-  const servers = await startServers(readNamed(values))
-  const figures: Figure[] = []
-  try {
-    for (const name of only) {
-      const figure = await measureCase({ ...servers, stop: () => Promise.resolve() }, name, sizes)
-      figures.push(figure)
-      process.stdout.write(toLines(figure))
-    }
-  } finally {
-    await servers.stop()
-  }
-  process.stdout.write(`servers   ${servers.description}\n`)
-  if (values.json !== undefined) {
-    const document = { machine: describeMachine(), servers: servers.description, sizes, figures }
-    writeFileSync(values.json, `${JSON.stringify(document, null, 2)}\n`)
-  }
-  return figures.every(({ isClean, deadLetters }) => isClean && deadLetters === 0)
-    ? exitCodes.done
-    : exitCodes.differs
-}
-
-function readCases(text: string | undefined): readonly Case[] {
-  if (text === undefined) return cases
-  return text.split(',').map((name) => {
-    const found = cases.find((each) => each === name)
-    if (found === undefined) throw new Error(`--only knows ${cases.join(', ')}, not ${JSON.stringify(name)}.`)
-    return found
+  return measureCases(readNamed(values), {
+    cases: only,
+    measure: (servers, name) => measureCase(servers, name, sizes),
+    toLines,
+    holds: ({ isClean, deadLetters }) => isClean && deadLetters === 0,
+    json: values.json,
+    given: { sizes },
   })
 }
 
