@@ -1,16 +1,15 @@
 import { listAccesses, type Access as AccessValue } from '../../log/read/list-accesses.ts'
 import { isStorable } from '../../log/read/is-storable.ts'
 import { isLine } from '../../message/is-line.ts'
-import { may } from '../access.ts'
 import { ask } from '../ask.ts'
 import { builder } from './builder.ts'
-import type { GraphContext } from './context.ts'
-import { decodeJobCursor, encodeJobCursor } from './cursor.ts'
+import { decodeNumberCursor, encodeNumberCursor } from './cursor.ts'
 import { AccessKind } from './enums.ts'
-import { refuse, refuseText } from './errors.ts'
+import { refuseText } from './errors.ts'
 import { PageInfo, type PageInfoValue } from './page-info.ts'
 import { describePage, readPageRequest } from './page-request.ts'
 import { readBounded } from './read-bounded.ts'
+import { requireInvestigator } from './require-role.ts'
 
 const limits = { rowsDefault: 50, rowsMax: 200 }
 const list = 'accesses'
@@ -75,7 +74,7 @@ const AccessEdge = builder.objectRef<AccessValue>('AccessEdge').implement({
   fields: (t) => ({
     cursor: t.string({
       description: 'Ask for the accesses after it, which are older.',
-      resolve: ({ id }) => encodeJobCursor(list, id),
+      resolve: ({ id }) => encodeNumberCursor(list, id),
     }),
     node: t.field({ type: Access, description: 'The access.', resolve: (access) => access }),
   }),
@@ -122,8 +121,8 @@ builder.queryField('accesses', (t) =>
       after: t.arg.string({ description: 'Only what comes after this cursor, which is older.' }),
     },
     resolve: async (_, { filter, ...page }, context) => {
-      requireInvestigator(context)
-      const request = readPageRequest(page, limits, (text) => decodeJobCursor(text, list))
+      requireInvestigator('accesses', context)
+      const request = readPageRequest(page, limits, (text) => decodeNumberCursor(text, list))
       const { kind: kinds = null, actor = null, transactionId = null } = filter ?? {}
       const isNobody = [actor, transactionId].some((text) => text !== null && !isStorable(text))
       // One more than is shown says whether there is another page.
@@ -134,7 +133,7 @@ builder.queryField('accesses', (t) =>
           )
       const accesses = found.slice(0, request.rowsMax)
       const [start, end] = [accesses[0], accesses.at(-1)].map((each) =>
-        each === undefined ? null : encodeJobCursor(list, each.id),
+        each === undefined ? null : encodeNumberCursor(list, each.id),
       )
       return {
         accesses,
@@ -147,15 +146,6 @@ builder.queryField('accesses', (t) =>
     },
   }),
 )
-
-function requireInvestigator({ viewer, bytesRead }: GraphContext): void {
-  if (may(viewer, 'investigator')) return
-  bytesRead.isRefused = true
-  throw refuse(
-    'FORBIDDEN',
-    `Only an investigator or an operator may see accesses, and ${viewer.name} is a ${viewer.role}.`,
-  )
-}
 
 builder.mutationField('recordExport', (t) =>
   t.field({

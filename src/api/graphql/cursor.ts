@@ -7,7 +7,7 @@ const logForm = 'l2'
 const logFormBefore = 'l1'
 const pageForm = 'p1'
 const decisionForm = 'd1'
-const jobForm = 'j1'
+const numberForm = 'j1'
 const lengthMax = 512
 
 const bigintMax = 9_223_372_036_854_775_807n
@@ -73,15 +73,15 @@ export function decodeDecisionCursor(text: string, destination: string): number 
   return Number(decision)
 }
 
-/** A cursor of the list of jobs, or of the events of one; `list` tells lists apart. */
-export function encodeJobCursor(list: string, place: string | number): string {
-  return encode([jobForm, hash(list), place].join(':'))
+/** A cursor of a list in the order of numbers, as of jobs, of the events of one, or of accesses; `list` tells lists apart. */
+export function encodeNumberCursor(list: string, place: string | number): string {
+  return encode([numberForm, hash(list), place].join(':'))
 }
 
-/** The number of the job or of the event, in decimal digits; null for whatever `encodeJobCursor` has not made for this list. */
-export function decodeJobCursor(text: string, list: string, max = bigintMax): string | null {
+/** The number of the place, in decimal digits; null for whatever `encodeNumberCursor` has not made for this list. */
+export function decodeNumberCursor(text: string, list: string, max = bigintMax): string | null {
   const [, , place = ''] = decode(text).split(':')
-  return isInteger(place, max) && encodeJobCursor(list, place) === text ? place : null
+  return isInteger(place, max) && encodeNumberCursor(list, place) === text ? place : null
 }
 
 /** A bigint that is not negative, in its one decimal form. */

@@ -7,13 +7,12 @@ import {
   type SteerAnswer,
 } from '../../../log/write/steer-destination.ts'
 import type { PoolClient } from 'pg'
-import { isLine, reasonBytesMax } from '../../../message/is-line.ts'
 import { isRateLimit, rateLimitMax, rateLimitMin } from '../../../message/rate-limit.ts'
-import { may } from '../../access.ts'
 import { ask, DatabaseUnavailable } from '../../ask.ts'
 import { builder } from '../builder.ts'
 import type { GraphContext } from '../context.ts'
-import { refuse, refuseText } from '../errors.ts'
+import { refuse } from '../errors.ts'
+import { requireOperator } from '../require-role.ts'
 import { DestinationResult } from './steer-result.ts'
 
 builder.mutationField('pauseDestination', (t) =>
@@ -94,20 +93,15 @@ async function steer(
   action: 'pause' | 'resume' | 'limit',
   name: string,
   reason: string,
-  { viewer, dependencies }: GraphContext,
+  context: GraphContext,
   act: (client: PoolClient, operator: Operator) => Promise<SteerAnswer>,
 ): Promise<Recorded & { name: string }> {
-  const { database, destination, logger } = dependencies
-  if (!may(viewer, 'operator'))
-    throw refuse(
-      'FORBIDDEN',
-      `Only an operator may ${action} a destination, and ${viewer.name} is a ${viewer.role}.`,
-    )
-  if (!isLine(reason, reasonBytesMax)) throw refuseText('reason', reasonBytesMax)
+  const { database, destination, logger } = context.dependencies
+  const actor = requireOperator(`${action} a destination`, reason, context)
   if (name !== destination.name) return { kind: 'unknown', name }
-  const line = { destination: name, operator: viewer.name, action }
+  const line = { destination: name, operator: actor, action }
   try {
-    const answer = await ask(database, (client) => act(client, { actor: viewer.name, reason }))
+    const answer = await ask(database, (client) => act(client, { actor, reason }))
     // Every instance tells a decision when it hears of it. What was refused is told here alone.
     if (!isRecorded(answer)) logger.info({ ...line, answer: answer.kind }, 'steering refused')
     if (answer.kind === 'in_the_way')

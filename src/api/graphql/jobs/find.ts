@@ -1,7 +1,7 @@
 import { listJobs, readJob, type ReplayJob as Job } from '../../../log/read/read-jobs.ts'
 import { ask } from '../../ask.ts'
 import { builder } from '../builder.ts'
-import { decodeJobCursor, encodeJobCursor, isBigint } from '../cursor.ts'
+import { decodeNumberCursor, encodeNumberCursor, isBigint } from '../cursor.ts'
 import { PageInfo, type PageInfoValue } from '../page-info.ts'
 import { describePage, readPageRequest } from '../page-request.ts'
 import { ReplayJob } from './job.ts'
@@ -14,7 +14,7 @@ const ReplayJobEdge = builder.objectRef<Job>('ReplayJobEdge').implement({
   fields: (t) => ({
     cursor: t.string({
       description: 'Ask for the jobs after it, which are older.',
-      resolve: ({ id }) => encodeJobCursor(list, id),
+      resolve: ({ id }) => encodeNumberCursor(list, id),
     }),
     node: t.field({ type: ReplayJob, description: 'The job.', resolve: (job) => job }),
   }),
@@ -57,14 +57,14 @@ builder.queryField('replayJobs', (t) =>
       after: t.arg.string({ description: 'Only what comes after this cursor, which is older.' }),
     },
     resolve: async (_, page, { dependencies }) => {
-      const request = readPageRequest(page, limits, (text) => decodeJobCursor(text, list))
+      const request = readPageRequest(page, limits, (text) => decodeNumberCursor(text, list))
       // One more than is shown says whether there is another page.
       const found = await ask(dependencies.database, (client) =>
         listJobs(client, request.after, request.rowsMax + 1),
       )
       const jobs = found.slice(0, request.rowsMax)
       const [start, end] = [jobs[0], jobs.at(-1)].map((each) =>
-        each === undefined ? null : encodeJobCursor(list, each.id),
+        each === undefined ? null : encodeNumberCursor(list, each.id),
       )
       return {
         jobs,

@@ -2,7 +2,7 @@ import { listJobEvents, type JobEvent, type ReplayJob as Job } from '../../../lo
 import { ask } from '../../ask.ts'
 import { builder } from '../builder.ts'
 import type { GraphContext } from '../context.ts'
-import { decodeJobCursor, encodeJobCursor } from '../cursor.ts'
+import { decodeNumberCursor, encodeNumberCursor } from '../cursor.ts'
 import { JobEventType, JobKind, JobState, Resolution } from '../enums.ts'
 import { PageInfo, type PageInfoValue } from '../page-info.ts'
 import { describePage, readPageRequest, type PageArguments } from '../page-request.ts'
@@ -31,7 +31,7 @@ const JobEventEdge = builder.objectRef<JobEvent>('JobEventEdge').implement({
   fields: (t) => ({
     cursor: t.string({
       description: 'Ask for the events after it.',
-      resolve: ({ job, version }) => encodeJobCursor(job, version),
+      resolve: ({ job, version }) => encodeNumberCursor(job, version),
     }),
     node: t.field({ type: ReplayJobEvent, description: 'The event.', resolve: (event) => event }),
   }),
@@ -150,7 +150,7 @@ async function readEventPage(
   page: PageArguments,
   { dependencies }: GraphContext,
 ): Promise<EventPage> {
-  const request = readPageRequest(page, limits, (text) => decodeJobCursor(text, job, intMax))
+  const request = readPageRequest(page, limits, (text) => decodeNumberCursor(text, job, intMax))
   const after = request.after === null ? null : Number(request.after)
   // One more than is shown says whether there is another page.
   const found = await ask(dependencies.database, (client) =>
@@ -158,7 +158,7 @@ async function readEventPage(
   )
   const events = found.slice(0, request.rowsMax)
   const [start, end] = [events[0], events.at(-1)].map((each) =>
-    each === undefined ? null : encodeJobCursor(job, each.version),
+    each === undefined ? null : encodeNumberCursor(job, each.version),
   )
   return {
     events,

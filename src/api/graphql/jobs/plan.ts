@@ -8,7 +8,8 @@ import { PlanRefusal } from '../enums.ts'
 import { refuse } from '../errors.ts'
 import { MessageFilter, readMessageFilter, type MessageFilterInput } from '../messages/message-filter.ts'
 import { FailureReason } from '../metrics/failures.ts'
-import { requireOperator, whileUnsure } from './act.ts'
+import { requireOperator } from '../require-role.ts'
+import { whileUnsure } from './act.ts'
 import { CauseCount, SkipCount } from './counted.ts'
 
 // To read a million dead letters takes seconds. It is less than an operation may take.

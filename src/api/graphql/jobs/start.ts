@@ -9,7 +9,8 @@ import type { GraphContext } from '../context.ts'
 import { isBigint } from '../cursor.ts'
 import { Resolution } from '../enums.ts'
 import { refuse, refuseText } from '../errors.ts'
-import { requireOperator, whileUnsure } from './act.ts'
+import { requireOperator } from '../require-role.ts'
+import { whileUnsure } from './act.ts'
 import { findJob, JobResult, type JobRefused } from './job-result.ts'
 
 const StopWhenInput = builder.inputRef<StopWhen>('StopWhen').implement({

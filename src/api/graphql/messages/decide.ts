@@ -4,13 +4,13 @@ import {
   type DecisionRequest,
   type MessageDecision,
 } from '../../../log/write/decide-message.ts'
-import { evidenceBytesMax, isLine, reasonBytesMax } from '../../../message/is-line.ts'
-import { may } from '../../access.ts'
+import { evidenceBytesMax, isLine } from '../../../message/is-line.ts'
 import { ask, DatabaseUnavailable } from '../../ask.ts'
 import { builder } from '../builder.ts'
 import type { GraphContext } from '../context.ts'
 import { Resolution } from '../enums.ts'
 import { refuse, refuseText } from '../errors.ts'
+import { requireOperator } from '../require-role.ts'
 import { DecisionResult } from './decision-result.ts'
 import { loadersOf } from './loaders.ts'
 
@@ -70,18 +70,15 @@ async function decide(
   reason: string,
   context: GraphContext,
 ): Promise<DecisionAnswer & { transactionId: string }> {
-  const { viewer, dependencies } = context
   const { kind } = decision
-  if (!may(viewer, 'operator'))
-    throw refuse('FORBIDDEN', `Only an operator may ${kind}, and ${viewer.name} is a ${viewer.role}.`)
-  if (!isLine(reason, reasonBytesMax)) throw refuseText('reason', reasonBytesMax)
-  const answer = await act({ transactionId, decision, actor: viewer.name, reason }, context)
+  const actor = requireOperator(kind, reason, context)
+  const answer = await act({ transactionId, decision, actor, reason }, context)
   // What an earlier mutation of this operation has loaded is older than this one.
   loadersOf(context).forget()
-  dependencies.logger.info(
+  context.dependencies.logger.info(
     {
       transaction_id: transactionId.slice(0, 255),
-      operator: viewer.name,
+      operator: actor,
       decision: kind,
       answer: answer.kind,
     },

@@ -1,10 +1,9 @@
 import { expunge, type ExpungeAnswer, type ExpungeRequest } from '../../../log/write/expunge.ts'
-import { isLine, reasonBytesMax } from '../../../message/is-line.ts'
-import { may } from '../../access.ts'
 import { ask, DatabaseUnavailable } from '../../ask.ts'
 import { builder } from '../builder.ts'
 import type { GraphContext } from '../context.ts'
-import { refuse, refuseText } from '../errors.ts'
+import { refuse } from '../errors.ts'
+import { requireOperator } from '../require-role.ts'
 import { ExpungeResult } from './expunge-result.ts'
 import { loadersOf } from './loaders.ts'
 
@@ -21,15 +20,12 @@ builder.mutationField('expunge', (t) =>
       }),
     },
     resolve: async (_, { transactionId, reason }, context) => {
-      const { viewer, dependencies } = context
-      if (!may(viewer, 'operator'))
-        throw refuse('FORBIDDEN', `Only an operator may expunge, and ${viewer.name} is a ${viewer.role}.`)
-      if (!isLine(reason, reasonBytesMax)) throw refuseText('reason', reasonBytesMax)
-      const answer = await act({ transactionId, actor: viewer.name, reason }, context)
+      const actor = requireOperator('expunge', reason, context)
+      const answer = await act({ transactionId, actor, reason }, context)
       // What an earlier mutation of this operation has loaded is older than this one.
       loadersOf(context).forget()
-      dependencies.logger.info(
-        { transaction_id: transactionId.slice(0, 255), operator: viewer.name, answer: answer.kind },
+      context.dependencies.logger.info(
+        { transaction_id: transactionId.slice(0, 255), operator: actor, answer: answer.kind },
         'expunge',
       )
       return { ...answer, transactionId }

@@ -1,11 +1,11 @@
 import { replayMany, type ReplayAnswer } from '../../../log/write/replay.ts'
-import { isLine, reasonBytesMax, requestKeyBytesMax } from '../../../message/is-line.ts'
+import { isLine, requestKeyBytesMax } from '../../../message/is-line.ts'
 import { jobKeyPrefix } from '../../../message/replay-job.ts'
-import { may } from '../../access.ts'
 import { ask, DatabaseUnavailable } from '../../ask.ts'
 import { builder } from '../builder.ts'
 import type { GraphContext } from '../context.ts'
 import { refuse, refuseText } from '../errors.ts'
+import { requireOperator } from '../require-role.ts'
 import { loadersOf } from './loaders.ts'
 import { ReplayResult } from './replay-result.ts'
 
@@ -70,17 +70,14 @@ async function replayAll(
   { reason, idempotencyKey, confirmNotCarriedOut }: Arguments,
   context: GraphContext,
 ): Promise<(ReplayAnswer & { transactionId: string })[]> {
-  const { viewer, dependencies } = context
-  if (!may(viewer, 'operator'))
-    throw refuse('FORBIDDEN', `Only an operator may replay, and ${viewer.name} is a ${viewer.role}.`)
+  const actor = requireOperator('replay', reason, context)
   const requestKey = idempotencyKey ?? null
-  if (!isLine(reason, reasonBytesMax)) throw refuseText('reason', reasonBytesMax)
   if (requestKey !== null && !isLine(requestKey, requestKeyBytesMax))
     throw refuseText('idempotencyKey', requestKeyBytesMax)
   if (requestKey?.startsWith(jobKeyPrefix) === true)
     throw refuse('BAD_USER_INPUT', `idempotencyKey must not begin with ${jobKeyPrefix}`)
   const request = {
-    actor: viewer.name,
+    actor,
     reason,
     requestKey,
     confirmNotCarriedOut: confirmNotCarriedOut === true,
@@ -90,8 +87,8 @@ async function replayAll(
   loadersOf(context).forget()
   return answers.map((answer, at) => {
     const transactionId = transactionIds[at] ?? ''
-    dependencies.logger.info(
-      { transaction_id: transactionId.slice(0, 255), operator: viewer.name, answer: answer.kind },
+    context.dependencies.logger.info(
+      { transaction_id: transactionId.slice(0, 255), operator: actor, answer: answer.kind },
       'replay',
     )
     return { ...answer, transactionId }

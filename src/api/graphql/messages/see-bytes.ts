@@ -1,7 +1,6 @@
-import { may } from '../../access.ts'
 import type { BytesKind } from '../../accesses/bytes-read.ts'
 import type { GraphContext } from '../context.ts'
-import { refuse } from '../errors.ts'
+import { requireInvestigator } from '../require-role.ts'
 
 const names: Readonly<Record<BytesKind, string>> = {
   payload: 'payloads',
@@ -18,17 +17,11 @@ const names: Readonly<Record<BytesKind, string>> = {
 export async function seeBytes<Bytes>(
   kind: BytesKind,
   transactionId: string,
-  { viewer, bytesRead }: GraphContext,
+  context: GraphContext,
   read: () => Promise<Bytes | null> | Bytes | null,
 ): Promise<Bytes | null> {
-  if (!may(viewer, 'investigator')) {
-    bytesRead.isRefused = true
-    throw refuse(
-      'FORBIDDEN',
-      `Only an investigator or an operator may see ${names[kind]}, and ${viewer.name} is a ${viewer.role}.`,
-    )
-  }
+  requireInvestigator(names[kind], context)
   const bytes = await read()
-  if (bytes !== null) bytesRead.note(transactionId, kind)
+  if (bytes !== null) context.bytesRead.note(transactionId, kind)
   return bytes
 }
