@@ -58,15 +58,15 @@ function describe(name: string, flags: Readonly<Record<string, unknown>>, words:
     actor: authorOf(flags),
     details: {
       host: hostname(),
-      flags: Object.fromEntries(given.map(([flag, value]) => [flag, withoutSecrets(value)])),
-      ...(words.length === 0 ? {} : { words: words.map(withoutSecrets) }),
+      flags: Object.fromEntries(given.map(([flag, value]) => [flag, maskFlag(value)])),
+      ...(words.length === 0 ? {} : { words: words.map(maskFlag) }),
     },
   } satisfies Partial<AccessRecord>
 }
 
 /** No flag takes a secret, but a URL or a connection string may hold one. */
-function withoutSecrets(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutSecrets)
+function maskFlag(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(maskFlag)
   if (typeof value !== 'string') return value
   return value
     .replace(/\/\/[^\s/@]*@/g, '//…@')

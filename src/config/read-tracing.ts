@@ -1,4 +1,5 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
+import { isValid } from './read-headers.ts'
 import type { SettingName, Settings } from './settings.ts'
 
 /** Where spans are sent, and of what. */
@@ -69,12 +70,9 @@ function readSampler(settings: Settings): TracingConfig['sampler'] {
 function readHeaders(settings: Settings, name: SettingName): Record<string, string> {
   const headers = readPairs(settings, name)
   for (const [header, value] of Object.entries(headers)) {
-    try {
-      validateHeaderName(header)
-      validateHeaderValue(header, value)
-    } catch {
-      settings.fault(`${name}: a header in it has an illegal name or value.`)
-    }
+    const isLegal =
+      isValid(() => validateHeaderName(header)) && isValid(() => validateHeaderValue(header, value))
+    if (!isLegal) settings.fault(`${name}: a header in it has an illegal name or value.`)
   }
   return headers
 }

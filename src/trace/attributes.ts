@@ -14,6 +14,7 @@ import type { Inquiry } from '../log/write/inquiry.ts'
 import type { InquiryResult } from '../message/inquiry.ts'
 import type { Lane } from '../message/message.ts'
 import type { Outcome } from '../message/outcome.ts'
+import { withoutSecrets } from '../runtime/without-secrets.ts'
 
 // No attribute holds anything of a record's value, key or headers but the transaction id, which the log lines have too.
 
@@ -46,7 +47,7 @@ export function addressAttributes(url: URL): Attributes {
   return {
     [ATTR_SERVER_ADDRESS]: url.hostname,
     [ATTR_SERVER_PORT]: Number(url.port || (url.protocol === 'https:' ? '443' : '80')),
-    [ATTR_URL_FULL]: `${url.origin}${url.pathname}`,
+    [ATTR_URL_FULL]: withoutSecrets(url),
   }
 }
 

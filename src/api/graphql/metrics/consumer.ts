@@ -1,7 +1,7 @@
 import { readPartitions, type PartitionState as PartitionRow } from '../../../log/read/read-partitions.ts'
 import { builder } from '../builder.ts'
 import type { MetricsSnapshot } from './snapshot.ts'
-import { readUnreadLags } from './unread-lag.ts'
+import { readLags } from './read-lags.ts'
 
 /** `lag` as of the last answer that this instance got; null where it reads none of the partition, or cannot. */
 type PartitionValue = PartitionRow & { lag: string | null; unreadLag: string | null }
@@ -60,11 +60,8 @@ export const PartitionState = builder.objectRef<PartitionValue>('PartitionState'
 })
 
 export async function resolvePartitions({ dependencies, read }: MetricsSnapshot): Promise<PartitionValue[]> {
-  const { values } = await dependencies.metrics.consumerLag.get()
-  const lags = new Map(
-    values.map(({ labels, value }) => [`${labels.topic}:${labels.partition}`, String(value)]),
-  )
-  const unread = await readUnreadLags(dependencies.metrics)
+  const { consumerLag, unreadLag } = dependencies.metrics
+  const [lags, unread] = [await readLags(consumerLag), await readLags(unreadLag)]
   const partitions = await read(readPartitions)
   return partitions.map((each) => {
     const name = `${each.topic}:${each.partition}`

@@ -4,7 +4,7 @@ import type { Health } from '../../health.ts'
 import { mask } from '../../mask.ts'
 import { builder } from '../builder.ts'
 import { ConsumerState } from '../enums.ts'
-import { readUnreadLags } from './unread-lag.ts'
+import { readLags } from './read-lags.ts'
 
 type GroupMemberValue = { clientId: string; partitions: readonly number[] }
 
@@ -125,6 +125,6 @@ async function findUnread(
   { metrics }: ApiDependencies,
 ): Promise<UnreadValue[] | null> {
   if (group === null) return null
-  const lags = await readUnreadLags(metrics)
+  const lags = await readLags(metrics.unreadLag)
   return unread.map((partition) => ({ topic, partition, lag: lags.get(`${topic}:${partition}`) ?? null }))
 }
