@@ -52,7 +52,7 @@ t.test('each alert says what is wrong and what to run first, and leads to its se
     t.match(alert, /^Tqp[A-Z]/)
     t.match(labels, { severity: /^(critical|warning)$/ }, alert)
     t.match(summary, /^[A-Z].*\.$/, alert)
-    t.match(description, /\b(curl|psql|npm run|openssl|timedatectl)\b/, alert)
+    t.match(description, /\b(curl|psql|npm run|npx tqp|openssl|timedatectl)\b/, alert)
     t.equal(runbook, `docs/operate.md#${alert.toLowerCase()}`)
   }
   const [, section = ''] = documented.split('\n## Alerts\n')
@@ -62,6 +62,10 @@ t.test('each alert says what is wrong and what to run first, and leads to its se
     .filter((part) => part.startsWith('Tqp'))
   t.strictSame(parts.map((part) => part.split('\n')[0]).sort(), [...names].sort(), 'and no other has one')
   for (const part of parts)
-    t.match(part, /^Tqp\w+\n\n\*\*You see:\*\* .*\n\n```sh\n(curl|psql|npm run|openssl|timedatectl)/s, part)
+    t.match(
+      part,
+      /^Tqp\w+\n\n\*\*You see:\*\* .*\n\n```sh\n(curl|psql|npm run|npx tqp|openssl|timedatectl)/s,
+      part,
+    )
   t.end()
 })
