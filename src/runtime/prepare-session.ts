@@ -25,6 +25,8 @@ const settings = {
   array_nulls: 'on',
   transform_null_equals: 'off',
   plan_cache_mode: 'auto',
+  // A parallel plan, of the checker or of a picture of a month, would take cores from the payments.
+  max_parallel_workers_per_gather: '0',
   idle_session_timeout: '0',
   transaction_timeout: '0',
 }

@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import type { Segment } from './list-segments.ts'
 
-const linesMax = 1_000
+// Some milliseconds of the database's time.
+const linesMax = 250
 
 // The longest string that Node can hold has some 2²⁹ characters. A piece is joined to one string.
 const bytesMax = 128 * 1024 * 1024
@@ -32,8 +34,8 @@ const line = `
 
 /**
  * Reads the events of a segment as the lines of its archive, without their ends: JSON, in the order of message id and version, each
- * with the Kafka record that it accounts for. Lines come in pieces of up to a thousand, and of up to `pieceMaxBytes` unless one line
- * is larger.
+ * with the Kafka record that it accounts for. Lines come in pieces of up to 250, and of up to `pieceMaxBytes` unless one line
+ * is larger. After each piece the database rests for as long as the piece took, because payments come first.
  *
  * @param client in a transaction, whose snapshot is read
  */
@@ -50,9 +52,11 @@ export async function* readLines(
     await client.query(`set local ${each} = off`)
   await client.query(`declare archived_lines no scroll cursor for ${select}`)
   for (;;) {
+    const startedAt = performance.now()
     const { rows } = await client.query<{ line: string }>(`fetch ${pieceLines} from archived_lines`)
     if (rows.length === 0) break
     yield rows.map((row) => row.line)
+    await sleep(performance.now() - startedAt)
   }
   await client.query('close archived_lines')
   for (const each of ['enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', 'enable_sort'])

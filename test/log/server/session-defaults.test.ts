@@ -50,7 +50,6 @@ const harmless: readonly (readonly [name: string, value: string])[] = [
   ['work_mem', '64kB'],
   ['min_parallel_table_scan_size', '0'],
   ['parallel_setup_cost', '0'],
-  ['max_parallel_workers_per_gather', '4'],
   ['check_function_bodies', 'off'],
   ['track_activities', 'off'],
   ['session_replication_role', 'local'],
@@ -73,6 +72,7 @@ const overridden: readonly (readonly [name: string, value: string])[] = [
   ['idle_session_timeout', '2s'],
   ['transform_null_equals', 'on'],
   ['array_nulls', 'off'],
+  ['max_parallel_workers_per_gather', '4'],
 ]
 
 /** A database whose sessions have a default, with tables named like ours where a search path could lead to. */
@@ -209,7 +209,11 @@ t.test(
   'behind a pooler what no statement of ours can do without is asked for by name',
   { skip: withoutPgbouncer },
   async (t) => {
-    const { url, pool } = await databaseWith(t, [['statement_timeout', '20s'], ...harmless])
+    const { url, pool } = await databaseWith(t, [
+      ['statement_timeout', '20s'],
+      ['max_parallel_workers_per_gather', '4'],
+      ...harmless,
+    ])
     const pooler = await startPgbouncer(t, url, null)
     const pooled = poolOn(t, pooler.url)
     await work(t, pooled, url, await writeHistory(pooled))
