@@ -65,11 +65,16 @@ const days = 50
 // Records of archived messages that come again.
 const repeatedMax = 1_000
 
+/** Bytes of the tables with their indexes. */
 type Disk = {
-  /** Of all tables with their indexes. */
-  bytes: number
-  /** Of it, the table that stays for ever. */
+  /** Of the segments that were filled before. */
+  filledBytes: number
+  /** Of the segments that took what flowed through the service. */
+  flowedBytes: number
+  /** Of the identities, which stay for ever. */
   inboxBytes: number
+  /** Of all others: counts by the minute, advances of partitions, positions. */
+  otherBytes: number
 }
 type Repeated = {
   records: number
@@ -151,7 +156,7 @@ async function measure(parts: Parts, sizes: Sizes): Promise<Figures> {
     // The first seconds warm up code and caches and are not counted.
     await flow(parts, client, service, rate, 5 * rate)
     const before = await flow(parts, client, service, rate, rate * seconds)
-    const diskBefore = await readDisk(client)
+    const diskBefore = await readDisk(client, segments)
     const archives = join(parts.folder, 'archives')
     const {
       archived,
@@ -159,7 +164,7 @@ async function measure(parts: Parts, sizes: Sizes): Promise<Figures> {
       stalls,
     } = await archiveMeanwhile(parts, client, service, archives, sizes)
     await service.stop()
-    const diskAfter = await readDisk(client)
+    const diskAfter = await readDisk(client, segments)
     const repeated = await repeat(parts, client, settings)
     const without = verify(parts, [])
     process.stdout.write(without.output)
@@ -274,13 +279,22 @@ function bytesOf(folder: string): number {
     .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0)
 }
 
-async function readDisk(client: pg.Client): Promise<Disk> {
-  const bytes = await ask(
-    client,
-    `select sum(pg_total_relation_size(oid)) as value from pg_class
-      where relnamespace = 'public'::regnamespace and relkind = 'r'`,
+async function readDisk(client: pg.Client, segments: number): Promise<Disk> {
+  const { rows } = await client.query<Disk>(
+    `select sum(bytes) filter (where part <= $1)::float8 as "filledBytes", sum(bytes) filter (where part > $1)::float8 as "flowedBytes",
+       sum(bytes) filter (where relname = 'inbox')::float8 as "inboxBytes",
+       sum(bytes) filter (where part is null and relname <> 'inbox')::float8 as "otherBytes"
+     from (
+       select c.relname, pg_total_relation_size(c.oid) as bytes,
+         case when i.inhrelid is not null then substring(c.relname from '[0-9]+$')::int end as part
+       from pg_class c left join pg_inherits i on i.inhrelid = c.oid
+       where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
+     ) sized`,
+    [segments],
   )
-  return { bytes, inboxBytes: await ask(client, `select pg_total_relation_size('inbox') as value`) }
+  const [disk] = rows
+  if (disk === undefined) throw new Error('the sizes are one row')
+  return disk
 }
 
 /** Sends records of archived messages again, and a new one behind them, with a processor that remembers what it got. */
@@ -362,7 +376,9 @@ function toTable({
   const { withoutArchives, withArchives } = rest.verify
   const tell = ({ messages: n, p50Ms, p99Ms, maxMs }: Delivery): string =>
     `p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms, max ${maxMs.toFixed(1)} ms   (${n} messages)`
-  const size = ({ bytes, inboxBytes }: Disk): string => `${mib(bytes)} MiB, of them inbox ${mib(inboxBytes)}`
+  const size = (of: Disk): string =>
+    `filled segments ${mib(of.filledBytes)} MiB, inbox ${mib(of.inboxBytes)}, all others ${mib(of.otherBytes)}; of what flowed ${mib(of.flowedBytes)}`
+  const sum = (of: Disk): number => of.filledBytes + of.inboxBytes + of.otherBytes
   const change = (after: number, before: number): string => `${((after / before - 1) * 100).toFixed(1)} %`
   const check = ({ clean, seconds }: Checked): string =>
     `${clean ? 'clean' : 'NOT CLEAN'} in ${seconds.toFixed(0)} s`
@@ -372,7 +388,8 @@ function toTable({
     `messages     ${messages} finished, and ${ratePerSecond} a second meanwhile`,
     `archive      ${archived.segments} segments in ${archived.seconds.toFixed(0)} s, ${mib(archived.bytes)} MiB of archives, ${archived.peakMiB} MiB of memory at most`,
     `tables       before: ${size(disk.before)}`,
-    `             after:  ${size(disk.after)}   (${change(disk.after.bytes, disk.before.bytes)})`,
+    `             after:  ${size(disk.after)}`,
+    `             without what flowed: ${change(sum(disk.after), sum(disk.before))}; of the segments alone: ${change(disk.after.filledBytes, disk.before.filledBytes)}`,
     `delivered    before: ${tell(delivery.before)}`,
     `             during: ${tell(delivery.during)}   (p99 ${change(delivery.during.p99Ms, delivery.before.p99Ms)})`,
     `             apart from drops: p99 ${delivery.stalls.apartP99Ms.toFixed(1)} ms; at drops: p50 ${delivery.stalls.atDropsP50Ms.toFixed(1)} ms, max ${delivery.stalls.atDropsMaxMs.toFixed(1)} ms`,
