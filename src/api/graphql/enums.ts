@@ -330,7 +330,10 @@ export const JobState = builder.enumType('JobState', {
       description:
         'It stopped by itself, because too many failed again: stoppedBecause. An operator resumes it.',
     },
-    ABORTED: { value: 'aborted', description: 'An operator ended it. What it has replayed goes its way.' },
+    ABORTED: {
+      value: 'aborted',
+      description: 'An operator ended it. What it has already replayed is sent as usual.',
+    },
     DONE: { value: 'done', description: 'Each message of its plan was replayed, resolved or skipped.' },
   } as const,
 })
@@ -383,7 +386,7 @@ export const JobRefusal = builder.enumType('JobRefusal', {
       description: 'This viewer started the job with this idempotencyKey and other arguments.',
     },
     JOB_UNKNOWN: { value: 'job_unknown', description: 'There is no such job.' },
-    WRONG_STATE: { value: 'wrong_state', description: 'A job in this state cannot be changed so.' },
+    WRONG_STATE: { value: 'wrong_state', description: 'This cannot be done with a job in this state.' },
   } as const,
 })
 
