@@ -72,13 +72,13 @@ export function createMetrics(release: string) {
     }),
     inquiries: new Counter({
       name: 'tqp_inquiries_total',
-      help: 'Answers of the processor to the question what it knows of a payment in doubt (carried_out, refused, in_progress, not_found, no_answer).',
+      help: 'Answers of the processor to inquiries about payments in doubt (carried_out, refused, in_progress, not_found, no_answer).',
       labelNames: ['answer'],
       registers,
     }),
     references: new Counter({
       name: 'tqp_references_total',
-      help: 'Answers that were looked into for what the processor calls the payment (REFERENCE), by result: kept, absent, or why the reference was not kept.',
+      help: "Answers that were searched for the processor's reference (REFERENCE), by result: kept, absent, or why it was not kept.",
       labelNames: ['result'],
       registers,
     }),
@@ -163,7 +163,7 @@ export function createMetrics(release: string) {
     }),
     unreadLag: new Gauge({
       name: 'tqp_unread_lag',
-      help: 'The same for a partition that nobody reads: one that is stopped, or that no member of the group reads. Asked of the broker once a minute.',
+      help: 'Records in Kafka of a partition that nobody reads: it is stopped, or no member of the group reads it. Asked of the broker once a minute.',
       labelNames: ['topic', 'partition'],
       registers,
     }),

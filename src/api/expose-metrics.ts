@@ -76,16 +76,15 @@ const sizesEveryMs = 60_000
 const oldestDueHelp = 'How long the message that is longest overdue has waited; 0 if none waits.'
 const changesHelp =
   'Times that the log came to another database server (a failover) or was put back to a copy.'
-const lossesHelp = 'Those of them after which the log ended below what had been seen in it.'
-const straysHelp =
-  'Outcomes of attempts that such a loss took, whose payment Kafka has not handed over again yet.'
+const lossesHelp = 'Changes of the server after which the log ended below what had been seen in it.'
+const straysHelp = 'Outcomes whose payment a failover lost and Kafka has not handed over again yet.'
 const oldestSegmentHelp =
   'How long ago the newest message of the oldest segment in the database was stored; 0 without one.'
 const lastArchiveHelp = 'When a segment was last archived, in seconds since 1970; 0 if none ever was.'
 const watermarkHelp = 'How long an open writing transaction has held back readers of the log; 0 if none does.'
 
 const clockHelp =
-  "How far PostgreSQL's clock is ahead of this instance's clock; below 0 if it is behind. Exact to half of the question's time."
+  "How far PostgreSQL's clock is ahead of this instance's clock; below 0 if it is behind. Exact to half of the time that the query took."
 
 const waitingHelp =
   'Partitions of this instance that Kafka does not hand over: without a leader, or with one that hangs or refuses.'
@@ -93,7 +92,7 @@ const waitingHelp =
 function setHealth(registry: Registry, { listener, consumer, logRetention }: Health): void {
   set(registry, 'tqp_listener_up', '1 while the LISTEN session of this instance is up.', listener.up ? 1 : 0)
   if (listener.ageMs !== null) {
-    const help = 'Since the LISTEN session of this instance last gave a sign of life.'
+    const help = 'Seconds since the LISTEN session of this instance last gave a sign of life.'
     set(registry, 'tqp_listener_age_seconds', help, listener.ageMs / 1_000)
   }
   set(registry, 'tqp_consumer_up', '1 while the Kafka consumer of this instance is up.', consumer.up ? 1 : 0)
@@ -147,7 +146,7 @@ function setCertificates(registry: Registry, ends: ReturnType<ApiDependencies['c
 }
 
 const openHelp = 'Dead letters in the database that no operator has resolved.'
-const byCauseHelp = 'The dead letters of tqp_open_dead_letters by why they are dead letters.'
+const byCauseHelp = 'Dead letters in the database that no operator has resolved, by cause.'
 const resolvedHelp = 'Dead letters in the database that an operator has resolved.'
 const onHoldHelp =
   'Messages that an operator has put on hold: they are not attempted until somebody releases them.'

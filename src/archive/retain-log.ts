@@ -167,7 +167,7 @@ export class RetainLog {
     const tellAfter = (ms: number, where: string): NodeJS.Timeout =>
       setTimeout(() => {
         isTold = true
-        const reason = `The archive has not gone on for ${Math.round(ms / 1_000)} s: ${where} does not answer, or is very slow (${retention.directory}).`
+        const reason = `The archive has made no progress for ${Math.round(ms / 1_000)} s: ${where} does not answer, or is very slow (${retention.directory}).`
         this.#note(reason, this.#standing.lastRunAt)
       }, ms).unref()
     let timer = tellAfter(bounds.first, 'ARCHIVE_DIR or the database')

@@ -17,14 +17,14 @@ import { exitCodes, FlagFault, readCount, runCommand } from './run-command.ts'
 
 const usage = `Usage: npm run archive -- --before AGE --to DIR [--dry-run] [--wait S] [--reason R] [--operator O] [--json]
 
-Moves old segments of the log out of the database into archives. A segment is archived if all of its messages are terminal and its last
-event is older than AGE; the others are named with what holds them. Each archive is a folder in DIR. It is read back and compared with
+Moves old segments of the log out of the database into archives. A segment is archived if its last event is
+older than AGE and each of its messages is a success or a dead letter. The others are named with what holds them. Each archive is a folder in DIR. It is read back and compared with
 the database before the segment is dropped. Services may be running. It connects as the owner (MIGRATE_DATABASE_URL, if that is set).
 
   --before AGE  a time (UTC: 2026-01-31, 2026-01-31T12:00:00Z), or how long ago: 400d, 36h, 90m, 30s
   --to DIR      the folder for the archives; it is made if it is not there
   --dry-run     only says which segments can be archived, and what holds the others
-  --wait S      how many seconds to wait for transactions that are in the way of dropping a segment (default: 600)
+  --wait S      how many seconds to wait for transactions that keep a segment from being dropped (default: 600)
   --reason R    why, for the log (default: older than AGE)
   --operator O  who decides (default: the user of this shell)
   --json        prints one JSON object a line instead of sentences, and {"step":"end"} after the last segment

@@ -21,10 +21,10 @@ import { exitCodes, runCommand } from './run-command.ts'
 
 const usage = `Usage: npm run destination -- [--pause [--until T]|--resume|--rate N [--burst B]] [--reason R] [--name N] [--operator O]
 
-Pauses the delivery of payments, resumes it, or limits its rate, on all instances at once. The decision is recorded with its operator and reason. Without
---pause, --resume and --rate it changes nothing, and prints how the destination stands and what was decided last.
+Pauses the delivery of payments, resumes it, or limits its rate, on all instances at once. The decision is recorded with its operator and
+reason. Without --pause, --resume and --rate it changes nothing: it prints how the destination stands and what was decided last.
 
-  --pause       starts no attempt any more. Open ones end as they would, and records are taken in all the time
+  --pause       starts no more attempts. Open ones end as usual, and records are still stored
   --until T     when the pause ends by itself: a time like 2026-11-29T06:00:00Z, or a span from now like 30m (s, m, h or d). Without it
                 an operator must end the pause
   --resume      ends a pause, or a hold of the guard. The destination begins to ramp: the room for requests doubles each second

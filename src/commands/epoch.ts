@@ -10,7 +10,7 @@ import { exitCodes, runCommand } from './run-command.ts'
 
 const usage = `Usage: npm run epoch -- --reason R [--operator O]
 
-Begins a new epoch of the log, so that its positions go on rising. Run it once after a dump was restored into a younger cluster, whose
+Begins a new epoch of the log, so that its positions continue to rise. Run it once after a dump was restored into a younger cluster, whose
 transaction ids are below those in the log. Until then nothing can be appended. Services may be running; readers keep their cursors.
 It connects as the owner (MIGRATE_DATABASE_URL, if that is set).
 

@@ -9,7 +9,8 @@ import { exitCodes, FlagFault, runCommand } from './run-command.ts'
 
 const usage = `Usage: npm run rebuild
 
-Recomputes the projection, the inbox, the decisions about messages, the destinations, the counts and the rollups from the log, and names what differed. Services may be running.
+Recomputes the projection, the inbox, the decisions about messages, the destinations, the counts and the rollups from the log, and names
+what differed. Services may be running.
 
   --help  this text
 

@@ -12,12 +12,12 @@ import { commandLine } from '../runtime/shell-words.ts'
 import { recorded } from './record-command.ts'
 import { exitCodes, readNumber, runCommand } from './run-command.ts'
 
-const usage = `Usage: npm run replay -- [--plan N | which] [--dry-run] [--per-second N] [--ramp-from N] [--stop-share S --stop-after N] [--reason R] [--operator O]
+const usage = `Usage: npm run replay -- [FILTER … | --plan N] [--dry-run] [--per-second N] [--ramp-from N] [--stop-share S --stop-after N] [--reason R] [--operator O]
 
 Plans which open dead letters are to be replayed, prints the plan, and starts the job that replays them, each once. The job runs in the service,
 behind live payments. With --dry-run nothing is started: the command that starts the plan is printed. A plan can be started for an hour.
 
-which dead letters (all conditions hold together; none given: all that are open):
+FILTER: which dead letters. All conditions must hold; without any, all open ones are meant.
   --status-code N       the last attempt got this HTTP status; may be given more than once, as --cause and --id
   --cause C             refused, retries_exhausted, outcome_unknown, rejected_record, conflicting_record or cancelled
   --pattern P           the last failure has exactly this pattern, as the plan prints it
@@ -37,13 +37,13 @@ which dead letters (all conditions hold together; none given: all that are open)
 
 how:
   --plan N              starts this plan, and makes none
-  --dry-run             makes the plan alone
+  --dry-run             only makes the plan
   --per-second N        replays a second (default: as fast as live payments leave room)
   --ramp-from N         the pace to begin with; it doubles every 10 s until it is --per-second
   --stop-share S        stops once this share of the last --stop-after that ended failed again: above 0, at most 1
-  --stop-after N        looks at so many
+  --stop-after N        of how many that ended last --stop-share is the share
   --confirm-not-carried-out
-                        also replays those in doubt whose key the processor may have forgotten: you say that they were not carried out
+                        also replays those in doubt whose key the processor may have forgotten: you confirm that they were not carried out
   --reason R            why, for the log; not needed for --dry-run
   --operator O          who decides (default: the user of this shell)
   --help                this text

@@ -5,9 +5,8 @@ import { exitCodes, runCommand } from './run-command.ts'
 
 const usage = `Usage: npm run token -- --name alice --role operator
 
-Creates a token for the API and prints it once, together with its entry for API_TOKENS
-or API_TOKENS_FILE. Nothing is stored: the service only knows the
-token's hash.
+Creates a token for the API and prints it once, together with its entry for API_TOKENS or API_TOKENS_FILE. The token is not stored: the
+service only knows its hash.
 
   --name N  the holder's name; the log names the holder as the actor
   --role R  viewer may look at everything but payloads, keys and header values; investigator may see those too; operator may

@@ -37,7 +37,7 @@ function readRules(settings: Settings): InquiryRule[] {
       const [, status = '', pointer, value = '', means] = rulePattern.exec(each.trim()) ?? []
       if (means === undefined) {
         settings.fault(
-          `STATUS_RULES has ${quote(each.trim())}: each rule must be like 404:not_found or 200/status=paid:carried_out, and mean carried_out, refused, in_progress or not_found.`,
+          `STATUS_RULES has ${quote(each.trim())}: each rule must be like 404:not_found or 200/status=paid:carried_out, and end in carried_out, refused, in_progress or not_found.`,
         )
         return []
       }

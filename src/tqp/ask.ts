@@ -82,7 +82,7 @@ export async function* follow<Data>(
   signal.addEventListener('abort', () => client.dispose(), { once: true })
   try {
     for await (const answer of client.iterate({ query, variables }))
-      yield readAnswer(answer as Answer, `${url} answered with what is no answer`) as Data
+      yield readAnswer(answer as Answer, `${url} answered with something that is not GraphQL`) as Data
   } catch (error) {
     if (error instanceof Refused || error instanceof OutOfReach) throw error
     const status = statusOf(error)

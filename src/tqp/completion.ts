@@ -3,7 +3,7 @@ import { subcommand, type Subcommand } from './subcommand.ts'
 
 const usage = `Usage: npx tqp completion bash|zsh
 
-Prints a script that completes the words and flags of tqp in this shell. For bash, put these lines into ~/.bashrc:
+Prints a script that completes the commands and flags of tqp in this shell. For bash, put these lines into ~/.bashrc:
 
   alias tqp='npx tqp'
   source <(npx tqp completion bash)
@@ -15,7 +15,7 @@ Ends with 0 if it is done, 2 if the command line is wrong.
 
 /** @param others what else it completes */
 export function completionOf(others: readonly Subcommand[]): Subcommand {
-  const completion = subcommand('completion', 'a script that completes these words', {
+  const completion = subcommand('completion', 'a script that completes these commands', {
     usage,
     options: {},
     allowPositionals: true,

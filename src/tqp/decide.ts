@@ -36,13 +36,13 @@ const decisions: readonly Decision[] = [
         flag: 'key',
         argument: 'idempotencyKey',
         type: 'String',
-        text: 'a name for this request: asked again with the same name and reason, nothing more is done',
+        text: 'a name for this request: a second request with the same name and reason changes nothing',
       },
       {
         flag: 'confirm-not-carried-out',
         argument: 'confirmNotCarriedOut',
         type: 'Boolean',
-        text: 'you say that they were not carried out: needed where the processor may have forgotten the key',
+        text: 'you confirm that they were not carried out: needed if the processor may have forgotten the key',
       },
     ],
     done: 'Replayed',
@@ -132,7 +132,7 @@ function usageOf({ name, text, asks = [] }: Decision): string {
   )
   return `Usage: npx tqp ${name} ID …${required.join('')} --reason R [--dry-run] [--json]
 
-${text} Each is decided for itself, and recorded with who decided it (the holder of TQP_TOKEN) and why.
+${text} Each is a decision of its own, recorded with who made it (the holder of TQP_TOKEN) and why.
 
 ${flags.join('')}  --reason R       why, for the log
   --dry-run        changes nothing: prints how they stand, and the command that would do it

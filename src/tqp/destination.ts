@@ -12,7 +12,7 @@ const usage = `Usage: npx tqp destination [--pause [--until T] | --resume | --ra
 Pauses the delivery of payments, resumes it, or limits its rate, on all instances at once. Without --pause, --resume and --rate it changes
 nothing, and prints how the destination stands and what was decided last.
 
-  --pause          starts no attempt any more. Open ones end as they would, and records are taken in all the time
+  --pause          starts no more attempts. Open ones end as usual, and records are still stored
   --until T        when the pause ends by itself: a time like 2026-11-29T06:00:00Z, or a span from now like 30m (s, m, h or d)
   --resume         ends a pause, or a hold of the guard
   --rate N         starts at most N attempts a second, over all instances; 0 takes the limit away

@@ -22,10 +22,10 @@ npx tqp jobs shows how it stands.
   --per-second N   replays a second (default: as fast as live payments leave room)
   --ramp-from N    the pace to begin with; it doubles every 10 s until it is --per-second
   --stop-share S   stops by itself once this share of the last --stop-after that ended failed again: above 0, at most 1
-  --stop-after N   looks at so many
+  --stop-after N   of how many that ended last --stop-share is the share
   --confirm-not-carried-out
-                   also replays those in doubt whose key the processor may have forgotten: you say that they were not carried out
-  --key K          a name for this request: asked again with the same name and flags, nothing more is done
+                   also replays those in doubt whose key the processor may have forgotten: you confirm that they were not carried out
+  --key K          a name for this request: a second request with the same name and flags changes nothing
   --resolve-as R   resolves them in place of a replay: carried-out, not-carried-out, duplicate or ignored
   --reason R       why, for the log; with --resolve-as
   --dry-run        changes nothing: prints the command that would do it

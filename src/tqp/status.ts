@@ -135,7 +135,7 @@ function describe({ destinations, metrics }: Data): string[] {
 function describeInstance(instance: Instance): string {
   const { name, release, startedAt, state, lastHeartbeatAt, answers, partitions } = instance
   const parts = [
-    `${state.toLowerCase()}, since ${shortTime(startedAt) ?? 'nobody knows when'}`,
+    `${state.toLowerCase()}, since ${shortTime(startedAt) ?? 'an unknown time'}`,
     `release ${release ?? 'not known'}`,
     lastHeartbeatAt === null ? 'never heard' : `last heard ${shortTime(lastHeartbeatAt)}`,
     ...(partitions === null

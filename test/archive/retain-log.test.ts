@@ -209,7 +209,7 @@ t.test(
     t.match(standing(), {
       lastRunAt: null,
       waitsFor:
-        'The archive has not gone on for 1 s: ARCHIVE_DIR or the database does not answer, or is very slow (ARCHIVE_DIR).',
+        'The archive has made no progress for 1 s: ARCHIVE_DIR or the database does not answer, or is very slow (ARCHIVE_DIR).',
     })
     t.match(lines, [{ event: 'archive waits', reason: `(${t.testdirName}).` }])
   },

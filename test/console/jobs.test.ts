@@ -78,7 +78,7 @@ t.test('from a group it is three presses to a paced replay, which is steered', {
   await graphql(port, 'mutation { pauseReplay(job: "1", reason: "quicker") { __typename } }')
   await page.getByLabel('Reason').fill('too late')
   await dialog.getByRole('button', { name: 'Pause' }).click()
-  await page.getByRole('alert').getByText('The job is paused: it cannot be changed so.').waitFor()
+  await page.getByRole('alert').getByText('The job is paused: this cannot be done now.').waitFor()
   await page.keyboard.press('Escape')
   jobChanges.give()
   await page.getByText('quicker').waitFor()

@@ -11,7 +11,7 @@ const head = `# Settings
 
 <!-- Printed from .env.example and the code by \`npm run schema\`; do not edit. -->
 
-Set them in the environment, or in a file \`.env\` in the folder that the service starts in; the environment wins. An empty value is no value.
+Set them in the environment, or in a file \`.env\` in the folder that the service starts in; the environment wins. An empty value counts as not set.
 [.env.example](../.env.example) has them all with their defaults, commented out: copied to \`.env\` as it is, it changes nothing. Times are in
 seconds, and fractions are allowed.
 
@@ -62,7 +62,8 @@ function formOf(name: SettingName): string {
   const read = configure({ ...beside, ...sasl, ...url, [name]: '?' })
   const faults = 'faults' in read ? read.faults : []
   const own = faults.filter((each) => new RegExp(`^${name}\\b`).test(each))
-  if (own.some((each) => each.includes(' names a file '))) return 'the path of a PEM file'
+  if (own.some((each) => each.includes(' names a file ')))
+    return name.endsWith('_FILE') ? 'the path of a file' : 'the path of a PEM file'
   const [, form = 'text'] = /(?: must be | entry 1 is not | is not )(.*)\.$/.exec(own[0] ?? '') ?? []
   return form
 }

@@ -17,7 +17,7 @@ export function DestinationAction({ name, onClose }: Props) {
       return (
         <ActionDialog
           title="Pause the destination"
-          about="No attempt starts any more, on no instance. Open attempts end as they would, and records are still taken in."
+          about="No instance starts an attempt any more. Open attempts end as usual, and records are still stored."
           verb="Pause"
           requests={(form) => [{ operation: pauseDestinationMutation, variables: readPause(form) }]}
           send={async (form) =>

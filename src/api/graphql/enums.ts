@@ -12,7 +12,7 @@ export const MessageStatus = builder.enumType('MessageStatus', {
     DEAD_LETTER: {
       value: 'dead_letter',
       description:
-        'Refused, out of retries, cancelled, or a record that cannot be sent. An operator may replay the first three, and resolve each.',
+        'Refused, out of retries, cancelled, perhaps carried out and not sent again, or a record that cannot be sent. An operator may replay all but the last, and resolve each.',
     },
   } as const,
 })
@@ -96,7 +96,8 @@ export const EventType = builder.enumType('EventType', {
     REJECTED: { value: 'rejected', description: 'A record that cannot be read or has no identity.' },
     LATE_RESULT_OBSERVED: {
       value: 'late_result_observed',
-      description: 'The processor accepted an attempt that had been given up: the message is a success.',
+      description:
+        'An answer came after its attempt had ended. If the processor accepted, the message is a success; otherwise nothing changes.',
     },
     EXPUNGED: {
       value: 'expunged',
@@ -127,7 +128,11 @@ export const OutcomeKind = builder.enumType('OutcomeKind', {
     ACCEPTED: { value: 'accepted', description: 'Any 2xx, whatever the body.' },
     REFUSED: { value: 'refused', description: '3xx or a 4xx that is not retried: a dead letter at once.' },
     UNAVAILABLE: { value: 'unavailable', description: 'A status that is retried, such as 429 or 503.' },
-    NOT_SENT: { value: 'not_sent', description: 'No byte left: name resolution, connection refused, TLS.' },
+    NOT_SENT: {
+      value: 'not_sent',
+      description:
+        'Nothing reached the processor: name resolution, connection refused, TLS, or the attempt waited too long for a free request.',
+    },
     UNKNOWN: {
       value: 'unknown',
       description:
@@ -261,7 +266,8 @@ export const Role = builder.enumType('Role', {
     },
     OPERATOR: {
       value: 'operator',
-      description: 'May also replay, expunge, decide about a message, and pause and resume a destination.',
+      description:
+        'May also replay, expunge, decide about messages, plan and steer replay jobs, and pause, resume and limit a destination.',
     },
   } as const,
 })
@@ -330,7 +336,10 @@ export const JobState = builder.enumType('JobState', {
       description:
         'It stopped by itself, because too many failed again: stoppedBecause. An operator resumes it.',
     },
-    ABORTED: { value: 'aborted', description: 'An operator ended it. What it has replayed goes its way.' },
+    ABORTED: {
+      value: 'aborted',
+      description: 'An operator ended it. What it has already replayed is sent as usual.',
+    },
     DONE: { value: 'done', description: 'Each message of its plan was replayed, resolved or skipped.' },
   } as const,
 })
@@ -383,7 +392,7 @@ export const JobRefusal = builder.enumType('JobRefusal', {
       description: 'This viewer started the job with this idempotencyKey and other arguments.',
     },
     JOB_UNKNOWN: { value: 'job_unknown', description: 'There is no such job.' },
-    WRONG_STATE: { value: 'wrong_state', description: 'A job in this state cannot be changed so.' },
+    WRONG_STATE: { value: 'wrong_state', description: 'This cannot be done with a job in this state.' },
   } as const,
 })
 

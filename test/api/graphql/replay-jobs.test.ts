@@ -103,7 +103,7 @@ t.test('a plan tells what it chose, and its job what became of it', async (t) =>
   t.match(await steer(service, 'resumeReplay', id), {
     __typename: 'JobRefused',
     refusal: 'WRONG_STATE',
-    text: 'The job is aborted: it cannot be changed so.',
+    text: 'The job is aborted: this cannot be done now.',
     job: { id },
   })
   const found = await dataOf<{ replayJob: Result; replayJobs: { nodes: Result[] } }>(

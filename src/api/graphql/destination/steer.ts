@@ -19,7 +19,7 @@ builder.mutationField('pauseDestination', (t) =>
   t.field({
     type: DestinationResult,
     description:
-      'No attempt starts any more, on no instance, until it is resumed or the time is over; those that are open end as they would. Records are taken in all the time. reason: 1 to 2,048 bytes.',
+      'No instance starts an attempt until the destination is resumed or the time is over. Open attempts end as usual, and records are still stored. reason: 1 to 2,048 bytes.',
     args: {
       name: t.arg.string({ required: true, defaultValue: 'default', description: 'Which destination.' }),
       reason: t.arg.string({ required: true, description: 'Why; it stands in the log for ever.' }),

@@ -56,6 +56,6 @@ function explain({ refusal, state }: JobRefused): string {
     case 'job_unknown':
       return 'There is no such job.'
     case 'wrong_state':
-      return `The job is ${state}: it cannot be changed so.`
+      return `The job is ${state}: this cannot be done now.`
   }
 }

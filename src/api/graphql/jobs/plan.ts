@@ -101,7 +101,7 @@ builder.mutationField('planReplay', (t) =>
       filter: t.arg({
         type: MessageFilter,
         required: true,
-        description: 'Which; of them all open dead letters.',
+        description: 'Which open dead letters.',
       }),
       reason: t.arg.string({ required: true, description: 'Why; it stands in the log for ever.' }),
     },

@@ -18,11 +18,12 @@ const StopWhenInput = builder.inputRef<StopWhen>('StopWhen').implement({
   fields: (t) => ({
     failedShare: t.float({
       required: true,
-      description: 'Once so many of the last that ended failed again: above 0, at most 1.',
+      description:
+        'The share of the last ones that ended at which it stops, if they failed again: above 0, at most 1.',
     }),
     after: t.int({
       required: true,
-      description: `Looks at so many of the last that ended, and not before there are so many: 1 to ${stopAfterMax}.`,
+      description: `How many that ended last it looks at; it does not stop before there are so many: 1 to ${stopAfterMax}.`,
     }),
   }),
 })

@@ -15,15 +15,15 @@ const why = 'Why; it stands in the log for ever. 1 to 2,048 bytes.'
 const simple = {
   pauseReplay: {
     kind: 'pause',
-    text: 'The job replays nothing more until it is resumed. What it has replayed goes its way.',
+    text: 'The job replays nothing more until it is resumed. What it has already replayed is sent as usual.',
   },
   resumeReplay: {
     kind: 'resume',
-    text: 'A PAUSED or STOPPED job goes on. Its pace rises anew, and its stop counts anew.',
+    text: 'A PAUSED or STOPPED job continues. Its pace rises again from the beginning, and its stop counts again from 0.',
   },
   abortReplay: {
     kind: 'abort',
-    text: 'Ends the job for good; the dead letters that are left stay as they are. What it has replayed goes its way.',
+    text: 'Ends the job for good; the dead letters that are left stay as they are. What it has already replayed is sent as usual.',
   },
 } as const
 

@@ -63,8 +63,7 @@ export const KafkaRecord = builder.objectRef<KafkaRecordValue>('KafkaRecord').im
     }),
     headers: t.field({
       type: [Header],
-      description:
-        'Its headers, in their order as far as the client library keeps it; none once they are expunged.',
+      description: 'Its headers, in the order of the record; none once they are expunged.',
       args: { first: t.arg.int({ defaultValue: 100, required: true, description: 'At most 1,000.' }) },
       resolve: async (record, { first }, context) => {
         const shown = readBounded('first', first, 0, 1_000)

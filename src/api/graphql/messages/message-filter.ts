@@ -55,7 +55,8 @@ export const MessageFilter = builder.inputRef<MessageFilterInput>('MessageFilter
       description: 'Dead letters for any of these causes.',
     }),
     outcomeUnknown: t.boolean({
-      description: 'Whether any attempt ended with no answer or was abandoned: those may have been paid.',
+      description:
+        'Whether the outcome of any attempt is unknown, or it was abandoned: those may have been paid.',
     }),
     held: t.boolean({ description: 'Whether an operator has put it on hold.' }),
     resolved: t.boolean({ description: 'Dead letters that are resolved (true), or open (false).' }),

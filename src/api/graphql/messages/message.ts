@@ -49,7 +49,7 @@ export const Message = builder.objectRef<MessageRow>('Message').implement({
     }),
     outcomeUnknown: t.exposeBoolean('outcomeUnknown', {
       description:
-        'Any attempt ended with no answer or was abandoned: it may have been carried out. Stays true after SUCCESS.',
+        'Any attempt ended with no answer or was abandoned: it may have been carried out. Stays true after SUCCESS. An answer of UNKNOWN_STATUSES counts too.',
     }),
     reference: t.exposeString('reference', {
       nullable: true,

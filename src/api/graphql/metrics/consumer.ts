@@ -22,14 +22,15 @@ export const PartitionState = builder.objectRef<PartitionValue>('PartitionState'
     highOffset: t.field({
       type: 'BigInt',
       nullable: true,
-      description: "Where Kafka's log ended at this instance's last batch; null where it reads none of it.",
+      description:
+        "Where Kafka's log ended in the last answer that this instance got; null where it reads none of it.",
       resolve: ({ nextOffset, lag }) => (lag === null ? null : String(BigInt(nextOffset) + BigInt(lag))),
     }),
     lag: t.expose('lag', {
       type: 'BigInt',
       nullable: true,
       description:
-        "Records that were not stored yet at this instance's last batch; null where it reads none of it.",
+        'Records that were not stored yet, as of the last answer that this instance got; null where it reads none of it.',
     }),
     unreadLag: t.expose('unreadLag', {
       type: 'BigInt',

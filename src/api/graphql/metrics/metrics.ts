@@ -60,7 +60,7 @@ export const Metrics = builder.objectRef<MetricsSnapshot>('Metrics').implement({
       outcomeUnknown: t.field({
         type: UnknownCounts,
         nullable: true,
-        description: 'Messages of which an attempt may have been carried out without an answer.',
+        description: 'Messages with an attempt whose outcome is unknown: it may have been carried out.',
         resolve: ({ read }) => read(countUnknown),
       }),
       throughput: t.field({

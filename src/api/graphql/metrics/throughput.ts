@@ -29,7 +29,7 @@ export const ThroughputBucket = builder.objectRef<Bucket>('ThroughputBucket').im
       succeeded: count('Messages that became SUCCESS, by a late answer too.', 'succeeded'),
       failed: count('Attempts that failed; abandoned ones are not among them.', ...failures),
       deadLettered: count(
-        'Messages given up: refused, out of retries, or cancelled. Rejected and conflicting records are not among them.',
+        'Messages that became dead letters. Rejected and conflicting records are not among them.',
         'dead_lettered',
       ),
       refused: count('Failed attempts that the processor refused for good.', 'refused'),
