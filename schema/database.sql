@@ -1605,7 +1605,9 @@ begin
   end if;
   if in_status <> 'processing' and exists (select from destinations d where d.destination = 'default'
       and (d.state <> 'flowing' or d.rate_limit is not null or d.throttled_at is not null)) then
-    return 0;
+    return case when not exists (
+      select from message_states s where s.queue = in_status and s.due_at is not null and s.due_at <= long_ago
+    ) then 0 end;
   end if;
   if in_status = 'processing' then
     listening := listening_instances();

@@ -2,7 +2,7 @@
 -- due for so long, unless its destination is held, paused or ramping, or has a pace. Of attempts whose lease has ended (`processing`), only those of instances that are gone count.
 --
 -- Called by: src/log/write/count-missed.ts (the sweep).
--- Returns: the number.
+-- Returns: the number; null if some are due and the destination is a reason for that.
 create or replace function count_missed(in_status text, in_reconnected_at timestamptz, in_grace_ms bigint) returns int
 language plpgsql volatile security definer
 set search_path = public, pg_temp
@@ -19,7 +19,9 @@ begin
   end if;
   if in_status <> 'processing' and exists (select from destinations d where d.destination = 'default'
       and (d.state <> 'flowing' or d.rate_limit is not null or d.throttled_at is not null)) then
-    return 0;
+    return case when not exists (
+      select from message_states s where s.queue = in_status and s.due_at is not null and s.due_at <= long_ago
+    ) then 0 end;
   end if;
   if in_status = 'processing' then
     listening := listening_instances();
