@@ -2885,7 +2885,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.ingest(in_topic text, in_partition integer, in_incarnation integer, in_first bigint, in_next bigint, in_actor text, in_room integer, in_lane text, in_lease_ms bigint, in_offsets bigint[], in_transaction_ids text[], in_rejections text[], in_payload_hashes bytea[], in_payloads bytea[], in_payload_states text[], in_payload_sizes integer[], in_are_json boolean[], in_keys bytea[], in_headers text[], in_traceparents text[], in_timestamps_ms bigint[], in_hole_firsts bigint[], in_hole_nexts bigint[])
+CREATE OR REPLACE FUNCTION public.ingest(in_topic text, in_partition integer, in_incarnation integer, in_first bigint, in_next bigint, in_actor text, in_room integer, in_lane text, in_lease_ms bigint, in_offsets bigint[], in_transaction_ids text[], in_rejections text[], in_payload_hashes bytea[], in_payloads bytea[], in_payload_states text[], in_payload_sizes integer[], in_are_json boolean[], in_keys bytea[], in_headers text[], in_traceparents text[], in_timestamps_ms bigint[], in_hole_firsts bigint[], in_hole_nexts bigint[], in_begins bigint DEFAULT NULL::bigint)
  RETURNS TABLE(answer text, next_offset bigint, reason text, results text, message_ids bigint[], claimed integer, lease_ends_at bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2930,7 +2930,7 @@ begin
   select coalesce((
         select a.next_offset from partition_advances a
         where a.partition_id = p.partition_id order by a.next_offset desc limit 1
-      ), p.begins_at, in_first),
+      ), p.begins_at, in_begins, in_first),
       exists (
         select from partitions l
         where l.topic = in_topic and l.partition = in_partition and l.incarnation = in_incarnation + 1
