@@ -1599,6 +1599,7 @@ AS $function$
 declare
   long_ago timestamptz := clock_timestamp() - interval '10 seconds';
   listening text[];
+  missed int;
 begin
   if in_status = 'processing' and lease_ends_at('-infinity', in_reconnected_at, in_grace_ms) > long_ago then
     return 0;
@@ -1613,7 +1614,7 @@ begin
     listening := listening_instances();
     perform note_overdue('-infinity', long_ago);
   end if;
-  return (
+  missed := (
     select count(*) from (
       select from message_states s where s.queue = in_status and s.due_at is not null and s.due_at <= long_ago
       union all
@@ -1621,8 +1622,13 @@ begin
       join message_states s on s.message_id = o.message_id and s.status = 'processing' and s.lease_ends_at = o.lease_ends_at
       where in_status = 'processing' and o.lease_ends_at <= long_ago and split_part(s.claimed_by, '/', 1) <> all (listening)
       limit 1000
-    ) missed
+    ) m
   );
+  return case when missed > 0 or in_status <> 'processing' or not exists (
+    select from overdue_attempts o
+    join message_states s on s.message_id = o.message_id and s.status = 'processing' and s.lease_ends_at = o.lease_ends_at
+    where o.lease_ends_at <= long_ago
+  ) then missed end;
 end
 $function$
 ;

@@ -6,7 +6,8 @@ import type { Lease } from './lease.ts'
  * What a lane should have taken more than ten seconds ago.
  *
  * - `missed`: how many messages, up to a thousand of each status that it waits for.
- * - `isHeldUp`: whether there are some of which the destination may be the reason, as by its pace; they are not counted.
+ * - `isHeldUp`: whether there are some that are not counted, because there may be a reason: the pace of the destination, or an instance that is
+ *   not gone and ends its attempts by itself.
  */
 export type Missed = { readonly missed: number; readonly isHeldUp: boolean }
 

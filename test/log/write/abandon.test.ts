@@ -1,5 +1,5 @@
 import t from 'tap'
-import type pg from 'pg'
+import pg from 'pg'
 import { readClock } from '../../../src/log/server/read-clock.ts'
 import { abandon, findExpired, type Expired } from '../../../src/log/write/abandon.ts'
 import { countMissed } from '../../../src/log/write/count-missed.ts'
@@ -240,7 +240,7 @@ t.test('a lease that ends after the grace is left alone until it ends', async (t
 })
 
 t.test('missed are those of the lane that were due for over ten seconds', async (t) => {
-  const { pool } = await database(t)
+  const { pool, url } = await database(t)
   const late = await pendingMessage(pool)
   await pendingMessage(pool)
   t.strictSame(await countMissed(pool, 'fresh', noGrace), { missed: 0, isHeldUp: false })
@@ -255,5 +255,13 @@ t.test('missed are those of the lane that were due for over ten seconds', async 
   // A lease that ended before the server's start counts from there, and the gate may have started it just now.
   await until('the server to have been up for as long', async () => (await readUptimeMs(pool)) > 11_000)
   await endLease(pool, '11 seconds')
+  const living = new pg.Client({
+    connectionString: url,
+    application_name: 'transaction-queue-proxy listen instance-1',
+  })
+  await living.connect()
+  t.strictSame(await countMissed(pool, 'retry', noGrace), { missed: 0, isHeldUp: true }, 'its instance lives')
+  await living.end()
+  await until('its session to be gone', async () => (await countMissed(pool, 'retry', noGrace)).missed > 0)
   t.strictSame(await countMissed(pool, 'retry', noGrace), { missed: 1, isHeldUp: false })
 })
