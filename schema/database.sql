@@ -1453,13 +1453,14 @@ begin
         select from decided_messages d where d.message_id = o.message_id and d.resolution is null
       ) as is_held,
       m.status = 'failed' and coalesce(f.is_unsent, false) as is_unsent,
-      coalesce(f.type = 'attempt_abandoned', false) as is_abandoned
+      coalesce(f.type = 'cancelled', false) as is_cancelled,
+      coalesce(f.type = 'attempt_failed' or f.inquiry = 'refused', false) as is_judged
     from replay_job_open o
     left join lateral (select s.status from message_states s where s.message_id = o.message_id limit 1) m on true
     left join lateral (
-      select e.type, e.outcome = 'not_sent' and e.duration_ms is null as is_unsent from message_events e
+      select e.type, e.inquiry, e.outcome = 'not_sent' and e.duration_ms is null as is_unsent from message_events e
       where m.status in ('failed', 'dead_letter') and e.message_id = o.message_id
-        and e.type in ('attempt_failed', 'attempt_abandoned')
+        and (e.type in ('attempt_failed', 'attempt_abandoned', 'cancelled', 'replayed') or e.inquiry = 'refused')
       order by e.version desc limit 1
     ) f on true
     where o.job = in_state.job
@@ -1468,11 +1469,11 @@ begin
     delete from replay_job_open o using seen e
     where o.job = in_state.job and o.message_id = e.message_id
       and (e.is_held or e.status is null or e.status not in ('pending', 'processing') and not e.is_unsent)
-    returning e.status, e.is_abandoned
+    returning e.status, e.is_cancelled, e.is_judged
   )
   select count(*) filter (where e.status = 'success') as succeeded,
-    count(*) filter (where e.status in ('failed', 'dead_letter')) as failed,
-    count(*) filter (where e.status in ('failed', 'dead_letter') and not e.is_abandoned) as judged
+    count(*) filter (where e.status in ('failed', 'dead_letter') and not e.is_cancelled) as failed,
+    count(*) filter (where e.status in ('failed', 'dead_letter') and e.is_judged) as judged
     into counted
   from ended e;
   in_state.succeeded := in_state.succeeded + counted.succeeded;

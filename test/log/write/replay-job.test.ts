@@ -562,6 +562,28 @@ t.test('attempts whose instance died stop no job, because they say nothing of th
   t.match(await jobOf(pool, id), { failedAgain: '3', stoppedBecause: null })
 })
 
+t.test(
+  'what ends without an attempt stops no job either, and what is cancelled is counted as neither',
+  async (t) => {
+    const { pool } = await database(t)
+    await storeLetters(pool, idsOf('cancelled', 3))
+    await storeLetters(pool, idsOf('forgotten', 6), 'unknown')
+    const id = await planned(pool)
+    await start(pool, id, { stopWhen: { failedShare: 0.5, after: 3 } })
+    t.match(await step(pool, id), { worked: 3 })
+    const decision = { decision: { kind: 'cancel' }, actor: 'carol', reason: 'paid by hand' } as const
+    for (const transactionId of idsOf('cancelled', 3))
+      await decideMessage(pool, { transactionId, ...decision })
+    t.match(await step(pool, id), { worked: 3, state: 'running' })
+    t.match(await jobOf(pool, id), { succeeded: '0', failedAgain: '0' })
+    t.equal((await lookOnce(pool, 'fresh', { keyWindowMs: windowOver })).forgotten.length, 3)
+    t.match(await step(pool, id), { worked: 3, state: 'running' })
+    t.match(await jobOf(pool, id), { failedAgain: '3', stoppedBecause: null })
+    await attemptAll(pool, 'refused')
+    t.match(await step(pool, id), { state: 'stopped' })
+  },
+)
+
 t.test('a paused or aborted job replays nothing, and still counts what ends', async (t) => {
   const { pool } = await database(t)
   await storeLetters(pool, idsOf('pause', 30))
