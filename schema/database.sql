@@ -1315,7 +1315,9 @@ begin
   if not found then
     return false;
   end if;
-  if place.probe_message_id is not null and (place.probe_attempt is null and place.probe_ends_at > looked_at or exists (
+  if place.probe_message_id is not null and (place.probe_attempt is null and place.probe_ends_at > looked_at
+    -- No lease is longer: the clock was set back since.
+    and (place.probe_ends_at > looked_at + (select max(i.lease_ms) from instances i) * interval '1 millisecond') is not true or exists (
     select from message_states m
     where m.message_id = place.probe_message_id and m.status = 'processing' and m.attempts = place.probe_attempt
   )) then
@@ -1451,13 +1453,14 @@ begin
         select from decided_messages d where d.message_id = o.message_id and d.resolution is null
       ) as is_held,
       m.status = 'failed' and coalesce(f.is_unsent, false) as is_unsent,
-      coalesce(f.type = 'attempt_abandoned', false) as is_abandoned
+      coalesce(f.type = 'cancelled', false) as is_cancelled,
+      coalesce(f.type = 'attempt_failed' or f.inquiry = 'refused', false) as is_judged
     from replay_job_open o
     left join lateral (select s.status from message_states s where s.message_id = o.message_id limit 1) m on true
     left join lateral (
-      select e.type, e.outcome = 'not_sent' and e.duration_ms is null as is_unsent from message_events e
+      select e.type, e.inquiry, e.outcome = 'not_sent' and e.duration_ms is null as is_unsent from message_events e
       where m.status in ('failed', 'dead_letter') and e.message_id = o.message_id
-        and e.type in ('attempt_failed', 'attempt_abandoned')
+        and (e.type in ('attempt_failed', 'attempt_abandoned', 'cancelled', 'replayed') or e.inquiry = 'refused')
       order by e.version desc limit 1
     ) f on true
     where o.job = in_state.job
@@ -1466,11 +1469,11 @@ begin
     delete from replay_job_open o using seen e
     where o.job = in_state.job and o.message_id = e.message_id
       and (e.is_held or e.status is null or e.status not in ('pending', 'processing') and not e.is_unsent)
-    returning e.status, e.is_abandoned
+    returning e.status, e.is_cancelled, e.is_judged
   )
   select count(*) filter (where e.status = 'success') as succeeded,
-    count(*) filter (where e.status in ('failed', 'dead_letter')) as failed,
-    count(*) filter (where e.status in ('failed', 'dead_letter') and not e.is_abandoned) as judged
+    count(*) filter (where e.status in ('failed', 'dead_letter') and not e.is_cancelled) as failed,
+    count(*) filter (where e.status in ('failed', 'dead_letter') and e.is_judged) as judged
     into counted
   from ended e;
   in_state.succeeded := in_state.succeeded + counted.succeeded;
@@ -1597,19 +1600,22 @@ AS $function$
 declare
   long_ago timestamptz := clock_timestamp() - interval '10 seconds';
   listening text[];
+  missed int;
 begin
   if in_status = 'processing' and lease_ends_at('-infinity', in_reconnected_at, in_grace_ms) > long_ago then
     return 0;
   end if;
   if in_status <> 'processing' and exists (select from destinations d where d.destination = 'default'
       and (d.state <> 'flowing' or d.rate_limit is not null or d.throttled_at is not null)) then
-    return 0;
+    return case when not exists (
+      select from message_states s where s.queue = in_status and s.due_at is not null and s.due_at <= long_ago
+    ) then 0 end;
   end if;
   if in_status = 'processing' then
     listening := listening_instances();
     perform note_overdue('-infinity', long_ago);
   end if;
-  return (
+  missed := (
     select count(*) from (
       select from message_states s where s.queue = in_status and s.due_at is not null and s.due_at <= long_ago
       union all
@@ -1617,8 +1623,13 @@ begin
       join message_states s on s.message_id = o.message_id and s.status = 'processing' and s.lease_ends_at = o.lease_ends_at
       where in_status = 'processing' and o.lease_ends_at <= long_ago and split_part(s.claimed_by, '/', 1) <> all (listening)
       limit 1000
-    ) missed
+    ) m
   );
+  return case when missed > 0 or in_status <> 'processing' or not exists (
+    select from overdue_attempts o
+    join message_states s on s.message_id = o.message_id and s.status = 'processing' and s.lease_ends_at = o.lease_ends_at
+    where o.lease_ends_at <= long_ago
+  ) then missed end;
 end
 $function$
 ;
@@ -2264,17 +2275,21 @@ AS $function$
 #variable_conflict use_column
 declare
   among constant int := 500;
-  forgotten message_states[];
-begin
-  select array_agg(d) into forgotten
-    from lock_due(
+  doubtful message_states[] := array(
+    select d from lock_due(
       in_queue => in_queue,
       in_is_slow => null,
       in_room => among,
       in_at => in_at,
       in_look_from => '-infinity') d
-    where d.outcome_unknown
-      and next_step(d.message_id, greatest(in_at, d.recorded_at), in_lease_ms, in_key_window_ms, in_inquires) = 'forget';
+    where d.outcome_unknown);
+  forgotten message_states[];
+begin
+  -- A statement of its own, because it sees what was decided about them before they were locked, such as a replay that says that a payment was
+  -- not carried out.
+  select array_agg(d) into forgotten
+    from unnest(doubtful) d
+    where next_step(d.message_id, greatest(in_at, d.recorded_at), in_lease_ms, in_key_window_ms, in_inquires) = 'forget';
   if forgotten is not null then
     return query select * from append_forgotten(forgotten, in_actor, in_at);
   end if;
@@ -2877,7 +2892,7 @@ end
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION public.ingest(in_topic text, in_partition integer, in_incarnation integer, in_first bigint, in_next bigint, in_actor text, in_room integer, in_lane text, in_lease_ms bigint, in_offsets bigint[], in_transaction_ids text[], in_rejections text[], in_payload_hashes bytea[], in_payloads bytea[], in_payload_states text[], in_payload_sizes integer[], in_are_json boolean[], in_keys bytea[], in_headers text[], in_traceparents text[], in_timestamps_ms bigint[], in_hole_firsts bigint[], in_hole_nexts bigint[])
+CREATE OR REPLACE FUNCTION public.ingest(in_topic text, in_partition integer, in_incarnation integer, in_first bigint, in_next bigint, in_actor text, in_room integer, in_lane text, in_lease_ms bigint, in_offsets bigint[], in_transaction_ids text[], in_rejections text[], in_payload_hashes bytea[], in_payloads bytea[], in_payload_states text[], in_payload_sizes integer[], in_are_json boolean[], in_keys bytea[], in_headers text[], in_traceparents text[], in_timestamps_ms bigint[], in_hole_firsts bigint[], in_hole_nexts bigint[], in_begins bigint DEFAULT NULL::bigint)
  RETURNS TABLE(answer text, next_offset bigint, reason text, results text, message_ids bigint[], claimed integer, lease_ends_at bigint)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2922,7 +2937,7 @@ begin
   select coalesce((
         select a.next_offset from partition_advances a
         where a.partition_id = p.partition_id order by a.next_offset desc limit 1
-      ), p.begins_at, in_first),
+      ), p.begins_at, in_begins, in_first),
       exists (
         select from partitions l
         where l.topic = in_topic and l.partition = in_partition and l.incarnation = in_incarnation + 1
@@ -3210,7 +3225,9 @@ declare
 begin
   return in_place.state = 'held' and in_place.next_probe_at <= looked_at
     -- An inquiry is a probe without an attempt.
-    and not (in_place.probe_message_id is not null and in_place.probe_attempt is null and in_place.probe_ends_at > looked_at)
+    and not (in_place.probe_message_id is not null and in_place.probe_attempt is null and in_place.probe_ends_at > looked_at
+      -- No lease is longer: the clock was set back since.
+      and (in_place.probe_ends_at > looked_at + (select max(i.lease_ms) from instances i) * interval '1 millisecond') is not true)
     and not exists (
       select from message_states m
       where m.message_id = in_place.probe_message_id and m.status = 'processing' and m.attempts = in_place.probe_attempt
@@ -5953,6 +5970,8 @@ declare
   step_ms int := 50;
   -- After a stall a job makes up for so much of its pace.
   made_up constant interval := '250 milliseconds';
+  -- How long the runner is alone. What ends later was written by a clock that was set back since.
+  runner_time constant interval := in_runner_ms * interval '1 millisecond';
   -- While nothing of a job is due, there is no hurry to see whether its room is free.
   idle_ms constant int := 1000;
   -- So many messages of all jobs may be open, most of them waiting. Each step looks at all of them.
@@ -5977,8 +5996,9 @@ begin
   -- Whoever only waits for its turn must not lock the row: the runner would find it locked, and lose its pace.
   select * into s from replay_job_states t where t.job = in_job;
   is_runner := s.runner is not distinct from in_runner;
-  if not is_runner and s.runner_until > clock_timestamp() then
-    return query select 'elsewhere', extract(epoch from s.runner_until - clock_timestamp())::double precision * 1000, 0, 0, null::text;
+  at := clock_timestamp();
+  if not is_runner and s.runner_until > at and s.runner_until <= at + runner_time then
+    return query select 'elsewhere', extract(epoch from s.runner_until - at)::double precision * 1000, 0, 0, null::text;
     return;
   end if;
   select * into s from replay_job_states t where t.job = in_job for no key update skip locked;
@@ -5992,14 +6012,21 @@ begin
     return query select s.state, null::double precision, 0, 0, null::text;
     return;
   end if;
-  if s.runner <> in_runner and s.runner_until > at then
+  if s.runner <> in_runner and s.runner_until > at and s.runner_until <= at + runner_time then
     return query select 'elsewhere', extract(epoch from s.runner_until - at)::double precision * 1000, 0, 0, null::text;
     return;
   end if;
   select * into job from replay_jobs j where j.job = in_job;
   before_counts := s.replayed + s.succeeded + s.failed_again;
   s.runner := in_runner;
-  s.runner_until := at + in_runner_ms * interval '1 millisecond';
+  s.runner_until := at + runner_time;
+  -- A clock that was set back leaves these in the future.
+  s.running_since := least(s.running_since, at);
+  s.told_at := least(s.told_at, at);
+  if s.rate_since > at then
+    s.rate_since := at;
+    s.rate_from := s.replayed;
+  end if;
   s := count_ended(s, job.stop_after);
   due_in_ms := step_ms;
   failed := length(replace(s.recent, 's', ''));
@@ -6027,7 +6054,8 @@ begin
     else
       pace := case when job.kind = 'replay' and not is_probe then
         least(s.per_second, s.ramp_from * 2 ^ least(floor(extract(epoch from at - s.running_since)::double precision / 10), 60)) end;
-      s.next_at := greatest(s.next_at, at - made_up);
+      -- Nothing waits longer than one replay takes at this pace: a clock that was set back, or a pace that was slower, had it wait longer.
+      s.next_at := greatest(at - made_up, case when pace is null then s.next_at else least(s.next_at, at + 1 / pace * interval '1 second') end);
       room := case when job.kind = 'resolve' then batch_max when is_probe then 1
         else least(greatest(1, in_room / 10) - opened.busy, open_max - opened.every) end;
       if job.stop_after is not null and job.kind = 'replay' and not is_probe then
@@ -6091,6 +6119,7 @@ begin
     state = s.state,
     version = s.version,
     is_active = s.is_active,
+    running_since = s.running_since,
     next_at = s.next_at,
     is_at_replayable = s.is_at_replayable,
     piece = s.piece,

@@ -1,4 +1,5 @@
 import type { Pool } from 'pg'
+import type { Begun } from '../kafka/begun.ts'
 import { corruptMessage, nameError, offsetOutOfRange } from '../kafka/name-error.ts'
 import type { KafkaSession } from '../kafka/session.ts'
 import { readNextOffsets, type PartitionPlace } from '../log/write/next-offsets.ts'
@@ -9,8 +10,9 @@ import { reasonOf } from '../runtime/reason-of.ts'
 import { retryDelayMs } from '../runtime/retry-delay.ts'
 import { Seldom } from '../runtime/seldom.ts'
 import { wait } from '../runtime/wait.ts'
+import { within } from '../runtime/within.ts'
 import { askAgain, askUntilAnswered } from './ask-until-answered.ts'
-import { explainCorrupt, type Fault } from './explain-stop.ts'
+import { explainCorrupt, explainForgotten, type Fault } from './explain-stop.ts'
 import type { Health } from './health.ts'
 import { judgeRange } from './judge-position.ts'
 import { newPlace, type Place } from './place.ts'
@@ -22,9 +24,13 @@ const warnEveryMs = 5_000
 const doubtMs = 250
 // A second read may succeed: from the disk, or from another replica.
 const corruptReadsMax = 3
+const learnMsMax = 2_000
 
 export type AssignmentOptions = {
-  readonly session: Pick<KafkaSession, 'pause' | 'resume' | 'seek' | 'readRange' | 'readCommitted'>
+  readonly session: Pick<
+    KafkaSession,
+    'pause' | 'resume' | 'seek' | 'readRange' | 'readCommitted' | 'readBegun'
+  >
   readonly topic: string
   readonly actor: string
   readonly database: Pool
@@ -55,6 +61,8 @@ export class Assignment {
   readonly #announced = new Map<number, string>()
   readonly #tasks = new Set<Promise<void>>()
   readonly #warning = new Seldom(warnEveryMs)
+  /** Where partitions began that this session has held, so that a join forgets none. */
+  readonly #begins = new Map<number, bigint>()
   #places: ReadonlyMap<number, Written> = new Map()
 
   constructor(options: AssignmentOptions) {
@@ -67,7 +75,9 @@ export class Assignment {
    */
   join(partitions: readonly number[]): void {
     const { health, metrics, topic } = this.#options
-    this.#places = new Map(partitions.map((partition) => [partition, newPlace(partition)]))
+    this.#places = new Map(
+      partitions.map((partition) => [partition, newPlace(partition, this.#begins.get(partition))]),
+    )
     health.assigned = [...partitions].sort((one, other) => one - other)
     if (health.state !== 'starting') health.state = 'rebalancing'
     metrics.consumerLag.reset()
@@ -116,6 +126,16 @@ export class Assignment {
   /** PostgreSQL's answer to a slice named this next offset. */
   noteNext(place: Place, next: bigint): void {
     this.#write(place, (ours) => (ours.next = next))
+  }
+
+  /** Asks the log where the partition began: from then on a log that loses all of it is noticed. If it does not answer soon, it is asked again. */
+  async learnBegins(place: Place): Promise<void> {
+    const { database, topic } = this.#options
+    const asked = readNextOffsets(database, topic).catch(() => null)
+    const found = await within(asked, learnMsMax)
+    if (found === null || typeof found === 'symbol') return
+    const begins = found.get(place.partition)?.begins ?? null
+    this.#write(place, (ours) => this.#noteBegins(ours, begins))
   }
 
   /** The broker was asked for the partition and has not answered for this much longer. */
@@ -283,14 +303,33 @@ export class Assignment {
     const { database, topic } = this.#options
     const areCurrent = (): boolean => places.every((place) => this.has(place))
     const found = await this.#ask(() => readNextOffsets(database, topic), areCurrent)
+    const isNew = ({ partition, begins }: Place): boolean =>
+      (found?.get(partition)?.nextOffset ?? begins) === null
+    const begun = places.some(isNew) ? await this.#askKafka(areCurrent) : new Map<number, Begun>()
     // There is no await below, so no join can come in between.
-    if (found === null || !areCurrent()) return
-    for (const place of places) this.#write(place, (ours) => this.#goOn(ours, found.get(ours.partition), low))
+    if (found === null || begun === null || !areCurrent()) return
+    for (const place of places)
+      this.#write(place, (ours) =>
+        this.#goOn(ours, found.get(ours.partition), isNew(ours) ? begun.get(ours.partition) : undefined, low),
+      )
     this.#noteRunning()
   }
 
-  #goOn(place: Written, stored: PartitionPlace | undefined, low: bigint): void {
-    const next = stored?.nextOffset ?? null
+  /** What this service has committed of partitions of which the log has nothing. */
+  #askKafka(areCurrent: () => boolean): Promise<Map<number, Begun> | null> {
+    const { session, topic, logger, signal } = this.#options
+    const onFailure = (error: unknown, failures: number): void => {
+      if (failures === 1)
+        logger.warn({ topic, reason: reasonOf(error) }, "the group's offsets could not be read")
+    }
+    return askUntilAnswered(() => session.readBegun(), areCurrent, onFailure, signal)
+  }
+
+  /** @param begun what this service has stored of the partition according to Kafka, where the log has nothing of it and nobody knew better */
+  #goOn(place: Written, stored: PartitionPlace | undefined, begun: Begun | undefined, low: bigint): void {
+    this.#noteBegins(place, stored?.begins ?? null)
+    // If the log has lost all of the partition, it is read again from where it began.
+    const next = stored?.nextOffset ?? place.begins
     const lastRecord = stored?.lastRecord ?? null
     // The slice that seemed to fail was stored after all.
     if (next !== place.next) place.failures = 0
@@ -300,10 +339,22 @@ export class Assignment {
     place.sought = null
     const stopped = stored?.stopped ?? null
     if (stopped !== null) this.halt(place, stopped)
+    else if (begun !== undefined && begun.next > begun.begins)
+      this.stop(
+        place,
+        begun.begins,
+        explainForgotten({ topic: this.#options.topic, partition: place.partition }, begun),
+      )
     // A partition that this member has stopped stays stopped while the stop is being recorded.
     if (place.state === 'stopped') return
     place.state = 'reading'
     this.#resume(place)
+  }
+
+  #noteBegins(place: Written, begins: bigint | null): void {
+    if (begins === null) return
+    place.begins = begins
+    this.#begins.set(place.partition, begins)
   }
 
   /** The consumer still waits for a database that answers reads but refuses slices. */

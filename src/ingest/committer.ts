@@ -1,10 +1,10 @@
-import type { Commit } from '../kafka/fetched-batch.ts'
+import type { Commit, Position } from '../kafka/fetched-batch.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 
 /** What the next commit tells Kafka, and the promise that its callers wait for. */
 type Round = {
-  readonly positions: Map<number, bigint>
+  readonly positions: Map<number, Position>
   readonly ended: Promise<boolean>
   readonly end: (isCommitted: boolean) => void
 }
@@ -55,11 +55,11 @@ export class Committer {
   }
 
   /**
-   * Notes that everything below `next` is stored. Resolves when the commit has ended: true if Kafka took it.
+   * Notes that everything from `begins`, if that is known, to below `next` is stored. Resolves when the commit has ended: true if Kafka took it.
    */
-  note(partition: number, next: bigint, commit: Commit): Promise<boolean> {
+  note(partition: number, next: bigint, commit: Commit, begins: bigint | null = null): Promise<boolean> {
     if (!this.#held.has(partition)) return Promise.resolve(false)
-    this.#round.positions.set(partition, next)
+    this.#round.positions.set(partition, { next, begins })
     this.#commit = commit
     const { ended } = this.#round
     if (this.#isLeaving) void this.flush()
@@ -106,12 +106,12 @@ export class Committer {
     else this.#timer = setTimeout(() => void this.flush(), waitMs)
   }
 
-  async #send(positions: ReadonlyMap<number, bigint>, commit: Commit): Promise<boolean> {
+  async #send(positions: ReadonlyMap<number, Position>, commit: Commit): Promise<boolean> {
     this.#failpoint('offset.before_commit')
     try {
       await commit(positions)
     } catch (error) {
-      const partitions = [...positions].map(([partition, next]) => ({ partition, next: Number(next) }))
+      const partitions = [...positions].map(([partition, { next }]) => ({ partition, next: Number(next) }))
       this.#logger.debug({ topic: this.#topic, partitions, reason: reasonOf(error) }, 'offsets not committed')
       return false
     }
@@ -120,10 +120,10 @@ export class Committer {
   }
 
   /** Puts the offsets into the next commit, unless it already has a newer one for the partition. */
-  #takeBack(positions: ReadonlyMap<number, bigint>): void {
-    for (const [partition, next] of positions)
+  #takeBack(positions: ReadonlyMap<number, Position>): void {
+    for (const [partition, position] of positions)
       if (this.#held.has(partition) && !this.#round.positions.has(partition))
-        this.#round.positions.set(partition, next)
+        this.#round.positions.set(partition, position)
   }
 }
 

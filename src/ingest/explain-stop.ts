@@ -1,3 +1,4 @@
+import type { Begun } from '../kafka/begun.ts'
 import type { Undecodable } from '../kafka/answer/replace-decoder.ts'
 import type { BrokerRange } from '../kafka/read-range.ts'
 
@@ -33,6 +34,18 @@ export function explainShortened(of: Partition, next: bigint, { high }: BrokerRa
       `below ${next} may not be the ones that were stored. To read it from its first offset (a transaction that is ` +
       `already known is recorded as a duplicate and not sent again), run ${command(of, '--new-incarnation')}.`,
     resume: null,
+  }
+}
+
+/** The log has nothing of a partition that this service has stored. */
+export function explainForgotten(of: Partition, { begins, next }: Begun): Fault {
+  return {
+    reason:
+      `The log has nothing of this partition, but ${nameOffsets(begins, next)} were stored in it, as this service has told Kafka: the ` +
+      `database was emptied, or put back to a copy from before. To read the partition from its first offset, so that what the log does not ` +
+      `know is sent again under the same keys, run ${command(of, '--new-incarnation')}. To give these records up and continue at offset ` +
+      `${next}, run ${command(of, '--accept-gap')}.`,
+    resume: next,
   }
 }
 

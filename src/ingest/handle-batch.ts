@@ -33,7 +33,7 @@ export async function handleBatch(options: BatchOptions, batch: FetchedBatch): P
   try {
     await storeSlices(options, batch, place, tally)
   } finally {
-    if (tally.next > from) await end(options, batch, tally)
+    if (tally.next > from) await end(options, batch, place, tally)
   }
 }
 
@@ -42,9 +42,14 @@ export async function handleBatch(options: BatchOptions, batch: FetchedBatch): P
  * log at 500 a second). Only when this member leaves the group must Kafka be told first: the session leaves
  * when no batch is being handled any more.
  */
-async function end(options: BatchOptions, batch: FetchedBatch, tally: Tally): Promise<void> {
+async function end(
+  options: BatchOptions,
+  batch: FetchedBatch,
+  { begins }: Place,
+  tally: Tally,
+): Promise<void> {
   const { topic, partition, commit } = batch
-  const committed = options.committer.note(partition, tally.next, commit)
+  const committed = options.committer.note(partition, tally.next, commit, begins)
   options.assignment.follow(reportWhenCommitted(options.logger, { topic, partition }, tally, committed))
   if (options.committer.isLeaving) await committed
 }

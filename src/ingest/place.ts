@@ -12,6 +12,8 @@ export type Place = {
   readonly incarnation: number
   /** The next offset in PostgreSQL, as last read; null while nothing is stored. */
   readonly next: bigint | null
+  /** Where its first slice began; null while that is not known. */
+  readonly begins: bigint | null
   /**
    * The last stored record. kafkajs fetches from it until a batch has shown that the topic is still the same;
    * then null.
@@ -32,12 +34,13 @@ export type Place = {
 }
 
 /** The place of a partition that was just assigned. */
-export function newPlace(partition: number): Place {
+export function newPlace(partition: number, begins: bigint | null = null): Place {
   return {
     partition,
     state: 'held',
     incarnation: 1,
     next: null,
+    begins,
     proof: null,
     sought: null,
     failures: 0,

@@ -41,10 +41,11 @@ export async function storeSlices(
   const bytesOf = (record: FetchedRecord): number => weigh(record, options.maxRecordBytes)
   for (const cut of cutSlices(batch.records, tally.from, batch.next, bytesOf)) {
     const startedAt = Date.now()
-    const slice = decodeCut(cut, batch, place.incarnation, options.maxRecordBytes)
+    const slice = decodeCut(cut, batch, place, options.maxRecordBytes)
     const answer = await storeInTime(options, place, slice, startedAt)
     if (answer?.kind === 'stored') options.tracing?.noteSlice(slice, answer.results, startedAt)
     if (answer === null || !applyAnswer(options, batch, place, slice, answer, tally)) return
+    if (place.begins === null) await options.assignment.learnBegins(place)
     if (!batch.isWanted()) return
     await batch.heartbeat()
   }
@@ -53,11 +54,11 @@ export async function storeSlices(
 function decodeCut(
   cut: Cut<FetchedRecord>,
   { topic, partition }: FetchedBatch,
-  incarnation: number,
+  { incarnation, begins }: Place,
   maxRecordBytes: number,
 ): Slice {
   const records = cut.items.map((record) => decode(record, topic, partition, maxRecordBytes, incarnation))
-  return { topic, partition, incarnation, from: cut.from, next: cut.next, records, holes: cut.holes }
+  return { topic, partition, incarnation, from: cut.from, next: cut.next, records, holes: cut.holes, begins }
 }
 
 /** Null if the database failed or takes too long; the partition is then held. */

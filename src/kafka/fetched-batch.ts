@@ -1,9 +1,13 @@
 import type { Batch, EachBatchPayload } from 'kafkajs'
 import { splitEndMarker } from './answer/end-marker.ts'
 import type { FetchedRecord } from './answer/read-records.ts'
+import { writeBegins } from './begun.ts'
 
-/** Commits the next offset of each of these partitions to Kafka, for the present membership. */
-export type Commit = (positions: ReadonlyMap<number, bigint>) => Promise<void>
+/** What is committed to Kafka of a partition: its next offset, and where its log began, if that is known. */
+export type Position = { readonly next: bigint; readonly begins: bigint | null }
+
+/** Commits these positions to Kafka, by partition, for the present membership. */
+export type Commit = (positions: ReadonlyMap<number, Position>) => Promise<void>
 
 /** What one broker answer holds of a partition. */
 export type FetchedBatch = {
@@ -55,7 +59,12 @@ export function toFetchedBatch(payload: EachBatchPayload): FetchedBatch {
         topics: [
           {
             topic,
-            partitions: [...positions].map(([each, next]) => ({ partition: each, offset: next.toString() })),
+            // kafkajs' types do not declare metadata.
+            partitions: [...positions].map(([each, { next, begins }]) => ({
+              partition: each,
+              offset: next.toString(),
+              ...(begins !== null && { metadata: writeBegins(begins) }),
+            })),
           },
         ],
       }),

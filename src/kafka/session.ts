@@ -6,6 +6,7 @@ import { onLostCoordinator } from './cluster/keep-membership.ts'
 import { noteStaleLeaders } from './cluster/spare-others.ts'
 import { watchAnswers } from './cluster/watch-answers.ts'
 import { onLeaders, type Leaders } from './cluster/watch-leaders.ts'
+import { readBegun, type Begun } from './begun.ts'
 import { createConsumer, createKafka, type KafkaOptions } from './connect.ts'
 import { toFetchedBatch, type FetchedBatch } from './fetched-batch.ts'
 import { findUnread, type Unread } from './find-unread.ts'
@@ -137,6 +138,11 @@ export class KafkaSession {
   /** The group's committed offset in Kafka; null if there is none. */
   readCommitted(partition: number): Promise<bigint | null> {
     return readCommitted(this.#kafka, this.#groupId, this.#topic, partition)
+  }
+
+  /** What this service has committed to Kafka, by partition. */
+  readBegun(): Promise<Map<number, Begun>> {
+    return readBegun(this.#kafka, this.#groupId, this.#topic)
   }
 
   /** The partitions that no member of the group reads; null while the group assigns its partitions. */

@@ -34,9 +34,12 @@ export class Waker {
     this.#random = random
   }
 
-  /** A hint to look again. One that comes while nobody waits is kept, under the cause that came first. */
+  /**
+   * A hint to look again. One that comes while nobody waits is kept, under the cause that came first. But a cause that has the next look
+   * take in more than usual is hidden by no other.
+   */
   wake(cause: WakeCause): void {
-    if (this.#kept !== null) return
+    if (this.#kept !== null && rankOf(this.#kept) >= rankOf(cause)) return
     this.#kept = cause
     this.#latch.open()
   }
@@ -69,4 +72,9 @@ export class Waker {
     this.#latch.close()
     return cause
   }
+}
+
+/** After a sweep and a reconnect a lane looks without its bound, and after a reconnect also at what the log rests on. */
+function rankOf(cause: WakeCause): number {
+  return cause === 'reconnect' ? 2 : cause === 'sweep' ? 1 : 0
 }

@@ -111,7 +111,7 @@ function start(t: Test) {
   t.teardown(() => committer.close())
   const told: Record<number, string>[] = []
   const commit: Commit = (positions) => {
-    told.push(Object.fromEntries([...positions].map(([partition, next]) => [partition, String(next)])))
+    told.push(Object.fromEntries([...positions].map(([partition, { next }]) => [partition, String(next)])))
     return Promise.resolve()
   }
   return { committer, told, commit }

@@ -92,8 +92,9 @@ export class RecordingLane implements FreshLane {
 
 export type TestConsumer = Consumer & {
   lane: RecordingLane
-  /** Given by hand where a test decides: the listener that hears PostgreSQL is not part of the consumer. */
+  /** Both are given by hand: the listener that hears PostgreSQL is not part of the consumer. */
   decisions: Hint
+  serverChanges: Hint
   lines: LogLine[]
   metrics: ReturnType<typeof createMetrics>
 }
@@ -108,6 +109,7 @@ export function startConsumer(
 ): TestConsumer {
   const lane = new RecordingLane()
   const decisions = new Hint()
+  const serverChanges = new Hint()
   const metrics = createMetrics('test')
   const { logger, lines } = recordLines(level)
   const consumer = consume({
@@ -118,14 +120,14 @@ export function startConsumer(
     database,
     lane,
     decisions,
-    serverChanges: new Hint(),
+    serverChanges,
     tracing: null,
     metrics,
     logger,
     ...options,
   })
   t.teardown(() => consumer.stop())
-  return Object.assign(consumer, { lane, decisions, lines, metrics })
+  return Object.assign(consumer, { lane, decisions, serverChanges, lines, metrics })
 }
 
 export function recordLines(level = 'info') {

@@ -1,5 +1,6 @@
 import { CompressionTypes } from 'kafkajs'
 import t, { type Test } from 'tap'
+import { decidePartition } from '../../src/log/write/decide-partition.ts'
 import { database } from '../support/database.ts'
 import { startKafka } from '../support/kafka.ts'
 import {
@@ -129,6 +130,65 @@ t.test('a partition whose next offset PostgreSQL forgot is read again from there
   t.equal(consumer.lines.filter((line) => line.event === 'partition stopped').length, 0)
 })
 
+t.test('a partition that PostgreSQL forgot as a whole is read again from where it began', async (t) => {
+  const { pool } = await database(t)
+  const topic = await createTopic(t, brokers, 1)
+  await produce(topic, 0, names('a', 10))
+  const consumer = startConsumer(t, topic, pool)
+  await until(async () => (await countRecords(pool, topic.topic)) === 10)
+  await produce(topic, 0, names('b', 10))
+  await until(async () => (await countRecords(pool, topic.topic)) === 20)
+  // As after a failover that lost all of it. No word of that has come yet when the next record does.
+  await forgetAll(pool)
+  await produce(topic, 0, ['c'])
+  await until(async () =>
+    (await readRecords(pool, topic.topic)).some((record) => record.transaction_id === 'c'),
+  )
+  const records = await readRecords(pool, topic.topic)
+  t.equal(
+    records.filter((record) => record.type === 'duplicate_received').length,
+    20,
+    'all are offered again',
+  )
+  t.equal(consumer.lines.filter((line) => line.event === 'partition stopped').length, 0)
+
+  await forgetAll(pool)
+  consumer.serverChanges.give()
+  await until(async () => (await readRecords(pool, topic.topic)).length === 62)
+  t.strictSame(await findBegins(pool), [{ first_offset: 0, next_offset: 21 }])
+})
+
+t.test('a service that starts on a log without a partition that was stored stops it', async (t) => {
+  for (const type of ['gap_accepted', 'incarnation_begun'] as const) {
+    await t.test(`and an operator decides: ${type}`, async (t) => {
+      const { pool } = await database(t)
+      const topic = await createTopic(t, brokers, 1)
+      await storeThenStop(t, topic, pool, 10)
+      await until(async () => (await readCommitted(topic)).join() === '10')
+      await forgetAll(pool)
+      await produce(topic, 0, ['c'])
+      const consumer = startConsumer(t, topic, pool)
+      t.match(await waitForLine(consumer, 'partition stopped', { partition: 0 }), {
+        reason:
+          /^The log has nothing of this partition, but offsets 0 to 9 were stored in it.*--new-incarnation.*--accept-gap/,
+      })
+      await until(async () => (await readStopped(pool)).length === 1)
+      const word = { topic: topic.topic, partition: 0, type, actor: 'alice', reason: 'it was put back' }
+      t.match(await decidePartition(pool, { ...word, range: { low: 0n, high: 11n } }), {
+        kind: 'decided',
+        stoodAt: 0n,
+        goesOnAt: type === 'gap_accepted' ? 10n : 0n,
+      })
+      consumer.decisions.give()
+      await until(async () =>
+        (await readRecords(pool, topic.topic)).some((record) => record.transaction_id === 'c'),
+      )
+      const { length } = await readRecords(pool, topic.topic)
+      t.equal(length, type === 'gap_accepted' ? 11 : 21)
+    })
+  }
+})
+
 t.test('what transactions leave between records is a recorded hole', async (t) => {
   const { pool } = await database(t)
   if (!process.env.KAFKA_BROKER) {
@@ -217,4 +277,26 @@ async function forget(pool: Pool, nextOffset: number): Promise<void> {
   await pool.query('delete from partition_advances where next_offset > $1', [nextOffset])
   for (const { tgname } of rows)
     await pool.query(`alter table partition_advances enable always trigger ${tgname}`)
+}
+
+/** All that says how far partitions are stored, as in a log that never had one. The messages stay. */
+async function forgetAll(pool: Pool): Promise<void> {
+  await pool.query(`do $$
+    declare ground text;
+    begin
+      foreach ground in array array['partition_folds', 'partition_advances', 'partition_holes', 'partition_decisions', 'partitions'] loop
+        execute format('alter table %I disable trigger user', ground);
+        execute format('delete from %I', ground);
+        if exists (select from pg_trigger where tgrelid = ground::regclass and tgname = 'append_only') then
+          execute format('alter table %I enable always trigger append_only', ground);
+        end if;
+      end loop;
+    end $$`)
+}
+
+async function findBegins(pool: Pool): Promise<unknown[]> {
+  const { rows } = await pool.query(
+    'select min(first_offset)::int as first_offset, max(next_offset)::int as next_offset from partition_advances',
+  )
+  return rows as unknown[]
 }

@@ -39,6 +39,13 @@ t.test('of many wakes while nobody waits one is kept, with its first cause', asy
   t.equal(await sofar(waker.next(never)), nothing)
 })
 
+t.test('a cause after which more is looked at is hidden by none that came before', async (t) => {
+  const waker = new Waker()
+  for (const cause of ['notify', 'sweep', 'slot', 'reconnect', 'sweep'] as const) waker.wake(cause)
+  t.equal(await waker.next(never), 'reconnect')
+  t.equal(await sofar(waker.next(never)), nothing)
+})
+
 t.test('a burst during a wait costs one look', async (t) => {
   const waker = new Waker()
   const waiter = waker.next(never)

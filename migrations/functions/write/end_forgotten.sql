@@ -21,17 +21,21 @@ as $$
 #variable_conflict use_column
 declare
   among constant int := 500;
-  forgotten message_states[];
-begin
-  select array_agg(d) into forgotten
-    from lock_due(
+  doubtful message_states[] := array(
+    select d from lock_due(
       in_queue => in_queue,
       in_is_slow => null,
       in_room => among,
       in_at => in_at,
       in_look_from => '-infinity') d
-    where d.outcome_unknown
-      and next_step(d.message_id, greatest(in_at, d.recorded_at), in_lease_ms, in_key_window_ms, in_inquires) = 'forget';
+    where d.outcome_unknown);
+  forgotten message_states[];
+begin
+  -- A statement of its own, because it sees what was decided about them before they were locked, such as a replay that says that a payment was
+  -- not carried out.
+  select array_agg(d) into forgotten
+    from unnest(doubtful) d
+    where next_step(d.message_id, greatest(in_at, d.recorded_at), in_lease_ms, in_key_window_ms, in_inquires) = 'forget';
   if forgotten is not null then
     return query select * from append_forgotten(forgotten, in_actor, in_at);
   end if;

@@ -8,7 +8,9 @@
 --
 -- Called by: src/log/write/ingest.ts. The slice is the offsets from `in_first` to before `in_next`. The arrays from
 -- `in_offsets` to `in_timestamps_ms` lie side by side, one element for each record; `in_hole_firsts` and `in_hole_nexts` have
--- one for each hole.
+-- one for each hole. `in_begins` is where the partition's first slice began, by all that the caller knows; null if it knows nothing. It counts
+-- only if nothing of the partition is stored: then a failover or a restore has taken it out of the log, and a slice from further on would leave out
+-- what lies before it.
 -- Returns: one row. `answer` is one of
 --   stored   `results` has a letter for each record: r received, x rejected, d duplicate, c conflict, s skipped (below the stored
 --            offset). The first `claimed` received messages have an attempt, whose lease ends at `lease_ends_at` (microseconds since
@@ -40,7 +42,8 @@ create or replace function ingest(
   in_traceparents text[],
   in_timestamps_ms bigint[],
   in_hole_firsts bigint[],
-  in_hole_nexts bigint[]
+  in_hole_nexts bigint[],
+  in_begins bigint default null
 ) returns table (answer text, next_offset bigint, reason text, results text, message_ids bigint[], claimed int,
   lease_ends_at bigint)
 language plpgsql volatile security definer
@@ -85,7 +88,7 @@ begin
   select coalesce((
         select a.next_offset from partition_advances a
         where a.partition_id = p.partition_id order by a.next_offset desc limit 1
-      ), p.begins_at, in_first),
+      ), p.begins_at, in_begins, in_first),
       exists (
         select from partitions l
         where l.topic = in_topic and l.partition = in_partition and l.incarnation = in_incarnation + 1

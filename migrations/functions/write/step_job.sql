@@ -28,6 +28,8 @@ declare
   step_ms int := 50;
   -- After a stall a job makes up for so much of its pace.
   made_up constant interval := '250 milliseconds';
+  -- How long the runner is alone. What ends later was written by a clock that was set back since.
+  runner_time constant interval := in_runner_ms * interval '1 millisecond';
   -- While nothing of a job is due, there is no hurry to see whether its room is free.
   idle_ms constant int := 1000;
   -- So many messages of all jobs may be open, most of them waiting. Each step looks at all of them.
@@ -52,8 +54,9 @@ begin
   -- Whoever only waits for its turn must not lock the row: the runner would find it locked, and lose its pace.
   select * into s from replay_job_states t where t.job = in_job;
   is_runner := s.runner is not distinct from in_runner;
-  if not is_runner and s.runner_until > clock_timestamp() then
-    return query select 'elsewhere', extract(epoch from s.runner_until - clock_timestamp())::double precision * 1000, 0, 0, null::text;
+  at := clock_timestamp();
+  if not is_runner and s.runner_until > at and s.runner_until <= at + runner_time then
+    return query select 'elsewhere', extract(epoch from s.runner_until - at)::double precision * 1000, 0, 0, null::text;
     return;
   end if;
   select * into s from replay_job_states t where t.job = in_job for no key update skip locked;
@@ -67,14 +70,21 @@ begin
     return query select s.state, null::double precision, 0, 0, null::text;
     return;
   end if;
-  if s.runner <> in_runner and s.runner_until > at then
+  if s.runner <> in_runner and s.runner_until > at and s.runner_until <= at + runner_time then
     return query select 'elsewhere', extract(epoch from s.runner_until - at)::double precision * 1000, 0, 0, null::text;
     return;
   end if;
   select * into job from replay_jobs j where j.job = in_job;
   before_counts := s.replayed + s.succeeded + s.failed_again;
   s.runner := in_runner;
-  s.runner_until := at + in_runner_ms * interval '1 millisecond';
+  s.runner_until := at + runner_time;
+  -- A clock that was set back leaves these in the future.
+  s.running_since := least(s.running_since, at);
+  s.told_at := least(s.told_at, at);
+  if s.rate_since > at then
+    s.rate_since := at;
+    s.rate_from := s.replayed;
+  end if;
   s := count_ended(s, job.stop_after);
   due_in_ms := step_ms;
   failed := length(replace(s.recent, 's', ''));
@@ -102,7 +112,8 @@ begin
     else
       pace := case when job.kind = 'replay' and not is_probe then
         least(s.per_second, s.ramp_from * 2 ^ least(floor(extract(epoch from at - s.running_since)::double precision / 10), 60)) end;
-      s.next_at := greatest(s.next_at, at - made_up);
+      -- Nothing waits longer than one replay takes at this pace: a clock that was set back, or a pace that was slower, had it wait longer.
+      s.next_at := greatest(at - made_up, case when pace is null then s.next_at else least(s.next_at, at + 1 / pace * interval '1 second') end);
       room := case when job.kind = 'resolve' then batch_max when is_probe then 1
         else least(greatest(1, in_room / 10) - opened.busy, open_max - opened.every) end;
       if job.stop_after is not null and job.kind = 'replay' and not is_probe then
@@ -166,6 +177,7 @@ begin
     state = s.state,
     version = s.version,
     is_active = s.is_active,
+    running_since = s.running_since,
     next_at = s.next_at,
     is_at_replayable = s.is_at_replayable,
     piece = s.piece,

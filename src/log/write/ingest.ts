@@ -38,6 +38,8 @@ export type Slice = {
   next: bigint
   records: readonly DecodedRecord[]
   holes: readonly { from: bigint; next: bigint }[]
+  /** Where the partition's first slice began; null, as without it, if that is not known. A log that has lost the partition takes no later slice. */
+  begins?: bigint | null
 }
 
 /** What became of a record. `skipped`: its offset lies below the stored next offset, so it was stored before. */
@@ -88,6 +90,7 @@ export async function ingest(
     ...encodeRecords(slice.records),
     in_hole_firsts: int8Array(slice.holes.map((hole) => hole.from)),
     in_hole_nexts: int8Array(slice.holes.map((hole) => hole.next)),
+    in_begins: slice.begins ?? null,
   })
   const { rows } = await database.query<IngestRow>({
     name: 'ingest',

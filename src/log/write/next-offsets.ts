@@ -6,6 +6,8 @@ export type PartitionPlace = {
   incarnation: number
   /** Null if nothing is stored yet. */
   nextOffset: bigint | null
+  /** Where its first slice began; null if nothing is stored yet. */
+  begins: bigint | null
   /** Why the partition is stopped; null if it is not. */
   stopped: string | null
   /** The last stored record, which the broker must still have unless it was deleted there; null if no record is stored. */
@@ -20,11 +22,14 @@ export async function readNextOffsets(database: Pool, topic: string): Promise<Ma
   const { rows } = await database.query<Row>({
     name: 'next_offsets',
     text: `select distinct on (p.partition) p.partition, p.incarnation, coalesce(a.next_offset, p.begins_at) as next_offset,
-        s.reason as stopped, r.kafka_offset as last_offset, r.payload_sha256 as last_sha256
+        coalesce(p.begins_at, f.first_offset) as begins, s.reason as stopped, r.kafka_offset as last_offset, r.payload_sha256 as last_sha256
       from partitions p
       left join lateral (
         select next_offset from partition_advances where partition_id = p.partition_id order by next_offset desc limit 1
       ) a on true
+      left join lateral (
+        select first_offset from partition_advances where partition_id = p.partition_id order by next_offset limit 1
+      ) f on true
       left join stopped_partitions s on s.partition_id = p.partition_id
       left join lateral last_record(p.partition_id) r on true
       where p.topic = $1
@@ -38,16 +43,18 @@ type Row = {
   partition: number
   incarnation: number
   next_offset: string | null
+  begins: string | null
   stopped: string | null
   last_offset: string | null
   last_sha256: Buffer | null
 }
 
 function readPlace(row: Row): PartitionPlace {
-  const { incarnation, next_offset: next, stopped, last_offset: last, last_sha256: sha256 } = row
+  const { incarnation, next_offset: next, begins, stopped, last_offset: last, last_sha256: sha256 } = row
   return {
     incarnation,
     nextOffset: next === null ? null : BigInt(next),
+    begins: begins === null ? null : BigInt(begins),
     stopped,
     lastRecord: last === null || sha256 === null ? null : { offset: BigInt(last), sha256 },
   }

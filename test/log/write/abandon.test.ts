@@ -1,5 +1,5 @@
 import t from 'tap'
-import type pg from 'pg'
+import pg from 'pg'
 import { readClock } from '../../../src/log/server/read-clock.ts'
 import { abandon, findExpired, type Expired } from '../../../src/log/write/abandon.ts'
 import { countMissed } from '../../../src/log/write/count-missed.ts'
@@ -211,7 +211,7 @@ t.test('a lease is left alone until the grace after the reconnect is over', asyn
   const cutOff: Lease = { leaseMs: 60_000, graceMs: hourMs, reconnectedAt: await readClock(pool) }
   t.strictSame(await expired(pool, cutOff), [])
   t.strictSame(await abandon(pool, retry, [{ expired: found!, decision: retryAtOnce }], cutOff), ['stale'])
-  t.equal(await countMissed(pool, 'retry', cutOff), 0)
+  t.strictSame(await countMissed(pool, 'retry', cutOff), { missed: 0, isHeldUp: false })
   const { dueInMs, expired: isExpired } = await lookOnce(pool, 'retry', { lease: cutOff })
   t.equal(isExpired, false)
   t.ok(dueInMs! > hourMs - 60_000 && dueInMs! <= hourMs, String(dueInMs))
@@ -225,7 +225,7 @@ t.test('a lease is left alone until the grace after the start of the server is o
   const restarted: Lease = { ...noGrace, graceMs: await graceBeyondStart(pool) }
   t.strictSame(await expired(pool, restarted), [])
   t.strictSame(await abandon(pool, retry, [{ expired: found!, decision: retryAtOnce }], restarted), ['stale'])
-  t.equal(await countMissed(pool, 'retry', restarted), 0)
+  t.strictSame(await countMissed(pool, 'retry', restarted), { missed: 0, isHeldUp: false })
   const { dueInMs, expired: isExpired } = await lookOnce(pool, 'retry', { lease: restarted })
   t.equal(isExpired, false)
   t.ok(dueInMs! > hourMs - 60_000 && dueInMs! <= hourMs, String(dueInMs))
@@ -240,20 +240,28 @@ t.test('a lease that ends after the grace is left alone until it ends', async (t
 })
 
 t.test('missed are those of the lane that were due for over ten seconds', async (t) => {
-  const { pool } = await database(t)
+  const { pool, url } = await database(t)
   const late = await pendingMessage(pool)
   await pendingMessage(pool)
-  t.equal(await countMissed(pool, 'fresh', noGrace), 0)
+  t.strictSame(await countMissed(pool, 'fresh', noGrace), { missed: 0, isHeldUp: false })
   await pool.query(
     `update message_states set due_at = due_at - interval '11 seconds' where message_id = $1`,
     [late],
   )
-  t.equal(await countMissed(pool, 'fresh', noGrace), 1)
-  t.equal(await countMissed(pool, 'retry', noGrace), 0)
+  t.strictSame(await countMissed(pool, 'fresh', noGrace), { missed: 1, isHeldUp: false })
+  t.strictSame(await countMissed(pool, 'retry', noGrace), { missed: 0, isHeldUp: false })
   await openAttempt(pool, 0)
-  t.equal(await countMissed(pool, 'retry', noGrace), 0)
+  t.strictSame(await countMissed(pool, 'retry', noGrace), { missed: 0, isHeldUp: false })
   // A lease that ended before the server's start counts from there, and the gate may have started it just now.
   await until('the server to have been up for as long', async () => (await readUptimeMs(pool)) > 11_000)
   await endLease(pool, '11 seconds')
-  t.equal(await countMissed(pool, 'retry', noGrace), 1)
+  const living = new pg.Client({
+    connectionString: url,
+    application_name: 'transaction-queue-proxy listen instance-1',
+  })
+  await living.connect()
+  t.strictSame(await countMissed(pool, 'retry', noGrace), { missed: 0, isHeldUp: true }, 'its instance lives')
+  await living.end()
+  await until('its session to be gone', async () => (await countMissed(pool, 'retry', noGrace)).missed > 0)
+  t.strictSame(await countMissed(pool, 'retry', noGrace), { missed: 1, isHeldUp: false })
 })

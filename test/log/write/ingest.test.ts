@@ -288,6 +288,17 @@ t.test('a slice that begins above the stored offset stores nothing and says wher
   await t.rejects(idOf(pool, name))
 })
 
+t.test(
+  'where nothing of a partition is stored, a slice that says where it began must begin there',
+  async (t) => {
+    const [early, late] = [newName(), newName()]
+    const rest = slice(722, 5, 6, { records: [record(5, late)], begins: 4n })
+    t.strictSame(await send(rest), { kind: 'ahead', nextOffset: 4n })
+    t.match(await send(slice(722, 4, 5, { records: [record(4, early)], begins: 4n })), { kind: 'stored' })
+    t.match(await send({ ...rest, begins: 0n }), { kind: 'stored' }, 'what the log knows counts')
+  },
+)
+
 t.test('a slice that is one hole advances the offset', async (t) => {
   await send(slice(709, 0, 1, { records: [record(0, newName())] }))
   const hole = slice(709, 1, 4, { holes: [{ from: 1n, next: 4n }] })

@@ -3,6 +3,7 @@ import type { Pool } from 'pg'
 import { recordInquiry, type Inquiry } from '../../../src/log/write/inquiry.ts'
 import { advanceDestination } from '../../../src/log/write/advance-destination.ts'
 import { look } from '../../../src/log/write/look.ts'
+import { registerInstance } from '../../../src/log/write/register-instance.ts'
 import { replay } from '../../../src/log/write/replay.ts'
 import type { InquiryAnswer } from '../../../src/message/inquiry.ts'
 import { database } from '../../support/database.ts'
@@ -290,5 +291,29 @@ t.test(
     t.equal((await advance()).state, 'ramping')
     const { claims, inquiries } = await lookOnce(pool, 'retry', asks)
     t.equal(claims.length + inquiries.length, doubtful.length)
+  },
+)
+
+t.test(
+  'an inquiry whose answer was lost holds up no probe for as long as the clock was set back',
+  async (t) => {
+    const { pool } = await database(t)
+    await registerInstance(pool, {
+      instance: 'instance-1',
+      release: 'test',
+      freshMax: 10,
+      retryMax: 10,
+      leaseMs: 60_000,
+      timeoutMs: 1_000,
+      retry: { retriesMax: 5, baseDelayMs: 1_000, maxDelayMs: 1_000 },
+    })
+    await inDoubt(pool)
+    const policy = { holdAfter: 1, brakeAfter: 0, probeEveryMs: 0 }
+    t.equal((await advanceDestination(pool, 'default', 'instance-1/guard', policy, 0)).state, 'held')
+    t.equal((await lookOnce(pool, 'retry', asks)).inquiries.length, 1, 'the probe')
+    const waiting = await pendingMessage(pool)
+    t.strictSame((await lookOnce(pool, 'fresh', asks)).claims, [], 'its lease lasts')
+    await pool.query(`update destinations set probe_ends_at = probe_ends_at + interval '1 hour'`)
+    t.match((await lookOnce(pool, 'fresh', asks)).claims, [{ messageId: waiting }])
   },
 )

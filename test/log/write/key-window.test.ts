@@ -5,6 +5,7 @@ import { replay, type ReplayAnswer } from '../../../src/log/write/replay.ts'
 import type { MessageId } from '../../../src/message/message.ts'
 import type { Outcome } from '../../../src/message/outcome.ts'
 import { database } from '../../support/database.ts'
+import { until } from '../../support/until.ts'
 import {
   accepted,
   deadLetter,
@@ -211,4 +212,40 @@ t.test('a message that was replayed in time, and whose turn comes too late, is n
   t.equal((await lookOnce(pool, 'fresh', over)).forgotten.length, 1)
   t.strictSame((await typesOf(pool, messageId)).slice(-2), ['replayed', 'dead_lettered'])
   t.match(await stateOf(pool, messageId), { status: 'dead_letter', retry_count: 0 })
+})
+
+t.test('what an operator confirms while a look waits to lock it, is not forgotten', async (t) => {
+  const { pool } = await database(t)
+  const messageId = await tried(pool, [unknown], true)
+  const { transaction_id: transactionId } = await stateOf(pool, messageId)
+  const [operator, lane] = [await pool.connect(), await pool.connect()]
+  const endForgotten = () =>
+    lane.query(
+      `select message_id from end_forgotten('pending', $1, clock_timestamp() + interval '1 minute', 60000, $2, false)`,
+      [fresh, over.keyWindowMs],
+    )
+  // From the second time on it waits where it reads the table, and no sooner.
+  t.strictSame((await endForgotten()).rows, [])
+  await operator.query('begin')
+  await operator.query('lock table message_states in access exclusive mode')
+  const looking = endForgotten()
+  await until('the look to wait', async () => {
+    const { rowCount } = await pool.query(
+      `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%from end_forgotten%'`,
+    )
+    return rowCount === 1
+  })
+  const request = { transactionId, actor: 'alice', reason: 'asked the bank', requestKey: null }
+  const answer = await replay(
+    operator,
+    { ...request, confirmNotCarriedOut: true },
+    { ...over, leaseMs: 60_000 },
+  )
+  t.match(answer, { kind: 'replayed' })
+  await operator.query('commit')
+  operator.release()
+  t.strictSame((await looking).rows, [])
+  lane.release()
+  t.match(await stateOf(pool, messageId), { status: 'pending' })
+  t.equal((await lookOnce(pool, 'fresh', over)).claims.length, 1)
 })

@@ -469,6 +469,39 @@ t.test('a job keeps its pace, which may rise, and makes up for a short stall onl
   t.ok(next.dueInMs! > 50 && next.dueInMs! <= 1_000, `due in ${next.dueInMs} ms`)
 })
 
+t.test('a clock that was set back holds up no job', async (t) => {
+  const { pool } = await database(t)
+  await storeLetters(pool, idsOf('clock', 100))
+  const id = await planned(pool)
+  await start(pool, id, { perSecond: 200, rampFrom: 50 })
+  t.match(await step(pool, id, { room: 100_000 }), { worked: 1 })
+  await pool.query(
+    `update replay_job_states set running_since = running_since + interval '1 hour', next_at = next_at + interval '1 hour',
+       rate_since = rate_since + interval '1 hour', told_at = told_at + interval '1 hour', runner_until = runner_until + interval '1 hour'
+     where job = $1`,
+    [id],
+  )
+  const other = { actor: 'instance-2/jobs', room: 100_000 }
+  const next = await step(pool, id, other)
+  t.equal(next.state, 'running', 'the runner has died meanwhile, and another one goes on')
+  t.ok(next.dueInMs! <= 50, `due in ${next.dueInMs} ms`)
+  await pool.query(`update replay_job_states set next_at = next_at - interval '1 second' where job = $1`, [
+    id,
+  ])
+  const { worked } = await step(pool, id, other)
+  t.ok(
+    worked >= 13 && worked <= 14,
+    `${worked} in a quarter of a second: the pace rises from 50 a second again`,
+  )
+  const { rows } = await pool.query(
+    `select greatest(running_since, rate_since, told_at) <= clock_timestamp() as is_past,
+       next_at < clock_timestamp() + interval '1 second' as is_near
+     from replay_job_states where job = $1`,
+    [id],
+  )
+  t.strictSame(rows, [{ is_past: true, is_near: true }])
+})
+
 t.test('a job stops when too many fail again, says why, and goes on when it is resumed', async (t) => {
   const { pool } = await database(t)
   await storeLetters(pool, idsOf('stop', 60))
@@ -528,6 +561,28 @@ t.test('attempts whose instance died stop no job, because they say nothing of th
   t.match(await step(pool, id), { worked: 3, state: 'running' })
   t.match(await jobOf(pool, id), { failedAgain: '3', stoppedBecause: null })
 })
+
+t.test(
+  'what ends without an attempt stops no job either, and what is cancelled is counted as neither',
+  async (t) => {
+    const { pool } = await database(t)
+    await storeLetters(pool, idsOf('cancelled', 3))
+    await storeLetters(pool, idsOf('forgotten', 6), 'unknown')
+    const id = await planned(pool)
+    await start(pool, id, { stopWhen: { failedShare: 0.5, after: 3 } })
+    t.match(await step(pool, id), { worked: 3 })
+    const decision = { decision: { kind: 'cancel' }, actor: 'carol', reason: 'paid by hand' } as const
+    for (const transactionId of idsOf('cancelled', 3))
+      await decideMessage(pool, { transactionId, ...decision })
+    t.match(await step(pool, id), { worked: 3, state: 'running' })
+    t.match(await jobOf(pool, id), { succeeded: '0', failedAgain: '0' })
+    t.equal((await lookOnce(pool, 'fresh', { keyWindowMs: windowOver })).forgotten.length, 3)
+    t.match(await step(pool, id), { worked: 3, state: 'running' })
+    t.match(await jobOf(pool, id), { failedAgain: '3', stoppedBecause: null })
+    await attemptAll(pool, 'refused')
+    t.match(await step(pool, id), { state: 'stopped' })
+  },
+)
 
 t.test('a paused or aborted job replays nothing, and still counts what ends', async (t) => {
   const { pool } = await database(t)
