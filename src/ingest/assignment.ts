@@ -1,8 +1,8 @@
 import type { Pool } from 'pg'
-import type { Begun } from '../kafka/begun.ts'
+import type { Beginning, Begun } from '../kafka/begun.ts'
 import { corruptMessage, nameError, offsetOutOfRange } from '../kafka/name-error.ts'
 import type { KafkaSession } from '../kafka/session.ts'
-import { readNextOffsets, type PartitionPlace } from '../log/write/next-offsets.ts'
+import { readNextOffsets, type PartitionPlace, type TopicPlaces } from '../log/write/next-offsets.ts'
 import { stopPartition } from '../log/write/stop-partition.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
@@ -61,8 +61,8 @@ export class Assignment {
   readonly #announced = new Map<number, string>()
   readonly #tasks = new Set<Promise<void>>()
   readonly #warning = new Seldom(warnEveryMs)
-  /** Where partitions began that this session has held, so that a join forgets none. */
-  readonly #begins = new Map<number, bigint>()
+  /** Where the log began with partitions that this session has held, so that a join forgets none. */
+  readonly #begins = new Map<number, Beginning>()
   #places: ReadonlyMap<number, Written> = new Map()
 
   constructor(options: AssignmentOptions) {
@@ -134,8 +134,7 @@ export class Assignment {
     const asked = readNextOffsets(database, topic).catch(() => null)
     const found = await within(asked, learnMsMax)
     if (found === null || typeof found === 'symbol') return
-    const begins = found.get(place.partition)?.begins ?? null
-    this.#write(place, (ours) => this.#noteBegins(ours, begins))
+    this.#write(place, (ours) => this.#noteBegins(ours, found))
   }
 
   /** The broker was asked for the partition and has not answered for this much longer. */
@@ -303,15 +302,20 @@ export class Assignment {
     const { database, topic } = this.#options
     const areCurrent = (): boolean => places.every((place) => this.has(place))
     const found = await this.#ask(() => readNextOffsets(database, topic), areCurrent)
+    if (found === null || !areCurrent()) return
+    for (const place of places) this.#write(place, (ours) => this.#noteBegins(ours, found))
     const isNew = ({ partition, begins }: Place): boolean =>
-      (found?.get(partition)?.nextOffset ?? begins) === null
+      begins === null && (found.places.get(partition)?.nextOffset ?? null) === null
     const begun = places.some(isNew) ? await this.#askKafka(areCurrent) : new Map<number, Begun>()
     // There is no await below, so no join can come in between.
-    if (found === null || begun === null || !areCurrent()) return
+    if (begun === null || !areCurrent()) return
+    const forgotten = (place: Place): Begun | null => {
+      const known = isNew(place) ? begun.get(place.partition) : undefined
+      // What another log has stored is nothing to this one: it begins where Kafka says.
+      return known?.begins.logBeganAt === found.logBeganAt && known.next > known.begins.offset ? known : null
+    }
     for (const place of places)
-      this.#write(place, (ours) =>
-        this.#goOn(ours, found.get(ours.partition), isNew(ours) ? begun.get(ours.partition) : undefined, low),
-      )
+      this.#write(place, (ours) => this.#goOn(ours, found.places.get(ours.partition), forgotten(ours), low))
     this.#noteRunning()
   }
 
@@ -325,11 +329,10 @@ export class Assignment {
     return askUntilAnswered(() => session.readBegun(), areCurrent, onFailure, signal)
   }
 
-  /** @param begun what this service has stored of the partition according to Kafka, where the log has nothing of it and nobody knew better */
-  #goOn(place: Written, stored: PartitionPlace | undefined, begun: Begun | undefined, low: bigint): void {
-    this.#noteBegins(place, stored?.begins ?? null)
+  /** @param forgotten what this log has stored of the partition according to Kafka, and knows nothing of; null if there is no such thing */
+  #goOn(place: Written, stored: PartitionPlace | undefined, forgotten: Begun | null, low: bigint): void {
     // If the log has lost all of the partition, it is read again from where it began.
-    const next = stored?.nextOffset ?? place.begins
+    const next = stored?.nextOffset ?? place.begins?.offset ?? null
     const lastRecord = stored?.lastRecord ?? null
     // The slice that seemed to fail was stored after all.
     if (next !== place.next) place.failures = 0
@@ -339,22 +342,23 @@ export class Assignment {
     place.sought = null
     const stopped = stored?.stopped ?? null
     if (stopped !== null) this.halt(place, stopped)
-    else if (begun !== undefined && begun.next > begun.begins)
-      this.stop(
-        place,
-        begun.begins,
-        explainForgotten({ topic: this.#options.topic, partition: place.partition }, begun),
-      )
+    else if (forgotten !== null) {
+      const of = { topic: this.#options.topic, partition: place.partition }
+      this.stop(place, forgotten.begins.offset, explainForgotten(of, forgotten))
+    }
     // A partition that this member has stopped stays stopped while the stop is being recorded.
     if (place.state === 'stopped') return
     place.state = 'reading'
     this.#resume(place)
   }
 
-  #noteBegins(place: Written, begins: bigint | null): void {
-    if (begins === null) return
-    place.begins = begins
-    this.#begins.set(place.partition, begins)
+  #noteBegins(place: Written, { logBeganAt, places }: TopicPlaces): void {
+    const offset = places.get(place.partition)?.begins ?? null
+    if (offset !== null) place.begins = { logBeganAt, offset }
+    // Somebody has put a new log in the place of the one that began there.
+    else if (place.begins?.logBeganAt !== logBeganAt) place.begins = null
+    if (place.begins === null) this.#begins.delete(place.partition)
+    else this.#begins.set(place.partition, place.begins)
   }
 
   /** The consumer still waits for a database that answers reads but refuses slices. */

@@ -1,3 +1,4 @@
+import type { Beginning } from '../kafka/begun.ts'
 import type { Commit, Position } from '../kafka/fetched-batch.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
@@ -57,7 +58,7 @@ export class Committer {
   /**
    * Notes that everything from `begins`, if that is known, to below `next` is stored. Resolves when the commit has ended: true if Kafka took it.
    */
-  note(partition: number, next: bigint, commit: Commit, begins: bigint | null = null): Promise<boolean> {
+  note(partition: number, next: bigint, commit: Commit, begins: Beginning | null = null): Promise<boolean> {
     if (!this.#held.has(partition)) return Promise.resolve(false)
     this.#round.positions.set(partition, { next, begins })
     this.#commit = commit

@@ -41,8 +41,8 @@ export function explainShortened(of: Partition, next: bigint, { high }: BrokerRa
 export function explainForgotten(of: Partition, { begins, next }: Begun): Fault {
   return {
     reason:
-      `The log has nothing of this partition, but ${nameOffsets(begins, next)} were stored in it, as this service has told Kafka: the ` +
-      `database was emptied, or put back to a copy from before. To read the partition from its first offset, so that what the log does not ` +
+      `The log has nothing of this partition, but ${nameOffsets(begins.offset, next)} were stored in it, as this service has told Kafka: a ` +
+      `failover lost them, or the database was put back to a copy from before. To read the partition from its first offset, so that what the log does not ` +
       `know is sent again under the same keys, run ${command(of, '--new-incarnation')}. To give these records up and continue at offset ` +
       `${next}, run ${command(of, '--accept-gap')}.`,
     resume: next,

@@ -1,3 +1,4 @@
+import type { Beginning } from '../kafka/begun.ts'
 import type { LastRecord } from '../log/write/next-offsets.ts'
 
 /** Where a partition that this member holds stands. Only Assignment writes it, by its methods. */
@@ -12,8 +13,8 @@ export type Place = {
   readonly incarnation: number
   /** The next offset in PostgreSQL, as last read; null while nothing is stored. */
   readonly next: bigint | null
-  /** Where its first slice began; null while that is not known. */
-  readonly begins: bigint | null
+  /** Where this log began with it; null while that is not known. */
+  readonly begins: Beginning | null
   /**
    * The last stored record. kafkajs fetches from it until a batch has shown that the topic is still the same;
    * then null.
@@ -34,7 +35,7 @@ export type Place = {
 }
 
 /** The place of a partition that was just assigned. */
-export function newPlace(partition: number, begins: bigint | null = null): Place {
+export function newPlace(partition: number, begins: Beginning | null = null): Place {
   return {
     partition,
     state: 'held',

@@ -58,7 +58,16 @@ function decodeCut(
   maxRecordBytes: number,
 ): Slice {
   const records = cut.items.map((record) => decode(record, topic, partition, maxRecordBytes, incarnation))
-  return { topic, partition, incarnation, from: cut.from, next: cut.next, records, holes: cut.holes, begins }
+  return {
+    topic,
+    partition,
+    incarnation,
+    from: cut.from,
+    next: cut.next,
+    records,
+    holes: cut.holes,
+    begins: begins?.offset ?? null,
+  }
 }
 
 /** Null if the database failed or takes too long; the partition is then held. */

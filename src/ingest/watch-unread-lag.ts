@@ -67,7 +67,7 @@ async function readLags(
   partitions: readonly number[],
 ): Promise<[partition: number, lag: number][]> {
   const ranges = await session.readRanges()
-  const places = await readNextOffsets(database, topic)
+  const { places } = await readNextOffsets(database, topic)
   const lags: [number, number][] = []
   for (const partition of partitions) {
     const range = ranges.get(partition)

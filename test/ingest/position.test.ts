@@ -1,6 +1,7 @@
 import { CompressionTypes } from 'kafkajs'
 import t, { type Test } from 'tap'
 import { decidePartition } from '../../src/log/write/decide-partition.ts'
+import { migrate } from '../../src/runtime/migrate.ts'
 import { database } from '../support/database.ts'
 import { startKafka } from '../support/kafka.ts'
 import {
@@ -187,6 +188,20 @@ t.test('a service that starts on a log without a partition that was stored stops
       t.equal(length, type === 'gap_accepted' ? 11 : 21)
     })
   }
+})
+
+t.test('a new log begins at the committed offset, whatever another log has stored below it', async (t) => {
+  const topic = await createTopic(t, brokers, 1)
+  await storeThenStop(t, topic, (await database(t)).pool, 10)
+  await until(async () => (await readCommitted(topic)).join() === '10')
+  await produce(topic, 0, ['c'])
+  // Not a copy of the tests' template, whose copies are one log.
+  const { pool, url } = await database(t, { empty: true })
+  await migrate({ connectionString: url })
+  const consumer = startConsumer(t, topic, pool)
+  await until(async () => (await readRecords(pool, topic.topic)).length > 0)
+  t.match(await readRecords(pool, topic.topic), [{ transaction_id: 'c', offset: 10 }])
+  t.equal(consumer.lines.filter((line) => line.event === 'partition stopped').length, 0)
 })
 
 t.test('what transactions leave between records is a recorded hole', async (t) => {

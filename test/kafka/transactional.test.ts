@@ -188,9 +188,10 @@ async function produceKeyed(
 /** Until the log stands at the end of each partition that has one. */
 async function untilAllStored(pool: Pool, { admin, topic }: TestTopic): Promise<void> {
   await until(async () => {
-    const [ends, stored] = [await admin.fetchTopicOffsets(topic), await readNextOffsets(pool, topic)]
+    const ends = await admin.fetchTopicOffsets(topic)
+    const { places } = await readNextOffsets(pool, topic)
     return ends.every(
-      ({ partition, high }) => high === '0' || String(stored.get(partition)?.nextOffset) === high,
+      ({ partition, high }) => high === '0' || String(places.get(partition)?.nextOffset) === high,
     )
   })
 }
