@@ -1,27 +1,27 @@
-import type { DestinationStanding } from '../../log/read/read-destinations.ts'
 import { Latch } from '../../runtime/latch.ts'
 import { wait } from '../../runtime/wait.ts'
 
 // After a question that the database did not answer.
 const retryMs = 1_000
 
-type Source = {
-  /** Null if there is no such destination. */
-  readonly read: () => Promise<DestinationStanding | null>
+type Source<Value> = {
+  /** Undefined if there is nothing to tell. */
+  readonly read: () => Promise<Value | undefined>
   /** Calls the function whenever something may have changed; answers how to stop that. */
   readonly onChange: (wake: () => void) => () => void
+  /** Two values with the same place are told once. */
+  readonly placeOf: (value: Value) => string
 }
 
 /**
- * How a destination stands now, and then at each decision about it, and whenever the time of its next probe changes. Whoever takes slowly
- * gets the latest and not each.
+ * A value as it is now, and then whenever it is in another place. Whoever takes slowly gets the latest and not each.
  *
  * @throws DatabaseUnavailable if the first question is not answered. Later ones are repeated until they are
  */
-export async function* followDestination(
-  { read, onChange }: Source,
+export async function* followLatest<Value>(
+  { read, onChange, placeOf }: Source<Value>,
   signal: AbortSignal,
-): AsyncGenerator<DestinationStanding> {
+): AsyncGenerator<Value> {
   const changed = new Latch()
   // Before the first look, so that no change falls between the two.
   const leave = onChange(() => changed.open())
@@ -29,10 +29,10 @@ export async function* followDestination(
     let known: string | null = null
     while (!signal.aborted) {
       changed.close()
-      const standing = known === null ? await read() : await readAgain(read, signal)
-      if (standing !== null && placeOf(standing) !== known) {
-        known = placeOf(standing)
-        yield standing
+      const value = known === null ? await read() : await readAgain(read, signal)
+      if (value !== undefined && placeOf(value) !== known) {
+        known = placeOf(value)
+        yield value
       }
       await changed.opened(signal)
     }
@@ -41,8 +41,11 @@ export async function* followDestination(
   }
 }
 
-/** Null if the signal aborted before there was an answer. */
-async function readAgain(read: Source['read'], signal: AbortSignal): Promise<DestinationStanding | null> {
+/** Undefined also if the signal aborted before there was an answer. */
+async function readAgain<Value>(
+  read: Source<Value>['read'],
+  signal: AbortSignal,
+): Promise<Value | undefined> {
   while (!signal.aborted) {
     try {
       return await read()
@@ -50,9 +53,5 @@ async function readAgain(read: Source['read'], signal: AbortSignal): Promise<Des
       await wait(retryMs, signal)
     }
   }
-  return null
-}
-
-function placeOf({ decision, nextProbeAt }: DestinationStanding): string {
-  return `${decision} ${nextProbeAt}`
+  return undefined
 }

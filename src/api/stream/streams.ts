@@ -9,9 +9,8 @@ import { tokenOf } from './client.ts'
 import type { Delivery } from './delivery.ts'
 import type { ReplayJob } from '../../log/read/read-jobs.ts'
 import { destinationReader } from './destination-reader.ts'
-import { followDestination } from './follow-destination.ts'
 import { followEvents, type EventsWanted } from './follow-events.ts'
-import { followJob } from './follow-job.ts'
+import { followLatest } from './follow-latest.ts'
 import { followMessage, type MessageState, type ReadState } from './follow-message.ts'
 import { jobReader } from './job-reader.ts'
 import { LiveStream } from './live-stream.ts'
@@ -87,14 +86,23 @@ export class Streams {
     return this.#begin(client, (signal) => followMessage(log, transactionId, signal))
   }
 
+  /** How a destination stands now, and then at each decision about it, and whenever the time of its next probe changes. */
   destination(client: string, name: string): LiveStream<DestinationStanding> {
-    const source = { read: () => this.#readDestination(name), onChange: this.#onDestination }
-    return this.#begin(client, (signal) => followDestination(source, signal))
+    const source = {
+      read: async () => (await this.#readDestination(name)) ?? undefined,
+      onChange: this.#onDestination,
+      placeOf: ({ decision, nextProbeAt }: DestinationStanding) => `${decision} ${nextProbeAt}`,
+    }
+    return this.#begin(client, (signal) => followLatest(source, signal))
   }
 
+  /**
+   * A job now (null until it is started), and then whenever something was decided about it or its counts have changed, which is told once a
+   * second.
+   */
   job(client: string, id: string): LiveStream<ReplayJob | null> {
-    const source = { read: () => this.#readJob(id), onChange: this.#onJobs }
-    return this.#begin(client, (signal) => followJob(source, signal))
+    const source = { read: () => this.#readJob(id), onChange: this.#onJobs, placeOf: JSON.stringify }
+    return this.#begin(client, (signal) => followLatest<ReplayJob | null>(source, signal))
   }
 
   ticks(client: string, everyMs: number): LiveStream<Tick> {
