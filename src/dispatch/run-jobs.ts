@@ -2,6 +2,7 @@ import type { Pool } from 'pg'
 import { listActiveJobs } from '../log/read/read-jobs.ts'
 import { stepJob, type JobStep } from '../log/write/step-job.ts'
 import { Latch } from '../runtime/latch.ts'
+import type { Failpoint } from '../runtime/failpoint.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import type { Ground } from './ground.ts'
@@ -17,7 +18,7 @@ type Options = {
   /** The limit of the fresh lane. */
   room: number
   logger: Logger
-  failpoint: (name: string) => void
+  failpoint: Failpoint
 }
 
 /**
