@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import t from 'tap'
 import { countDecided } from '../../../src/log/read/count-decided.ts'
-import { deadLetterCauses, readDetails } from '../../../src/log/read/read-details.ts'
+import { readDetails } from '../../../src/log/read/read-details.ts'
 import {
   decideMessage,
   type DecisionAnswer,
@@ -11,7 +11,12 @@ import { expunge } from '../../../src/log/write/expunge.ts'
 import { foldCounts } from '../../../src/log/write/fold-counts.ts'
 import { rebuild, type Difference } from '../../../src/log/write/rebuild.ts'
 import { replay } from '../../../src/log/write/replay.ts'
-import { resolutions, type MessageId, type Resolution } from '../../../src/message/message.ts'
+import {
+  deadLetterCauses,
+  resolutions,
+  type MessageId,
+  type Resolution,
+} from '../../../src/message/message.ts'
 import { database } from '../../support/database.ts'
 import {
   accepted,
