@@ -6,7 +6,7 @@ import { createKafka } from '../kafka/connect.ts'
 import { readRange, type BrokerRange } from '../kafka/read-range.ts'
 import {
   decidePartition,
-  type DecisionAnswer,
+  type PartitionAnswer,
   type PartitionDecision,
 } from '../log/write/decide-partition.ts'
 import { connectPatiently } from '../runtime/connect-patiently.ts'
@@ -107,7 +107,7 @@ async function askBroker(
   }
 }
 
-function explain(decision: PartitionDecision, answer: DecisionAnswer): string {
+function explain(decision: PartitionDecision, answer: PartitionAnswer): string {
   const { topic, partition, type, actor, reason } = decision
   const name = `${topic}:${partition}`
   switch (answer.kind) {
@@ -127,7 +127,7 @@ function explain(decision: PartitionDecision, answer: DecisionAnswer): string {
 
 function consequence(
   type: PartitionDecision['type'],
-  { stoodAt, goesOnAt }: Extract<DecisionAnswer, { kind: 'decided' }>,
+  { stoodAt, goesOnAt }: Extract<PartitionAnswer, { kind: 'decided' }>,
 ): string {
   switch (type) {
     case 'resumed':
