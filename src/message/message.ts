@@ -46,7 +46,7 @@ export type Resolution = (typeof resolutions)[number]
 
 /** The two lanes: `fresh` for the first attempt since `received` or `replayed`, `retry` for all others. */
 export const lanes = ['fresh', 'retry'] as const
-export type Lane = (typeof lanes)[number]
+export type LaneName = (typeof lanes)[number]
 
 /**
  * Assigned by the database when a record is first stored. A bigint there and a string here, so that no digit

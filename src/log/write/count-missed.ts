@@ -1,9 +1,9 @@
 import type { Pool } from 'pg'
-import type { Lane } from '../../message/message.ts'
+import type { LaneName } from '../../message/message.ts'
 import type { Lease } from './lease.ts'
 
 /** Counts the messages that a lane should have taken more than ten seconds ago, up to a thousand of each status it waits for. */
-export async function countMissed(database: Pool, lane: Lane, lease: Lease): Promise<number> {
+export async function countMissed(database: Pool, lane: LaneName, lease: Lease): Promise<number> {
   const { rows } = await database.query<{ missed: number }>({
     name: 'count_missed',
     text: `select coalesce(sum(count_missed(status, $2, $3)), 0)::int as missed
