@@ -1,4 +1,3 @@
-import pg from 'pg'
 import { pino } from 'pino'
 import { databaseForTools, kafkaForTools } from '../config.ts'
 import { readAuthor } from '../config/read-author.ts'
@@ -10,8 +9,8 @@ import {
   type PartitionDecision,
 } from '../log/write/decide-partition.ts'
 import { connectPatiently } from '../runtime/connect-patiently.ts'
-import { prepareSession } from '../runtime/prepare-session.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
+import { createToolPool } from '../runtime/tool-sessions.ts'
 import { recorded } from './record-command.ts'
 import { exitCodes, runCommand } from './run-command.ts'
 
@@ -65,14 +64,7 @@ async function run(flags: Flags): Promise<number> {
   const wanted = readDecision(flags, kafka.topic)
   // A retry does not depend on the broker's range.
   const range = wanted.type === 'resumed' ? null : await askBroker(kafka, wanted)
-  const database = new pg.Pool({
-    ...databaseForTools(),
-    max: 1,
-    connectionTimeoutMillis: 5_000,
-    application_name: 'transaction-queue-proxy partition',
-    onConnect: (client) => prepareSession(client, null) as unknown as undefined,
-  })
-  database.on('error', () => undefined)
+  const database = createToolPool('partition', databaseForTools())
   try {
     const decision = { ...wanted, range }
     const answer = await decidePartition(database, decision)
