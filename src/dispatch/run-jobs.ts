@@ -90,14 +90,12 @@ export class Jobs {
   }
 
   async #read(): Promise<Map<string, number>> {
-    if (this.#due === null) {
-      const due = new Map<string, number>()
-      // Before the answer: a wake that comes meanwhile has them read again.
-      this.#due = due
-      for (const job of await listActiveJobs(this.#options.database)) due.set(job, 0)
-      return due
-    }
-    return this.#due
+    if (this.#due !== null) return this.#due
+    const due = new Map<string, number>()
+    // Before the answer: a wake that comes meanwhile has them read again.
+    this.#due = due
+    for (const job of await listActiveJobs(this.#options.database)) due.set(job, 0)
+    return due
   }
 
   /** One line for each job whose steps begin to fail. */
