@@ -1,4 +1,5 @@
-import type { DestinationStanding } from '../../log/read/read-destinations.ts'
+import { readDestinations, type DestinationStanding } from '../../log/read/read-destinations.ts'
+import { readJobs, type ReplayJob } from '../../log/read/read-jobs.ts'
 import { readLogEnd } from '../../log/read/read-log-end.ts'
 import { wait } from '../../runtime/wait.ts'
 import { ask } from '../ask.ts'
@@ -7,14 +8,12 @@ import { shortName } from '../tokens.ts'
 import { Admission } from './admission.ts'
 import { tokenOf } from './client.ts'
 import type { Delivery } from './delivery.ts'
-import type { ReplayJob } from '../../log/read/read-jobs.ts'
-import { destinationReader } from './destination-reader.ts'
 import { followEvents, type EventsWanted } from './follow-events.ts'
 import { followLatest } from './follow-latest.ts'
 import { followMessage, type MessageState, type ReadState } from './follow-message.ts'
-import { jobReader } from './job-reader.ts'
 import { LiveStream } from './live-stream.ts'
 import { pageReader, type ReadPage } from './read-page.ts'
+import { readTogether } from './read-together.ts'
 import { stateReader } from './state-reader.ts'
 import { SubscriptionEnded } from './subscription-ended.ts'
 import { Tail } from './tail.ts'
@@ -66,9 +65,9 @@ export class Streams {
     this.#tail = new Tail(readPage, onEvents, logger)
     this.#readPage = (after, filter) => turns.take(() => readPage(after, filter))
     this.#readState = stateReader(database)
-    this.#readDestination = destinationReader(database)
+    this.#readDestination = readTogether(database, readDestinations, ({ name }) => name)
     this.#onDestination = onDestination
-    this.#readJob = jobReader(database)
+    this.#readJob = readTogether(database, readJobs, ({ id }) => id)
     this.#onJobs = onJobs
     this.#health = health
     this.#metrics = metrics
