@@ -1,14 +1,12 @@
-import { createHash } from 'node:crypto'
 import pg from 'pg'
 import { exitCodes, readCount, runCommand } from '../src/commands/run-command.ts'
-import { decode } from '../src/ingest/decode.ts'
-import { testTransaction } from '../src/kafka/test-topic/test-transaction.ts'
 import type { Claim } from '../src/log/write/claim.ts'
 import { foldCounts } from '../src/log/write/fold-counts.ts'
 import { ingest } from '../src/log/write/ingest.ts'
 import { look } from '../src/log/write/look.ts'
 import { settle, type Settlement } from '../src/log/write/settle.ts'
 import { migrate } from '../src/runtime/migrate.ts'
+import { makeRecord } from './make-record.ts'
 import { startDatabase } from './parts.ts'
 
 const usage = `Usage: npm run bench:bloat -- [--days N] [--messages N] [--retries P]
@@ -69,7 +67,7 @@ async function run(values: Flags): Promise<number> {
 
 /** A slice of messages, from its records to the success of each. */
 async function live(database: pg.Pool, from: number, retries: number): Promise<void> {
-  const records = Array.from({ length: sliceMessages }, (_, at) => makeRecord(from + at))
+  const records = Array.from({ length: sliceMessages }, (_, at) => makeRecord(topic, from + at))
   const slice = {
     topic,
     partition: 0,
@@ -124,18 +122,6 @@ async function end(
   )
   for (let at = 0; at < settlements.length; at += settledMax)
     await settle(database, actor, settlements.slice(at, at + settledMax))
-}
-
-function makeRecord(offset: number) {
-  const id = createHash('md5').update(String(offset)).digest('hex')
-  const record = {
-    key: Buffer.from(id),
-    value: testTransaction(id),
-    timestamp: String(Date.now()),
-    attributes: 0,
-    offset: String(offset),
-  }
-  return decode(record, topic, 0, 1024 * 1024)
 }
 
 /** The largest tables. Rows are as PostgreSQL's statistics count them; those that a vacuum has not removed are dead. */

@@ -1,13 +1,11 @@
-import { createHash } from 'node:crypto'
 import pg from 'pg'
 import { exitCodes, readCount, runCommand } from '../src/commands/run-command.ts'
-import { decode } from '../src/ingest/decode.ts'
-import { testTransaction } from '../src/kafka/test-topic/test-transaction.ts'
 import type { Claim } from '../src/log/write/claim.ts'
 import { ingest, type DecodedRecord } from '../src/log/write/ingest.ts'
 import { look } from '../src/log/write/look.ts'
 import { settle, type Settlement } from '../src/log/write/settle.ts'
 import { migrate } from '../src/runtime/migrate.ts'
+import { makeRecord } from './make-record.ts'
 import { ask, readCpuNs, walPosition } from './measure.ts'
 import { createDatabase, startDatabase } from './parts.ts'
 import { takeable, takeOut, type Takeable } from './take-out.ts'
@@ -182,7 +180,7 @@ async function measure(
   let settleNs = 0
   for (let round = 0; round < rounds; round++) {
     const from = run * messages + round * slice
-    const records = Array.from({ length: slice }, (_, at) => makeRecord(from + at))
+    const records = Array.from({ length: slice }, (_, at) => makeRecord(topic, from + at))
     const before = readCpuNs(pid)
     const started = await store(session, from, records, looks ? 0 : slice)
     const stored = readCpuNs(pid)
@@ -249,19 +247,6 @@ function shuffle<Item>(items: Item[]): Item[] {
     .map((item) => ({ item, place: Math.random() }))
     .sort((one, other) => one.place - other.place)
     .map(({ item }) => item)
-}
-
-/** What ingest makes of a record that `npm run produce` would send. */
-function makeRecord(offset: number): DecodedRecord {
-  const id = createHash('md5').update(String(offset)).digest('hex')
-  const record = {
-    key: Buffer.from(id),
-    value: testTransaction(id),
-    timestamp: String(Date.now()),
-    attributes: 0,
-    offset: String(offset),
-  }
-  return decode(record, topic, 0, 1024 * 1024)
 }
 
 async function watchNested(session: pg.Pool): Promise<void> {

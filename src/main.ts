@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { longestSchedule } from './message/backoff.ts'
 import { ulid } from 'ulid'
 import type { TokenFile } from './api/followed-tokens.ts'
 import type { Health } from './api/health.ts'
@@ -9,8 +8,10 @@ import { exitCodes, runCommand } from './commands/run-command.ts'
 import { configure, readEnvironment, type Config } from './config.ts'
 import { parseTokenFile, readTokenFile } from './config/read-tokens.ts'
 import { startEmbedded, type Embedded } from './embedded/start-embedded.ts'
+import { newHealth } from './ingest/health.ts'
 import { classifyFault } from './log/server/fault.ts'
 import { ServerWatch } from './log/server/server-watch.ts'
+import { longestSchedule } from './message/backoff.ts'
 import type { InstanceId } from './message/message.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { prepareDatabase, StartWaits } from './prepare-database.ts'
@@ -287,23 +288,14 @@ function health({ service, startingUp, options }: Run, draining: boolean): Healt
       lastError: service?.listener.lastError() ?? null,
     },
     consumer: service?.consumer.health() ?? {
-      state: 'starting',
+      ...newHealth(),
       up: false,
-      lastError: null,
-      topicMissing: false,
-      assigned: [],
-      unread: [],
-      waiting: [],
-      coordinatorError: null,
       topic: options.config.kafka.topic,
       connection: {
         isConnected: false,
         since: launchedAt,
         reason: startingUp && `waiting for ${startingUp}`,
       },
-      fetchedAt: null,
-      heartbeatAt: null,
-      group: null,
     },
     peers: service?.peers ?? { heard: new Map(), mayLive: () => true },
     lanes: service?.lanes() ?? [],

@@ -1,15 +1,14 @@
 import { computed, signal } from '@preact/signals'
+import type { ViewerResult } from './operations.ts'
 
 // Of this tab of the browser, and gone with it.
 const tokenKey = 'console:token'
-
-export type Viewer = { readonly name: string; readonly role: 'VIEWER' | 'INVESTIGATOR' | 'OPERATOR' }
 
 /** The token that every request carries; null where none was given. */
 export const token = signal<string | null>(sessionStorage.getItem(tokenKey))
 
 /** Who asks; null until the API has said so. */
-export const viewer = signal<Viewer | null>(null)
+export const viewer = signal<ViewerResult['viewer'] | null>(null)
 
 /** Why the API refuses to answer without another token, in its own words; null while it answers. */
 export const refusedToken = signal<string | null>(null)

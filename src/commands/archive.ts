@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import pg from 'pg'
+import type pg from 'pg'
 import { archive, judgeSegments, openFolder } from '../archive/archive.ts'
 import { describeStep, printStep } from '../archive/archive-step.ts'
 import { ArchiveFault } from '../archive/archive-folder.ts'
@@ -12,6 +12,7 @@ import { createFailpoint } from '../runtime/failpoint.ts'
 import { isPooled } from '../runtime/pooler.ts'
 import { prepareSession } from '../runtime/prepare-session.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
+import { createToolClient } from '../runtime/tool-sessions.ts'
 import { recorded } from './record-command.ts'
 import { exitCodes, FlagFault, readCount, runCommand } from './run-command.ts'
 
@@ -71,14 +72,7 @@ async function run(flags: Flags): Promise<number> {
   const failpoint = createFailpoint(failpointForTools())
   endWithParent(flags['by-service'])
   connectPatiently()
-  const client = new pg.Client({
-    ...databaseForTools('owner'),
-    connectionTimeoutMillis: 5_000,
-    keepAlive: true,
-    application_name: 'transaction-queue-proxy archive',
-  })
-  // An idle client that loses its connection emits an error. A running query rejects with it anyway.
-  client.on('error', () => undefined)
+  const client = createToolClient('archive', { ...databaseForTools('owner'), keepAlive: true })
   await client.connect()
   try {
     if (await isPooled(client))

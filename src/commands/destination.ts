@@ -1,4 +1,4 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { databaseForTools } from '../config.ts'
 import { readAuthor } from '../config/read-author.ts'
 import { readSpan } from '../config/read-span.ts'
@@ -15,7 +15,7 @@ import {
 import { isRateLimit, rateLimitMax, rateLimitMin, type RateLimit } from '../message/rate-limit.ts'
 import { connectPatiently } from '../runtime/connect-patiently.ts'
 import { normalizeDateTime } from '../runtime/date-time.ts'
-import { prepareSession } from '../runtime/prepare-session.ts'
+import { createToolPool } from '../runtime/tool-sessions.ts'
 import { recorded } from './record-command.ts'
 import { exitCodes, runCommand } from './run-command.ts'
 
@@ -68,14 +68,7 @@ const decisionsShown = 10
 async function run(flags: Flags): Promise<number> {
   const act = readAction(flags)
   connectPatiently()
-  const database = new pg.Pool({
-    ...databaseForTools(),
-    max: 1,
-    connectionTimeoutMillis: 5_000,
-    application_name: 'transaction-queue-proxy destination',
-    onConnect: (client) => prepareSession(client, null) as unknown as undefined,
-  })
-  database.on('error', () => undefined)
+  const database = createToolPool('destination', databaseForTools())
   try {
     if (act === null) return await show(database, flags.name)
     const answer = await act(database)

@@ -5,6 +5,7 @@ import { beginEpoch } from '../log/write/begin-epoch.ts'
 import { connectPatiently } from '../runtime/connect-patiently.ts'
 import { explainConnection } from '../runtime/explain-connection.ts'
 import { prepareSession } from '../runtime/prepare-session.ts'
+import { createToolClient } from '../runtime/tool-sessions.ts'
 import { recorded } from './record-command.ts'
 import { exitCodes, runCommand } from './run-command.ts'
 
@@ -38,14 +39,7 @@ async function run(flags: { reason?: string | undefined; operator?: string | und
 }
 
 async function begin(operator: string, reason: string): Promise<number | null> {
-  const client = new pg.Client({
-    ...databaseForTools('owner'),
-    connectionTimeoutMillis: 5_000,
-    lock_timeout: lockTimeoutMs,
-    application_name: 'transaction-queue-proxy epoch',
-  })
-  // An idle client that loses its connection emits an error. A running query rejects with it anyway.
-  client.on('error', () => undefined)
+  const client = createToolClient('epoch', { ...databaseForTools('owner'), lock_timeout: lockTimeoutMs })
   try {
     await client.connect()
     await prepareSession(client, null)

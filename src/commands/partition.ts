@@ -1,4 +1,3 @@
-import pg from 'pg'
 import { pino } from 'pino'
 import { databaseForTools, kafkaForTools } from '../config.ts'
 import { readAuthor } from '../config/read-author.ts'
@@ -6,12 +5,12 @@ import { createKafka } from '../kafka/connect.ts'
 import { readRange, type BrokerRange } from '../kafka/read-range.ts'
 import {
   decidePartition,
-  type DecisionAnswer,
+  type PartitionAnswer,
   type PartitionDecision,
 } from '../log/write/decide-partition.ts'
 import { connectPatiently } from '../runtime/connect-patiently.ts'
-import { prepareSession } from '../runtime/prepare-session.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
+import { createToolPool } from '../runtime/tool-sessions.ts'
 import { recorded } from './record-command.ts'
 import { exitCodes, runCommand } from './run-command.ts'
 
@@ -65,14 +64,7 @@ async function run(flags: Flags): Promise<number> {
   const wanted = readDecision(flags, kafka.topic)
   // A retry does not depend on the broker's range.
   const range = wanted.type === 'resumed' ? null : await askBroker(kafka, wanted)
-  const database = new pg.Pool({
-    ...databaseForTools(),
-    max: 1,
-    connectionTimeoutMillis: 5_000,
-    application_name: 'transaction-queue-proxy partition',
-    onConnect: (client) => prepareSession(client, null) as unknown as undefined,
-  })
-  database.on('error', () => undefined)
+  const database = createToolPool('partition', databaseForTools())
   try {
     const decision = { ...wanted, range }
     const answer = await decidePartition(database, decision)
@@ -107,7 +99,7 @@ async function askBroker(
   }
 }
 
-function explain(decision: PartitionDecision, answer: DecisionAnswer): string {
+function explain(decision: PartitionDecision, answer: PartitionAnswer): string {
   const { topic, partition, type, actor, reason } = decision
   const name = `${topic}:${partition}`
   switch (answer.kind) {
@@ -127,7 +119,7 @@ function explain(decision: PartitionDecision, answer: DecisionAnswer): string {
 
 function consequence(
   type: PartitionDecision['type'],
-  { stoodAt, goesOnAt }: Extract<DecisionAnswer, { kind: 'decided' }>,
+  { stoodAt, goesOnAt }: Extract<PartitionAnswer, { kind: 'decided' }>,
 ): string {
   switch (type) {
     case 'resumed':

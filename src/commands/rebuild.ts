@@ -1,9 +1,8 @@
-import pg from 'pg'
 import { databaseForTools } from '../config.ts'
 import { rebuild, type Difference } from '../log/write/rebuild.ts'
 import { connectPatiently } from '../runtime/connect-patiently.ts'
-import { prepareSession } from '../runtime/prepare-session.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
+import { createToolPool } from '../runtime/tool-sessions.ts'
 import { recorded } from './record-command.ts'
 import { exitCodes, FlagFault, runCommand } from './run-command.ts'
 
@@ -19,15 +18,7 @@ Ends with 0 if nothing differed, 1 if something differed and was repaired, 2 if 
 
 async function run(): Promise<number> {
   connectPatiently()
-  const database = new pg.Pool({
-    ...databaseForTools(),
-    max: 1,
-    connectionTimeoutMillis: 5_000,
-    application_name: 'transaction-queue-proxy rebuild',
-    onConnect: (client) => prepareSession(client, null) as unknown as undefined,
-  })
-  // An idle connection that breaks is replaced at its next use.
-  database.on('error', () => undefined)
+  const database = createToolPool('rebuild', databaseForTools())
   try {
     let differences = 0
     for await (const difference of rebuild(database)) {

@@ -5,6 +5,7 @@ import { authorOf } from '../config/read-author.ts'
 import { recordAccesses, type AccessRecord } from '../log/write/record-accesses.ts'
 import { explainConnection } from '../runtime/explain-connection.ts'
 import { prepareSession } from '../runtime/prepare-session.ts'
+import { createToolClient } from '../runtime/tool-sessions.ts'
 import { late, within } from '../runtime/within.ts'
 import { exitCodes, type Command, type Flags } from './run-command.ts'
 
@@ -85,13 +86,10 @@ async function record(access: AccessRecord): Promise<{ access: string } | { faul
 }
 
 async function write(access: AccessRecord): Promise<string> {
-  const client = new pg.Client({
+  const client = createToolClient('accesses', {
     ...databaseForTools(),
     connectionTimeoutMillis: recordMsMax,
-    application_name: 'transaction-queue-proxy accesses',
   })
-  // An idle client that loses its connection emits an error. A running query rejects with it anyway.
-  client.on('error', () => undefined)
   try {
     await client.connect()
     await prepareSession(client, null)

@@ -1,4 +1,4 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { databaseForTools } from '../config.ts'
 import { readAuthor } from '../config/read-author.ts'
 import { letterFlags, readLetterFilter, type LetterFlags } from '../config/read-letter-filter.ts'
@@ -7,8 +7,8 @@ import { planReplay } from '../log/write/plan-replay.ts'
 import { startReplay, type StartAnswer } from '../log/write/steer-job.ts'
 import { isPace, paceMax, paceMin, stopAfterMax, type StopWhen } from '../message/replay-job.ts'
 import { connectPatiently } from '../runtime/connect-patiently.ts'
-import { prepareSession } from '../runtime/prepare-session.ts'
 import { commandLine } from '../runtime/shell-words.ts'
+import { createToolPool } from '../runtime/tool-sessions.ts'
 import { recorded } from './record-command.ts'
 import { exitCodes, readNumber, runCommand } from './run-command.ts'
 
@@ -97,14 +97,7 @@ async function run(flags: Flags): Promise<number> {
     reason: flags.reason ?? (isDry ? dryReason : undefined),
   })
   connectPatiently()
-  const database = new pg.Pool({
-    ...databaseForTools(),
-    max: 1,
-    connectionTimeoutMillis: 5_000,
-    application_name: 'transaction-queue-proxy replay',
-    onConnect: (client) => prepareSession(client, null) as unknown as undefined,
-  })
-  database.on('error', () => undefined)
+  const database = createToolPool('replay', databaseForTools())
   try {
     let id = flags.plan
     if (id === undefined) {

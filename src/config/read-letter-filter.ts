@@ -1,5 +1,5 @@
 import type { MessageFilter } from '../log/read/messages/filter.ts'
-import type { DeadLetterCause } from '../log/read/read-details.ts'
+import { deadLetterCauses, type DeadLetterCause } from '../message/message.ts'
 import { readPastTime } from './read-past-time.ts'
 
 /** The flags that choose dead letters, in the form of `parseArgs`. Those that may be given more than once hold together as "any of these". */
@@ -26,14 +26,6 @@ type Name = keyof typeof letterFlags
 type Text<Key extends Name> = (typeof letterFlags)[Key] extends { multiple: true } ? string[] : string
 export type LetterFlags = { readonly [Key in Name]?: Text<Key> | undefined }
 
-const causes = [
-  'refused',
-  'retries_exhausted',
-  'rejected_record',
-  'conflicting_record',
-  'cancelled',
-  'outcome_unknown',
-] as const satisfies readonly DeadLetterCause[]
 const intMax = 2_147_483_647
 
 /**
@@ -76,9 +68,9 @@ function readWhole(name: Name, text: string): number {
 }
 
 function readCause(text: string): DeadLetterCause {
-  const cause = causes.find((each) => each === text.toLowerCase())
+  const cause = deadLetterCauses.find((each) => each === text.toLowerCase())
   if (cause !== undefined) return cause
-  throw new Error(`--cause must be one of ${causes.join(', ')}.`)
+  throw new Error(`--cause must be one of ${deadLetterCauses.join(', ')}.`)
 }
 
 function readBoolean(text: string | undefined): boolean | undefined {

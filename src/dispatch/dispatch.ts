@@ -4,8 +4,9 @@ import type { ServerWatch } from '../log/server/server-watch.ts'
 import type { GuardPolicy } from '../log/write/advance-destination.ts'
 import type { Inquiry } from '../log/write/inquiry.ts'
 import { readThrottle } from '../message/read-throttle.ts'
-import { lanes as laneNames, type Lane as LaneName } from '../message/message.ts'
+import { lanes as laneNames, type LaneName } from '../message/message.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Failpoint } from '../runtime/failpoint.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Tracing } from '../trace/tracing.ts'
 import { within } from '../runtime/within.ts'
@@ -57,7 +58,7 @@ export type DispatchOptions = {
   segmentMessages: number
   metrics: Metrics
   logger: Logger
-  failpoint: (name: string) => void
+  failpoint: Failpoint
   /** Whether the database has only just come back: other instances may hold outcomes over its outage. */
   afterOutage: boolean
 }

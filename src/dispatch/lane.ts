@@ -1,6 +1,6 @@
 import type { AttemptName, Claim } from '../log/write/claim.ts'
 import { commitMsMax } from '../log/write/commit-ms-max.ts'
-import type { Lane as LaneName } from '../message/message.ts'
+import type { LaneName } from '../message/message.ts'
 import { Latch } from '../runtime/latch.ts'
 import { mostAhead, Wire, type OtherRequest, type WireOptions } from './wire.ts'
 

@@ -1,7 +1,8 @@
 import type { Pool } from 'pg'
 import { findOrigins } from '../log/read/find-origins.ts'
-import type { Claim } from '../log/write/claim.ts'
+import type { Claim, Origin } from '../log/write/claim.ts'
 import type { Inquiry } from '../log/write/inquiry.ts'
+import type { MessageId } from '../message/message.ts'
 import { late, within } from '../runtime/within.ts'
 
 // It is one look at a few rows by their keys. The lease of what was claimed runs meanwhile.
@@ -24,13 +25,12 @@ export class Origins {
   async addTo(claimed: readonly (Claim | Inquiry)[]): Promise<void> {
     if (claimed.length === 0 || this.#isReading) return
     const origins = await within(this.#read(claimed), waitMs)
-    if (typeof origins === 'symbol') return
+    if (origins === late || origins === null) return
     for (const each of claimed) Object.assign(each, origins.get(each.messageId))
   }
 
-  async #read(
-    claimed: readonly (Claim | Inquiry)[],
-  ): Promise<Awaited<ReturnType<typeof findOrigins>> | typeof late> {
+  /** Null if the database does not tell. */
+  async #read(claimed: readonly (Claim | Inquiry)[]): Promise<ReadonlyMap<MessageId, Origin> | null> {
     this.#isReading = true
     try {
       return await findOrigins(
@@ -38,7 +38,7 @@ export class Origins {
         claimed.map(({ messageId }) => messageId),
       )
     } catch {
-      return late
+      return null
     } finally {
       this.#isReading = false
     }

@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
 import { expungeAged } from '../log/write/expunge-aged.ts'
+import type { Failpoint } from '../runtime/failpoint.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import { wait } from '../runtime/wait.ts'
@@ -28,7 +29,7 @@ export async function retain(
     retention: Retention | null
     ground: Pick<Ground, 'fault'>
     logger: Logger
-    failpoint: (name: string) => void
+    failpoint: Failpoint
   },
   signal: AbortSignal,
 ): Promise<void> {

@@ -2,6 +2,7 @@ import type { Pool } from 'pg'
 import { listActiveJobs } from '../log/read/read-jobs.ts'
 import { stepJob, type JobStep } from '../log/write/step-job.ts'
 import { Latch } from '../runtime/latch.ts'
+import type { Failpoint } from '../runtime/failpoint.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import type { Ground } from './ground.ts'
@@ -17,7 +18,7 @@ type Options = {
   /** The limit of the fresh lane. */
   room: number
   logger: Logger
-  failpoint: (name: string) => void
+  failpoint: Failpoint
 }
 
 /**
@@ -89,14 +90,12 @@ export class Jobs {
   }
 
   async #read(): Promise<Map<string, number>> {
-    if (this.#due === null) {
-      const due = new Map<string, number>()
-      // Before the answer: a wake that comes meanwhile has them read again.
-      this.#due = due
-      for (const job of await listActiveJobs(this.#options.database)) due.set(job, 0)
-      return due
-    }
-    return this.#due
+    if (this.#due !== null) return this.#due
+    const due = new Map<string, number>()
+    // Before the answer: a wake that comes meanwhile has them read again.
+    this.#due = due
+    for (const job of await listActiveJobs(this.#options.database)) due.set(job, 0)
+    return due
   }
 
   /** One line for each job whose steps begin to fail. */

@@ -6,6 +6,7 @@ import type { Inquiry } from '../log/write/inquiry.ts'
 import { look, type DoubtPolicy, type Forgotten, type LookFrom } from '../log/write/look.ts'
 import type { RetryPolicy } from '../message/decide.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Failpoint } from '../runtime/failpoint.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import { retryDelayMs } from '../runtime/retry-delay.ts'
@@ -43,7 +44,7 @@ export type LaneDependencies = {
   countHeld: () => number
   /** Whether another instance may be alive, by what is heard of it. */
   mayLive: (instance: string) => boolean
-  failpoint: (name: string) => void
+  failpoint: Failpoint
 }
 
 // Under load every commit of every instance is a wake; looking more often than this finds little and costs each time.

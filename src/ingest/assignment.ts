@@ -228,7 +228,7 @@ export class Assignment {
     metrics.consumerLag.set({ topic, partition }, Math.max(0, Number(highWatermark - next)))
   }
 
-  /** Stops reading, because PostgreSQL says that the partition is stopped. */
+  /** Stops reading a partition that PostgreSQL has stopped, or is about to. */
   halt(place: Place, reason: string): void {
     const { topic, logger, metrics, session } = this.#options
     const { partition, incarnation, next } = place

@@ -1,5 +1,6 @@
 import type { Beginning } from '../kafka/begun.ts'
 import type { Commit, Position } from '../kafka/fetched-batch.ts'
+import type { Failpoint } from '../runtime/failpoint.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 
@@ -25,7 +26,7 @@ const everyMs = 1_000
 export class Committer {
   readonly #topic: string
   readonly #logger: Logger
-  readonly #failpoint: (name: string) => void
+  readonly #failpoint: Failpoint
   #held: ReadonlySet<number> = new Set()
   #round = startRound()
   #commit: Commit | null = null
@@ -34,7 +35,7 @@ export class Committer {
   #timer: NodeJS.Timeout | undefined
   #isLeaving = false
 
-  constructor(topic: string, logger: Logger, failpoint: (name: string) => void = () => undefined) {
+  constructor(topic: string, logger: Logger, failpoint: Failpoint) {
     this.#topic = topic
     this.#logger = logger
     this.#failpoint = failpoint

@@ -3,7 +3,7 @@ import { reasonOf } from '../runtime/reason-of.ts'
 import { retryDelayMs } from '../runtime/retry-delay.ts'
 import { wait } from '../runtime/wait.ts'
 import { explainMissing } from './explain-stop.ts'
-import type { Health } from './health.ts'
+import { newHealth, type Health } from './health.ts'
 import { runSession, type ConsumeOptions } from './run-session.ts'
 import { watchConnection, type Connection } from './watch-connection.ts'
 
@@ -33,18 +33,7 @@ const unpackedBytesMin = 64 * 1024 * 1024
 export function consume(options: ConsumeOptions): Consumer {
   registerCodecs(Math.max(unpackedBytesMin, 4 * options.maxRecordBytes))
   const stopping = new AbortController()
-  const health: Health = {
-    state: 'starting',
-    lastError: null,
-    topicMissing: false,
-    assigned: [],
-    unread: [],
-    waiting: [],
-    coordinatorError: null,
-    fetchedAt: null,
-    heartbeatAt: null,
-    group: null,
-  }
+  const health = newHealth()
   const { topic } = options.kafka
   const connection = watchConnection(health, topic)
   const running = supervise(options, health, stopping.signal)

@@ -86,7 +86,7 @@ async function findStart(options: BatchOptions, place: Place, batch: FetchedBatc
 function isProven(assignment: Assignment, place: Place, batch: FetchedBatch): boolean {
   const { proof, next } = place
   if (proof === null || next === null) return true
-  const found = judgeProof(batch, proof, next, batch)
+  const found = judgeProof(batch, proof, next)
   switch (found.kind) {
     case 'proven':
     case 'absent':

@@ -22,6 +22,22 @@ export type Health = {
   group: Group | null
 }
 
+/** Of a consumer that has not begun. */
+export function newHealth(): Health {
+  return {
+    state: 'starting',
+    lastError: null,
+    topicMissing: false,
+    assigned: [],
+    unread: [],
+    waiting: [],
+    coordinatorError: null,
+    fetchedAt: null,
+    heartbeatAt: null,
+    group: null,
+  }
+}
+
 /** Who reads what of the topic. */
 type Group = { at: Date; members: readonly GroupMember[] }
 

@@ -1,8 +1,7 @@
 import type { FetchedRecord } from '../kafka/answer/read-records.ts'
 import type { LastRecord } from '../log/write/next-offsets.ts'
 import { hashValue } from './decode.ts'
-import type { Fault, Partition } from './explain-stop.ts'
-import { explainReplaced } from './explain-stop.ts'
+import { explainReplaced, type Fault, type Partition } from './explain-stop.ts'
 
 export type Proof =
   /** The record is the stored one: as far as a record can show, the topic is still the same. */
@@ -17,14 +16,17 @@ export type Proof =
  * Compares the broker's record at the offset of the last stored record with the log. Offsets alone are not
  * enough: a topic may have been deleted, created again and filled past the next offset.
  *
- * @param stored the next offset
  * @param batch what was fetched: from which offset, up to which offset, and the records in order
+ * @param stored the next offset
  */
 export function judgeProof(
-  of: Partition,
+  batch: Partition & {
+    fetched: bigint
+    next: bigint
+    records: readonly Pick<FetchedRecord, 'offset' | 'value'>[]
+  },
   last: LastRecord,
   stored: bigint,
-  batch: { fetched: bigint; next: bigint; records: readonly Pick<FetchedRecord, 'offset' | 'value'>[] },
 ): Proof {
   if (batch.fetched > last.offset) return { kind: 'absent' }
   const found = batch.records.find(({ offset }) => BigInt(offset) >= last.offset)
@@ -32,5 +34,5 @@ export function judgeProof(
   if (BigInt(found.offset) > last.offset) return { kind: 'absent' }
   return hashValue(found.value).equals(last.sha256)
     ? { kind: 'proven' }
-    : { kind: 'replaced', fault: explainReplaced(of, last.offset, stored) }
+    : { kind: 'replaced', fault: explainReplaced(batch, last.offset, stored) }
 }

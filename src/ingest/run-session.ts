@@ -3,6 +3,7 @@ import type { Undecodable } from '../kafka/answer/replace-decoder.ts'
 import type { KafkaOptions } from '../kafka/connect.ts'
 import { KafkaSession, type SessionListener } from '../kafka/session.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Failpoint } from '../runtime/failpoint.ts'
 import type { Hint } from '../runtime/hint.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
@@ -33,7 +34,7 @@ export type ConsumeOptions = {
   readonly tracing: Tracing | null
   readonly metrics: Metrics
   readonly logger: Logger
-  readonly failpoint?: (name: string) => void
+  readonly failpoint: Failpoint
 }
 
 // For a slice in hand, its commits and leaving the group. The process has 10 s in all to end.
@@ -101,8 +102,7 @@ function listen(
   session: KafkaSession,
   { assignment, committer, waiting, joined }: Parts,
 ): SessionListener {
-  const failpoint = options.failpoint ?? (() => undefined)
-  const batches = { ...options, session, assignment, committer, failpoint }
+  const batches = { ...options, session, assignment, committer }
   return {
     joined: (partitions, leaderId) => {
       assignment.join(partitions)

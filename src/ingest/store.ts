@@ -1,16 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import { classifyFault } from '../log/server/fault.ts'
 import { advanceIds } from '../log/write/advance-ids.ts'
-import {
-  ingest,
-  type DecodedRecord,
-  type IngestAnswer,
-  type RecordResult,
-  type Slice,
-} from '../log/write/ingest.ts'
+import { ingest, type DecodedRecord, type IngestAnswer, type Slice } from '../log/write/ingest.ts'
+import type { Failpoint } from '../runtime/failpoint.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
-import { wait } from '../runtime/wait.ts'
 import type { FreshLane } from './fresh-lane.ts'
 import { halve } from './halve.ts'
 import { recordId } from './read-identity.ts'
@@ -21,14 +16,12 @@ export type StoreOptions = {
   readonly instance: string
   readonly leaseMs: number
   readonly logger: Logger
-  readonly failpoint: (name: string) => void
+  readonly failpoint: Failpoint
 }
 
-export type StoreAnswer =
-  | { kind: 'stored'; nextOffset: bigint; results: RecordResult[] }
-  | { kind: 'ahead'; nextOffset: bigint }
-  | { kind: 'stopped'; nextOffset: bigint; reason: string }
-  | { kind: 'ended'; nextOffset: bigint }
+/** What `ingest` answered, without the claims: the lane has them. */
+export type StoreAnswer = Exclude<IngestAnswer, Stored> | Omit<Stored, 'claims'>
+type Stored = Extract<IngestAnswer, { kind: 'stored' }>
 
 // Losing a race five times in a row is not chance: the partition is held and tried again from the start.
 const raceRetriesMax = 5
@@ -136,12 +129,10 @@ async function storeWhole(options: StoreOptions, slice: Slice): Promise<StoreAns
       return await storeOnce(options, slice)
     } catch (error) {
       if (classifyFault(error) !== 'transient' || retries === raceRetriesMax) throw error
-      await wait(raceDelayMs * (retries + Math.random()), never)
+      await sleep(raceDelayMs * (retries + Math.random()))
     }
   }
 }
-
-const never = new AbortController().signal
 
 async function storeOnce(options: StoreOptions, slice: Slice): Promise<StoreAnswer> {
   const reservation = await options.lane.reserve(slice.records.length)

@@ -29,13 +29,24 @@ export const eventTypes = [
 ] as const
 export type EventType = (typeof eventTypes)[number]
 
+/** Why a message is a dead letter; see the SQL function dead_letter_cause. */
+export const deadLetterCauses = [
+  'refused',
+  'retries_exhausted',
+  'rejected_record',
+  'conflicting_record',
+  'cancelled',
+  'outcome_unknown',
+] as const
+export type DeadLetterCause = (typeof deadLetterCauses)[number]
+
 /** What an operator says became of the payment of a dead letter. */
 export const resolutions = ['carried_out', 'not_carried_out', 'duplicate', 'ignored'] as const
 export type Resolution = (typeof resolutions)[number]
 
 /** The two lanes: `fresh` for the first attempt since `received` or `replayed`, `retry` for all others. */
 export const lanes = ['fresh', 'retry'] as const
-export type Lane = (typeof lanes)[number]
+export type LaneName = (typeof lanes)[number]
 
 /**
  * Assigned by the database when a record is first stored. A bigint there and a string here, so that no digit

@@ -3,7 +3,7 @@ import type { Logger } from './logger.ts'
 import { prepareSession } from './prepare-session.ts'
 import { ProvenPool } from './proven-pool.ts'
 
-/** The server ends a statement after this long. The bound that looks start from (SQL function look) rests on it. */
+/** The server ends a statement after this long. The bound that looks start from (SQL function look_lane) rests on it. */
 export const statementTimeoutMs = 30_000
 
 /**

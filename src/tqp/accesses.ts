@@ -1,7 +1,6 @@
 import { exitCodes, FlagFault, readCount } from '../commands/run-command.ts'
-import { quote } from '../runtime/shell-words.ts'
 import { ask } from './ask.ts'
-import { group, printJson, printTable, shortTime } from './print.ts'
+import { group, printJson, printNextPage, printTable, shortTime, type PageInfo } from './print.ts'
 import { ending, subcommand } from './subcommand.ts'
 
 const kinds = [
@@ -52,7 +51,7 @@ type Listed = {
 type Data = {
   readonly accesses: {
     readonly nodes: readonly Listed[]
-    readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null }
+    readonly pageInfo: PageInfo
   }
 }
 
@@ -95,8 +94,7 @@ function print({ nodes, pageInfo }: Data['accesses']): void {
     },
     nodes,
   )
-  if (pageInfo.hasNextPage && pageInfo.endCursor !== null)
-    process.stdout.write(`next page: --after ${quote(pageInfo.endCursor)}\n`)
+  printNextPage(pageInfo)
 }
 
 const namedMax = 3

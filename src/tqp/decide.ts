@@ -1,9 +1,9 @@
 import { exitCodes, FlagFault } from '../commands/run-command.ts'
-import { ask, OutOfReach } from './ask.ts'
-import { enumName } from './filter.ts'
-import { describeStatus } from './list.ts'
 import { commandLine } from '../runtime/shell-words.ts'
-import { printJson, printLines } from './print.ts'
+import { ask, OutOfReach } from './ask.ts'
+import { describeStatus, type Standing } from './describe-status.ts'
+import { enumName } from './filter.ts'
+import { printCommand, printJson, printLines } from './print.ts'
 import { ending, readReason, subcommand, type Subcommand } from './subcommand.ts'
 
 /** What an operator can decide about single transactions. */
@@ -161,8 +161,7 @@ async function run(decision: Decision, flags: Flags, ids: readonly string[]): Pr
     // What was done before a fault is told all the same.
     if (json !== false) printJson({ results, ...(isDry === true && { command }) })
   }
-  if (isDry === true && json === false)
-    process.stdout.write(`Nothing was changed. This does it:\n  ${command}\n`)
+  if (isDry === true && json === false) printCommand(command)
   return results.every(({ ok }) => ok) ? exitCodes.done : exitCodes.differs
 }
 
@@ -210,8 +209,6 @@ async function askOnce<Data>(id: string, query: string, variables: Record<string
     throw new OutOfReach(`${error.message} ${words}`, { cause: error })
   }
 }
-
-type Standing = Parameters<typeof describeStatus>[0]
 
 type Answer = {
   readonly __typename: string

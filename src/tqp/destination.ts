@@ -1,9 +1,9 @@
 import { exitCodes, FlagFault, readCount, readNumber } from '../commands/run-command.ts'
 import { readSpan } from '../config/read-span.ts'
 import { normalizeDateTime } from '../runtime/date-time.ts'
-import { ask, Refused } from './ask.ts'
 import { commandLine } from '../runtime/shell-words.ts'
-import { printJson, printLines, printTable, shortTime } from './print.ts'
+import { ask, Refused } from './ask.ts'
+import { printCommand, printJson, printLines, printTable, shortTime } from './print.ts'
 import { describeDestination, type Destination } from './status.ts'
 import { ending, readReason, subcommand } from './subcommand.ts'
 
@@ -83,8 +83,7 @@ async function run(flags: Flags): Promise<number> {
   const act = readAction(flags)
   if (act === null || flags['dry-run']) {
     await print(flags, act === null ? null : commandOf(flags))
-    if (act !== null && !flags.json)
-      process.stdout.write(`Nothing was changed. This does it:\n  ${commandOf(flags)}\n`)
+    if (act !== null && !flags.json) printCommand(commandOf(flags))
     return exitCodes.done
   }
   const { result } = await ask<{ result: Answer }>(mutations[act.name], {

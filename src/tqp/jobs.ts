@@ -1,9 +1,9 @@
 import { exitCodes, FlagFault, readCount, readNumber } from '../commands/run-command.ts'
+import { commandLine } from '../runtime/shell-words.ts'
 import { ask, Refused } from './ask.ts'
 import { enumName, filterFlags, filterUsage, readFilter } from './filter.ts'
-import { commandLine } from '../runtime/shell-words.ts'
-import { group, printJson, printLines, printTable, shortTime } from './print.ts'
-import { ending, readReason, subcommand } from './subcommand.ts'
+import { group, printCommand, printJson, printLines, printTable, shortTime } from './print.ts'
+import { ending, readOne, readReason, subcommand } from './subcommand.ts'
 
 const planUsage = `Usage: npx tqp plan [FILTER …] --reason R [--json]
 
@@ -126,7 +126,7 @@ export const start = subcommand('start', 'start the job of a plan', {
   },
   allowPositionals: true,
   run: async ({ json, 'dry-run': isDry, ...flags }, words) => {
-    const id = readId('plan', words)
+    const id = readOne('plan', words)
     const as = flags['resolve-as']
     const { query, variables } = as === undefined ? replayOf(id, flags) : resolutionOf(id, as, flags)
     if (isDry) return tellCommand(['start', id], flags, json)
@@ -166,7 +166,7 @@ export const jobs = subcommand('jobs', 'how replay jobs stand, and steer them', 
       return list(json, readCount('first', first ?? '20'))
     }
     if (first !== undefined) throw new FlagFault('--first belongs to the list of all jobs.')
-    const id = readId('job', words)
+    const id = readOne('job', words)
     if (action === undefined) {
       if (flags.reason !== undefined)
         throw new FlagFault('--reason belongs to --pause, --resume, --pace or --abort.')
@@ -231,11 +231,6 @@ function resolutionOf(plan: string, as: string, { reason, ...others }: StartFlag
   }
 }
 
-function readId(what: string, [id, ...others]: readonly string[]): string {
-  if (id === undefined || others.length > 0) throw new FlagFault(`Name one ${what}.`)
-  return id
-}
-
 function describePlan(plan: Plan): string[] {
   const lines = [
     `Plan ${plan.id}: ${group(plan.count)} open dead letters. It can be started until ${shortTime(plan.expiresAt)}.`,
@@ -265,7 +260,7 @@ function tellCommand(
 ): number {
   const command = commandLine(['npx', 'tqp', ...words], flags)
   if (json) printJson({ command })
-  else process.stdout.write(`Nothing was changed. This does it:\n  ${command}\n`)
+  else printCommand(command)
   return exitCodes.done
 }
 

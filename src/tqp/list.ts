@@ -1,8 +1,8 @@
 import { exitCodes, readCount } from '../commands/run-command.ts'
 import { ask } from './ask.ts'
+import { describeStatus, type Standing } from './describe-status.ts'
 import { filterFlags, filterUsage, readFilter } from './filter.ts'
-import { quote } from '../runtime/shell-words.ts'
-import { group, printJson, printLines, printTable, shortTime } from './print.ts'
+import { group, printJson, printLines, printNextPage, printTable, shortTime, type PageInfo } from './print.ts'
 import { ending, subcommand } from './subcommand.ts'
 
 const usage = `Usage: npx tqp list [FILTER …] [--first N] [--after CURSOR] [--json]
@@ -23,14 +23,10 @@ const query = `query ($filter: MessageFilter, $first: Int, $after: String) {
   }
 }`
 
-type Listed = {
+type Listed = Standing & {
   readonly transactionId: string
-  readonly status: string
-  readonly held: boolean
-  readonly resolution: string | null
   readonly attempts: number
   readonly createdAt: string
-  readonly outcomeUnknown: boolean
   readonly errorMessage: string | null
 }
 
@@ -38,7 +34,7 @@ type Data = {
   readonly messages: {
     readonly totalCount: { readonly value: string; readonly exact: boolean } | null
     readonly nodes: readonly Listed[]
-    readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null }
+    readonly pageInfo: PageInfo
   } | null
 }
 
@@ -76,20 +72,5 @@ function print({ totalCount, nodes, pageInfo }: NonNullable<Data['messages']>): 
     )
   const total = totalCount === null ? '' : ` of ${totalCount.exact ? '' : 'about '}${group(totalCount.value)}`
   printLines([`${nodes.length}${total}`])
-  if (pageInfo.hasNextPage && pageInfo.endCursor !== null)
-    process.stdout.write(`next page: --after ${quote(pageInfo.endCursor)}\n`)
-}
-
-/** The status in words, with what makes it another matter. */
-export function describeStatus(message: {
-  readonly status: string
-  readonly held: boolean
-  readonly resolution: string | null
-  readonly outcomeUnknown: boolean
-}): string {
-  const words = [message.status.toLowerCase()]
-  if (message.held) words.push('on hold')
-  if (message.resolution !== null) words.push(`resolved: ${message.resolution.toLowerCase()}`)
-  if (message.outcomeUnknown) words.push('in doubt')
-  return words.join(', ')
+  printNextPage(pageInfo)
 }

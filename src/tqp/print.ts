@@ -1,4 +1,5 @@
 import { printable } from '../runtime/printable.ts'
+import { quote } from '../runtime/shell-words.ts'
 
 /** Prints lines of words; each stays one line. */
 export function printLines(lines: readonly string[]): void {
@@ -33,6 +34,19 @@ export function printTable<Row>(
       .trimEnd(),
   )
   process.stdout.write(lines.map((line) => `${line}\n`).join(''))
+}
+
+/** Where a page of the API ends. */
+export type PageInfo = { readonly hasNextPage: boolean; readonly endCursor: string | null }
+
+/** Prints how the next page is asked for, if there is one. */
+export function printNextPage({ hasNextPage, endCursor }: PageInfo): void {
+  if (hasNextPage && endCursor !== null) process.stdout.write(`next page: --after ${quote(endCursor)}\n`)
+}
+
+/** Ends a dry run: prints the command that would do it. */
+export function printCommand(command: string): void {
+  process.stdout.write(`Nothing was changed. This does it:\n  ${command}\n`)
 }
 
 /** A time of the API to the millisecond, and a space where nothing is to be shown. */

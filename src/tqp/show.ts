@@ -1,8 +1,8 @@
-import { exitCodes, FlagFault } from '../commands/run-command.ts'
+import { exitCodes } from '../commands/run-command.ts'
 import { ask, Refused } from './ask.ts'
-import { describeStatus } from './list.ts'
+import { describeStatus, type Standing } from './describe-status.ts'
 import { printJson, printLines, printTable, shortTime } from './print.ts'
-import { ending, subcommand } from './subcommand.ts'
+import { ending, readOne, subcommand } from './subcommand.ts'
 
 const usage = `Usage: npx tqp show ID [--json]
 
@@ -27,14 +27,10 @@ const query = `query ($id: ID!, $afterVersion: Int!) {
   }
 }`
 
-type Shown = {
+type Shown = Standing & {
   readonly transactionId: string
-  readonly status: string
-  readonly held: boolean
-  readonly resolution: string | null
   readonly deadLetterCause: string | null
   readonly nextDueAt: string | null
-  readonly outcomeUnknown: boolean
   readonly reference: string | null
   readonly errorMessage: string | null
   readonly idempotencyKey: string
@@ -73,8 +69,7 @@ export const show = subcommand('show', 'one transaction and its whole life', {
   options: { json: { type: 'boolean', default: false } },
   allowPositionals: true,
   run: async ({ json }, words) => {
-    const [id, ...others] = words
-    if (id === undefined || others.length > 0) throw new FlagFault('Name one transaction id.')
+    const id = readOne('transaction id', words)
     const message = await read(id)
     if (json) printJson({ message })
     if (message === null) throw new Refused(`There is no transaction ${JSON.stringify(id)}.`)

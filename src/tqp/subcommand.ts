@@ -1,7 +1,7 @@
 import { exitCodes, FlagFault, runCommand, type Command, type Flags } from '../commands/run-command.ts'
+import { printable } from '../runtime/printable.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import { Refused } from './ask.ts'
-import { printable } from '../runtime/printable.ts'
 
 /** One of the words that `tqp` knows. */
 export interface Subcommand {
@@ -43,6 +43,16 @@ export const ending = `  --json           one JSON document in place of words
 
 Ends with 0 if it is done, 1 if it was refused (and says why), 2 if the service could not be reached or the command line is wrong.
 `
+
+/**
+ * The one word that a command line has beside its flags.
+ *
+ * @throws FlagFault
+ */
+export function readOne(what: string, [word, ...others]: readonly string[]): string {
+  if (word === undefined || others.length > 0) throw new FlagFault(`Name one ${what}.`)
+  return word
+}
 
 /** @throws FlagFault */
 export function readReason(reason: string | boolean | undefined): string {

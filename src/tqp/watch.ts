@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exitCodes, FlagFault } from '../commands/run-command.ts'
-import { ask, follow, OutOfReach } from './ask.ts'
-import { describeStatus } from './list.ts'
 import { printable } from '../runtime/printable.ts'
+import { ask, follow, OutOfReach } from './ask.ts'
+import { describeStatus, type Standing } from './describe-status.ts'
 import { printLines, shortTime } from './print.ts'
 import { subcommand } from './subcommand.ts'
 
@@ -40,12 +40,8 @@ type Event = {
   readonly reason: string | null
 }
 
-type Changed = {
+type Changed = Standing & {
   readonly version: number
-  readonly status: string
-  readonly held: boolean
-  readonly resolution: string | null
-  readonly outcomeUnknown: boolean
   readonly attempts: number
   readonly updatedAt: string
   readonly errorMessage: string | null

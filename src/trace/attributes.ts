@@ -12,7 +12,7 @@ import type { Claim } from '../log/write/claim.ts'
 import type { DecodedRecord, RecordResult, Slice } from '../log/write/ingest.ts'
 import type { Inquiry } from '../log/write/inquiry.ts'
 import type { InquiryResult } from '../message/inquiry.ts'
-import type { Lane } from '../message/message.ts'
+import type { LaneName } from '../message/message.ts'
 import type { Outcome } from '../message/outcome.ts'
 import { withoutSecrets } from '../runtime/without-secrets.ts'
 
@@ -51,7 +51,7 @@ export function addressAttributes(url: URL): Attributes {
   }
 }
 
-export function attemptAttributes(claim: Claim, lane: Lane): Attributes {
+export function attemptAttributes(claim: Claim, lane: LaneName): Attributes {
   return {
     [ATTR_HTTP_REQUEST_METHOD]: 'POST',
     ...(claim.attempt > 1 ? { [ATTR_HTTP_REQUEST_RESEND_COUNT]: claim.attempt - 1 } : {}),
@@ -61,13 +61,13 @@ export function attemptAttributes(claim: Claim, lane: Lane): Attributes {
   }
 }
 
-export function inquiryAttributes(inquiry: Inquiry, lane: Lane): Attributes {
+export function inquiryAttributes(inquiry: Inquiry, lane: LaneName): Attributes {
   return { [ATTR_HTTP_REQUEST_METHOD]: 'GET', ...messageAttributes(inquiry, lane) }
 }
 
 function messageAttributes(
   { messageId, transactionId, attempt, replayedBy }: Claim | Inquiry,
-  lane: Lane,
+  lane: LaneName,
 ): Attributes {
   return {
     'tqp.transaction_id': transactionId,

@@ -2,7 +2,7 @@ import type { Claim } from '../log/write/claim.ts'
 import type { RecordResult, Slice } from '../log/write/ingest.ts'
 import type { Inquiry } from '../log/write/inquiry.ts'
 import type { InquiryResult } from '../message/inquiry.ts'
-import type { Lane } from '../message/message.ts'
+import type { LaneName } from '../message/message.ts'
 import type { Outcome } from '../message/outcome.ts'
 
 /** The two headers of a request by which the processor goes on with the trace (W3C Trace Context); null: it is not sent. */
@@ -26,8 +26,8 @@ export type Tracing = {
    * @param startedAt when its first record was taken up, in milliseconds since 1970
    */
   noteSlice(slice: Slice, results: readonly RecordResult[], startedAt: number): void
-  startAttempt(claim: Claim, lane: Lane): RequestSpan<Outcome>
-  startInquiry(inquiry: Inquiry, lane: Lane): RequestSpan<InquiryResult>
+  startAttempt(claim: Claim, lane: LaneName): RequestSpan<Outcome>
+  startInquiry(inquiry: Inquiry, lane: LaneName): RequestSpan<InquiryResult>
   /** Sends the spans that are left, for at most `ms`. */
   stop(ms: number): Promise<void>
 }

@@ -1,6 +1,6 @@
 import { Lane } from '../../src/dispatch/lane.ts'
 import type { Claim } from '../../src/log/write/claim.ts'
-import type { Lane as LaneName } from '../../src/message/message.ts'
+import type { LaneName } from '../../src/message/message.ts'
 import { flowing } from '../support/flowing.ts'
 
 /** A lane whose leases end a second after the timeout, and whose requests never end. */

@@ -6,12 +6,12 @@ import { promisify } from 'node:util'
 import type pg from 'pg'
 import t, { type Test } from 'tap'
 import { beginEpoch } from '../../src/log/write/begin-epoch.ts'
-import { rebuild } from '../../src/log/write/rebuild.ts'
 import { migrate } from '../../src/runtime/migrate.ts'
 import { copyCluster } from '../support/copy-cluster.ts'
 import { debianPrograms, findDebianPostgres, withoutDebianPostgres } from '../support/debian-postgres.ts'
 import { runVerify } from '../support/line.ts'
 import { startOwnPostgres, type OwnPostgres } from '../support/own-postgres.ts'
+import { rebuildAll } from '../support/rebuild.ts'
 import { archive, fill, first, second } from '../verify/archived.ts'
 
 const run = promisify(execFile)
@@ -35,12 +35,6 @@ async function isClean(t: Test, url: string, flags: string[], says: RegExp): Pro
   const { code, output } = await runVerify(url, flags)
   t.equal(code, 0, output)
   t.match(output, says)
-}
-
-async function rebuildsNothing(t: Test, pool: pg.Pool): Promise<void> {
-  const found = []
-  for await (const difference of rebuild(pool)) found.push(difference)
-  t.same(found, [])
 }
 
 /** A backup of before the archive, and the archives: the segments are in both. */
@@ -74,7 +68,7 @@ async function checkLater(
 ): Promise<void> {
   await isClean(t, url, [], /^segment 1 .*: not checked without its archive/m)
   await isClean(t, url, ['--archive', to], /^segment 1 .*: checked with its archive/m)
-  await rebuildsNothing(t, pool)
+  t.same(await rebuildAll(pool), [])
   const { rows } = await pool.query<{ least: string; payloads: string }>(
     'select min(message_id) as least, count(payload) as payloads from messages',
   )

@@ -6,9 +6,9 @@ import pg from 'pg'
 import t from 'tap'
 import { produce } from '../../src/kafka/test-topic/produce.ts'
 import { idempotencyKey } from '../../src/message/idempotency-key.ts'
-import { rebuild } from '../../src/log/write/rebuild.ts'
 import { database } from '../support/database.ts'
 import { runVerify, setUpLine } from '../support/line.ts'
+import { rebuildAll } from '../support/rebuild.ts'
 import { createRole } from '../support/roles.ts'
 import { makeSmallSegments } from '../support/segments.ts'
 import { startReadyService } from '../support/service.ts'
@@ -135,9 +135,7 @@ t.test(
     const without = await line.verify()
     t.equal(without.code, 2)
     t.match(without.output, /without the archive segment-000001-\S+: name its folder with --archive/)
-    const found = []
-    for await (const difference of rebuild(pool)) found.push(difference)
-    t.same(found, [])
+    t.same(await rebuildAll(pool), [])
     const { rows: messages } = await pool.query<{ n: number; least: string }>(
       'select count(*)::int as n, min(message_id) as least from messages where payload is not null',
     )

@@ -106,7 +106,7 @@ t.test('on leaving everything is told at once, and nothing once it has left', as
 
 /** A committer that holds partitions 0 and 1, and a commit that notes what it was told. */
 function start(t: Test) {
-  const committer = new Committer('topic', recordLines().logger)
+  const committer = new Committer('topic', recordLines().logger, () => undefined)
   committer.hold([0, 1])
   t.teardown(() => committer.close())
   const told: Record<number, string>[] = []

@@ -124,6 +124,7 @@ export function startConsumer(
     tracing: null,
     metrics,
     logger,
+    failpoint: () => undefined,
     ...options,
   })
   t.teardown(() => consumer.stop())

@@ -8,7 +8,7 @@ const last = { offset: 9n, sha256: hashValue(value) }
 
 function judge(fetched: bigint, records: [number, Buffer | null][], next: bigint) {
   const found = records.map(([offset, value]) => ({ offset: String(offset), value }))
-  return judgeProof(of, last, 10n, { fetched, next, records: found })
+  return judgeProof({ ...of, fetched, next, records: found }, last, 10n)
 }
 
 t.test('the same bytes in the same place prove the topic', async (t) => {

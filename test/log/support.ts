@@ -8,7 +8,7 @@ import type { Lease } from '../../src/log/write/lease.ts'
 import { look, type Look, type LookFrom } from '../../src/log/write/look.ts'
 import { settle as settleNamed, type SettleAnswer, type Settlement } from '../../src/log/write/settle.ts'
 import type { Decision } from '../../src/message/decide.ts'
-import type { Lane, MessageId, TransactionId } from '../../src/message/message.ts'
+import type { LaneName, MessageId, TransactionId } from '../../src/message/message.ts'
 import type { Outcome } from '../../src/message/outcome.ts'
 import { judge } from '../../src/message/verdict.ts'
 import { holdsNothing } from '../support/flowing.ts'
@@ -139,7 +139,7 @@ export async function startAttempt(database: pg.Pool, messageId: MessageId, as: 
 
 export async function lookOnce(
   database: pg.Pool,
-  lane: Lane,
+  lane: LaneName,
   {
     as = `instance-1/${lane}`,
     room = 100,

@@ -3,9 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Pool } from 'pg'
-import { rebuild } from '../../src/log/write/rebuild.ts'
 import { migrate } from '../../src/runtime/migrate.ts'
 import { database } from '../support/database.ts'
+import { rebuildAll } from '../support/rebuild.ts'
 
 const folder = fileURLToPath(new URL('../../migrations/', import.meta.url))
 
@@ -59,8 +59,7 @@ t.test(
     for (const { segment, index } of rows) t.ok(index, segment)
     const { rows: paid } = await pool.query('select transaction_id, status, reference from messages')
     t.strictSame(paid, [{ transaction_id: 'old', status: 'success', reference: null }])
-    const states: unknown[] = []
-    for await (const difference of rebuild(pool)) if (difference.kind === 'column') states.push(difference)
+    const states = (await rebuildAll(pool)).filter(({ kind }) => kind === 'column')
     t.strictSame(states, [], 'the states are what the log says')
   },
 )

@@ -1,19 +1,13 @@
 import { readFileSync } from 'node:fs'
 import type { Pool } from 'pg'
 import t from 'tap'
-import { rebuild } from '../../src/log/write/rebuild.ts'
 import { verify } from '../../src/verify/verify.ts'
+import { rebuildAll } from '../support/rebuild.ts'
 import { archive, fill } from './archived.ts'
 
 async function differencesIn(url: string, archives: string[]): Promise<string[]> {
   const { invariants } = await verify({ databaseUrl: url, ledgerPath: null, acksPath: null, archives })
   return invariants.flatMap(({ id, named }) => named.map(({ name, what }) => `${id} ${name}: ${what}`))
-}
-
-async function rebuildAll(pool: Pool): Promise<unknown[]> {
-  const found = []
-  for await (const difference of rebuild(pool)) found.push(difference)
-  return found
 }
 
 /** Has the sums of a segment counted as an earlier release did, where a condition is met. */

@@ -20,7 +20,7 @@ import { stopPartition } from '../../src/log/write/stop-partition.ts'
 import { decide, decideAbandoned, type Decision } from '../../src/message/decide.ts'
 import { idempotencyKey } from '../../src/message/idempotency-key.ts'
 import type { InquiryAnswer } from '../../src/message/inquiry.ts'
-import type { Lane } from '../../src/message/message.ts'
+import type { LaneName } from '../../src/message/message.ts'
 import type { Outcome } from '../../src/message/outcome.ts'
 import { judge } from '../../src/message/verdict.ts'
 import { holdsNothing } from '../support/flowing.ts'
@@ -147,7 +147,7 @@ export class History {
   }
 
   /** Claims the one message that is due, as soon as it is. */
-  async claim(lane: Lane, instance: Instance = 'steady'): Promise<Claim> {
+  async claim(lane: LaneName, instance: Instance = 'steady'): Promise<Claim> {
     for (;;) {
       const { claims } = await this.#look(lane, instance)
       if (claims[0] !== undefined) return claims[0]
@@ -155,12 +155,12 @@ export class History {
   }
 
   /** Claims the message that is due, if the destination lets it through and its key is remembered. */
-  async tryClaim(lane: Lane, instance: Instance = 'steady'): Promise<Claim | undefined> {
+  async tryClaim(lane: LaneName, instance: Instance = 'steady'): Promise<Claim | undefined> {
     return (await this.#look(lane, instance)).claims[0]
   }
 
   /** Finds the one message that is due, as soon as it is, and gives it up because its key may be forgotten. */
-  async forget(lane: Lane): Promise<void> {
+  async forget(lane: LaneName): Promise<void> {
     for (;;) {
       const { claims, forgotten } = await this.#look(lane, 'forgetful')
       if (claims.length > 0) throw new Error('it was sent again')
@@ -169,7 +169,7 @@ export class History {
   }
 
   /** Asks about the one message that is due, as soon as it is, and records the answer. */
-  async ask(lane: Lane, answer: InquiryAnswer): Promise<void> {
+  async ask(lane: LaneName, answer: InquiryAnswer): Promise<void> {
     for (;;) {
       const [inquiry] = (await this.#look(lane, 'asking')).inquiries
       if (inquiry === undefined) continue
@@ -186,7 +186,7 @@ export class History {
     }
   }
 
-  #look(lane: Lane, instance: Instance): Promise<Look> {
+  #look(lane: LaneName, instance: Instance): Promise<Look> {
     const room = { all: 1, slow: 1 }
     const actor = `${instance}/${lane}`
     return look(this.#pool, lane, actor, room, lease(instance), {}, false, {
@@ -242,7 +242,7 @@ export class History {
   }
 
   /** Sends the claim and brings its outcome into the log. */
-  async deliver(claim: Claim, outcome: Outcome, lane: Lane = 'fresh', instance: Instance = 'steady') {
+  async deliver(claim: Claim, outcome: Outcome, lane: LaneName = 'fresh', instance: Instance = 'steady') {
     this.request(claim, outcome.kind === 'accepted')
     return this.settle(claim, outcome, lane, instance)
   }
@@ -250,7 +250,7 @@ export class History {
   async settle(
     claim: Claim,
     outcome: Outcome,
-    lane: Lane,
+    lane: LaneName,
     instance: Instance = 'steady',
     unsentDelayMs: number | null = null,
   ): Promise<SettleAnswer | undefined> {

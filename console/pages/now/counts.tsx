@@ -1,4 +1,4 @@
-import { formatCount, formatDuration } from '../../parts/format.ts'
+import { formatCount, formatDuration, formatName } from '../../parts/format.ts'
 import { Badge, toneOf } from '../../parts/status.tsx'
 import type { NowMetrics } from './now.tsx'
 
@@ -19,7 +19,7 @@ export function Counts({ now, isDueKnown }: { now: NowMetrics; isDueKnown: boole
         {statuses.map(([status, field, words]) => (
           <div key={status}>
             <dt>
-              <Badge tone={toneOf(status)}>{status.toLowerCase().replace('_', ' ')}</Badge>
+              <Badge tone={toneOf(status)}>{formatName(status)}</Badge>
             </dt>
             <dd class="figure">{formatCount(now.counts?.[field])}</dd>
             <dd class="quiet">

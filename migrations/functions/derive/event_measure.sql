@@ -1,6 +1,6 @@
 -- Says which measure of the rollups counts an event.
 --
--- Called by: count_steps, rebuild_rollups. `in_begins`: the event is the first of its message. `in_succeeds`: the message is a
+-- Called by: count_steps, count_rollups. `in_begins`: the event is the first of its message. `in_succeeds`: the message is a
 -- success now and was none before.
 -- Returns: the measure, or null for an event that is not counted. These are a conflict on the side of the original message, because
 -- the conflicting record has a message of its own; a late result that changes nothing; and `expunged`.

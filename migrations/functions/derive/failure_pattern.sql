@@ -1,7 +1,7 @@
 -- Takes ids and numbers out of a failure's reason, so that one fault is one pattern however many messages it hit. Two things
 -- stay: an HTTP status, which says what the fault is, and a constant such as ERR_SSL_TLSV13_ALERT.
 --
--- Called by: count_failures, rebuild_failures, the list of messages (src/log/read), the checker
+-- Called by: count_failures, count_failures_of, the list of messages (src/log/read), plans (src/log/write/plan-replay.ts), the checker
 -- (src/verify/check-rolled-up.ts).
 -- Returns: the pattern, cut to 500 characters so that it fits into an index row of the rollups; null for null.
 create or replace function failure_pattern(in_reason text) returns text

@@ -4,7 +4,7 @@
 -- (34 days). A reader who takes the harmonic middle of a bucket is wrong by at most (2^¼ - 1) / (2^¼ + 1) = 8.7 %. The bounds
 -- are whole numbers and not a logarithm, so that the checker, which counts by itself, rounds alike.
 --
--- Called by: project, rebuild_rollups.
+-- Called by: project, count_rollups.
 -- Returns: the number of the bucket. `in_micros` is in microseconds.
 create or replace function latency_bucket(in_micros double precision) returns int
 language sql immutable parallel safe

@@ -1,6 +1,6 @@
 -- Says which measure of the rollups counts a message with an unknown outcome.
 --
--- Called by: project, rebuild_rollups. `in_status` is the message's present status.
+-- Called by: project, count_rollups. `in_status` is the message's present status.
 -- Returns: the measure.
 create or replace function unknown_measure(in_status text) returns text
 language sql immutable parallel safe

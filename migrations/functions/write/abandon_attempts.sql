@@ -1,4 +1,4 @@
--- Ends attempts whose lease has ended without an outcome. It checks the same as `settle` from the other side: the attempt must
+-- Ends attempts whose lease has ended without an outcome. It checks the same as settle_attempts from the other side: the attempt must
 -- still be the open one, and `lease_ends_at` must allow a takeover of its lease.
 --
 -- Called by: src/log/write/abandon.ts, abandon. The arrays lie side by side, one element for each attempt. `in_delays_ms` is the delay

@@ -1,6 +1,6 @@
 -- Resolves dead letters of a job, each by one event.
 --
--- Called by: step_job, which keeps the messages locked and has made sure that each is an open dead letter.
+-- Called by: work_ids, which keeps the messages locked and has made sure that each is an open dead letter.
 -- Returns: nothing.
 create or replace function resolve_letters(in_message_ids bigint[], in_resolution text, in_actor text, in_reason text, in_request_key text)
 returns void

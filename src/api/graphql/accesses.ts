@@ -3,18 +3,18 @@ import { isStorable } from '../../log/read/is-storable.ts'
 import { isLine } from '../../message/is-line.ts'
 import { ask } from '../ask.ts'
 import { builder } from './builder.ts'
+import { connectionOf } from './connection.ts'
 import { decodeNumberCursor, encodeNumberCursor } from './cursor.ts'
 import { AccessKind } from './enums.ts'
 import { refuseText } from './errors.ts'
-import { PageInfo, type PageInfoValue } from './page-info.ts'
-import { describePage, readPageRequest } from './page-request.ts'
+import { listPage } from './list-page.ts'
 import { readBounded } from './read-bounded.ts'
 import { requireInvestigator } from './require-role.ts'
 
 const limits = { rowsDefault: 50, rowsMax: 200 }
 const list = 'accesses'
 const whatBytesMax = 128
-const rowsMax = 1_000_000_000
+const exportedRowsMax = 1_000_000_000
 
 const Access = builder.objectRef<AccessValue>('Access').implement({
   description: 'That somebody came to the data, or that something was done that no event of a message tells.',
@@ -69,34 +69,12 @@ const Access = builder.objectRef<AccessValue>('Access').implement({
   }),
 })
 
-const AccessEdge = builder.objectRef<AccessValue>('AccessEdge').implement({
-  description: 'An access and its place in the list.',
-  fields: (t) => ({
-    cursor: t.string({
-      description: 'Ask for the accesses after it, which are older.',
-      resolve: ({ id }) => encodeNumberCursor(list, id),
-    }),
-    node: t.field({ type: Access, description: 'The access.', resolve: (access) => access }),
-  }),
-})
-
-type AccessPage = { readonly accesses: readonly AccessValue[]; readonly pageInfo: PageInfoValue }
-
-const AccessConnection = builder.objectRef<AccessPage>('AccessConnection').implement({
-  description: 'A page of accesses, newest first.',
-  fields: (t) => ({
-    edges: t.field({
-      type: [AccessEdge],
-      description: 'The accesses with their cursors.',
-      resolve: ({ accesses }) => [...accesses],
-    }),
-    nodes: t.field({
-      type: [Access],
-      description: 'The accesses alone.',
-      resolve: ({ accesses }) => [...accesses],
-    }),
-    pageInfo: t.expose('pageInfo', { type: PageInfo, description: 'Where the page ends.' }),
-  }),
+const AccessConnection = connectionOf('Access', Access, {
+  one: 'access',
+  many: 'accesses',
+  edge: 'An access and its place in the list.',
+  cursor: 'Ask for the accesses after it, which are older.',
+  page: 'A page of accesses, newest first.',
 })
 
 const AccessFilter = builder.inputType('AccessFilter', {
@@ -120,29 +98,21 @@ builder.queryField('accesses', (t) =>
       first: t.arg.int({ description: 'So many; at most 200.' }),
       after: t.arg.string({ description: 'Only what comes after this cursor, which is older.' }),
     },
-    resolve: async (_, { filter, ...page }, context) => {
+    resolve: (_, { filter, ...page }, context) => {
       requireInvestigator('accesses', context)
-      const request = readPageRequest(page, limits, (text) => decodeNumberCursor(text, list))
       const { kind: kinds = null, actor = null, transactionId = null } = filter ?? {}
       const isNobody = [actor, transactionId].some((text) => text !== null && !isStorable(text))
-      // One more than is shown says whether there is another page.
-      const found = isNobody
-        ? []
-        : await ask(context.dependencies.database, (client) =>
-            listAccesses(client, { kinds, actor, transactionId }, request.after, request.rowsMax + 1),
-          )
-      const accesses = found.slice(0, request.rowsMax)
-      const [start, end] = [accesses[0], accesses.at(-1)].map((each) =>
-        each === undefined ? null : encodeNumberCursor(list, each.id),
-      )
-      return {
-        accesses,
-        pageInfo: describePage(request, {
-          start: start ?? null,
-          end: end ?? null,
-          hasMore: found.length > request.rowsMax,
-        }),
-      }
+      return listPage(page, {
+        limits,
+        decode: (text) => decodeNumberCursor(text, list),
+        read: async (after, rowsMax) =>
+          isNobody
+            ? []
+            : ask(context.dependencies.database, (client) =>
+                listAccesses(client, { kinds, actor, transactionId }, after, rowsMax),
+              ),
+        encode: ({ id }) => encodeNumberCursor(list, id),
+      })
     },
   }),
 )
@@ -161,7 +131,7 @@ builder.mutationField('recordExport', (t) =>
       if (!isLine(what, whatBytesMax)) throw refuseText('what', whatBytesMax)
       if (!isLine(format, 32)) throw refuseText('format', 32)
       const asking = { viewer, address, operation: null }
-      return accesses.exported(asking, { what, format, rows: readBounded('rows', rows, 0, rowsMax) })
+      return accesses.exported(asking, { what, format, rows: readBounded('rows', rows, 0, exportedRowsMax) })
     },
   }),
 )

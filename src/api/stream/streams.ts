@@ -1,4 +1,5 @@
-import type { DestinationStanding } from '../../log/read/read-destinations.ts'
+import { readDestinations, type DestinationStanding } from '../../log/read/read-destinations.ts'
+import { readJobs, type ReplayJob } from '../../log/read/read-jobs.ts'
 import { readLogEnd } from '../../log/read/read-log-end.ts'
 import { wait } from '../../runtime/wait.ts'
 import { ask } from '../ask.ts'
@@ -7,15 +8,12 @@ import { shortName } from '../tokens.ts'
 import { Admission } from './admission.ts'
 import { tokenOf } from './client.ts'
 import type { Delivery } from './delivery.ts'
-import type { ReplayJob } from '../../log/read/read-jobs.ts'
-import { destinationReader } from './destination-reader.ts'
-import { followDestination } from './follow-destination.ts'
 import { followEvents, type EventsWanted } from './follow-events.ts'
-import { followJob } from './follow-job.ts'
+import { followLatest } from './follow-latest.ts'
 import { followMessage, type MessageState, type ReadState } from './follow-message.ts'
-import { jobReader } from './job-reader.ts'
 import { LiveStream } from './live-stream.ts'
 import { pageReader, type ReadPage } from './read-page.ts'
+import { readTogether } from './read-together.ts'
 import { stateReader } from './state-reader.ts'
 import { SubscriptionEnded } from './subscription-ended.ts'
 import { Tail } from './tail.ts'
@@ -67,9 +65,9 @@ export class Streams {
     this.#tail = new Tail(readPage, onEvents, logger)
     this.#readPage = (after, filter) => turns.take(() => readPage(after, filter))
     this.#readState = stateReader(database)
-    this.#readDestination = destinationReader(database)
+    this.#readDestination = readTogether(database, readDestinations, ({ name }) => name)
     this.#onDestination = onDestination
-    this.#readJob = jobReader(database)
+    this.#readJob = readTogether(database, readJobs, ({ id }) => id)
     this.#onJobs = onJobs
     this.#health = health
     this.#metrics = metrics
@@ -87,14 +85,23 @@ export class Streams {
     return this.#begin(client, (signal) => followMessage(log, transactionId, signal))
   }
 
+  /** How a destination stands now, and then at each decision about it, and whenever the time of its next probe changes. */
   destination(client: string, name: string): LiveStream<DestinationStanding> {
-    const source = { read: () => this.#readDestination(name), onChange: this.#onDestination }
-    return this.#begin(client, (signal) => followDestination(source, signal))
+    const source = {
+      read: async () => (await this.#readDestination(name)) ?? undefined,
+      onChange: this.#onDestination,
+      placeOf: ({ decision, nextProbeAt }: DestinationStanding) => `${decision} ${nextProbeAt}`,
+    }
+    return this.#begin(client, (signal) => followLatest(source, signal))
   }
 
+  /**
+   * A job now (null until it is started), and then whenever something was decided about it or its counts have changed, which is told once a
+   * second.
+   */
   job(client: string, id: string): LiveStream<ReplayJob | null> {
-    const source = { read: () => this.#readJob(id), onChange: this.#onJobs }
-    return this.#begin(client, (signal) => followJob(source, signal))
+    const source = { read: () => this.#readJob(id), onChange: this.#onJobs, placeOf: JSON.stringify }
+    return this.#begin(client, (signal) => followLatest<ReplayJob | null>(source, signal))
   }
 
   ticks(client: string, everyMs: number): LiveStream<Tick> {

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import { deadLetterCauses, type DeadLetterCause } from './read-details.ts'
+import { deadLetterCauses, type DeadLetterCause } from '../../message/message.ts'
 
 /** What waits for an operator. Of the dead letters those that are in the database: what is archived can be resolved no more. */
 export type DecidedCounts = {

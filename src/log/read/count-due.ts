@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import type { Lane } from '../../message/message.ts'
+import type { LaneName } from '../../message/message.ts'
 
 const countedMax = 10_000
 
@@ -18,7 +18,7 @@ const statement = {
  */
 export async function countDue(
   database: Pick<Pool, 'query'>,
-  lane: Lane,
+  lane: LaneName,
 ): Promise<{ value: string; exact: boolean }> {
   const status = lane === 'fresh' ? 'pending' : 'failed'
   const { rows } = await database.query<{ due: number }>({ ...statement, values: [status] })

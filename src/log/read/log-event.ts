@@ -1,4 +1,11 @@
-import type { EventType, Lane, MessageId, Resolution, Status, TransactionId } from '../../message/message.ts'
+import type {
+  EventType,
+  LaneName,
+  MessageId,
+  Resolution,
+  Status,
+  TransactionId,
+} from '../../message/message.ts'
 import type { InquiryAnswer } from '../../message/inquiry.ts'
 import type { OutcomeKind } from '../../message/outcome.ts'
 import { jobOf } from '../../message/replay-job.ts'
@@ -16,7 +23,7 @@ export type LogEvent = {
   /** `instance/lane`, an instance, or an operator's name. */
   readonly actor: string
   /** The lane that wrote the event; null if no lane did. */
-  readonly lane: Lane | null
+  readonly lane: LaneName | null
   readonly attempt: number | null
   readonly outcome: OutcomeKind | null
   readonly statusCode: number | null
@@ -151,7 +158,7 @@ const operatorTypes: ReadonlySet<EventType> = new Set([
   'reopened',
 ])
 
-function laneOf({ actor, type }: EventRow): Lane | null {
+function laneOf({ actor, type }: EventRow): LaneName | null {
   if (operatorTypes.has(type)) return null
   if (actor.endsWith('/fresh')) return 'fresh'
   return actor.endsWith('/retry') ? 'retry' : null

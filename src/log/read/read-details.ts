@@ -1,18 +1,8 @@
 import type { Pool } from 'pg'
-import type { EventType, MessageId } from '../../message/message.ts'
+import type { DeadLetterCause, EventType, MessageId } from '../../message/message.ts'
 import type { OutcomeKind } from '../../message/outcome.ts'
 import { readSource, type RecordSource } from './log-event.ts'
 import { rfc3339 } from './rfc3339.ts'
-
-export const deadLetterCauses = [
-  'refused',
-  'retries_exhausted',
-  'rejected_record',
-  'conflicting_record',
-  'cancelled',
-  'outcome_unknown',
-] as const
-export type DeadLetterCause = (typeof deadLetterCauses)[number]
 
 /** What the log knows of a message beyond its state. */
 export type MessageDetails = {

@@ -1,6 +1,5 @@
 import type { Pool } from 'pg'
-import type { MessageId } from '../../message/message.ts'
-import type { DeadLetterCause } from './read-details.ts'
+import type { DeadLetterCause, MessageId } from '../../message/message.ts'
 import { rfc3339 } from './rfc3339.ts'
 import type { FailureReason } from './rollups/read-failures.ts'
 

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import type { Lane } from '../../message/message.ts'
+import type { LaneName } from '../../message/message.ts'
 import type { Lease } from './lease.ts'
 
 /**
@@ -11,7 +11,7 @@ import type { Lease } from './lease.ts'
  */
 export type Missed = { readonly missed: number; readonly isHeldUp: boolean }
 
-export async function countMissed(database: Pool, lane: Lane, lease: Lease): Promise<Missed> {
+export async function countMissed(database: Pool, lane: LaneName, lease: Lease): Promise<Missed> {
   const { rows } = await database.query<Missed>({
     name: 'count_missed',
     text: `select coalesce(sum(c.missed), 0)::int as missed, bool_or(c.missed is null) as "isHeldUp"

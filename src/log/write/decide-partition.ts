@@ -12,7 +12,7 @@ export type PartitionDecision = {
   reason: string
 }
 
-export type DecisionAnswer =
+export type PartitionAnswer =
   | { kind: 'decided'; stoodAt: bigint; goesOnAt: bigint }
   | { kind: 'not_stopped' }
   /** Nothing is missing: the broker has the next offset. */
@@ -24,7 +24,7 @@ export type DecisionAnswer =
 export async function decidePartition(
   database: Pick<Pool, 'query'>,
   { topic, partition, type, range, actor, reason }: PartitionDecision,
-): Promise<DecisionAnswer> {
+): Promise<PartitionAnswer> {
   const call = namedCall('decide_partition', {
     in_topic: topic,
     in_partition: partition,
@@ -55,7 +55,7 @@ export async function decidePartition(
 }
 
 type Row = {
-  answer: DecisionAnswer['kind']
+  answer: PartitionAnswer['kind']
   stood_at: string | null
   goes_on_at: string | null
   stopped_by: string | null

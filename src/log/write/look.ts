@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import type { Lane, MessageId, Status, TransactionId } from '../../message/message.ts'
+import type { LaneName, MessageId, Status, TransactionId } from '../../message/message.ts'
 import { toClaim, type Claim, type ClaimRow } from './claim.ts'
 import type { DestinationState } from './advance-destination.ts'
 import type { Inquiry } from './inquiry.ts'
@@ -64,7 +64,7 @@ const statement = {
  */
 export async function look(
   database: Pool,
-  lane: Lane,
+  lane: LaneName,
   actor: string,
   room: Room,
   lease: Lease,
@@ -93,7 +93,7 @@ export async function look(
   })
   const timers = rows.filter((row) => row.kind === 'timer')
   const destination = rows.find((row) => row.kind === 'destination')
-  if (destination === undefined) throw new Error('look() did not tell of the destination')
+  if (destination === undefined) throw new Error('look_lane() did not tell of the destination')
   const due = timers.flatMap((row) => row.due_in_ms ?? [])
   const leaseEndsInMs = timers.find((row) => row.status === 'processing')?.due_in_ms ?? null
   return {

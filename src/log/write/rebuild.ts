@@ -41,96 +41,73 @@ export async function* rebuild(database: Pick<Pool, 'query'>): AsyncGenerator<Di
   yield* rebuildRollups(database)
 }
 
-type Named = { message_id: string; transaction_id: string; was: string | null; became: string | null }
-type Missing = { message_id: string; transaction_id: string; version: number }
-type Reached = { message_id: null; reached: string | null }
+type OfMessage = { message_id: string; transaction_id: string }
+type Changed = OfMessage & { was: string | null; became: string | null }
+type Field = Changed & { field: string | null }
 
 async function* rebuildStates(database: Pick<Pool, 'query'>): AsyncGenerator<Difference> {
-  for (let above: string | null = '-1'; above !== null;) {
-    const { rows }: { rows: ((Named & { field: string | null }) | Reached)[] } = await database.query(
-      'select message_id, transaction_id, field, was, became, reached from rebuild_states($1, $2)',
-      [above, messagesMax],
-    )
-    above = null
-    for (const row of rows) {
-      if (row.message_id === null) above = row.reached
-      else yield readState(row)
-    }
-  }
+  const columns = 'message_id, transaction_id, field, was, became'
+  for await (const row of inChunks<Field>(database, 'rebuild_states', columns)) yield readState(row)
 }
 
-function readState(row: Named & { field: string | null }): Difference {
-  const message = { messageId: row.message_id, transactionId: row.transaction_id }
+function readState(row: Field): Difference {
   if (row.field !== null) {
-    return { kind: 'column', ...message, column: row.field, was: row.was ?? 'null', is: row.became ?? 'null' }
+    return {
+      kind: 'column',
+      ...nameOf(row),
+      column: row.field,
+      was: row.was ?? 'null',
+      is: row.became ?? 'null',
+    }
   }
-  if (row.was === null) return { kind: 'missing', ...message, status: row.became ?? 'null' }
-  return { kind: 'surplus', ...message, status: row.was }
+  if (row.was === null) return { kind: 'missing', ...nameOf(row), status: row.became ?? 'null' }
+  return { kind: 'surplus', ...nameOf(row), status: row.was }
 }
 
 async function* rebuildInbox(database: Pick<Pool, 'query'>): AsyncGenerator<Difference> {
-  for (let above: string | null = '-1'; above !== null;) {
-    const { rows }: { rows: (Named | Reached)[] } = await database.query(
-      'select message_id, transaction_id, was, became, reached from rebuild_inbox($1, $2)',
-      [above, messagesMax],
-    )
-    above = null
-    for (const row of rows) {
-      if (row.message_id === null) above = row.reached
-      else yield readInbox(row)
-    }
+  const columns = 'message_id, transaction_id, was, became'
+  for await (const row of inChunks<Changed>(database, 'rebuild_inbox', columns)) {
+    if (row.was === null) yield { kind: 'inbox', ...nameOf(row) }
+    else yield { kind: 'contradiction', ...nameOf(row), was: row.was, is: row.became ?? 'null' }
   }
-}
-
-function readInbox(row: Named): Difference {
-  const message = { messageId: row.message_id, transactionId: row.transaction_id }
-  if (row.was === null) return { kind: 'inbox', ...message }
-  return { kind: 'contradiction', ...message, was: row.was, is: row.became ?? 'null' }
 }
 
 async function* rebuildPositions(database: Pick<Pool, 'query'>): AsyncGenerator<Difference> {
+  type Row = OfMessage & { version: number }
+  const columns = 'message_id, transaction_id, version'
+  for await (const row of inChunks<Row>(database, 'rebuild_positions', columns))
+    yield { kind: 'position', ...nameOf(row), version: row.version }
+}
+
+async function* rebuildDecisions(database: Pick<Pool, 'query'>): AsyncGenerator<Difference> {
+  // A row of a message that is not in the log has no name.
+  const columns = `message_id, coalesce(transaction_id, 'message ' || message_id) as transaction_id, was, became`
+  for await (const row of inChunks<Changed>(database, 'rebuild_decisions', columns))
+    yield { kind: 'decision', ...nameOf(row), was: row.was, is: row.became }
+}
+
+/** Calls a function that rebuilds one chunk of messages for each chunk. Its last row says how far it came, and is null at the end. */
+async function* inChunks<Row extends OfMessage>(
+  database: Pick<Pool, 'query'>,
+  name: string,
+  columns: string,
+): AsyncGenerator<Row> {
+  type Reached = { message_id: null; reached: string | null }
   for (let above: string | null = '-1'; above !== null;) {
-    const { rows }: { rows: (Missing | Reached)[] } = await database.query(
-      'select message_id, transaction_id, version, reached from rebuild_positions($1, $2)',
+    const { rows }: { rows: (Row | Reached)[] } = await database.query(
+      `select ${columns}, reached from ${name}($1, $2)`,
       [above, messagesMax],
     )
     above = null
     for (const row of rows) {
       if (row.message_id === null) above = row.reached
-      else
-        yield {
-          kind: 'position',
-          messageId: row.message_id,
-          transactionId: row.transaction_id,
-          version: row.version,
-        }
+      else yield row
     }
   }
 }
 
-async function* rebuildDecisions(database: Pick<Pool, 'query'>): AsyncGenerator<Difference> {
-  for (let above: string | null = '-1'; above !== null;) {
-    const {
-      rows,
-    }: { rows: ((Omit<Named, 'transaction_id'> & { transaction_id: string | null }) | Reached)[] } =
-      await database.query(
-        'select message_id, transaction_id, was, became, reached from rebuild_decisions($1, $2)',
-        [above, messagesMax],
-      )
-    above = null
-    for (const row of rows) {
-      if (row.message_id === null) above = row.reached
-      else
-        yield {
-          kind: 'decision',
-          messageId: row.message_id,
-          // A row of a message that is not in the log has no name.
-          transactionId: row.transaction_id ?? `message ${row.message_id}`,
-          was: row.was,
-          is: row.became,
-        }
-    }
-  }
+function nameOf({ message_id: messageId, transaction_id: transactionId }: OfMessage) {
+  return { messageId, transactionId }
 }
 
 async function* rebuildDestinations(database: Pick<Pool, 'query'>): AsyncGenerator<Difference> {

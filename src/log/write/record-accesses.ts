@@ -1,5 +1,5 @@
 import type { Pool, PoolClient } from 'pg'
-import { cleanText } from './clean-text.ts'
+import { cleanText, cutText } from './clean-text.ts'
 import { namedCall } from './named-call.ts'
 
 export type AccessKind =
@@ -87,7 +87,7 @@ export async function recordStart(
 function toRow({ transactionIds, details, ...access }: AccessRecord) {
   const read = (name: keyof typeof textMax) => {
     const text = access[name] ?? null
-    return text === null ? null : cut(cleanText(text), textMax[name]) || null
+    return text === null ? null : cutText(cleanText(text), textMax[name]) || null
   }
   return {
     kind: access.kind,
@@ -101,14 +101,4 @@ function toRow({ transactionIds, details, ...access }: AccessRecord) {
     transaction_ids: transactionIds?.slice(0, messagesMax) ?? null,
     details: details ?? {},
   }
-}
-
-/** The longest beginning that has at most so many bytes of UTF-8. */
-function cut(text: string, bytesMax: number): string {
-  const bytes = Buffer.from(text)
-  if (bytes.length <= bytesMax) return text
-  return bytes
-    .subarray(0, bytesMax)
-    .toString('utf8')
-    .replace(/\uFFFD+$/, '')
 }

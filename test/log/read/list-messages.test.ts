@@ -6,10 +6,10 @@ import { countMessages } from '../../../src/log/read/messages/count.ts'
 import type { MessageFilter, Range } from '../../../src/log/read/messages/filter.ts'
 import { listMessages, type MessagesRequest } from '../../../src/log/read/messages/list.ts'
 import { messageOrders, type MessageOrder, type PageKey } from '../../../src/log/read/messages/order.ts'
-import { deadLetterCauses, readDetails, type MessageDetails } from '../../../src/log/read/read-details.ts'
+import { readDetails, type MessageDetails } from '../../../src/log/read/read-details.ts'
 import { readStatesAsOf } from '../../../src/log/read/read-states-as-of.ts'
 import { decideMessage } from '../../../src/log/write/decide-message.ts'
-import { resolutions, statuses } from '../../../src/message/message.ts'
+import { deadLetterCauses, resolutions, statuses } from '../../../src/message/message.ts'
 import { database } from '../../support/database.ts'
 import {
   accepted,

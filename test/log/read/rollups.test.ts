@@ -8,8 +8,8 @@ import { readMinutes } from '../../../src/log/read/rollups/read-minutes.ts'
 import { countByRetries, countUnknown } from '../../../src/log/read/rollups/read-standing.ts'
 import { readThroughput } from '../../../src/log/read/rollups/read-throughput.ts'
 import { foldCounts } from '../../../src/log/write/fold-counts.ts'
-import { rebuild, type Difference } from '../../../src/log/write/rebuild.ts'
 import { database } from '../../support/database.ts'
+import { rebuildAll } from '../../support/rebuild.ts'
 import { until } from '../../support/until.ts'
 import {
   accepted,
@@ -56,12 +56,6 @@ async function everything(pool: pg.Pool) {
     })),
     partitions: await readPartitions(pool),
   }
-}
-
-async function collect(pool: pg.Pool): Promise<Difference[]> {
-  const found: Difference[] = []
-  for await (const difference of rebuild(pool)) found.push(difference)
-  return found
 }
 
 /** Folds until nothing is left to add up: the watermark is the whole cluster's, and other tests hold it back for a while. */
@@ -179,10 +173,10 @@ t.test('folding changes nothing of what is read, and rebuilding finds nothing to
   const { pool } = await database(t)
   await fill(pool)
   const before = await everything(pool)
-  t.strictSame(await collect(pool), [])
+  t.strictSame(await rebuildAll(pool), [])
   await foldAll(pool)
   t.strictSame(await everything(pool), before)
-  t.strictSame(await collect(pool), [])
+  t.strictSame(await rebuildAll(pool), [])
   t.strictSame(await everything(pool), before)
 })
 
@@ -197,7 +191,7 @@ t.test(
       await ageTo(pool, resolution)
       t.strictSame(await everything(pool), before)
       t.match(await minutesKept(pool), [resolution === 'days' ? '00:00' : /^\d\d:00$/])
-      t.strictSame(await collect(pool), [])
+      t.strictSame(await rebuildAll(pool), [])
       // Two more attempts fail in an hour that has aged.
       const ids = await openAttempts(pool, 2)
       await settle(
@@ -208,10 +202,10 @@ t.test(
       const later = await everything(pool)
       t.equal(later.counts.unavailable, before.counts.unavailable! + 2)
       t.equal((await readLatency(pool, always)).attempt.maxMs, 50_001)
-      t.strictSame(await collect(pool), [], 'not folded yet')
+      t.strictSame(await rebuildAll(pool), [], 'not folded yet')
       await foldAll(pool)
       t.strictSame(await everything(pool), later)
-      t.strictSame(await collect(pool), [])
+      t.strictSame(await rebuildAll(pool), [])
     }
   },
 )
@@ -229,13 +223,13 @@ t.test('what is wrong in a day that has aged is named and corrected there', asyn
   await pool.query(
     `insert into rollups select minute + interval '7 minutes', 'rejected', 0, 4 from rollups where measure = 'received'`,
   )
-  t.match(await collect(pool), [
+  t.match(await rebuildAll(pool), [
     { kind: 'rollup', minute: /T00:00:00/, measure: 'attempt_max', is: '12000' },
     { kind: 'rollup', minute: /T00:00:00/, measure: 'received', was: '12', is: '7' },
     { kind: 'rollup', minute: /T00:07:00/, measure: 'rejected', was: '4', is: '0' },
     { kind: 'failures', minute: /T00:00:00/, pattern: 'HTTP 503', was: /^9,/, is: /^1,/ },
   ])
-  t.strictSame(await collect(pool), [])
+  t.strictSame(await rebuildAll(pool), [])
   t.strictSame(await everything(pool), before)
 })
 
@@ -248,9 +242,9 @@ t.test('minutes come back by a rebuild, as far as the log has them', async (t) =
   await ageTo(pool, 'days')
   t.notSame((await pool.query(kept)).rows, before)
   await pool.query(`update rollup_bounds set hours_below = '-infinity', days_below = '-infinity'`)
-  t.not((await collect(pool)).length, 0)
+  t.not((await rebuildAll(pool)).length, 0)
   t.strictSame((await pool.query(kept)).rows, before)
-  t.strictSame(await collect(pool), [])
+  t.strictSame(await rebuildAll(pool), [])
 })
 
 t.test('what is folded in several steps adds up, and the longest stays the longest', async (t) => {
@@ -266,7 +260,7 @@ t.test('what is folded in several steps adds up, and the longest stays the longe
   const [failure] = await readFailures(pool, always, 10)
   t.equal(failure?.count, '3')
   t.equal(failure?.examples.length, 3)
-  t.strictSame(await collect(pool), [])
+  t.strictSame(await rebuildAll(pool), [])
 })
 
 t.test('a fold is left undone while fewer statements wait than are worth it', async (t) => {
@@ -290,7 +284,7 @@ t.test('rollups that are wrong are named and corrected, folded or not', async (t
   await pool.query(`update failure_rollups set n = 9, examples = '{1}' where pattern = 'HTTP 503'`)
   await pool.query(`insert into failure_rollups values ('2020-01-01 00:00Z', 'nothing', 1, now(), '{1}')`)
   await pool.query(`update partition_folds set holes = holes + 1 where next_offset = 5`)
-  const found = await collect(pool)
+  const found = await rebuildAll(pool)
   t.match(
     found.filter((each) => each.kind === 'rollup').map(({ measure }) => measure),
     ['unknown_open', 'end_to_end', 'attempt_max', 'received'],
@@ -304,7 +298,7 @@ t.test('rollups that are wrong are named and corrected, folded or not', async (t
     { kind: 'failures', pattern: 'HTTP 503', was: /^9, .* such as \{1\}$/, is: /^1,/ },
     { kind: 'partition', topic: 'incoming', partition: 71 },
   ])
-  t.strictSame(await collect(pool), [])
+  t.strictSame(await rebuildAll(pool), [])
   const after = await everything(pool)
   t.equal(after.counts.received, before.counts.received! + 2)
   t.strictSame(
@@ -343,7 +337,7 @@ t.test('beside writers and folds every snapshot of the rollups is what the log s
     )
   })
   const rebuilding = whileWriting(async () => {
-    t.strictSame(await collect(pool), [])
+    t.strictSame(await rebuildAll(pool), [])
   })
   await Promise.all(
     Array.from({ length: 3 }, async () => {
@@ -476,5 +470,5 @@ t.test('a reason that is all numbers still fits into the rollups', async (t) => 
   t.equal(await settleOne(pool, fresh, id!, 1, { ...unavailable, reason }), 'appended')
   const [failure] = await readFailures(pool, always, 1)
   t.equal(failure?.pattern.length, 500)
-  t.strictSame(await collect(pool), [])
+  t.strictSame(await rebuildAll(pool), [])
 })

@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import t from 'tap'
 import { countDecided } from '../../../src/log/read/count-decided.ts'
-import { deadLetterCauses, readDetails } from '../../../src/log/read/read-details.ts'
+import { readDetails } from '../../../src/log/read/read-details.ts'
 import {
   decideMessage,
   type DecisionAnswer,
@@ -9,10 +9,15 @@ import {
 } from '../../../src/log/write/decide-message.ts'
 import { expunge } from '../../../src/log/write/expunge.ts'
 import { foldCounts } from '../../../src/log/write/fold-counts.ts'
-import { rebuild, type Difference } from '../../../src/log/write/rebuild.ts'
 import { replay } from '../../../src/log/write/replay.ts'
-import { resolutions, type MessageId, type Resolution } from '../../../src/message/message.ts'
+import {
+  deadLetterCauses,
+  resolutions,
+  type MessageId,
+  type Resolution,
+} from '../../../src/message/message.ts'
 import { database } from '../../support/database.ts'
+import { rebuildAll } from '../../support/rebuild.ts'
 import {
   accepted,
   deadLetter,
@@ -134,12 +139,6 @@ async function standing(messageId: MessageId): Promise<object[]> {
     [messageId],
   )
   return rows
-}
-
-async function collect(): Promise<Difference[]> {
-  const differences: Difference[] = []
-  for await (const difference of rebuild(pool)) differences.push(difference)
-  return differences
 }
 
 for (const [status, make] of Object.entries({
@@ -487,7 +486,7 @@ t.test(
 )
 
 t.test('a rebuild brings all decisions back from the log', async (t) => {
-  t.strictSame(await collect(), [], 'nothing differs before')
+  t.strictSame(await rebuildAll(pool), [], 'nothing differs before')
   const counted = await countDecided(pool)
   const all = 'select * from decided_messages order by message_id'
   const { rows: before } = await pool.query<{
@@ -503,7 +502,7 @@ t.test('a rebuild brings all decisions back from the log', async (t) => {
   await pool.query('insert into decided_messages values ($1, 3, null), (999999999, 1, null)', [surplus])
   const name = (resolution: string | null, version: number) =>
     `${resolution ?? 'on hold'} at version ${version}`
-  const found = await collect()
+  const found = await rebuildAll(pool)
   t.match(
     found.filter(({ kind }) => kind === 'decision'),
     [
@@ -524,10 +523,10 @@ t.test('a rebuild brings all decisions back from the log', async (t) => {
   await pool.query('truncate decided_messages')
   await pool.query('delete from rollups')
   await pool.query('delete from status_count_deltas')
-  t.ok((await collect()).length > before.length)
+  t.ok((await rebuildAll(pool)).length > before.length)
   t.strictSame((await pool.query(all)).rows, before)
   t.strictSame(await countDecided(pool), counted)
-  t.strictSame(await collect(), [])
+  t.strictSame(await rebuildAll(pool), [])
 })
 
 t.test('a decision without a name, a reason or a known resolution is refused', async (t) => {

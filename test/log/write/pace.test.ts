@@ -2,7 +2,6 @@ import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import type pg from 'pg'
 import { advanceDestination } from '../../../src/log/write/advance-destination.ts'
-import { rebuild } from '../../../src/log/write/rebuild.ts'
 import {
   recordRateSetting,
   resumeDestination,
@@ -12,6 +11,7 @@ import {
 import { throttleDestination } from '../../../src/log/write/throttle-destination.ts'
 import { look } from '../../../src/log/write/look.ts'
 import { database } from '../../support/database.ts'
+import { rebuildAll } from '../../support/rebuild.ts'
 import {
   fresh,
   lookOnce,
@@ -418,9 +418,7 @@ t.test('npm run rebuild brings the pace back', async (t) => {
   await pool.query(`update destinations set rate_limit = null, rate_burst = null, throttled_at = null, throttled_rate = null,
     decision = 1`)
   await pool.query('update message_states set is_slow = false')
-  const found: unknown[] = []
-  for await (const difference of rebuild(pool))
-    found.push('column' in difference ? difference.column : difference)
+  const found = (await rebuildAll(pool)).map((each) => ('column' in each ? each.column : each))
   t.same(found.sort(), ['decision', 'is_slow', 'is_throttled', 'rate_burst', 'rate_limit'])
   t.match(await row(pool, 'select decision, rate_limit, rate_burst, throttled_rate from destinations'), {
     decision: 2,

@@ -5,10 +5,11 @@ import type pg from 'pg'
 import { countByStatus } from '../../../src/log/read/count-by-status.ts'
 import { advanceDestination } from '../../../src/log/write/advance-destination.ts'
 import { foldCounts } from '../../../src/log/write/fold-counts.ts'
-import { rebuild, type Difference } from '../../../src/log/write/rebuild.ts'
+import type { Difference } from '../../../src/log/write/rebuild.ts'
 import type { MessageId } from '../../../src/message/message.ts'
 import { database } from '../../support/database.ts'
 import { program } from '../../support/program.ts'
+import { rebuildAll } from '../../support/rebuild.ts'
 import {
   accepted,
   deadLetter,
@@ -34,12 +35,6 @@ import {
   unknown,
   waitsFor,
 } from '../support.ts'
-
-async function collect(pool: pg.Pool): Promise<Difference[]> {
-  const differences: Difference[] = []
-  for await (const difference of rebuild(pool)) differences.push(difference)
-  return differences
-}
 
 /** Every status, every kind of event, with what each leaves behind. */
 async function fill(pool: pg.Pool): Promise<void> {
@@ -76,13 +71,13 @@ t.test('nothing differs from the log that the functions wrote', async (t) => {
   const { pool } = await database(t)
   await fill(pool)
   const before = await states(pool)
-  t.strictSame(await collect(pool), [])
+  t.strictSame(await rebuildAll(pool), [])
   t.strictSame(await states(pool), before)
 })
 
 t.test('an empty log has nothing to rebuild', async (t) => {
   const { pool } = await database(t)
-  t.strictSame(await collect(pool), [])
+  t.strictSame(await rebuildAll(pool), [])
 })
 
 t.test('every column that differs is named and repaired', async (t) => {
@@ -100,7 +95,7 @@ t.test('every column that differs is named and repaired', async (t) => {
      where message_id = $1`,
     [messageId],
   )
-  const differences = await collect(pool)
+  const differences = await rebuildAll(pool)
   const columns = differences.filter((each) => each.kind === 'column')
   t.strictSame(
     columns.map((each) => each.column),
@@ -131,7 +126,7 @@ t.test('every column that differs is named and repaired', async (t) => {
   )
   t.equal(differences.length, columns.length, 'the counts were right')
   t.strictSame(await states(pool), sound)
-  t.strictSame(await collect(pool), [])
+  t.strictSame(await rebuildAll(pool), [])
 })
 
 t.test('a missing state is put back, and one without an event removed', async (t) => {
@@ -145,12 +140,12 @@ t.test('a missing state is put back, and one without an event removed', async (t
      from message_states s where message_id = ${gone}`,
   )
   await pool.query('delete from message_states where message_id = $1', [gone])
-  t.strictSame(await collect(pool), [
+  t.strictSame(await rebuildAll(pool), [
     { kind: 'missing', messageId: gone, transactionId: state.transaction_id, status: 'pending' },
     { kind: 'surplus', messageId: '999999', transactionId: 'ghost', status: 'pending' },
   ])
   t.strictSame(await states(pool), [...before, state])
-  t.strictSame(await collect(pool), [])
+  t.strictSame(await rebuildAll(pool), [])
 })
 
 t.test('what a repair made due wakes whoever waits', async (t) => {
@@ -162,7 +157,7 @@ t.test('what a repair made due wakes whoever waits', async (t) => {
   const client = await listener.database.connect()
   client.on('notification', ({ channel }) => heard.push(channel))
   await client.query('listen message_due')
-  t.equal((await collect(pool)).length, 1)
+  t.equal((await rebuildAll(pool)).length, 1)
   await client.query('select 1')
   client.release()
   t.strictSame(heard, ['message_due'])
@@ -177,10 +172,10 @@ t.test('an inbox row that is missing is put back, and duplicates are known again
   await pool.query('alter table inbox disable trigger all')
   await pool.query('delete from inbox where message_id = $1', [messageId])
   await pool.query('alter table inbox enable always trigger append_only')
-  t.strictSame(await collect(pool), [{ kind: 'inbox', messageId, transactionId: name }])
+  t.strictSame(await rebuildAll(pool), [{ kind: 'inbox', messageId, transactionId: name }])
   t.strictSame((await pool.query('select * from inbox order by message_id')).rows, before.rows)
   t.strictSame((await store(pool, [record(0, name)])).results, ['duplicate'])
-  t.strictSame(await collect(pool), [])
+  t.strictSame(await rebuildAll(pool), [])
 })
 
 t.test('an identity that the inbox gives to another message is named', async (t) => {
@@ -190,7 +185,7 @@ t.test('an identity that the inbox gives to another message is named', async (t)
   const messageId = await idOf(pool, name)
   await pool.query('alter table inbox disable trigger all')
   await pool.query('update inbox set message_id = 77')
-  const differences = await collect(pool)
+  const differences = await rebuildAll(pool)
   t.match(differences, [{ kind: 'contradiction', messageId, transactionId: name, was: /^77 / }])
   t.equal(differences.length, 1)
 })
@@ -201,7 +196,7 @@ t.test('wrong counts are corrected, folded or not', async (t) => {
   const before = await countByStatus(pool)
   await pool.query('update status_count_folds set success = 40, failed = failed - 3')
   await pool.query('insert into status_count_deltas values (current_position(), 1, 0, 0, 0, 2)')
-  t.strictSame(await collect(pool), [
+  t.strictSame(await rebuildAll(pool), [
     { kind: 'count', status: 'pending', was: String(before.pending + 1), is: String(before.pending) },
     { kind: 'count', status: 'success', was: String(before.success + 40), is: String(before.success) },
     { kind: 'count', status: 'failed', was: String(before.failed - 3), is: String(before.failed) },
@@ -215,9 +210,9 @@ t.test('wrong counts are corrected, folded or not', async (t) => {
   t.strictSame(await countByStatus(pool), before)
   await foldCounts(pool)
   t.strictSame(await countByStatus(pool), before)
-  t.strictSame(await collect(pool), [])
+  t.strictSame(await rebuildAll(pool), [])
   await pool.query('truncate status_count_folds, status_count_deltas')
-  const lost = (await collect(pool)).filter(({ kind }) => kind === 'count')
+  const lost = (await rebuildAll(pool)).filter(({ kind }) => kind === 'count')
   t.equal(lost.length, Object.values(before).filter((count) => count > 0).length)
   t.strictSame(await countByStatus(pool), before)
 })
@@ -232,7 +227,7 @@ t.test(
     const rebuilder = await session(t, url)
     await settler.database.query('begin')
     t.equal(await settleOne(settler.database, fresh, messageId, 1, unavailable), 'appended')
-    const rebuilding = collect(rebuilder.database)
+    const rebuilding = rebuildAll(rebuilder.database)
     await waitsFor(pool, rebuilder, settler, rebuilding)
     await settler.database.query('commit')
     t.strictSame(
@@ -254,7 +249,7 @@ t.test('an outcome that waits for a repair is appended to what was repaired', as
   const settler = await session(t, url)
   const rebuilder = await session(t, url)
   await rebuilder.database.query('begin')
-  t.equal((await collect(rebuilder.database)).length, 2)
+  t.equal((await rebuildAll(rebuilder.database)).length, 2)
   const settling = settleOne(settler.database, fresh, messageId, 1, accepted)
   await waitsFor(pool, settler, rebuilder, settling)
   await rebuilder.database.query('commit')
@@ -273,7 +268,7 @@ t.test('beside live writers only what is broken is named, and they are not distu
     while (!written.signal.aborted || rounds === 0) {
       await own.query('update message_states set attempts = 5 where message_id = $1', [broken])
       await own.query(`insert into status_count_deltas values (current_position(), 1, 0, 0, 0, 0)`)
-      found.push(...(await collect(own)))
+      found.push(...(await rebuildAll(own)))
       rounds++
     }
     return { found, rounds }
@@ -297,7 +292,7 @@ t.test('beside live writers only what is broken is named, and they are not distu
   t.equal(found.length, 2 * rounds)
   t.ok(found.every((each) => each.kind === 'count' || (each.kind === 'column' && each.messageId === broken)))
   t.ok(found.every((each) => each.kind !== 'count' || each.status === 'pending'))
-  t.strictSame(await collect(pool), [])
+  t.strictSame(await rebuildAll(pool), [])
   t.match(await countByStatus(pool), {
     pending: 1,
     processing: 0,
@@ -317,10 +312,10 @@ t.test('more messages than one chunk are all looked at', async (t) => {
   }
   await pool.query('update message_states set attempts = 1 where message_id % 100 = 0')
   await pool.query('delete from message_states where message_id % 100 = 1')
-  const differences = await collect(pool)
+  const differences = await rebuildAll(pool)
   t.equal(differences.filter((each) => each.kind === 'column').length, 25)
   t.equal(differences.filter((each) => each.kind === 'missing').length, 25)
-  t.strictSame(await collect(pool), [])
+  t.strictSame(await rebuildAll(pool), [])
 })
 
 /** The destination is held, and a probe is open. */
@@ -350,7 +345,7 @@ t.test('a destination that is held is left as it is, with its counts and its pro
   await holdWithProbe(pool)
   await pool.query('update destinations set probes = 2')
   const before = await destinations(pool)
-  t.strictSame(await collect(pool), [])
+  t.strictSame(await rebuildAll(pool), [])
   t.strictSame(await destinations(pool), before)
 })
 
@@ -360,7 +355,7 @@ t.test('what a destination’s row says besides its decisions is named and repai
   const [sound] = await destinations(pool)
   await pool.query(`update destinations set decision = 0, state = 'flowing', cause = null, since = null, until = now(), failures = 9,
     next_probe_at = null, probe_delay_ms = null, probe_message_id = null, probe_attempt = null, probe_ends_at = null`)
-  const found = await collect(pool)
+  const found = await rebuildAll(pool)
   t.match(
     found.map((each) => each.kind === 'destination' && `${each.column}: ${each.was} is ${each.is}`),
     [
@@ -378,14 +373,14 @@ t.test('what a destination’s row says besides its decisions is named and repai
   t.same((await lookOnce(pool, 'retry')).claims, [], 'no second probe starts beside it')
   await settleOne(pool, retry, probe, 2, accepted)
   t.match(await destinations(pool), [{ probes: 1, probe_message_id: null }])
-  t.strictSame(await collect(pool), [])
+  t.strictSame(await rebuildAll(pool), [])
 })
 
 t.test('a hold that would never be probed is probed again', async (t) => {
   const { pool } = await database(t)
   await holdWithProbe(pool)
   await pool.query('update destinations set next_probe_at = null')
-  t.strictSame(await collect(pool), [
+  t.strictSame(await rebuildAll(pool), [
     { kind: 'destination', destination: 'default', column: 'next_probe_at', was: 'missing', is: 'set' },
   ])
   t.ok((await destinations(pool))[0]?.next_probe_at)
@@ -396,12 +391,12 @@ t.test('a destination that has no row gets one, with and without decisions', asy
   await pool.query('delete from destinations')
   const lost = { kind: 'destination', destination: 'default', column: null, was: null }
   await t.rejects(lookOnce(pool, 'fresh'), /there is no destination default/)
-  t.strictSame(await collect(pool), [{ ...lost, is: 'flowing' }])
+  t.strictSame(await rebuildAll(pool), [{ ...lost, is: 'flowing' }])
   t.match(await destinations(pool), [{ decision: 0, state: 'flowing', cause: null, since: null }])
   await pool.query(`select pause_destination('default', 'alice', 'why', now() + interval '1 hour')`)
   const before = await destinations(pool)
   await pool.query('delete from destinations')
-  t.strictSame(await collect(pool), [{ ...lost, is: 'paused' }])
+  t.strictSame(await rebuildAll(pool), [{ ...lost, is: 'paused' }])
   t.strictSame(await destinations(pool), before)
 })
 
@@ -418,7 +413,7 @@ t.test('a repair of a destination waits for who has entered it, and tells every 
   await client.query('listen destination_changed')
   await looker.database.query('begin')
   await lookOnce(looker.database, 'fresh')
-  const rebuilding = collect(rebuilder.database)
+  const rebuilding = rebuildAll(rebuilder.database)
   await waitsFor(pool, rebuilder, looker, rebuilding)
   await looker.database.query('commit')
   t.strictSame(await rebuilding, [

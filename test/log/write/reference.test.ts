@@ -2,11 +2,11 @@ import t from 'tap'
 import type { Pool } from 'pg'
 import { findMessagesByReference } from '../../../src/log/read/find-messages.ts'
 import { keepStray } from '../../../src/log/write/keep-stray.ts'
-import { rebuild } from '../../../src/log/write/rebuild.ts'
 import { recordInquiry } from '../../../src/log/write/inquiry.ts'
 import type { MessageId, TransactionId } from '../../../src/message/message.ts'
 import type { Outcome } from '../../../src/message/outcome.ts'
 import { database } from '../../support/database.ts'
+import { rebuildAll } from '../../support/rebuild.ts'
 import {
   accepted,
   fresh,
@@ -108,9 +108,7 @@ t.test('a late failure does not rename its payment', async (t) => {
     ['late_result_observed', 'error'],
   ])
   t.match(await stateOf(pool, messageId), { status: 'success', reference: 'payment' })
-  const found: unknown[] = []
-  for await (const difference of rebuild(pool)) found.push(difference)
-  t.strictSame(found, [])
+  t.strictSame(await rebuildAll(pool), [])
 })
 
 t.test('the answer to an inquiry brings one, in the event `inquired`', async (t) => {
@@ -137,14 +135,9 @@ t.test('a rebuild finds no difference, and repairs one', async (t) => {
   await settleOne(pool, fresh, messageId, 1, called(unavailable, 'first'))
   await startAttempt(pool, messageId, retry)
   await settleOne(pool, retry, messageId, 2, called(accepted, 'second'))
-  const differences = async () => {
-    const found: unknown[] = []
-    for await (const difference of rebuild(pool)) found.push(difference)
-    return found
-  }
-  t.strictSame(await differences(), [])
+  t.strictSame(await rebuildAll(pool), [])
   await pool.query('update message_states set reference = null')
-  t.match(await differences(), [{ column: 'reference', was: 'null', is: 'second' }])
+  t.match(await rebuildAll(pool), [{ column: 'reference', was: 'null', is: 'second' }])
   t.match(await stateOf(pool, messageId), { reference: 'second' })
 })
 

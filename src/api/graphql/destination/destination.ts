@@ -2,11 +2,10 @@ import { listDecisions, type DestinationDecision } from '../../../log/read/list-
 import type { DestinationStanding } from '../../../log/read/read-destinations.ts'
 import { ask } from '../../ask.ts'
 import { builder } from '../builder.ts'
-import type { GraphContext } from '../context.ts'
+import { connectionOf } from '../connection.ts'
 import { decodeDecisionCursor, encodeDecisionCursor } from '../cursor.ts'
 import { DestinationCause, DestinationState } from '../enums.ts'
-import { PageInfo, type PageInfoValue } from '../page-info.ts'
-import { describePage, readPageRequest, type PageArguments } from '../page-request.ts'
+import { listPage } from '../list-page.ts'
 
 const limits = { rowsDefault: 20, rowsMax: 200 }
 
@@ -45,34 +44,12 @@ const Decision = builder.objectRef<DestinationDecision>('DestinationDecision').i
   }),
 })
 
-const DecisionEdge = builder.objectRef<DestinationDecision>('DestinationDecisionEdge').implement({
-  description: 'A decision and its place in the list.',
-  fields: (t) => ({
-    cursor: t.string({
-      description: 'Ask for the decisions after it, which are older.',
-      resolve: ({ destination, decision }) => encodeDecisionCursor(destination, decision),
-    }),
-    node: t.field({ type: Decision, description: 'The decision.', resolve: (decision) => decision }),
-  }),
-})
-
-type DecisionPage = { readonly decisions: readonly DestinationDecision[]; readonly pageInfo: PageInfoValue }
-
-const DecisionConnection = builder.objectRef<DecisionPage>('DestinationDecisionConnection').implement({
-  description: 'A page of decisions, newest first.',
-  fields: (t) => ({
-    edges: t.field({
-      type: [DecisionEdge],
-      description: 'The decisions with their cursors.',
-      resolve: ({ decisions }) => [...decisions],
-    }),
-    nodes: t.field({
-      type: [Decision],
-      description: 'The decisions alone.',
-      resolve: ({ decisions }) => [...decisions],
-    }),
-    pageInfo: t.expose('pageInfo', { type: PageInfo, description: 'Where the page ends.' }),
-  }),
+const DecisionConnection = connectionOf('DestinationDecision', Decision, {
+  one: 'decision',
+  many: 'decisions',
+  edge: 'A decision and its place in the list.',
+  cursor: 'Ask for the decisions after it, which are older.',
+  page: 'A page of decisions, newest first.',
 })
 
 export const Destination = builder.objectRef<DestinationStanding>('Destination').implement({
@@ -152,30 +129,14 @@ export const Destination = builder.objectRef<DestinationStanding>('Destination')
         first: t.arg.int({ description: 'So many; at most 200.' }),
         after: t.arg.string({ description: 'Only what comes after this cursor, which is older.' }),
       },
-      resolve: ({ name }, page, context) => readDecisionPage(name, page, context),
+      resolve: ({ name }, page, { dependencies }) =>
+        listPage(page, {
+          limits,
+          decode: (text) => decodeDecisionCursor(text, name),
+          read: (after, rowsMax) =>
+            ask(dependencies.database, (client) => listDecisions(client, name, after, rowsMax)),
+          encode: ({ decision }) => encodeDecisionCursor(name, decision),
+        }),
     }),
   }),
 })
-
-async function readDecisionPage(
-  name: string,
-  page: PageArguments,
-  { dependencies }: GraphContext,
-): Promise<DecisionPage> {
-  const request = readPageRequest(page, limits, (text) => decodeDecisionCursor(text, name))
-  const { after, rowsMax } = request
-  // One more than is shown says whether there is another page.
-  const found = await ask(dependencies.database, (client) => listDecisions(client, name, after, rowsMax + 1))
-  const decisions = found.slice(0, rowsMax)
-  const [start, end] = [decisions[0], decisions.at(-1)].map((each) =>
-    each === undefined ? null : encodeDecisionCursor(name, each.decision),
-  )
-  return {
-    decisions,
-    pageInfo: describePage(request, {
-      start: start ?? null,
-      end: end ?? null,
-      hasMore: found.length > rowsMax,
-    }),
-  }
-}

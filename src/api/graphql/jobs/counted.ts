@@ -1,5 +1,5 @@
-import type { DeadLetterCause as CauseValue } from '../../../log/read/read-details.ts'
 import type { Counted, SkipReason as SkipValue } from '../../../log/read/read-plans.ts'
+import type { DeadLetterCause as CauseValue } from '../../../message/message.ts'
 import { builder } from '../builder.ts'
 import { DeadLetterCause, SkipReason } from '../enums.ts'
 

@@ -1,11 +1,10 @@
 import { listJobEvents, type JobEvent, type ReplayJob as Job } from '../../../log/read/read-jobs.ts'
 import { ask } from '../../ask.ts'
 import { builder } from '../builder.ts'
-import type { GraphContext } from '../context.ts'
+import { connectionOf } from '../connection.ts'
 import { decodeNumberCursor, encodeNumberCursor } from '../cursor.ts'
 import { JobEventType, JobKind, JobState, Resolution } from '../enums.ts'
-import { PageInfo, type PageInfoValue } from '../page-info.ts'
-import { describePage, readPageRequest, type PageArguments } from '../page-request.ts'
+import { listPage } from '../list-page.ts'
 import { SkipCount } from './counted.ts'
 
 const limits = { rowsDefault: 20, rowsMax: 200 }
@@ -26,34 +25,12 @@ const ReplayJobEvent = builder.objectRef<JobEvent>('JobEvent').implement({
   }),
 })
 
-const JobEventEdge = builder.objectRef<JobEvent>('JobEventEdge').implement({
-  description: 'An event and its place in the list.',
-  fields: (t) => ({
-    cursor: t.string({
-      description: 'Ask for the events after it.',
-      resolve: ({ job, version }) => encodeNumberCursor(job, version),
-    }),
-    node: t.field({ type: ReplayJobEvent, description: 'The event.', resolve: (event) => event }),
-  }),
-})
-
-type EventPage = { readonly events: readonly JobEvent[]; readonly pageInfo: PageInfoValue }
-
-const JobEventConnection = builder.objectRef<EventPage>('JobEventConnection').implement({
-  description: 'A page of the events of a job, oldest first.',
-  fields: (t) => ({
-    edges: t.field({
-      type: [JobEventEdge],
-      description: 'The events with their cursors.',
-      resolve: ({ events }) => [...events],
-    }),
-    nodes: t.field({
-      type: [ReplayJobEvent],
-      description: 'The events alone.',
-      resolve: ({ events }) => [...events],
-    }),
-    pageInfo: t.expose('pageInfo', { type: PageInfo, description: 'Where the page ends.' }),
-  }),
+const JobEventConnection = connectionOf('JobEvent', ReplayJobEvent, {
+  one: 'event',
+  many: 'events',
+  edge: 'An event and its place in the list.',
+  cursor: 'Ask for the events after it.',
+  page: 'A page of the events of a job, oldest first.',
 })
 
 export const ReplayJob = builder.objectRef<Job>('ReplayJob').implement({
@@ -132,7 +109,16 @@ export const ReplayJob = builder.objectRef<Job>('ReplayJob').implement({
         first: t.arg.int({ description: 'So many; at most 200.' }),
         after: t.arg.string({ description: 'Only what comes after this cursor.' }),
       },
-      resolve: ({ id }, page, context) => readEventPage(id, page, context),
+      resolve: ({ id }, page, { dependencies }) =>
+        listPage(page, {
+          limits,
+          decode: (text) => decodeNumberCursor(text, id, intMax),
+          read: (after, rowsMax) =>
+            ask(dependencies.database, (client) =>
+              listJobEvents(client, id, after === null ? null : Number(after), rowsMax),
+            ),
+          encode: ({ version }) => encodeNumberCursor(id, version),
+        }),
     }),
   }),
 })
@@ -143,29 +129,4 @@ function countSkipped({ skipped }: Job): bigint {
 
 function countLeft(job: Job): bigint {
   return BigInt(job.planned) - BigInt(job.replayed) - countSkipped(job)
-}
-
-async function readEventPage(
-  job: string,
-  page: PageArguments,
-  { dependencies }: GraphContext,
-): Promise<EventPage> {
-  const request = readPageRequest(page, limits, (text) => decodeNumberCursor(text, job, intMax))
-  const after = request.after === null ? null : Number(request.after)
-  // One more than is shown says whether there is another page.
-  const found = await ask(dependencies.database, (client) =>
-    listJobEvents(client, job, after, request.rowsMax + 1),
-  )
-  const events = found.slice(0, request.rowsMax)
-  const [start, end] = [events[0], events.at(-1)].map((each) =>
-    each === undefined ? null : encodeNumberCursor(job, each.version),
-  )
-  return {
-    events,
-    pageInfo: describePage(request, {
-      start: start ?? null,
-      end: end ?? null,
-      hasMore: found.length > request.rowsMax,
-    }),
-  }
 }

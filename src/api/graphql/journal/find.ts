@@ -1,7 +1,6 @@
 import {
   journalKinds,
   readJournal,
-  type JournalEntry as Entry,
   type JournalFilter as Filter,
   type JournalKind as Kind,
   type JournalPlace,
@@ -9,12 +8,11 @@ import {
 import { normalizeDateTime } from '../../../runtime/date-time.ts'
 import { ask } from '../../ask.ts'
 import { builder } from '../builder.ts'
-import type { GraphContext } from '../context.ts'
+import { connectionOf } from '../connection.ts'
 import { decodePageCursor, encodePageCursor } from '../cursor.ts'
 import { JournalKind } from '../enums.ts'
+import { listPage } from '../list-page.ts'
 import { readRange, readText } from '../messages/event-filter.ts'
-import { PageInfo, type PageInfoValue } from '../page-info.ts'
-import { describePage, readPageRequest, type PageArguments } from '../page-request.ts'
 import { TimeRange, type TimeRangeInput } from '../time-range.ts'
 import { JournalEntry } from './entry.ts'
 
@@ -35,34 +33,12 @@ const JournalFilter = builder.inputRef<FilterInput>('JournalFilter').implement({
   }),
 })
 
-const JournalEdge = builder.objectRef<Entry & { cursor: string }>('JournalEdge').implement({
-  description: 'A decision and its place in the journal.',
-  fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: 'Ask for the decisions after it, which are older.' }),
-    node: t.field({ type: JournalEntry, description: 'The decision.', resolve: (entry) => entry }),
-  }),
-})
-
-type JournalPage = {
-  readonly entries: readonly (Entry & { cursor: string })[]
-  readonly pageInfo: PageInfoValue
-}
-
-const JournalConnection = builder.objectRef<JournalPage>('JournalConnection').implement({
-  description: 'A page of the journal, newest first.',
-  fields: (t) => ({
-    edges: t.field({
-      type: [JournalEdge],
-      description: 'The decisions with their cursors.',
-      resolve: ({ entries }) => [...entries],
-    }),
-    nodes: t.field({
-      type: [JournalEntry],
-      description: 'The decisions alone.',
-      resolve: ({ entries }) => [...entries],
-    }),
-    pageInfo: t.expose('pageInfo', { type: PageInfo, description: 'Where the page ends.' }),
-  }),
+const JournalConnection = connectionOf('Journal', JournalEntry, {
+  one: 'decision',
+  many: 'decisions',
+  edge: 'A decision and its place in the journal.',
+  cursor: 'Ask for the decisions after it, which are older.',
+  page: 'A page of the journal, newest first.',
 })
 
 builder.queryField('journal', (t) =>
@@ -76,34 +52,19 @@ builder.queryField('journal', (t) =>
       first: t.arg.int({ description: 'So many; at most 500.' }),
       after: t.arg.string({ description: 'Only what comes after this cursor, which is older.' }),
     },
-    resolve: (_, { filter, ...page }, context) => readPage(filter ?? {}, page, context),
+    resolve: (_, { filter: input, ...page }, { dependencies }) => {
+      const filter = readFilter(input ?? {})
+      const binding = JSON.stringify(['journal', filter])
+      return listPage(page, {
+        limits,
+        decode: (text) => decode(text, binding),
+        read: (after, rowsMax) =>
+          ask(dependencies.database, (client) => readJournal(client, filter, after, rowsMax)),
+        encode: (entry) => encode(entry, binding),
+      })
+    },
   }),
 )
-
-async function readPage(
-  input: FilterInput,
-  page: PageArguments,
-  { dependencies }: GraphContext,
-): Promise<JournalPage> {
-  const filter = readFilter(input)
-  const binding = JSON.stringify(['journal', filter])
-  const request = readPageRequest(page, limits, (text) => decode(text, binding))
-  // One more than is shown says whether there is another page.
-  const found = await ask(dependencies.database, (client) =>
-    readJournal(client, filter, request.after, request.rowsMax + 1),
-  )
-  const entries = found
-    .slice(0, request.rowsMax)
-    .map((entry) => ({ ...entry, cursor: encode(entry, binding) }))
-  return {
-    entries,
-    pageInfo: describePage(request, {
-      start: entries[0]?.cursor ?? null,
-      end: entries.at(-1)?.cursor ?? null,
-      hasMore: found.length > request.rowsMax,
-    }),
-  }
-}
 
 function readFilter({ kinds, actor, at }: FilterInput): Filter {
   return {

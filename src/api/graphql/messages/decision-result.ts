@@ -2,9 +2,7 @@ import type { DecisionAnswer } from '../../../log/write/decide-message.ts'
 import { builder } from '../builder.ts'
 import { DeadLetterCause, MessageStatus } from '../enums.ts'
 import { DecisionRefusal } from './decision-refusal.ts'
-import { findMessage } from './find-message.ts'
-import { loadersOf } from './loaders.ts'
-import { Message } from './message.ts'
+import { namedMessage, resolveCause } from './named-message.ts'
 import { AlreadyHeld, AlreadyResolved, MessageArchived, MessageNotFound } from './replay-result.ts'
 
 type Of<Kind extends DecisionAnswer['kind']> = Extract<DecisionAnswer, { kind: Kind }> & {
@@ -16,12 +14,7 @@ const Decided = builder.objectRef<Of<'decided'>>('Decided').implement({
   fields: (t) => ({
     transactionId: t.exposeID('transactionId', { description: 'The id that was named.' }),
     version: t.exposeInt('version', { description: 'Of the event that records it.' }),
-    message: t.field({
-      type: Message,
-      nullable: true,
-      description: 'As it stands now.',
-      resolve: ({ transactionId }, _, context) => findMessage(transactionId, context),
-    }),
+    message: t.field(namedMessage),
   }),
 })
 
@@ -31,12 +24,7 @@ const AlreadyStarted = builder.objectRef<Of<'already_started'>>('AlreadyStarted'
   interfaces: [DecisionRefusal],
   fields: (t) => ({
     attempt: t.exposeInt('attempt', { description: 'The attempt that is open.' }),
-    message: t.field({
-      type: Message,
-      nullable: true,
-      description: 'As it stands now.',
-      resolve: ({ transactionId }, _, context) => findMessage(transactionId, context),
-    }),
+    message: t.field(namedMessage),
   }),
 })
 
@@ -49,19 +37,9 @@ const AlreadyEnded = builder.objectRef<Of<'already_ended'>>('AlreadyEnded').impl
       type: DeadLetterCause,
       nullable: true,
       description: 'Why it is a dead letter: CANCELLED if another operator was first. Null if it is none.',
-      resolve: async ({ transactionId, status }, _, context) => {
-        if (status !== 'dead_letter') return null
-        const message = await findMessage(transactionId, context)
-        if (message === null) return null
-        return (await loadersOf(context).details.load(message.messageId))?.deadLetterCause
-      },
+      resolve: resolveCause,
     }),
-    message: t.field({
-      type: Message,
-      nullable: true,
-      description: 'As it stands now.',
-      resolve: ({ transactionId }, _, context) => findMessage(transactionId, context),
-    }),
+    message: t.field(namedMessage),
   }),
 })
 

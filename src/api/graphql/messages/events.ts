@@ -3,9 +3,9 @@ import type { LogEvent } from '../../../log/read/log-event.ts'
 import { readEvents } from '../../../log/read/read-events.ts'
 import { ask } from '../../ask.ts'
 import { builder } from '../builder.ts'
+import { connectionOf, type Page } from '../connection.ts'
 import type { GraphContext } from '../context.ts'
 import { decodeLogCursor, encodeLogCursor } from '../cursor.ts'
-import { PageInfo, type PageInfoValue } from '../page-info.ts'
 import { describePage, readPageRequest, type PageArguments } from '../page-request.ts'
 import { refuseCursor } from '../refuse-cursor.ts'
 import { EventFilter, readEventFilter, type EventFilterInput } from './event-filter.ts'
@@ -14,30 +14,12 @@ import { Event } from './event.ts'
 const limits = { rowsDefault: 100, rowsMax: 500 }
 const examinedMax = 50_000
 
-const EventEdge = builder.objectRef<LogEvent>('EventEdge').implement({
-  description: 'An event and its place in the log.',
-  fields: (t) => ({
-    cursor: t.string({
-      description: 'Ask for events, or subscribe, after it.',
-      resolve: (event) => encodeLogCursor(event.cursor),
-    }),
-    node: t.field({ type: Event, description: 'The event.', resolve: (event) => event }),
-  }),
-})
-
-type EventPage = { readonly events: readonly LogEvent[]; readonly pageInfo: PageInfoValue }
-
-const EventConnection = builder.objectRef<EventPage>('EventConnection').implement({
-  description: 'A page of the log.',
-  fields: (t) => ({
-    edges: t.field({
-      type: [EventEdge],
-      description: 'The events with their cursors.',
-      resolve: ({ events }) => [...events],
-    }),
-    nodes: t.field({ type: [Event], description: 'The events alone.', resolve: ({ events }) => [...events] }),
-    pageInfo: t.expose('pageInfo', { type: PageInfo, description: 'Where the page ends.' }),
-  }),
+const EventConnection = connectionOf('Event', Event, {
+  one: 'event',
+  many: 'events',
+  edge: 'An event and its place in the log.',
+  cursor: 'Ask for events, or subscribe, after it.',
+  page: 'A page of the log.',
 })
 
 builder.queryField('events', (t) =>
@@ -61,7 +43,7 @@ async function readEventPage(
   input: EventFilterInput | null | undefined,
   page: PageArguments,
   { dependencies }: GraphContext,
-): Promise<EventPage> {
+): Promise<Page<LogEvent>> {
   const filter = readEventFilter(input)
   const request = readPageRequest<LogCursor>(page, limits, decodeLogCursor)
   const { after, before, backwards, rowsMax } = request
@@ -78,8 +60,9 @@ async function readEventPage(
   const [start, end] = (backwards ? [stopped, near] : [near, stopped]).map((cursor) =>
     cursor === null || cursor.position === logStart.position ? null : encodeLogCursor(cursor),
   )
+  const events = backwards ? shown.reverse() : shown
   return {
-    events: backwards ? shown.reverse() : shown,
+    edges: events.map((event) => ({ cursor: encodeLogCursor(event.cursor), node: event })),
     pageInfo: describePage(request, { start: start ?? null, end: end ?? null, hasMore: !answer.caughtUp }),
   }
 }

@@ -2,8 +2,7 @@ import type { ExpungeAnswer } from '../../../log/write/expunge.ts'
 import { builder } from '../builder.ts'
 import { MessageStatus } from '../enums.ts'
 import { ExpungeRefusal } from './expunge-refusal.ts'
-import { findMessage } from './find-message.ts'
-import { Message } from './message.ts'
+import { namedMessage } from './named-message.ts'
 import { MessageArchived, MessageNotFound } from './replay-result.ts'
 
 type Of<Kind extends ExpungeAnswer['kind']> = Extract<ExpungeAnswer, { kind: Kind }> & {
@@ -19,12 +18,7 @@ const Expunged = builder.objectRef<Of<'expunged' | 'already'>>('Expunged').imple
       description: 'Whether it had been expunged before, and nothing was done now.',
       resolve: ({ kind }) => kind === 'already',
     }),
-    message: t.field({
-      type: Message,
-      nullable: true,
-      description: 'As it stands now.',
-      resolve: ({ transactionId }, _, context) => findMessage(transactionId, context),
-    }),
+    message: t.field(namedMessage),
   }),
 })
 
@@ -34,12 +28,7 @@ const NotExpungeable = builder.objectRef<Of<'open'>>('NotExpungeable').implement
   interfaces: [ExpungeRefusal],
   fields: (t) => ({
     status: t.expose('status', { type: MessageStatus, description: 'Where the message was.' }),
-    message: t.field({
-      type: Message,
-      nullable: true,
-      description: 'As it stands now.',
-      resolve: ({ transactionId }, _, context) => findMessage(transactionId, context),
-    }),
+    message: t.field(namedMessage),
   }),
 })
 

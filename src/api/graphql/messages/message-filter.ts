@@ -1,6 +1,9 @@
 import type { MessageFilter as LogFilter } from '../../../log/read/messages/filter.ts'
-import type { DeadLetterCause as CauseValue } from '../../../log/read/read-details.ts'
-import type { Resolution as ResolutionValue, Status } from '../../../message/message.ts'
+import type {
+  DeadLetterCause as CauseValue,
+  Resolution as ResolutionValue,
+  Status,
+} from '../../../message/message.ts'
 import { builder } from '../builder.ts'
 import { DeadLetterCause, MessageStatus, Resolution } from '../enums.ts'
 import { refuse } from '../errors.ts'

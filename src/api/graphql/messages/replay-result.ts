@@ -8,9 +8,7 @@ import { explainStanding } from '../../explain-decision.ts'
 import { ArchivedMessage } from './archived.ts'
 import { DecisionRefusal } from './decision-refusal.ts'
 import { ExpungeRefusal } from './expunge-refusal.ts'
-import { findMessage } from './find-message.ts'
-import { loadersOf } from './loaders.ts'
-import { Message } from './message.ts'
+import { namedMessage, resolveCause } from './named-message.ts'
 
 type Of<Kind extends ReplayAnswer['kind']> = Extract<ReplayAnswer, { kind: Kind }> & {
   readonly transactionId: string
@@ -44,12 +42,7 @@ const Replayed = builder.objectRef<Of<'replayed' | 'repeated'>>('Replayed').impl
         'Whether the same request, by its idempotency key, was accepted before and nothing was done now.',
       resolve: ({ kind }) => kind === 'repeated',
     }),
-    message: t.field({
-      type: Message,
-      nullable: true,
-      description: 'As it stands now.',
-      resolve: ({ transactionId }, _, context) => findMessage(transactionId, context),
-    }),
+    message: t.field(namedMessage),
   }),
 })
 
@@ -84,19 +77,9 @@ const NotReplayable = builder.objectRef<Of<'not_replayable' | 'expunged'>>('NotR
       type: DeadLetterCause,
       nullable: true,
       description: 'Why it is a dead letter; null if it is none.',
-      resolve: async ({ transactionId, status }, _, context) => {
-        if (status !== 'dead_letter') return null
-        const message = await findMessage(transactionId, context)
-        if (message === null) return null
-        return (await loadersOf(context).details.load(message.messageId))?.deadLetterCause
-      },
+      resolve: resolveCause,
     }),
-    message: t.field({
-      type: Message,
-      nullable: true,
-      description: 'As it stands now.',
-      resolve: ({ transactionId }, _, context) => findMessage(transactionId, context),
-    }),
+    message: t.field(namedMessage),
   }),
 })
 
@@ -108,12 +91,7 @@ export const AlreadyHeld = builder.objectRef<Of<'already_held'>>('AlreadyHeld').
     actor: t.exposeString('actor', { description: 'Who put it on hold.' }),
     since: t.expose('since', { type: 'DateTime', description: 'When.' }),
     reason: t.exposeString('reason', { description: 'Why.' }),
-    message: t.field({
-      type: Message,
-      nullable: true,
-      description: 'As it stands now.',
-      resolve: ({ transactionId }, _, context) => findMessage(transactionId, context),
-    }),
+    message: t.field(namedMessage),
   }),
 })
 
@@ -126,12 +104,7 @@ export const AlreadyResolved = builder.objectRef<Of<'already_resolved'>>('Alread
     actor: t.exposeString('actor', { description: 'Who resolved it.' }),
     since: t.expose('since', { type: 'DateTime', description: 'When.' }),
     reason: t.exposeString('reason', { description: 'Why.' }),
-    message: t.field({
-      type: Message,
-      nullable: true,
-      description: 'As it stands now.',
-      resolve: ({ transactionId }, _, context) => findMessage(transactionId, context),
-    }),
+    message: t.field(namedMessage),
   }),
 })
 
@@ -149,12 +122,7 @@ const KeyWindowPassed = builder.objectRef<Of<'key_window_passed'>>('KeyWindowPas
       type: 'DateTime',
       description: 'Until when the processor remembers the key: KEY_WINDOW after the first attempt.',
     }),
-    message: t.field({
-      type: Message,
-      nullable: true,
-      description: 'As it stands now.',
-      resolve: ({ transactionId }, _, context) => findMessage(transactionId, context),
-    }),
+    message: t.field(namedMessage),
   }),
 })
 

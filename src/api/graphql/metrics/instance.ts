@@ -1,5 +1,5 @@
 import { countDue } from '../../../log/read/count-due.ts'
-import type { Lane as LaneName } from '../../../message/message.ts'
+import type { LaneName } from '../../../message/message.ts'
 import { lanes } from '../../../message/message.ts'
 import { ask } from '../../ask.ts'
 import type { ApiDependencies } from '../../dependencies.ts'

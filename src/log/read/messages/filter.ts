@@ -1,7 +1,11 @@
-import type { Resolution, Status } from '../../../message/message.ts'
-import { statuses as allStatuses } from '../../../message/message.ts'
+import {
+  statuses as allStatuses,
+  type DeadLetterCause,
+  type Resolution,
+  type Status,
+} from '../../../message/message.ts'
 import { isHeld } from '../message-row.ts'
-import { causeOf, deadLetters, type DeadLetterCause } from '../read-details.ts'
+import { causeOf, deadLetters } from '../read-details.ts'
 import type { MessageOrder } from './order.ts'
 import type { Parameters } from './parameters.ts'
 

@@ -1,27 +1,27 @@
-import type { ReplayJob } from '../../log/read/read-jobs.ts'
 import { Latch } from '../../runtime/latch.ts'
 import { wait } from '../../runtime/wait.ts'
 
 // After a question that the database did not answer.
 const retryMs = 1_000
 
-type Source = {
-  /** Null if there is no such job. */
-  readonly read: () => Promise<ReplayJob | null>
+type Source<Value> = {
+  /** Undefined if there is nothing to tell. */
+  readonly read: () => Promise<Value | undefined>
   /** Calls the function whenever something may have changed; answers how to stop that. */
   readonly onChange: (wake: () => void) => () => void
+  /** Two values with the same place are told once. */
+  readonly placeOf: (value: Value) => string
 }
 
 /**
- * A job as it stands now (null until it is started), and then whenever something was decided about it or its counts have changed, which
- * is told once a second. Whoever takes slowly gets the latest and not each.
+ * A value as it is now, and then whenever it is in another place. Whoever takes slowly gets the latest and not each.
  *
  * @throws DatabaseUnavailable if the first question is not answered. Later ones are repeated until they are
  */
-export async function* followJob(
-  { read, onChange }: Source,
+export async function* followLatest<Value>(
+  { read, onChange, placeOf }: Source<Value>,
   signal: AbortSignal,
-): AsyncGenerator<ReplayJob | null> {
+): AsyncGenerator<Value> {
   const changed = new Latch()
   // Before the first look, so that no change falls between the two.
   const leave = onChange(() => changed.open())
@@ -29,12 +29,10 @@ export async function* followJob(
     let known: string | null = null
     while (!signal.aborted) {
       changed.close()
-      const job: ReplayJob | null | undefined = known === null ? await read() : await readAgain(read, signal)
-      if (job === undefined) return
-      const place: string = JSON.stringify(job)
-      if (place !== known) {
-        known = place
-        yield job
+      const value = known === null ? await read() : await readAgain(read, signal)
+      if (value !== undefined && placeOf(value) !== known) {
+        known = placeOf(value)
+        yield value
       }
       await changed.opened(signal)
     }
@@ -43,8 +41,11 @@ export async function* followJob(
   }
 }
 
-/** Undefined if the signal aborted before there was an answer. */
-async function readAgain(read: Source['read'], signal: AbortSignal): Promise<ReplayJob | null | undefined> {
+/** Undefined also if the signal aborted before there was an answer. */
+async function readAgain<Value>(
+  read: Source<Value>['read'],
+  signal: AbortSignal,
+): Promise<Value | undefined> {
   while (!signal.aborted) {
     try {
       return await read()

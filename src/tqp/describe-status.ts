@@ -1,0 +1,16 @@
+/** How a message stands, as the API tells it. */
+export type Standing = {
+  readonly status: string
+  readonly held: boolean
+  readonly resolution: string | null
+  readonly outcomeUnknown: boolean
+}
+
+/** The status in words, with what makes it another matter. */
+export function describeStatus({ status, held, resolution, outcomeUnknown }: Standing): string {
+  const words = [status.toLowerCase()]
+  if (held) words.push('on hold')
+  if (resolution !== null) words.push(`resolved: ${resolution.toLowerCase()}`)
+  if (outcomeUnknown) words.push('in doubt')
+  return words.join(', ')
+}
