@@ -258,6 +258,42 @@ t.test(
   },
 )
 
+t.test('of those who share the answers of a subscription each is recorded', async (t) => {
+  const { pool } = await database(t)
+  const next = { name: 'irene', role: 'investigator', sha256: sha256('irene-next-secret') } as const
+  const service = await startService(t, pool, undefined, { ...access, tokens: [...access.tokens, next] })
+  const query = 'subscription { messageEvents { node { message { payload { text } } } } }'
+  const shared = ['irene', 'irene-next', 'victor', 'victor'].map((name) => {
+    const client = createSseClient({
+      url: `http://127.0.0.1:${service.port}/graphql`,
+      headers: as(name),
+      retryAttempts: 0,
+    })
+    t.teardown(() => client.dispose())
+    return client.iterate({ query }).next()
+  })
+  await until('all to be followed', async () =>
+    /tqp_subscriptions 4/.test(await service.metrics.registry.metrics()),
+  )
+  await store(pool, ['tx-1'])
+  service.events.give()
+  await Promise.all(shared)
+  await service.close()
+  const rows = await read(pool)
+  const token = (name: string) => sha256(`${name}-secret`).slice(0, 8)
+  t.strictSame(
+    rows
+      .filter(({ kind }) => kind === 'payload_read')
+      .map(({ details }) => details.token)
+      .sort(),
+    [token('irene'), token('irene-next')].sort(),
+  )
+  t.match(
+    rows.filter(({ kind }) => kind === 'login_refused'),
+    [{ name: 'role', actor: 'victor', amount: '2' }],
+  )
+})
+
 t.test('a subscription whose reads cannot be recorded ends', async (t) => {
   const { pool } = await database(t)
   const service = await startService(t, pool, undefined, access)
