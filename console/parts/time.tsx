@@ -1,4 +1,4 @@
-import { signal } from '@preact/signals'
+import { computed, signal } from '@preact/signals'
 import { formatDuration } from './format.ts'
 
 const zoneKey = 'console:zone'
@@ -18,6 +18,9 @@ export const nowMs = signal(Date.now())
 setInterval(() => {
   nowMs.value = Date.now()
 }, 1_000)
+
+/** The same by the minute, for what changes seldom. */
+const minuteMs = computed(() => Math.floor(nowMs.value / 60_000) * 60_000)
 
 /** A time of the API, to the millisecond. Times of today leave out the date. */
 export function Time({ at }: { at: string | null }) {
@@ -76,7 +79,8 @@ function formatTime(at: string, shown: Zone, whole: boolean): string {
           date.getSeconds(),
         ]
   const clock = `${pad(hours)}:${pad(minutes)}:${pad(seconds)}.${pad(date.getMilliseconds(), 3)}`
-  const isToday = Math.abs(nowMs.peek() - date.getTime()) < 12 * 3_600_000
-  const text = isToday && !whole ? clock : `${year}-${pad(month)}-${pad(day)} ${clock}`
+  // A page may stay open for days.
+  const isToday = !whole && Math.abs(minuteMs.value - date.getTime()) < 12 * 3_600_000
+  const text = isToday ? clock : `${year}-${pad(month)}-${pad(day)} ${clock}`
   return whole ? `${text} ${shown === 'utc' ? 'UTC' : 'local'}` : text
 }

@@ -5,11 +5,11 @@ import { askAgain } from '../../api/ask-again.ts'
 import { follow } from '../../api/follow.ts'
 import {
   destinationNowOperation,
-  jobsNowOperation,
   nowOperation,
+  standingOperation,
   type DestinationNowResult,
-  type JobsNowResult,
   type NowResult,
+  type StandingResult,
 } from '../../api/operations.ts'
 import { FaultNotice, sentenceOfMissing } from '../../parts/notice.tsx'
 import { Attention } from './attention.tsx'
@@ -31,11 +31,11 @@ export function Now() {
   const faults = useSignal<readonly Fault[]>([])
   const fault = useSignal<string | null>(null)
   const destination = useSignal<DestinationNowResult['destination'] | null>(null)
-  const jobs = useSignal<JobsNowResult['replayJobs']['nodes'] | null>(null)
+  const standing = useSignal<StandingResult | null>(null)
   useEffect(() => {
     const leaves = [
-      askAgain(jobsNowOperation, {}, ({ replayJobs }) => {
-        jobs.value = replayJobs.nodes
+      askAgain(standingOperation, {}, (data) => {
+        standing.value = data
       }),
       follow(nowOperation, {
         variables: () => ({}),
@@ -67,14 +67,20 @@ export function Now() {
       <FaultNotice fault={fault.value} isOld={false} />
     )
   const missing = findMissing(now, faults.value)
+  const shown = destination.value && { ...destination.value, ...standing.value?.destination }
   return (
     <>
       <FaultNotice fault={fault.value} isOld={missing.length === 0} />
-      <Attention now={now} missing={missing} destination={destination.value} jobs={jobs.value} />
+      <Attention
+        now={now}
+        missing={missing}
+        destination={shown}
+        jobs={standing.value?.replayJobs.nodes ?? null}
+      />
       <Counts now={now} isDueKnown={!missing.includes('the oldest due')} />
       <Throughput now={now} />
       <div class="columns">
-        {destination.value !== null && <Destination destination={destination.value} counts={now.counts} />}
+        {shown !== null && <Destination destination={shown} counts={now.counts} />}
         <Latency now={now} />
         <Lanes now={now} />
         <Kafka now={now} />
