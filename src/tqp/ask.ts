@@ -67,6 +67,33 @@ export async function ask<Data>(query: string, variables: Variables = {}): Promi
 }
 
 /**
+ * Asks for something that changes what is recorded. If the answer is lost, it may have been recorded, and the sentence says so.
+ *
+ * @param what it is about; null where the place to look says so
+ * @param look the command that shows whether it was recorded
+ * @throws Refused, OutOfReach
+ */
+export async function change<Data>(
+  query: string,
+  variables: Variables,
+  what: string | null,
+  look: string,
+): Promise<Data> {
+  try {
+    return await ask<Data>(query, variables)
+  } catch (error) {
+    if (!(error instanceof OutOfReach)) throw error
+    const about = what === null ? '' : ` for ${what}`
+    throw new OutOfReach(
+      `${error.message} It may have been recorded${about} all the same: look with ${look}.`,
+      {
+        cause: error,
+      },
+    )
+  }
+}
+
+/**
  * Follows a subscription until it ends, once: who wants to go on after a break asks again, from where it was.
  *
  * @param signal ends it
@@ -85,8 +112,10 @@ export async function* follow<Data>(
       yield readAnswer(answer as Answer, `${url} answered with what is no answer`) as Data
   } catch (error) {
     if (error instanceof Refused || error instanceof OutOfReach) throw error
-    const status = statusOf(error)
-    if (status !== null && status < 500) throw new Refused(explainStatus(status), { cause: error })
+    const response = responseOf(error)
+    if (response === null) throw unreachable(url, error)
+    // The service says why, as to any other request.
+    readAnswer(parse(await response.text().catch(() => '')), `${url} answered with HTTP ${response.status}`)
     throw unreachable(url, error)
   } finally {
     client.dispose()
@@ -98,7 +127,8 @@ function readAnswer(answer: Answer | null, otherwise: string): unknown {
   const [error] = answer?.errors ?? []
   if (error !== undefined) {
     const { code } = error.extensions ?? {}
-    if (code === 'UNAUTHENTICATED') throw new Refused(explainStatus(401))
+    if (code === 'UNAUTHENTICATED' && error.message.startsWith('A token is needed'))
+      throw new Refused('The service does not know you: put your token in TQP_TOKEN.')
     throw code !== undefined && passing.has(code) ? new OutOfReach(error.message) : new Refused(error.message)
   }
   if (answer?.data === undefined || answer.data === null)
@@ -115,16 +145,10 @@ function parse(text: string): Answer | null {
   }
 }
 
-/** The status of an answer that was no stream, as graphql-sse tells it. */
-function statusOf(error: unknown): number | null {
-  const { response } = error as { response?: { status?: unknown } }
-  return typeof response?.status === 'number' ? response.status : null
-}
-
-function explainStatus(status: number): string {
-  if (status === 401) return 'The service does not know you: put your token in TQP_TOKEN.'
-  if (status === 403) return 'Your token does not allow this.'
-  return `The service refused with HTTP ${status}.`
+/** The answer that was no stream, as graphql-sse tells it. */
+function responseOf(error: unknown): Response | null {
+  const { response } = error as { response?: unknown }
+  return response instanceof Response ? response : null
 }
 
 function unreachable(url: string, error: unknown): OutOfReach {

@@ -1,7 +1,7 @@
 import { exitCodes, FlagFault, readCount, readNumber } from '../commands/run-command.ts'
 import { readSpan } from '../config/read-span.ts'
 import { normalizeDateTime } from '../runtime/date-time.ts'
-import { ask, Refused } from './ask.ts'
+import { ask, change, Refused } from './ask.ts'
 import { commandLine } from '../runtime/shell-words.ts'
 import { printJson, printLines, printTable, shortTime } from './print.ts'
 import { describeDestination, type Destination } from './status.ts'
@@ -82,15 +82,19 @@ export const destination = subcommand('destination', 'pause, resume, or limit th
 async function run(flags: Flags): Promise<number> {
   const act = readAction(flags)
   if (act === null || flags['dry-run']) {
-    await print(flags, act === null ? null : commandOf(flags))
-    if (act !== null && !flags.json)
-      process.stdout.write(`Nothing was changed. This does it:\n  ${commandOf(flags)}\n`)
+    const found = await print(flags, act === null ? null : commandOf(flags))
+    if (act === null) return exitCodes.done
+    const refusal = refusalOf(act.name, found)
+    if (refusal !== null) throw new Refused(`Nothing was changed, and it would be refused: ${refusal}`)
+    if (!flags.json) process.stdout.write(`Nothing was changed. This does it:\n  ${commandOf(flags)}\n`)
     return exitCodes.done
   }
-  const { result } = await ask<{ result: Answer }>(mutations[act.name], {
-    name: flags.name,
-    ...act.variables,
-  })
+  const { result } = await change<{ result: Answer }>(
+    mutations[act.name],
+    { name: flags.name, ...act.variables },
+    null,
+    'npx tqp destination',
+  )
   if (flags.json) printJson({ result })
   if (result.__typename !== 'DestinationChanged') {
     if (flags.json) return exitCodes.differs
@@ -101,6 +105,14 @@ async function run(flags: Flags): Promise<number> {
       `Destination ${flags.name} is ${result.state?.toLowerCase()}: decision ${result.decision} is recorded.`,
     ])
   return exitCodes.done
+}
+
+/** Why the service would refuse it as things stand; null if it would not. */
+function refusalOf(action: Action['name'], { name, state }: Found): string | null {
+  const isStopped = state === 'PAUSED' || state === 'HELD'
+  if (action === 'pause' && state === 'PAUSED') return `destination ${name} is paused already.`
+  if (action === 'resume' && !isStopped) return `destination ${name} is ${state.toLowerCase()}.`
+  return null
 }
 
 type Answer = {
@@ -152,12 +164,15 @@ function commandOf(flags: Flags): string {
   })
 }
 
-/** @param command what a dry run would do */
-async function print({ name, json }: Flags, command: string | null): Promise<void> {
+/**
+ * @param command what a dry run would do
+ * @returns what it has printed
+ */
+async function print({ name, json }: Flags, command: string | null): Promise<Found> {
   const { destination } = await ask<{ destination: Found | null }>(query, { name })
   if (json) printJson({ destination, ...(command !== null && { command }) })
   if (destination === null) throw new Refused(`There is no destination ${JSON.stringify(name)}.`)
-  if (json) return
+  if (json) return destination
   printLines([...describeDestination(destination), ''])
   printTable<Decision>(
     {
@@ -174,4 +189,5 @@ async function print({ name, json }: Flags, command: string | null): Promise<voi
     },
     destination.decisions?.nodes ?? [],
   )
+  return destination
 }

@@ -48,9 +48,8 @@ async function run([name, ...args]: readonly string[]): Promise<number> {
   return exitCodes.couldNotRun
 }
 
-// Whoever reads through a pipe may have seen enough.
+// Whoever reads through a pipe may have seen enough. What was begun, such as decisions about several payments, is done all the same.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
-  process.exit(exitCodes.done)
 })
 process.exitCode = await run(process.argv.slice(2))

@@ -1,3 +1,4 @@
+import { requireLine } from '../config/read-author.ts'
 import { exitCodes, FlagFault, runCommand, type Command, type Flags } from '../commands/run-command.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import { Refused } from './ask.ts'
@@ -44,8 +45,9 @@ export const ending = `  --json           one JSON document in place of words
 Ends with 0 if it is done, 1 if it was refused (and says why), 2 if the service could not be reached or the command line is wrong.
 `
 
-/** @throws FlagFault */
+/** @throws an Error with one sentence, also of a reason that the service would refuse: a dry run must not call it done */
 export function readReason(reason: string | boolean | undefined): string {
   if (typeof reason !== 'string' || reason.trim() === '') throw new FlagFault('Say why: --reason R.')
+  requireLine('reason', reason)
   return reason
 }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { exitCodes, FlagFault } from '../commands/run-command.ts'
 import { ask, follow, OutOfReach } from './ask.ts'
 import { describeStatus } from './list.ts'
-import { printable } from '../runtime/printable.ts'
+import { printable, printableJson } from '../runtime/printable.ts'
 import { printLines, shortTime } from './print.ts'
 import { subcommand } from './subcommand.ts'
 
@@ -63,8 +63,10 @@ export const watch = subcommand('watch', 'events as they come, or one transactio
     const [id, ...others] = words
     if (others.length > 0) throw new FlagFault('Name at most one transaction id.')
     process.once('SIGINT', () => process.exit(exitCodes.done))
+    // Whoever reads through a pipe has seen enough.
+    process.stdout.once('error', () => process.exit(exitCodes.done))
     const print = (value: object, words: string): void => {
-      if (json) process.stdout.write(`${JSON.stringify(value)}\n`)
+      if (json) process.stdout.write(`${printableJson(value)}\n`)
       else printLines([words])
     }
     await (id === undefined ? watchLog(print) : watchMessage(id, print))
