@@ -89,9 +89,10 @@ async function run(flags: Flags): Promise<number> {
     if (!flags.json) process.stdout.write(`Nothing was changed. This does it:\n  ${commandOf(flags)}\n`)
     return exitCodes.done
   }
+  const until = flags.until === undefined ? {} : { until: await findEnd(flags.until) }
   const { result } = await change<{ result: Answer }>(
     mutations[act.name],
-    { name: flags.name, ...act.variables },
+    { name: flags.name, ...act.variables, ...until },
     null,
     'npx tqp destination',
   )
@@ -135,8 +136,8 @@ function readAction({ pause, resume, rate, burst, until, reason }: Flags): Actio
     return null
   }
   const why = { reason: readReason(reason) }
-  if (pause)
-    return { name: 'pause', variables: { ...why, until: until === undefined ? null : readEnd(until) } }
+  if (until !== undefined) readEnd(until, Date.now())
+  if (pause) return { name: 'pause', variables: why }
   if (resume) return { name: 'resume', variables: why }
   const variables = {
     perSecond: readNumber('rate', rate),
@@ -145,14 +146,26 @@ function readAction({ pause, resume, rate, burst, until, reason }: Flags): Actio
   return { name: 'rate', variables: { ...why, ...variables } }
 }
 
+/** When the pause ends, by the service's clock: the one of whoever pauses may be wrong. */
+async function findEnd(text: string): Promise<string> {
+  const { metrics } = await ask<{ metrics: { at: string } | null }>('{ metrics { at } }')
+  return readEnd(text, metrics === null ? Date.now() : Date.parse(metrics.at))
+}
+
 /** @throws FlagFault */
-function readEnd(text: string): string {
+function readEnd(text: string, nowMs: number): string {
   const ms = readSpan(text)
-  const end = ms !== null && ms > 0 ? new Date(Date.now() + ms).toISOString() : normalizeDateTime(text)
+  const end = ms !== null && ms > 0 ? toTime(nowMs + ms) : normalizeDateTime(text)
   if (end !== null) return end
   throw new FlagFault(
     '--until must be a time with its zone, like 2026-11-29T06:00:00Z, or a span from now, like 30m.',
   )
+}
+
+/** Null for what is no date. */
+function toTime(ms: number): string | null {
+  const date = new Date(ms)
+  return Number.isNaN(date.getTime()) ? null : normalizeDateTime(date.toISOString())
 }
 
 function commandOf(flags: Flags): string {

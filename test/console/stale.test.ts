@@ -79,6 +79,7 @@ t.test('what changes without an event is not shown as it was before', { skip }, 
   await storeDeadLetters(pool, ['pay-1'])
   metrics.consumerLag.set({ topic: 'transactions.incoming', partition: '0' }, 0)
   const { page, go, faults } = await watch(t, `http://127.0.0.1:${port}`)
+  await page.clock.install({ time: Date.now() + 2 * 3_600_000 })
   await go('partitions')
   const rows = page.locator('tbody tr')
   await rows.first().getByText('all read').waitFor()
@@ -95,7 +96,19 @@ t.test('what changes without an event is not shown as it was before', { skip }, 
   health = { ...well, destination: { room: 16, limit: 55 } }
   await page.getByText('16 of 55 requests at once').waitFor()
 
-  await page.clock.install()
+  // The reader's clock is two hours ahead.
+  const facts = page.locator('section[aria-labelledby="destination"]')
+  t.match(await facts.innerText(), /flowing\s+for [\d.]+ m?s/i)
+  await page.getByRole('button', { name: 'Pause …' }).click()
+  await page.getByLabel('Minutes until').fill('10')
+  await page.getByLabel('Reason').fill('maintenance')
+  await page.getByRole('dialog').getByRole('button', { name: 'Pause', exact: true }).click()
+  await page.getByRole('dialog').waitFor({ state: 'detached' })
+  const { rows: paused } = await pool.query<{ minutes: number }>(
+    'select extract(epoch from until - recorded_at)::int / 60 as minutes from destination_decisions',
+  )
+  t.match(paused, [{ minutes: /^(9|10)$/ }])
+
   await go('dead-letters')
   await rows.first().getByText('HTTP 422').waitFor()
   t.notMatch(await rows.first().innerText(), /\d{4}-\d\d-\d\d/, 'of today, without the date')

@@ -2,7 +2,10 @@ import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import type { Access } from '../../src/api/access.ts'
 import { startService, store, storeDeadLetters, storeSuccesses, type Service } from '../api/service.ts'
@@ -261,6 +264,31 @@ t.test('the destination is paused, limited and resumed', async (t) => {
   t.match(await tqp(at, 'destination', '--name', 'other'), {
     code: 1,
     errors: /^There is no destination "other"/,
+  })
+})
+
+t.test('a pause for a while ends by the clock of the service', async (t) => {
+  const aheadMs = -2 * 3_600_000
+  let until = ''
+  const server = createServer((request, response) => {
+    void text(request).then((body) => {
+      const { query, variables } = JSON.parse(body) as { query: string; variables: { until?: string } }
+      until = variables.until ?? until
+      const result = { __typename: 'DestinationChanged', decision: 1, state: 'PAUSED' }
+      const metrics = { at: new Date(Date.now() + aheadMs).toISOString() }
+      response.end(JSON.stringify({ data: query.startsWith('mutation') ? { result } : { metrics } }))
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const at = { url: `http://127.0.0.1:${port}` }
+  t.match(await tqp(at, 'destination', '--pause', '--until', '30m', '--reason', 'maintenance'), { code: 0 })
+  const inMs = Date.parse(until) - Date.now() - aheadMs
+  t.ok(inMs > 0 && inMs <= 1_800_000, `${inMs} ms`)
+  t.match(await tqp(at, 'destination', '--pause', '--until', '9999999d', '--reason', 'maintenance'), {
+    code: 2,
+    errors: /^--until must be a time/,
   })
 })
 

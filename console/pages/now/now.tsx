@@ -12,6 +12,7 @@ import {
   type StandingResult,
 } from '../../api/operations.ts'
 import { FaultNotice, sentenceOfMissing } from '../../parts/notice.tsx'
+import { noteServiceTime } from '../../parts/time.tsx'
 import { Attention } from './attention.tsx'
 import { Counts } from './counts.tsx'
 import { Destination } from './destination.tsx'
@@ -41,6 +42,7 @@ export function Now() {
         variables: () => ({}),
         take: (data, found) => {
           if (data.metrics !== null) {
+            noteServiceTime(data.metrics.at)
             metrics.value = data.metrics
             faults.value = found
           }
