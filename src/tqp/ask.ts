@@ -3,7 +3,15 @@ import { endpointForTqp } from '../config.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 
 /** The service said no: the message is its sentence. */
-export class Refused extends Error {}
+export class Refused extends Error {
+  /** The code of the refusal, where the service gave one. */
+  readonly code: string | null
+
+  constructor(sentence: string, code: string | null = null) {
+    super(sentence)
+    this.code = code
+  }
+}
 
 /** The service could not be asked. The message is one sentence. */
 export class OutOfReach extends Error {}
@@ -129,7 +137,9 @@ function readAnswer(answer: Answer | null, otherwise: string): unknown {
     const { code } = error.extensions ?? {}
     if (code === 'UNAUTHENTICATED' && error.message.startsWith('A token is needed'))
       throw new Refused('The service does not know you: put your token in TQP_TOKEN.')
-    throw code !== undefined && passing.has(code) ? new OutOfReach(error.message) : new Refused(error.message)
+    throw code !== undefined && passing.has(code)
+      ? new OutOfReach(error.message)
+      : new Refused(error.message, code)
   }
   if (answer?.data === undefined || answer.data === null)
     throw new OutOfReach(`${otherwise}: is TQP_URL right?`)

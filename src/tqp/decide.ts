@@ -1,6 +1,6 @@
 import { exitCodes, FlagFault } from '../commands/run-command.ts'
 import { evidenceBytesMax, requestKeyBytesMax, requireLine } from '../config/read-author.ts'
-import { ask, change } from './ask.ts'
+import { ask, change, Refused } from './ask.ts'
 import { enumName } from './filter.ts'
 import { describeStatus } from './list.ts'
 import { commandLine } from '../runtime/shell-words.ts'
@@ -229,13 +229,18 @@ function explain({ __typename, text = __typename }: Answer): string {
   return __typename === 'KeyWindowPassed' ? `${text} (here: --confirm-not-carried-out)` : text
 }
 
+const lookQuery = `query ($id: ID!) {
+  message(transactionId: $id) { status held resolution outcomeUnknown replayable payload { state bytes } }
+}`
+
 async function look({ name }: Decision, id: string): Promise<Result> {
-  const { message } = await ask<{ message: Looked | null }>(
-    `query ($id: ID!) {
-      message(transactionId: $id) { status held resolution outcomeUnknown replayable payload { state bytes } }
-    }`,
-    { id },
-  )
+  let message: Looked | null
+  try {
+    message = (await ask<{ message: Looked | null }>(lookQuery, { id })).message
+  } catch (error) {
+    if (!(error instanceof Refused) || error.code !== 'ARCHIVED') throw error
+    return { transactionId: id, ok: false, text: error.message }
+  }
   if (message === null) return { transactionId: id, ok: false, text: 'there is no such transaction' }
   const status = describeStatus(message)
   if (name === 'expunge') return { transactionId: id, ...lookAtBytes(message, status) }

@@ -103,6 +103,13 @@ t.test('secrets in a flag are not recorded', async (t) => {
   t.notMatch(text, password)
 })
 
+t.test('a flag that is cut in the middle of a character is recorded all the same', async (t) => {
+  const own = await database(t)
+  const { errors } = await run('epoch', own.url, '--reason', `${'x'.repeat(499)}😀`)
+  t.notMatch(errors, 'not recorded')
+  t.match(await rowsOf(own), [{ details: { flags: { reason: 'x'.repeat(499) } } }, { kind: 'command_ended' }])
+})
+
 t.test('a command that cannot be recorded runs and ends as ever, and says so', async (t) => {
   const nowhere = `postgresql://postgres:${password}@127.0.0.1:1/nowhere`
   const made = await run('token', nowhere, '--name', 'bob', '--role', 'viewer')
