@@ -16,6 +16,11 @@ export class Refused extends Error {}
 
 const refusals = ['BAD_USER_INPUT', 'CURSOR_INVALID', 'FORBIDDEN']
 
+/** Whether asking the same again is of no use. */
+export function isRefusal({ extensions }: Fault): boolean {
+  return refusals.includes(extensions?.code ?? '')
+}
+
 // The API answers in milliseconds, or says within ten seconds that its database is away.
 const waitMsMax = 20_000
 
@@ -36,8 +41,7 @@ export async function ask<Result, Variables>(
   if (response.status === 401) refusedToken.value = faults[0]?.message ?? 'A token is needed.'
   const unexpected = data ? faults.find((fault) => !expects(fault)) : faults[0]
   if (unexpected !== undefined) {
-    const isRefused = refusals.includes(unexpected.extensions?.code ?? '')
-    throw isRefused ? new Refused(unexpected.message) : new Error(unexpected.message)
+    throw isRefusal(unexpected) ? new Refused(unexpected.message) : new Error(unexpected.message)
   }
   if (!data) throw new Error(`The service answers ${response.status}.`)
   return { data: data as Result, faults }

@@ -70,7 +70,7 @@ function maskFlag(value: unknown): unknown {
   if (typeof value !== 'string') return value
   return (
     value
-      .replace(/\/\/[^\s/@]*@/g, '//…@')
+      .replace(/\/\/\S*@/g, '//…@')
       .replace(/\b(password|secret|token|key)=[^\s&]*/gi, '$1=…')
       .slice(0, valueMax)
       // PostgreSQL takes no half of a surrogate pair, and the row would be missing.

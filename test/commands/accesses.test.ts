@@ -97,7 +97,7 @@ t.test(
 
 t.test('secrets in a flag are not recorded', async (t) => {
   const own = await database(t)
-  await run('verify', own.url, '--ledger', `//user:${password}@host/ledger?token=${password}`)
+  await run('verify', own.url, '--ledger', `//user:p@x/${password}@host/ledger?token=${password}`)
   const text = JSON.stringify(await rowsOf(own))
   t.match(text, 'ledger')
   t.notMatch(text, password)

@@ -26,6 +26,10 @@ t.test('a page that asks again and again is cut off since its last answer', { sk
   t.equal(await page.locator('.connection.cut').count(), 0, 'a refusal is no cut')
   t.equal(await page.getByText('Reading …').count(), 0)
 
+  await go('jobs/none')
+  await page.getByRole('alert').getByText('The id of a job is a whole number.').waitFor()
+  t.equal(await page.locator('.connection.cut').count(), 0)
+
   await page.getByRole('link', { name: 'Journal', exact: true }).click()
   await page.getByText('No decision was found.').waitFor()
   await page.route('**/graphql', (route) => route.abort())
