@@ -90,6 +90,7 @@ export function describeStatus(message: {
   const words = [message.status.toLowerCase()]
   if (message.held) words.push('on hold')
   if (message.resolution !== null) words.push(`resolved: ${message.resolution.toLowerCase()}`)
-  if (message.outcomeUnknown) words.push('in doubt')
+  // One that was accepted was carried out, whatever became of an earlier attempt.
+  if (message.outcomeUnknown && message.status !== 'SUCCESS') words.push('in doubt')
   return words.join(', ')
 }

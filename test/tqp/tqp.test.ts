@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import type { Access } from '../../src/api/access.ts'
+import { describeStatus } from '../../src/tqp/list.ts'
 import { startService, store, storeDeadLetters, storeSuccesses, type Service } from '../api/service.ts'
 import { database } from '../support/database.ts'
 import { findFreePort } from '../support/free-port.ts'
@@ -102,6 +103,13 @@ t.test('list finds messages by the conditions, page by page', async (t) => {
     code: 2,
     errors: /^Give --open or --resolved, not both/,
   })
+})
+
+t.test('a payment that was accepted is in doubt no more', (t) => {
+  const standing = { held: false, resolution: null, outcomeUnknown: true }
+  t.equal(describeStatus({ ...standing, status: 'SUCCESS' }), 'success')
+  t.equal(describeStatus({ ...standing, status: 'FAILED' }), 'failed, in doubt')
+  t.end()
 })
 
 t.test('show prints the life of one transaction', async (t) => {
