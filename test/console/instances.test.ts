@@ -26,7 +26,10 @@ t.test('the instances that live are shown, and one that was killed is shown as g
   t.notMatch(await row(second).innerText(), /answers this page/)
   t.strictSame(await findBarriers(page), [])
   const described = (service: typeof first, state: string) =>
-    new RegExp(`^instance {5}${nameOf(service)} ${state}, since \\S+Z, release \\d\\S+, last heard \\S+Z(.*)$`, 'm')
+    new RegExp(
+      `^instance {5}${nameOf(service)} ${state}, since \\S+Z, release \\d\\S+, last heard \\S+Z(.*)$`,
+      'm',
+    )
   // Each instance tells what it heard itself: the page's has heard both, the other not yet for sure.
   let output = ''
   await until('the other instance heard both', async () => {
