@@ -33,6 +33,8 @@ const passing = new Set([
 ])
 
 const answerMsMax = 60_000
+// The service writes a comment every 12 s into a stream that has nothing to tell.
+const silenceMsMax = 25_000
 
 /** A token is never a flag, because everybody on the machine could read it then. */
 function readEndpoint(): { url: string; headers: Record<string, string> } {
@@ -102,19 +104,37 @@ export async function change<Data>(
 }
 
 /**
- * Follows a subscription until it ends, once: who wants to go on after a break asks again, from where it was.
+ * Follows a subscription until it ends, once: who wants to go on after a break asks again, from where it was. A way that died without a
+ * word has broken too: even where nothing happens, something comes.
  *
- * @param signal ends it
  * @throws Refused, OutOfReach
  */
-export async function* follow<Data>(
-  query: string,
-  variables: Variables,
-  signal: AbortSignal,
-): AsyncGenerator<Data> {
+export async function* follow<Data>(query: string, variables: Variables): AsyncGenerator<Data> {
   const { url, headers } = readEndpoint()
-  const client = createClient({ url, headers, retryAttempts: 0 })
-  signal.addEventListener('abort', () => client.dispose(), { once: true })
+  const silence = new AbortController()
+  const timer = setTimeout(
+    () => silence.abort(new Error(`nothing has come for ${silenceMsMax / 1_000} s`)),
+    silenceMsMax,
+  )
+  const heard = new TransformStream<Uint8Array, Uint8Array>({
+    transform: (bytes, controller) => {
+      timer.refresh()
+      controller.enqueue(bytes)
+    },
+  })
+  const client = createClient({
+    url,
+    headers,
+    retryAttempts: 0,
+    fetchFn: async (input: string, init: RequestInit) => {
+      const response = await fetch(input, {
+        ...init,
+        signal: AbortSignal.any([silence.signal, ...(init.signal ? [init.signal] : [])]),
+      })
+      const { status, statusText, headers: told, body } = response
+      return new Response(body?.pipeThrough(heard) ?? null, { status, statusText, headers: told })
+    },
+  })
   try {
     for await (const answer of client.iterate({ query, variables }))
       yield readAnswer(answer as Answer, `${url} answered with what is no answer`) as Data
@@ -126,6 +146,7 @@ export async function* follow<Data>(
     readAnswer(parse(await response.text().catch(() => '')), `${url} answered with HTTP ${response.status}`)
     throw unreachable(url, error)
   } finally {
+    clearTimeout(timer)
     client.dispose()
   }
 }
