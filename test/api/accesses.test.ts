@@ -355,6 +355,27 @@ t.test('an export is recorded in the words of the client, for every role', async
   t.equal((await read(pool)).filter(({ kind }) => kind === 'exported').length, 1)
 })
 
+t.test('nobody fills the accesses with exports', async (t) => {
+  const { pool } = await database(t)
+  const service = await startService(t, pool, undefined, access)
+  const fields = Array.from(
+    { length: 50 },
+    (_, at) => `e${at}: recordExport(what: "journal", format: "csv", rows: 1)`,
+  )
+  const flood = `mutation { ${fields.join(' ')} }`
+  const refusals = []
+  for (let at = 0; at < 3; at += 1) {
+    const { errors } = await graphql(service, flood, {}, as('victor'))
+    refusals.push(...(errors ?? []))
+  }
+  t.match(refusals[0], { message: /^Too many exports/, extensions: { code: 'COST_EXCEEDED' } })
+  const exportsOf = async (name: string) =>
+    (await read(pool)).filter(({ kind, actor }) => kind === 'exported' && actor === name).length
+  t.ok((await exportsOf('victor')) <= 120, 'a minute may end in between')
+  await dataOf(service, `mutation { ${fields[0]} }`, {}, as('irene'))
+  t.equal(await exportsOf('irene'), 1)
+})
+
 t.test(
   'accesses are listed for investigators and operators, the newest first, by kind, actor and transaction',
   async (t) => {
