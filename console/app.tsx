@@ -18,7 +18,9 @@ effect(() => {
 
 async function learnViewer(asked: string | null): Promise<void> {
   try {
-    viewer.value = (await ask(viewerOperation, {})).data.viewer
+    const found = (await ask(viewerOperation, {})).data.viewer
+    // Another token may have taken its place meanwhile, and is asked for by itself.
+    if (token.peek() === asked) viewer.value = found
   } catch {
     // A refusal shows the form for the token. An absent service is told by the line for the connection; it is asked again then.
     if (refusedToken.peek() === null && token.peek() === asked)

@@ -11,6 +11,16 @@ export type Fault = {
 
 export type Answered<Result> = { readonly data: Result; readonly faults: readonly Fault[] }
 
+/** The service answered that it will not do this. However often it is asked, it answers the same. */
+export class Refused extends Error {}
+
+const refusals = ['BAD_USER_INPUT', 'CURSOR_INVALID', 'FORBIDDEN']
+
+/** Whether asking the same again is of no use. */
+export function isRefusal({ extensions }: Fault): boolean {
+  return refusals.includes(extensions?.code ?? '')
+}
+
 // The API answers in milliseconds, or says within ten seconds that its database is away.
 const waitMsMax = 20_000
 
@@ -19,7 +29,7 @@ const waitMsMax = 20_000
  * is thrown.
  *
  * @param expects says of which faults the caller makes something himself; none by default
- * @throws one sentence for people where there is no data, or a fault that the caller does not expect
+ * @throws one sentence for people where there is no data, or a fault that the caller does not expect; Refused where asking again is of no use
  */
 export async function ask<Result, Variables>(
   { name, text }: Operation<Result, Variables>,
@@ -30,7 +40,9 @@ export async function ask<Result, Variables>(
   const { data, errors: faults = [] } = await read(response)
   if (response.status === 401) refusedToken.value = faults[0]?.message ?? 'A token is needed.'
   const unexpected = data ? faults.find((fault) => !expects(fault)) : faults[0]
-  if (unexpected !== undefined) throw new Error(unexpected.message)
+  if (unexpected !== undefined) {
+    throw isRefusal(unexpected) ? new Refused(unexpected.message) : new Error(unexpected.message)
+  }
   if (!data) throw new Error(`The service answers ${response.status}.`)
   return { data: data as Result, faults }
 }

@@ -17,7 +17,7 @@ export const cut = computed<Cut | null>(() => {
 
 let heardMs: number | null = null
 
-/** Something came from the service. */
+/** Something came over the socket. */
 export function markHeard(): void {
   heardMs = Date.now()
 }
@@ -30,11 +30,13 @@ export function markLive(follower: symbol): void {
   if (cuts.value.has(follower)) cuts.value = without(cuts.value, follower)
 }
 
-export function markCut(follower: symbol, reason: string): void {
+/** @param lastMs when something last came by its own way; by the socket where it is left out */
+export function markCut(follower: symbol, reason: string, lastMs = heardMs): void {
+  // What came to a page that was left says nothing of what this one follows.
+  const sinceMs = (live.value.has(follower) ? lastMs : null) ?? Date.now()
   live.value = new Set([...live.value].filter((each) => each !== follower))
   // The first reason says more than those of the attempts to come back.
-  if (!cuts.value.has(follower))
-    cuts.value = new Map([...cuts.value, [follower, { sinceMs: heardMs ?? Date.now(), reason }]])
+  if (!cuts.value.has(follower)) cuts.value = new Map([...cuts.value, [follower, { sinceMs, reason }]])
 }
 
 export function markLeft(follower: symbol): void {

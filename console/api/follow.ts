@@ -1,4 +1,4 @@
-import type { Fault } from './ask.ts'
+import { isRefusal, type Fault } from './ask.ts'
 import { backOff } from './back-off.ts'
 import { markCut, markLeft, markLive } from './connection.ts'
 import type { Operation } from './operations.ts'
@@ -12,6 +12,8 @@ export type Following<Result, Variables> = {
   readonly take: (data: Result, faults: readonly Fault[]) => void
   /** The cursor leads nowhere any more (archived, or a restored database): what is shown must be asked for anew. */
   readonly lose?: (sentence: string) => void
+  /** The service does not take the question, and would not the next time. */
+  readonly refuse?: (sentence: string) => void
 }
 
 const lostCodes = ['CURSOR_INVALID', 'CURSOR_EPOCH', 'CURSOR_EXPIRED']
@@ -28,7 +30,7 @@ const silentClose = 4499
  */
 export function follow<Result, Variables extends object>(
   { name, text }: Operation<Result, Variables>,
-  { variables, take, lose }: Following<Result, Variables>,
+  { variables, take, lose, refuse }: Following<Result, Variables>,
 ): () => void {
   const follower = Symbol(name)
   const wait = backOff()
@@ -67,6 +69,9 @@ export function follow<Result, Variables extends object>(
     if (lose !== undefined && lostCodes.includes(fault.extensions?.code ?? '')) {
       stop()
       lose(fault.message)
+    } else if (refuse !== undefined && isRefusal(fault)) {
+      stop()
+      refuse(fault.message)
     } else if (fault.extensions?.code === 'UNAUTHENTICATED') {
       stop()
       refusedToken.value = fault.message

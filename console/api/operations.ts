@@ -290,7 +290,12 @@ export const abortReplayMutation: Operation<AbortReplayResult, AbortReplayVariab
   text: 'mutation AbortReplay($job: ID!, $reason: String!) {\n  abortReplay(job: $job, reason: $reason) {\n    __typename\n    ... on JobRefused {\n      text\n    }\n  }\n}',
 }
 
-export type JobsNowResult = {
+export type StandingResult = {
+  readonly destination: {
+    readonly room: number
+    readonly limit: number
+    readonly throttledRate: number | null
+  } | null
   readonly replayJobs: {
     readonly nodes: readonly {
       readonly id: string
@@ -301,10 +306,10 @@ export type JobsNowResult = {
     }[]
   }
 }
-export type JobsNowVariables = Record<string, never>
-export const jobsNowOperation: Operation<JobsNowResult, JobsNowVariables> = {
-  name: 'JobsNow',
-  text: 'query JobsNow {\n  replayJobs(first: 50) {\n    nodes {\n      id\n      kind\n      state\n      waitsFor\n      stoppedBecause\n    }\n  }\n}',
+export type StandingVariables = Record<string, never>
+export const standingOperation: Operation<StandingResult, StandingVariables> = {
+  name: 'Standing',
+  text: 'query Standing {\n  destination {\n    room\n    limit\n    throttledRate\n  }\n  replayJobs(first: 50) {\n    nodes {\n      id\n      kind\n      state\n      waitsFor\n      stoppedBecause\n    }\n  }\n}',
 }
 
 export type JournalResult = {
@@ -579,6 +584,7 @@ export type PartitionsResult = {
           readonly nextOffset: string
           readonly highOffset: string | null
           readonly lag: string | null
+          readonly unreadLag: string | null
           readonly stopped: string | null
           readonly received: string
           readonly duplicates: string
@@ -589,12 +595,20 @@ export type PartitionsResult = {
           readonly conserved: boolean
         }[]
       | null
+    readonly kafka: {
+      readonly topic: string
+      readonly connected: boolean
+      readonly members:
+        readonly { readonly instance: string; readonly partitions: readonly number[] }[] | null
+      readonly unread:
+        readonly { readonly topic: string; readonly partition: number; readonly lag: string | null }[] | null
+    } | null
   } | null
 }
 export type PartitionsVariables = Record<string, never>
 export const partitionsOperation: Operation<PartitionsResult, PartitionsVariables> = {
   name: 'Partitions',
-  text: 'subscription Partitions {\n  metrics(everyMs: 2000) {\n    consumer {\n      topic\n      partition\n      incarnation\n      nextOffset\n      highOffset\n      lag\n      stopped\n      received\n      duplicates\n      conflicts\n      rejected\n      holes\n      gaps\n      conserved\n    }\n  }\n}',
+  text: 'subscription Partitions {\n  metrics(everyMs: 2000) {\n    consumer {\n      topic\n      partition\n      incarnation\n      nextOffset\n      highOffset\n      lag\n      unreadLag\n      stopped\n      received\n      duplicates\n      conflicts\n      rejected\n      holes\n      gaps\n      conserved\n    }\n    kafka {\n      topic\n      connected\n      members {\n        instance\n        partitions\n      }\n      unread {\n        topic\n        partition\n        lag\n      }\n    }\n  }\n}',
 }
 
 export type PlanReplayResult = {

@@ -23,6 +23,8 @@ export const maySeeBytes = computed(() => viewer.value !== null && viewer.value.
 export function giveToken(given: string): void {
   const bare = given.trim().replace(/^Bearer +/i, '')
   sessionStorage.setItem(tokenKey, bare)
+  // Whose it is, only the API can say.
+  viewer.value = null
   token.value = bare
   refusedToken.value = null
 }

@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 import { ask, type Fault } from '../api/ask.ts'
 import { followChanges } from '../api/follow-changes.ts'
 import {
@@ -19,10 +19,14 @@ type Props = {
   readonly filter: MessagesVariables['filter']
   /** What is said where there is none. */
   readonly empty: string
+  /** Told whenever what is in the list may be another. */
+  readonly onChange?: () => void
 }
 
-// What moves a message into a list of failures or dead letters, or out of it.
-const changing: NonNullable<ChangesVariables['types']> = [
+type Types = NonNullable<ChangesVariables['types']>
+
+// What moves a message into a list of dead letters, or out of it.
+const changing: Types = [
   'ATTEMPT_FAILED',
   'DEAD_LETTERED',
   'REJECTED',
@@ -32,7 +36,11 @@ const changing: NonNullable<ChangesVariables['types']> = [
   'REOPENED',
   'REPLAYED',
   'EXPUNGED',
+  'LATE_RESULT_OBSERVED',
 ]
+
+// What does so beside it in a list of messages that may still be attempted.
+const changingOthers: Types = ['SUCCEEDED', 'ATTEMPT_ABANDONED', 'INQUIRED', 'HELD', 'RELEASED']
 
 const againMs = 5_000
 
@@ -43,7 +51,7 @@ const isOfTotal = ({ path }: Fault): boolean => path?.at(-1) === 'totalCount'
  * Messages of a filter, the last changed first, a page at a time. It stays as it is while a page behind the first is read or something
  * is chosen, and says when it is behind; else it is read anew as things happen. An operator decides about those that are chosen.
  */
-export function MessageList({ caption, filter, empty }: Props) {
+export function MessageList({ caption, filter, empty, onChange }: Props) {
   const page = useSignal<NonNullable<MessagesResult['messages']> | null>(null)
   /** The cursors of the pages before this one. */
   const way = useSignal<readonly (string | null)[]>([null])
@@ -52,23 +60,44 @@ export function MessageList({ caption, filter, empty }: Props) {
   const fault = useSignal<string | null>(null)
   const open = useSignal<'replay' | 'resolve' | null>(null)
   const done = useSignal<string | null>(null)
+  /** The cursors of the page that was asked for last, which of all it was, whether its answer is still to come, and what then. */
+  const asked = useRef({ way: way.value, count: 0, isOpen: false, isOld: false })
 
-  const load = async (cursors: readonly (string | null)[]): Promise<void> => {
+  /** Whether the reader is at work with what is shown, so that it must not change by itself. */
+  const isInUse = (): boolean => asked.current.way.length > 1 || chosen.value.size > 0 || open.value !== null
+
+  const load = async (cursors: readonly (string | null)[], isByItself = false): Promise<void> => {
+    const count = asked.current.count + 1
+    asked.current = { way: cursors, count, isOpen: true, isOld: false }
     try {
       const variables = { filter, orderBy: 'UPDATED_DESC', after: cursors.at(-1) ?? null } as const
       const { messages } = (await ask(messagesOperation, variables, isOfTotal)).data
+      // Another page was asked for meanwhile, or this one again: its answer is younger.
+      if (asked.current.count !== count) return
+      if (isByItself && isInUse()) {
+        isBehind.value = true
+        return
+      }
       way.value = cursors
       page.value = messages
       chosen.value = new Set()
       isBehind.value = false
       fault.value = null
     } catch (error) {
+      if (asked.current.count !== count) return
+      asked.current.way = way.value
       fault.value = sentenceOf(error)
+    } finally {
+      const { isOld } = asked.current
+      if (asked.current.count === count) asked.current.isOpen = false
+      if (asked.current.count === count && isOld) renew()
     }
   }
   const renew = (): void => {
-    if (way.value.length > 1 || chosen.value.size > 0 || open.value !== null) isBehind.value = true
-    else void load([null])
+    onChange?.()
+    if (isInUse()) isBehind.value = true
+    else if (asked.current.isOpen) asked.current.isOld = true
+    else void load([null], true)
   }
   // What could not be read is read again: no event may come to say when it can.
   useEffect(() => {
@@ -78,7 +107,8 @@ export function MessageList({ caption, filter, empty }: Props) {
   }, [fault.value === null])
   useEffect(() => {
     void load([null])
-    return followChanges(changing, renew)
+    const isOfLetters = filter.status?.every((status) => status === 'DEAD_LETTER') === true
+    return followChanges(isOfLetters ? changing : [...changing, ...changingOthers], renew)
   }, [])
 
   const found = page.value

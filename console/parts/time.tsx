@@ -1,4 +1,4 @@
-import { signal } from '@preact/signals'
+import { computed, signal } from '@preact/signals'
 import { formatDuration } from './format.ts'
 
 const zoneKey = 'console:zone'
@@ -18,6 +18,26 @@ export const nowMs = signal(Date.now())
 setInterval(() => {
   nowMs.value = Date.now()
 }, 1_000)
+
+// Answers take their time, and every one a different one.
+const unsureMs = 2_000
+
+/** How far the service's clock is ahead of this machine's. */
+const aheadMs = signal(0)
+
+/** Notes the service's time as an answer has it, so that what is counted from its times does not depend on this machine's clock. */
+export function noteServiceTime(at: string): void {
+  const ahead = Date.parse(at) - Date.now()
+  if (Math.abs(ahead - aheadMs.peek()) > unsureMs) aheadMs.value = Math.abs(ahead) > unsureMs ? ahead : 0
+}
+
+/** The service's time now, as far as this page has heard of it. */
+export function serviceNowMs(): number {
+  return Date.now() + aheadMs.peek()
+}
+
+/** The same by the minute, for what changes seldom. */
+const minuteMs = computed(() => Math.floor(nowMs.value / 60_000) * 60_000)
 
 /** A time of the API, to the millisecond. Times of today leave out the date. */
 export function Time({ at }: { at: string | null }) {
@@ -50,7 +70,7 @@ function withoutSameDate(at: string): string {
 /** How long ago, counting on. */
 export function Age({ since }: { since: string | null }) {
   if (since === null) return <>–</>
-  return <>{formatDuration(Math.max(0, nowMs.value - Date.parse(since)))}</>
+  return <>{formatDuration(Math.max(0, nowMs.value + aheadMs.value - Date.parse(since)))}</>
 }
 
 /** @param whole with its date and the name of its zone, whatever day it is */
@@ -76,7 +96,8 @@ function formatTime(at: string, shown: Zone, whole: boolean): string {
           date.getSeconds(),
         ]
   const clock = `${pad(hours)}:${pad(minutes)}:${pad(seconds)}.${pad(date.getMilliseconds(), 3)}`
-  const isToday = Math.abs(nowMs.peek() - date.getTime()) < 12 * 3_600_000
-  const text = isToday && !whole ? clock : `${year}-${pad(month)}-${pad(day)} ${clock}`
+  // A page may stay open for days.
+  const isToday = !whole && Math.abs(minuteMs.value - date.getTime()) < 12 * 3_600_000
+  const text = isToday ? clock : `${year}-${pad(month)}-${pad(day)} ${clock}`
   return whole ? `${text} ${shown === 'utc' ? 'UTC' : 'local'}` : text
 }

@@ -9,7 +9,7 @@ export function mask(text: string | null): string | null
 export function mask(text: string | null): string | null {
   if (text === null) return null
   return text
-    .replace(/\/\/[^\s/@]*@/g, '//…@')
+    .replace(/\/\/[^\s/]*@/g, '//…@')
     .replace(/"[^"]*"/g, '"…"')
     .replace(/\b(password|secret|token)=[^\s&]*/gi, '$1=…')
     .replace(/[\p{Cc}\p{Bidi_Control}]+/gu, ' ')

@@ -67,7 +67,8 @@ async function run(flags: Flags): Promise<number> {
   const { operator, reason } = readAuthor({ ...flags, reason: flags.reason ?? `older than ${age}` })
   const waitMs = readCount('wait', flags.wait, 0) * 1_000
   const isDry = flags['dry-run']
-  if (flags.to === undefined && !isDry)
+  // An empty one, as an unset variable of a shell leaves, would be the folder that this runs in.
+  if ((flags.to ?? '') === '' && !isDry)
     throw new FlagFault('--to is missing: name the folder for the archives.')
   const failpoint = createFailpoint(failpointForTools())
   endWithParent(flags['by-service'])

@@ -1,6 +1,7 @@
 import { databaseForTools } from '../config.ts'
 import { rebuild, type Difference } from '../log/write/rebuild.ts'
 import { connectPatiently } from '../runtime/connect-patiently.ts'
+import { printable } from '../runtime/printable.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import { createToolPool } from '../runtime/tool-sessions.ts'
 import { recorded } from './record-command.ts'
@@ -23,7 +24,7 @@ async function run(): Promise<number> {
     let differences = 0
     for await (const difference of rebuild(database)) {
       differences++
-      process.stdout.write(`${name(difference)}\n`)
+      process.stdout.write(`${printable(name(difference))}\n`)
     }
     process.stdout.write(
       differences === 0 ? 'Nothing differed from the log.\n' : `${differences} differences from the log.\n`,

@@ -69,10 +69,14 @@ function describe(name: string, flags: Readonly<Record<string, unknown>>, words:
 function maskFlag(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(maskFlag)
   if (typeof value !== 'string') return value
-  return value
-    .replace(/\/\/[^\s/@]*@/g, '//…@')
-    .replace(/\b(password|secret|token|key)=[^\s&]*/gi, '$1=…')
-    .slice(0, valueMax)
+  return (
+    value
+      .replace(/\/\/\S*@/g, '//…@')
+      .replace(/\b(password|secret|token|key)=[^\s&]*/gi, '$1=…')
+      .slice(0, valueMax)
+      // PostgreSQL takes no half of a surrogate pair, and the row would be missing.
+      .replace(/\p{Cs}/gu, '')
+  )
 }
 
 /** The number of the row, or why it could not be written. */

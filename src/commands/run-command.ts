@@ -40,6 +40,7 @@ export async function runCommand<const Options extends Flags>(
   command: Command<Options>,
   args: string[] = process.argv.slice(2),
 ): Promise<number> {
+  outliveReaders()
   try {
     if (args.some((each) => each === '--help' || each === '-h')) {
       process.stdout.write(command.usage)
@@ -52,6 +53,17 @@ export async function runCommand<const Options extends Flags>(
     process.stderr.write(`${explain(fault)}\n`)
     return exitCodes.couldNotRun
   }
+}
+
+let isOutliving = false
+
+/** Whoever reads through a pipe may have seen enough. What was begun, such as a repair, is done all the same. */
+export function outliveReaders(): void {
+  if (isOutliving) return
+  isOutliving = true
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
 }
 
 /** @throws FlagFault about an unknown flag, a flag without its value, or a word without a flag */

@@ -11,11 +11,22 @@ export function readAuthor(flags: { operator?: string | undefined; reason?: stri
   reason: string
 } {
   const { reason = '', operator = findUser() } = flags
-  if (!isLine(reason, reasonBytesMax))
-    throw new Error(`--reason must be one line of 1 to ${reasonBytesMax} bytes: the log keeps it.`)
+  requireLine('reason', reason)
   if (!isLine(operator, operatorBytesMax))
     throw new Error(`--operator must be one line of 1 to ${operatorBytesMax} bytes that names who decides.`)
   return { operator: operator.trim(), reason: reason.trim() }
+}
+
+export { evidenceBytesMax, requestKeyBytesMax } from '../message/is-line.ts'
+
+/**
+ * Refuses a flag's value that the log cannot keep.
+ *
+ * @throws an Error with one sentence
+ */
+export function requireLine(flag: string, text: string, bytesMax = reasonBytesMax): void {
+  if (!isLine(text, bytesMax))
+    throw new Error(`--${flag} must be one line of 1 to ${bytesMax} bytes: the log keeps it.`)
 }
 
 /** Who has given these flags, as far as it is known; null if nobody says. */

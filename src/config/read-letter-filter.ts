@@ -35,6 +35,10 @@ const intMax = 2_147_483_647
  */
 export function readLetterFilter(flags: LetterFlags, now: number = Date.now()): MessageFilter {
   const time = (name: Name) => readPastTime(name, flags[name] as string | undefined, now)
+  // Every id begins with an empty text: what an unset variable of a shell leaves would choose all.
+  for (const name of Object.keys(letterFlags) as Name[])
+    if ([flags[name] ?? []].flat().includes(''))
+      throw new Error(`--${name} is empty: name something, or leave it out.`)
   return {
     statuses: ['dead_letter'],
     lastStatusCodes: flags['status-code']?.map((text) => readWhole('status-code', text)),

@@ -22,7 +22,7 @@ export function commandLine(
   ).join(' ')
 }
 
-/** A word as a shell reads it again. */
+/** A word as a shell reads it again: a bare one that begins with `=` is the path of a command for zsh. */
 export function quote(word: string): string {
-  return /^[\w./:@=+-]+$/.test(word) ? word : `'${printable(word).replaceAll("'", String.raw`'\''`)}'`
+  return /^(?!=)[\w./:@=+-]+$/.test(word) ? word : `'${printable(word).replaceAll("'", String.raw`'\''`)}'`
 }

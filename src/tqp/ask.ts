@@ -3,7 +3,15 @@ import { endpointForTqp } from '../config.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 
 /** The service said no: the message is its sentence. */
-export class Refused extends Error {}
+export class Refused extends Error {
+  /** The code of the refusal, where the service gave one. */
+  readonly code: string | null
+
+  constructor(sentence: string, code: string | null = null) {
+    super(sentence)
+    this.code = code
+  }
+}
 
 /** The service could not be asked. The message is one sentence. */
 export class OutOfReach extends Error {}
@@ -25,6 +33,8 @@ const passing = new Set([
 ])
 
 const answerMsMax = 60_000
+// The service writes a comment every 12 s into a stream that has nothing to tell.
+const silenceMsMax = 25_000
 
 /** A token is never a flag, because everybody on the machine could read it then. */
 function readEndpoint(): { url: string; headers: Record<string, string> } {
@@ -67,28 +77,76 @@ export async function ask<Data>(query: string, variables: Variables = {}): Promi
 }
 
 /**
- * Follows a subscription until it ends, once: who wants to go on after a break asks again, from where it was.
+ * Asks for something that changes what is recorded. If the answer is lost, it may have been recorded, and the sentence says so.
  *
- * @param signal ends it
+ * @param what it is about; null where the place to look says so
+ * @param look the command that shows whether it was recorded
  * @throws Refused, OutOfReach
  */
-export async function* follow<Data>(
+export async function change<Data>(
   query: string,
   variables: Variables,
-  signal: AbortSignal,
-): AsyncGenerator<Data> {
+  what: string | null,
+  look: string,
+): Promise<Data> {
+  try {
+    return await ask<Data>(query, variables)
+  } catch (error) {
+    if (!(error instanceof OutOfReach)) throw error
+    const about = what === null ? '' : ` for ${what}`
+    throw new OutOfReach(
+      `${error.message} It may have been recorded${about} all the same: look with ${look}.`,
+      {
+        cause: error,
+      },
+    )
+  }
+}
+
+/**
+ * Follows a subscription until it ends, once: who wants to go on after a break asks again, from where it was. A way that died without a
+ * word has broken too: even where nothing happens, something comes.
+ *
+ * @throws Refused, OutOfReach
+ */
+export async function* follow<Data>(query: string, variables: Variables): AsyncGenerator<Data> {
   const { url, headers } = readEndpoint()
-  const client = createClient({ url, headers, retryAttempts: 0 })
-  signal.addEventListener('abort', () => client.dispose(), { once: true })
+  const silence = new AbortController()
+  const timer = setTimeout(
+    () => silence.abort(new Error(`nothing has come for ${silenceMsMax / 1_000} s`)),
+    silenceMsMax,
+  )
+  const heard = new TransformStream<Uint8Array, Uint8Array>({
+    transform: (bytes, controller) => {
+      timer.refresh()
+      controller.enqueue(bytes)
+    },
+  })
+  const client = createClient({
+    url,
+    headers,
+    retryAttempts: 0,
+    fetchFn: async (input: string, init: RequestInit) => {
+      const response = await fetch(input, {
+        ...init,
+        signal: AbortSignal.any([silence.signal, ...(init.signal ? [init.signal] : [])]),
+      })
+      const { status, statusText, headers: told, body } = response
+      return new Response(body?.pipeThrough(heard) ?? null, { status, statusText, headers: told })
+    },
+  })
   try {
     for await (const answer of client.iterate({ query, variables }))
       yield readAnswer(answer as Answer, `${url} answered with something that is not GraphQL`) as Data
   } catch (error) {
     if (error instanceof Refused || error instanceof OutOfReach) throw error
-    const status = statusOf(error)
-    if (status !== null && status < 500) throw new Refused(explainStatus(status), { cause: error })
+    const response = responseOf(error)
+    if (response === null) throw unreachable(url, error)
+    // The service says why, as to any other request.
+    readAnswer(parse(await response.text().catch(() => '')), `${url} answered with HTTP ${response.status}`)
     throw unreachable(url, error)
   } finally {
+    clearTimeout(timer)
     client.dispose()
   }
 }
@@ -98,8 +156,11 @@ function readAnswer(answer: Answer | null, otherwise: string): unknown {
   const [error] = answer?.errors ?? []
   if (error !== undefined) {
     const { code } = error.extensions ?? {}
-    if (code === 'UNAUTHENTICATED') throw new Refused(explainStatus(401))
-    throw code !== undefined && passing.has(code) ? new OutOfReach(error.message) : new Refused(error.message)
+    if (code === 'UNAUTHENTICATED' && error.message.startsWith('A token is needed'))
+      throw new Refused('The service does not know you: put your token in TQP_TOKEN.')
+    throw code !== undefined && passing.has(code)
+      ? new OutOfReach(error.message)
+      : new Refused(error.message, code)
   }
   if (answer?.data === undefined || answer.data === null)
     throw new OutOfReach(`${otherwise}: is TQP_URL right?`)
@@ -115,16 +176,10 @@ function parse(text: string): Answer | null {
   }
 }
 
-/** The status of an answer that was no stream, as graphql-sse tells it. */
-function statusOf(error: unknown): number | null {
-  const { response } = error as { response?: { status?: unknown } }
-  return typeof response?.status === 'number' ? response.status : null
-}
-
-function explainStatus(status: number): string {
-  if (status === 401) return 'The service does not know you: put your token in TQP_TOKEN.'
-  if (status === 403) return 'Your token does not allow this.'
-  return `The service refused with HTTP ${status}.`
+/** The answer that was no stream, as graphql-sse tells it. */
+function responseOf(error: unknown): Response | null {
+  const { response } = error as { response?: unknown }
+  return response instanceof Response ? response : null
 }
 
 function unreachable(url: string, error: unknown): OutOfReach {

@@ -1,6 +1,7 @@
 import { exitCodes, FlagFault } from '../commands/run-command.ts'
+import { evidenceBytesMax, requestKeyBytesMax, requireLine } from '../config/read-author.ts'
 import { commandLine } from '../runtime/shell-words.ts'
-import { ask, OutOfReach } from './ask.ts'
+import { ask, change, Refused } from './ask.ts'
 import { describeStatus, type Standing } from './describe-status.ts'
 import { enumName } from './filter.ts'
 import { printCommand, printJson, printLines } from './print.ts'
@@ -18,6 +19,8 @@ type Decision = {
     readonly argument: string
     readonly type: string
     readonly text: string
+    /** Of a text that the log keeps. */
+    readonly bytesMax?: number
   }[]
   /** The result's types: what is done, and the refusals' interface. */
   readonly done: string
@@ -37,6 +40,7 @@ const decisions: readonly Decision[] = [
         argument: 'idempotencyKey',
         type: 'String',
         text: 'a name for this request: a second request with the same name and reason changes nothing',
+        bytesMax: requestKeyBytesMax,
       },
       {
         flag: 'confirm-not-carried-out',
@@ -82,6 +86,7 @@ const decisions: readonly Decision[] = [
         argument: 'evidence',
         type: 'String',
         text: 'what proves it, such as the number of a statement or a ticket',
+        bytesMax: evidenceBytesMax,
       },
     ],
     ...decided,
@@ -145,15 +150,18 @@ async function run(decision: Decision, flags: Flags, ids: readonly string[]): Pr
   const { json = false, 'dry-run': isDry = false, ...asked } = flags
   if (ids.length === 0) throw new FlagFault('Name at least one transaction id.')
   const reason = readReason(flags.reason)
-  for (const { flag, type } of decision.asks ?? [])
-    if (type.endsWith('!') && flags[flag] === undefined) throw new FlagFault(`--${flag} is missing.`)
-  if (typeof flags.as === 'string' && !resolutions.includes(enumName(flags.as)))
-    throw new FlagFault('--as must be carried-out, not-carried-out, duplicate or ignored.')
+  for (const { flag, type, bytesMax } of decision.asks ?? []) {
+    const value = flags[flag]
+    if (type.endsWith('!') && value === undefined) throw new FlagFault(`--${flag} is missing.`)
+    if (bytesMax !== undefined && typeof value === 'string') requireLine(flag, value, bytesMax)
+  }
+  if (typeof flags.as === 'string') requireResolution('as', flags.as)
   const results: Result[] = []
   const command = commandLine(['npx', 'tqp', decision.name], asked, ids)
   try {
     for (const id of ids) {
-      const result = isDry === true ? await look(decision, id) : await change(decision, flags, reason, id)
+      const result =
+        isDry === true ? await look(decision, id) : await decideAbout(decision, flags, reason, id)
       results.push(result)
       if (json === false) printLines([`${id}: ${result.text}`])
     }
@@ -170,7 +178,13 @@ type Result = { readonly transactionId: string; readonly ok: boolean; readonly t
 
 const resolutions = ['CARRIED_OUT', 'NOT_CARRIED_OUT', 'DUPLICATE', 'IGNORED']
 
-async function change(
+/** @throws FlagFault */
+export function requireResolution(flag: string, text: string): void {
+  if (!resolutions.includes(enumName(text)))
+    throw new FlagFault(`--${flag} must be carried-out, not-carried-out, duplicate or ignored.`)
+}
+
+async function decideAbout(
   { name, asks = [], done, refusal }: Decision,
   flags: Flags,
   reason: string,
@@ -183,8 +197,7 @@ async function change(
     const value = flags[flag]
     variables[argument] = type === 'Resolution!' && typeof value === 'string' ? enumName(value) : value
   }
-  const { result } = await askOnce<{ result: Answer }>(
-    id,
+  const { result } = await change<{ result: Answer }>(
     `mutation ($id: ID!, $reason: String!${parameters}) {
       result: ${name}(transactionId: $id, reason: $reason${given}) {
         __typename
@@ -193,21 +206,12 @@ async function change(
       }
     }`,
     variables,
+    id,
+    'npx tqp show',
   )
   if (result.__typename !== done) return { transactionId: id, ok: false, text: explain(result) }
   const standing = result.message ? `, now ${describeStatus(result.message)}` : ''
   return { transactionId: id, ok: true, text: `done, version ${result.version}${standing}` }
-}
-
-/** As `ask`; if the answer is lost, the decision may have been recorded, and the sentence says so. */
-async function askOnce<Data>(id: string, query: string, variables: Record<string, unknown>): Promise<Data> {
-  try {
-    return await ask<Data>(query, variables)
-  } catch (error) {
-    if (!(error instanceof OutOfReach)) throw error
-    const words = `It may have been recorded for ${id} all the same: look with npx tqp show.`
-    throw new OutOfReach(`${error.message} ${words}`, { cause: error })
-  }
 }
 
 type Answer = {
@@ -222,19 +226,50 @@ function explain({ __typename, text = __typename }: Answer): string {
   return __typename === 'KeyWindowPassed' ? `${text} (here: --confirm-not-carried-out)` : text
 }
 
+const lookQuery = `query ($id: ID!) {
+  message(transactionId: $id) { status held resolution outcomeUnknown replayable payload { state bytes } }
+}`
+
 async function look({ name }: Decision, id: string): Promise<Result> {
-  const { message } = await ask<{ message: Looked | null }>(
-    `query ($id: ID!) {
-      message(transactionId: $id) { status held resolution outcomeUnknown replayable payload { state bytes } }
-    }`,
-    { id },
-  )
+  let message: Looked | null
+  try {
+    message = (await ask<{ message: Looked | null }>(lookQuery, { id })).message
+  } catch (error) {
+    if (!(error instanceof Refused) || error.code !== 'ARCHIVED') throw error
+    return { transactionId: id, ok: false, text: error.message }
+  }
   if (message === null) return { transactionId: id, ok: false, text: 'there is no such transaction' }
   const status = describeStatus(message)
-  if (name === 'replay' && !message.replayable)
-    return { transactionId: id, ok: false, text: `${status}, cannot be replayed` }
   if (name === 'expunge') return { transactionId: id, ...lookAtBytes(message, status) }
-  return { transactionId: id, ok: true, text: status }
+  const refusal = refusalOf(name, message)
+  return {
+    transactionId: id,
+    ok: refusal === null,
+    text: refusal === null ? status : `${status}, ${refusal}`,
+  }
+}
+
+/** Why the service would refuse the decision as things stand; null if it would not. */
+function refusalOf(
+  name: Exclude<Decision['name'], 'expunge'>,
+  { status, held, resolution, replayable }: Looked,
+): string | null {
+  const isWaiting = status === 'PENDING' || status === 'FAILED'
+  const isLetter = status === 'DEAD_LETTER'
+  switch (name) {
+    case 'replay':
+      return replayable ? null : 'cannot be replayed'
+    case 'hold':
+      return isWaiting && !held ? null : 'cannot be held'
+    case 'release':
+      return held ? null : 'cannot be released'
+    case 'cancel':
+      return isWaiting ? null : 'cannot be cancelled'
+    case 'resolve':
+      return isLetter && resolution === null ? null : 'cannot be resolved'
+    case 'reopen':
+      return isLetter && resolution !== null ? null : 'cannot be reopened'
+  }
 }
 
 type Looked = Standing & {

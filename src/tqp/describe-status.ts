@@ -11,6 +11,7 @@ export function describeStatus({ status, held, resolution, outcomeUnknown }: Sta
   const words = [status.toLowerCase()]
   if (held) words.push('on hold')
   if (resolution !== null) words.push(`resolved: ${resolution.toLowerCase()}`)
-  if (outcomeUnknown) words.push('in doubt')
+  // One that was accepted was carried out, whatever became of an earlier attempt.
+  if (outcomeUnknown && status !== 'SUCCESS') words.push('in doubt')
   return words.join(', ')
 }

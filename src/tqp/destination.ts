@@ -2,7 +2,7 @@ import { exitCodes, FlagFault, readCount, readNumber } from '../commands/run-com
 import { readSpan } from '../config/read-span.ts'
 import { normalizeDateTime } from '../runtime/date-time.ts'
 import { commandLine } from '../runtime/shell-words.ts'
-import { ask, Refused } from './ask.ts'
+import { ask, change, Refused } from './ask.ts'
 import { printCommand, printJson, printLines, printTable, shortTime } from './print.ts'
 import { describeDestination, type Destination } from './status.ts'
 import { ending, readReason, subcommand } from './subcommand.ts'
@@ -82,14 +82,20 @@ export const destination = subcommand('destination', 'pause, resume, or limit th
 async function run(flags: Flags): Promise<number> {
   const act = readAction(flags)
   if (act === null || flags['dry-run']) {
-    await print(flags, act === null ? null : commandOf(flags))
-    if (act !== null && !flags.json) printCommand(commandOf(flags))
+    const found = await print(flags, act === null ? null : commandOf(flags))
+    if (act === null) return exitCodes.done
+    const refusal = refusalOf(act.name, found)
+    if (refusal !== null) throw new Refused(`Nothing was changed, and it would be refused: ${refusal}`)
+    if (!flags.json) printCommand(commandOf(flags))
     return exitCodes.done
   }
-  const { result } = await ask<{ result: Answer }>(mutations[act.name], {
-    name: flags.name,
-    ...act.variables,
-  })
+  const until = flags.until === undefined ? {} : { until: await findEnd(flags.until) }
+  const { result } = await change<{ result: Answer }>(
+    mutations[act.name],
+    { name: flags.name, ...act.variables, ...until },
+    null,
+    'npx tqp destination',
+  )
   if (flags.json) printJson({ result })
   if (result.__typename !== 'DestinationChanged') {
     if (flags.json) return exitCodes.differs
@@ -100,6 +106,14 @@ async function run(flags: Flags): Promise<number> {
       `Destination ${flags.name} is ${result.state?.toLowerCase()}: decision ${result.decision} is recorded.`,
     ])
   return exitCodes.done
+}
+
+/** Why the service would refuse it as things stand; null if it would not. */
+function refusalOf(action: Action['name'], { name, state }: Found): string | null {
+  const isStopped = state === 'PAUSED' || state === 'HELD'
+  if (action === 'pause' && state === 'PAUSED') return `destination ${name} is paused already.`
+  if (action === 'resume' && !isStopped) return `destination ${name} is ${state.toLowerCase()}.`
+  return null
 }
 
 type Answer = {
@@ -122,8 +136,8 @@ function readAction({ pause, resume, rate, burst, until, reason }: Flags): Actio
     return null
   }
   const why = { reason: readReason(reason) }
-  if (pause)
-    return { name: 'pause', variables: { ...why, until: until === undefined ? null : readEnd(until) } }
+  if (until !== undefined) readEnd(until, Date.now())
+  if (pause) return { name: 'pause', variables: why }
   if (resume) return { name: 'resume', variables: why }
   const variables = {
     perSecond: readNumber('rate', rate),
@@ -132,14 +146,26 @@ function readAction({ pause, resume, rate, burst, until, reason }: Flags): Actio
   return { name: 'rate', variables: { ...why, ...variables } }
 }
 
+/** When the pause ends, by the service's clock: the one of whoever pauses may be wrong. */
+async function findEnd(text: string): Promise<string> {
+  const { metrics } = await ask<{ metrics: { at: string } | null }>('{ metrics { at } }')
+  return readEnd(text, metrics === null ? Date.now() : Date.parse(metrics.at))
+}
+
 /** @throws FlagFault */
-function readEnd(text: string): string {
+function readEnd(text: string, nowMs: number): string {
   const ms = readSpan(text)
-  const end = ms !== null && ms > 0 ? new Date(Date.now() + ms).toISOString() : normalizeDateTime(text)
+  const end = ms !== null && ms > 0 ? toTime(nowMs + ms) : normalizeDateTime(text)
   if (end !== null) return end
   throw new FlagFault(
     '--until must be a time with its zone, like 2026-11-29T06:00:00Z, or a span from now, like 30m.',
   )
+}
+
+/** Null for what is no date. */
+function toTime(ms: number): string | null {
+  const date = new Date(ms)
+  return Number.isNaN(date.getTime()) ? null : normalizeDateTime(date.toISOString())
 }
 
 function commandOf(flags: Flags): string {
@@ -151,12 +177,15 @@ function commandOf(flags: Flags): string {
   })
 }
 
-/** @param command what a dry run would do */
-async function print({ name, json }: Flags, command: string | null): Promise<void> {
+/**
+ * @param command what a dry run would do
+ * @returns what it has printed
+ */
+async function print({ name, json }: Flags, command: string | null): Promise<Found> {
   const { destination } = await ask<{ destination: Found | null }>(query, { name })
   if (json) printJson({ destination, ...(command !== null && { command }) })
   if (destination === null) throw new Refused(`There is no destination ${JSON.stringify(name)}.`)
-  if (json) return
+  if (json) return destination
   printLines([...describeDestination(destination), ''])
   printTable<Decision>(
     {
@@ -173,4 +202,5 @@ async function print({ name, json }: Flags, command: string | null): Promise<voi
     },
     destination.decisions?.nodes ?? [],
   )
+  return destination
 }

@@ -1,6 +1,7 @@
 import { exitCodes, FlagFault, readCount, readNumber } from '../commands/run-command.ts'
 import { commandLine } from '../runtime/shell-words.ts'
-import { ask, Refused } from './ask.ts'
+import { ask, change, Refused } from './ask.ts'
+import { requireResolution } from './decide.ts'
 import { enumName, filterFlags, filterUsage, readFilter } from './filter.ts'
 import { group, printCommand, printJson, printLines, printTable, shortTime } from './print.ts'
 import { ending, readOne, readReason, subcommand } from './subcommand.ts'
@@ -129,8 +130,8 @@ export const start = subcommand('start', 'start the job of a plan', {
     const id = readOne('plan', words)
     const as = flags['resolve-as']
     const { query, variables } = as === undefined ? replayOf(id, flags) : resolutionOf(id, as, flags)
-    if (isDry) return tellCommand(['start', id], flags, json)
-    const { result } = await ask<JobAnswer>(query, variables)
+    if (isDry) return tellCommand('start', id, flags, json ? {} : null)
+    const { result } = await change<JobAnswer>(query, variables, `plan ${id}`, 'npx tqp jobs')
     return tellJob(result, json)
   },
 })
@@ -141,6 +142,14 @@ const actions = {
   pace: 'changePace',
   abort: 'abortReplay',
 } as const
+
+/** In which states the service takes each; of those of a job that has ended, in none. */
+const takenIn: Readonly<Record<keyof typeof actions, readonly string[]>> = {
+  pause: ['RUNNING', 'WAITING'],
+  resume: ['PAUSED', 'STOPPED'],
+  pace: ['RUNNING', 'WAITING', 'PAUSED', 'STOPPED'],
+  abort: ['RUNNING', 'WAITING', 'PAUSED', 'STOPPED'],
+}
 
 export const jobs = subcommand('jobs', 'how replay jobs stand, and steer them', {
   usage: jobsUsage,
@@ -175,13 +184,20 @@ export const jobs = subcommand('jobs', 'how replay jobs stand, and steer them', 
     const reason = readReason(flags.reason)
     const perSecond = action === 'pace' ? readNumber('pace', flags.pace) : undefined
     if (isDry) {
-      if (!json) await show(id, false)
-      return tellCommand(['jobs', id], flags, json)
+      const job = await find(id)
+      if (!json) printLines(describeJob(job))
+      if (!takenIn[action].includes(job.state))
+        throw new Refused(
+          `Nothing was changed, and it would be refused: the job is ${job.state.toLowerCase()}.`,
+        )
+      return tellCommand('jobs', id, flags, json ? { job } : null)
     }
     const pace = action === 'pace' ? [', $perSecond: Float!', ', perSecond: $perSecond'] : ['', '']
-    const { result } = await ask<JobAnswer>(
+    const { result } = await change<JobAnswer>(
       `mutation ($id: ID!, $reason: String!${pace[0]}) { result: ${actions[action]}(job: $id, reason: $reason${pace[1]}) ${jobResult} }`,
       { id, reason, perSecond },
+      `job ${id}`,
+      `npx tqp jobs`,
     )
     return tellJob(result, json)
   },
@@ -225,6 +241,7 @@ function resolutionOf(plan: string, as: string, { reason, ...others }: StartFlag
     ([name, value]) => name !== 'resolve-as' && value !== undefined && value !== false,
   )
   if (given !== undefined) throw new FlagFault(`--${given[0]} belongs to a replay, not to --resolve-as.`)
+  requireResolution('resolve-as', as)
   return {
     query: `mutation ($plan: ID!, $as: Resolution!, $reason: String!) { result: resolveMany(plan: $plan, as: $as, reason: $reason) ${jobResult} }`,
     variables: { plan, as: enumName(as), reason: readReason(reason) },
@@ -253,13 +270,15 @@ function describePlan(plan: Plan): string[] {
   return lines
 }
 
+/** @param document what JSON tells beside the command; null for words */
 function tellCommand(
-  words: readonly string[],
+  word: 'start' | 'jobs',
+  id: string,
   flags: Readonly<Record<string, string | boolean | undefined>>,
-  json: boolean,
+  document: object | null,
 ): number {
-  const command = commandLine(['npx', 'tqp', ...words], flags)
-  if (json) printJson({ command })
+  const command = commandLine(['npx', 'tqp', word], flags, [id])
+  if (document !== null) printJson({ ...document, command })
   else printCommand(command)
   return exitCodes.done
 }
@@ -272,16 +291,22 @@ function tellJob(result: JobAnswer['result'], json: boolean): number {
 }
 
 async function show(id: string, json: boolean): Promise<number> {
-  const { job } = await ask<{ job: Job | null }>(
-    `query ($id: ID!) { job: replayJob(id: $id) { ${jobFields} } }`,
-    {
-      id,
-    },
-  )
-  if (json) printJson({ job })
-  if (job === null) throw new Refused(`There is no job ${JSON.stringify(id)}.`)
-  if (!json) printLines(describeJob(job))
+  const job = await ask<{ job: Job | null }>(jobQuery, { id })
+  if (json) printJson(job)
+  if (job.job === null) throw new Refused(explainNone(id))
+  if (!json) printLines(describeJob(job.job))
   return exitCodes.done
+}
+
+const jobQuery = `query ($id: ID!) { job: replayJob(id: $id) { ${jobFields} } }`
+
+const explainNone = (id: string): string => `There is no job ${JSON.stringify(id)}.`
+
+/** @throws Refused where there is none */
+async function find(id: string): Promise<Job> {
+  const { job } = await ask<{ job: Job | null }>(jobQuery, { id })
+  if (job === null) throw new Refused(explainNone(id))
+  return job
 }
 
 async function list(json: boolean, first: number): Promise<number> {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { exitCodes } from '../commands/run-command.ts'
+import { exitCodes, outliveReaders } from '../commands/run-command.ts'
 import { accesses } from './accesses.ts'
 import { completionOf } from './completion.ts'
 import { decide } from './decide.ts'
@@ -48,9 +48,5 @@ async function run([name, ...args]: readonly string[]): Promise<number> {
   return exitCodes.couldNotRun
 }
 
-// Whoever reads through a pipe may have seen enough.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit(exitCodes.done)
-})
+outliveReaders()
 process.exitCode = await run(process.argv.slice(2))

@@ -1,4 +1,4 @@
-import { printable } from '../runtime/printable.ts'
+import { printable, printableJson } from '../runtime/printable.ts'
 import { quote } from '../runtime/shell-words.ts'
 
 /** Prints lines of words; each stays one line. */
@@ -8,7 +8,7 @@ export function printLines(lines: readonly string[]): void {
 
 /** Prints one JSON document. */
 export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+  process.stdout.write(`${printableJson(value, 2)}\n`)
 }
 
 /**

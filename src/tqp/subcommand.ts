@@ -1,3 +1,4 @@
+import { requireLine } from '../config/read-author.ts'
 import { exitCodes, FlagFault, runCommand, type Command, type Flags } from '../commands/run-command.ts'
 import { printable } from '../runtime/printable.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
@@ -54,8 +55,9 @@ export function readOne(what: string, [word, ...others]: readonly string[]): str
   return word
 }
 
-/** @throws FlagFault */
+/** @throws an Error with one sentence, also of a reason that the service would refuse: a dry run must not call it done */
 export function readReason(reason: string | boolean | undefined): string {
   if (typeof reason !== 'string' || reason.trim() === '') throw new FlagFault('Say why: --reason R.')
+  requireLine('reason', reason)
   return reason
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exitCodes, FlagFault } from '../commands/run-command.ts'
-import { printable } from '../runtime/printable.ts'
+import { printable, printableJson } from '../runtime/printable.ts'
 import { ask, follow, OutOfReach } from './ask.ts'
 import { describeStatus, type Standing } from './describe-status.ts'
 import { printLines, shortTime } from './print.ts'
@@ -48,8 +48,6 @@ type Changed = Standing & {
 }
 
 const againAfterMs = 1_000
-// The log tells its position every 5 s, whether anything happens or not.
-const silenceMsMax = 20_000
 
 export const watch = subcommand('watch', 'events as they come, or one transaction', {
   usage,
@@ -59,8 +57,10 @@ export const watch = subcommand('watch', 'events as they come, or one transactio
     const [id, ...others] = words
     if (others.length > 0) throw new FlagFault('Name at most one transaction id.')
     process.once('SIGINT', () => process.exit(exitCodes.done))
+    // Whoever reads through a pipe has seen enough.
+    process.stdout.once('error', () => process.exit(exitCodes.done))
     const print = (value: object, words: string): void => {
-      if (json) process.stdout.write(`${JSON.stringify(value)}\n`)
+      if (json) process.stdout.write(`${printableJson(value)}\n`)
       else printLines([words])
     }
     await (id === undefined ? watchLog(print) : watchMessage(id, print))
@@ -76,20 +76,19 @@ async function watchLog(print: Print): Promise<void> {
   let { cursor } = answer.head
   type Data = { messageEvents: { cursor: string; node: Event | null } }
   await keepFollowing(
-    (signal) => follow<Data>(events, { after: cursor }, signal),
+    () => follow<Data>(events, { after: cursor }),
     ({ messageEvents }) => {
       cursor = messageEvents.cursor
       const { node } = messageEvents
       if (node !== null) print(node, describeEvent(node))
     },
-    silenceMsMax,
   )
 }
 
 async function watchMessage(id: string, print: Print): Promise<void> {
   let version = -1
   await keepFollowing(
-    (signal) => follow<{ message: Changed | null }>(changes, { id }, signal),
+    () => follow<{ message: Changed | null }>(changes, { id }),
     ({ message }) => {
       // After a break it begins with what may have been printed already.
       const reached = message?.version ?? 0
@@ -98,35 +97,23 @@ async function watchMessage(id: string, print: Print): Promise<void> {
       if (message === null) print({ message }, `${id} has not been received yet.`)
       else print(message, describeChange(message))
     },
-    // Nothing comes while the transaction stays as it is.
-    null,
   )
 }
 
 /**
- * Follows a stream, and after each break another one: one that ends, or is silent for too long, has broken too. As long as nothing has come, a
- * service that cannot be reached is for the caller, and so is a refusal at any time.
+ * Follows a stream, and after each break another one: one that ends has broken too. As long as nothing has come, a service that cannot be
+ * reached is for the caller, and so is a refusal at any time.
  */
 async function keepFollowing<Data>(
-  begin: (signal: AbortSignal) => AsyncIterable<Data>,
+  begin: () => AsyncIterable<Data>,
   take: (data: Data) => void,
-  silenceMs: number | null,
 ): Promise<never> {
   let isReached = false
   let told: string | null = null
   for (;;) {
     let why = 'The stream has ended.'
-    const broken = new AbortController()
-    const silence =
-      silenceMs === null
-        ? null
-        : setTimeout(() => {
-            why = `Nothing has come for ${silenceMs / 1_000} s.`
-            broken.abort()
-          }, silenceMs)
     try {
-      for await (const data of begin(broken.signal)) {
-        silence?.refresh()
+      for await (const data of begin()) {
         isReached = true
         told = null
         take(data)
@@ -134,8 +121,6 @@ async function keepFollowing<Data>(
     } catch (error) {
       if (!isReached || !(error instanceof OutOfReach)) throw error
       why = error.message
-    } finally {
-      clearTimeout(silence ?? undefined)
     }
     // Once for each break, and not once for each try.
     if (told !== why) process.stderr.write(`${printable(why)} Trying again.\n`)

@@ -258,6 +258,42 @@ t.test(
   },
 )
 
+t.test('of those who share the answers of a subscription each is recorded', async (t) => {
+  const { pool } = await database(t)
+  const next = { name: 'irene', role: 'investigator', sha256: sha256('irene-next-secret') } as const
+  const service = await startService(t, pool, undefined, { ...access, tokens: [...access.tokens, next] })
+  const query = 'subscription { messageEvents { node { message { payload { text } } } } }'
+  const shared = ['irene', 'irene-next', 'victor', 'victor'].map((name) => {
+    const client = createSseClient({
+      url: `http://127.0.0.1:${service.port}/graphql`,
+      headers: as(name),
+      retryAttempts: 0,
+    })
+    t.teardown(() => client.dispose())
+    return client.iterate({ query }).next()
+  })
+  await until('all to be followed', async () =>
+    /tqp_subscriptions 4/.test(await service.metrics.registry.metrics()),
+  )
+  await store(pool, ['tx-1'])
+  service.events.give()
+  await Promise.all(shared)
+  await service.close()
+  const rows = await read(pool)
+  const token = (name: string) => sha256(`${name}-secret`).slice(0, 8)
+  t.strictSame(
+    rows
+      .filter(({ kind }) => kind === 'payload_read')
+      .map(({ details }) => details.token)
+      .sort(),
+    [token('irene'), token('irene-next')].sort(),
+  )
+  t.match(
+    rows.filter(({ kind }) => kind === 'login_refused'),
+    [{ name: 'role', actor: 'victor', amount: '2' }],
+  )
+})
+
 t.test('a subscription whose reads cannot be recorded ends', async (t) => {
   const { pool } = await database(t)
   const service = await startService(t, pool, undefined, access)
@@ -317,6 +353,27 @@ t.test('an export is recorded in the words of the client, for every role', async
     'and nothing else comes with it',
   )
   t.equal((await read(pool)).filter(({ kind }) => kind === 'exported').length, 1)
+})
+
+t.test('nobody fills the accesses with exports', async (t) => {
+  const { pool } = await database(t)
+  const service = await startService(t, pool, undefined, access)
+  const fields = Array.from(
+    { length: 50 },
+    (_, at) => `e${at}: recordExport(what: "journal", format: "csv", rows: 1)`,
+  )
+  const flood = `mutation { ${fields.join(' ')} }`
+  const refusals = []
+  for (let at = 0; at < 3; at += 1) {
+    const { errors } = await graphql(service, flood, {}, as('victor'))
+    refusals.push(...(errors ?? []))
+  }
+  t.match(refusals[0], { message: /^Too many exports/, extensions: { code: 'COST_EXCEEDED' } })
+  const exportsOf = async (name: string) =>
+    (await read(pool)).filter(({ kind, actor }) => kind === 'exported' && actor === name).length
+  t.ok((await exportsOf('victor')) <= 120, 'a minute may end in between')
+  await dataOf(service, `mutation { ${fields[0]} }`, {}, as('irene'))
+  t.equal(await exportsOf('irene'), 1)
 })
 
 t.test(

@@ -114,7 +114,7 @@ t.test('a destination that is held or paused is told, and the service is well', 
     },
   })
   t.equal((await call('GET', '/readyz')).status, 200)
-  const reason = 'see https://alice:hunter2@wiki.test/runbook'
+  const reason = 'see https://alice:p@hunter2@wiki.test/runbook'
   await pauseDestination(pool, 'default', { actor: 'bob', reason }, { at: '2999-01-01T00:00:00Z' })
   const { status, text, json } = await call('GET', '/status')
   t.equal(status, 200)

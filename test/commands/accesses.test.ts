@@ -97,10 +97,17 @@ t.test(
 
 t.test('secrets in a flag are not recorded', async (t) => {
   const own = await database(t)
-  await run('verify', own.url, '--ledger', `//user:${password}@host/ledger?token=${password}`)
+  await run('verify', own.url, '--ledger', `//user:p@x/${password}@host/ledger?token=${password}`)
   const text = JSON.stringify(await rowsOf(own))
   t.match(text, 'ledger')
   t.notMatch(text, password)
+})
+
+t.test('a flag that is cut in the middle of a character is recorded all the same', async (t) => {
+  const own = await database(t)
+  const { errors } = await run('epoch', own.url, '--reason', `${'x'.repeat(499)}😀`)
+  t.notMatch(errors, 'not recorded')
+  t.match(await rowsOf(own), [{ details: { flags: { reason: 'x'.repeat(499) } } }, { kind: 'command_ended' }])
 })
 
 t.test('a command that cannot be recorded runs and ends as ever, and says so', async (t) => {

@@ -414,6 +414,7 @@ t.test('what it cannot use is refused with a sentence', async (t) => {
   const cases: [string[], RegExp][] = [
     [[], /^--before is missing/],
     [['--before', '400d'], /^--to is missing/],
+    [['--before', '400d', '--to', ''], /^--to is missing/],
     [['--before', 'soon', '--to', 'x'], /^--before must be an age like 400d/],
     [['--before', '2100-01-01', '--to', 'x'], /^--before lies in the future/],
   ]

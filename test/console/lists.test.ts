@@ -132,7 +132,7 @@ t.test(
       /paused[^]*theirs/,
     ])
     t.strictSame(await findBarriers(page), [])
-    await decide('reopen(transactionId: "pay-1", reason: "it was not")')
+    await decide('reopen(transactionId: "pay-1", reason: "＝1+1")')
     events.give()
     await until('the next', async () => (await rows.count()) === 3)
     await decide('resumeDestination(reason: "they are back")')
@@ -149,6 +149,7 @@ t.test(
     const [csv = '', lines = ''] = files
     t.equal(csv.split('\r\n').length, 6, 'a heading, four lines and the end')
     t.match(csv, `"'=1+1, said the bank"`, 'no formula')
+    t.match(csv, ",'＝1+1,", 'nor a wide one')
     t.strictSame(
       lines
         .trim()

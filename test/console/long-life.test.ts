@@ -19,6 +19,13 @@ t.test(
     await page.getByText('300 events in between are not shown.').waitFor()
     await until('the first and the last', async () => (await rows.count()) === 401)
     t.match(await rows.last().innerText(), /^700/)
+    const gapOf = (row: number) => rows.nth(row).locator('.gap').innerText()
+    t.match(await gapOf(199), /^\+/)
+    t.equal(
+      (await gapOf(201)).trim(),
+      '',
+      'how long after the one before is not known where that is left out',
+    )
     await page.getByRole('button', { name: 'Show more' }).click()
     await page.getByText('100 events in between are not shown.').waitFor()
     await page.getByRole('button', { name: 'Show more' }).click()

@@ -2,7 +2,10 @@ import { createHash } from 'node:crypto'
 import t from 'tap'
 import type { Access } from '../../src/api/access.ts'
 import { startService, store, storeSuccesses } from '../api/service.ts'
+import { archiveAll } from '../support/archive.ts'
 import { database } from '../support/database.ts'
+import { headPasses } from '../support/head-passes.ts'
+import { makeSmallSegments } from '../support/segments.ts'
 import { tqp, type Endpoint } from './tqp.ts'
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
@@ -46,4 +49,22 @@ t.test('expunge takes the bytes away for good, and says first what it would take
     `select actor, reason from message_events where type = 'expunged' and actor = 'alice'`,
   )
   t.strictSame(rows, [{ actor: 'alice', reason: 'the retention is over' }])
+})
+
+t.test('a dry run tells of each by itself, also where one is archived', async (t) => {
+  const { pool, url } = await database(t)
+  await makeSmallSegments(pool, 10)
+  const service = await startService(t, pool, undefined, access)
+  await storeSuccesses(
+    pool,
+    Array.from({ length: 15 }, (_, at) => `paid-${at}`),
+  )
+  await headPasses(pool)
+  t.equal((await archiveAll(url, t.testdir())).length, 1)
+  const alice: Endpoint = { url: `http://127.0.0.1:${service.port}`, token: 'alice-secret' }
+  t.match(await tqp(alice, 'expunge', 'paid-0', 'paid-14', '--reason', 'why', '--dry-run'), {
+    code: 1,
+    output: /^paid-0: Message 1 is archived: .*\npaid-14: success, would lose /,
+    errors: '',
+  })
 })

@@ -1,9 +1,14 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import type { Access } from '../../src/api/access.ts'
+import { describeStatus } from '../../src/tqp/describe-status.ts'
 import { startService, store, storeDeadLetters, storeSuccesses, type Service } from '../api/service.ts'
 import { database } from '../support/database.ts'
 import { findFreePort } from '../support/free-port.ts'
@@ -100,6 +105,13 @@ t.test('list finds messages by the conditions, page by page', async (t) => {
   })
 })
 
+t.test('a payment that was accepted is in doubt no more', (t) => {
+  const standing = { held: false, resolution: null, outcomeUnknown: true }
+  t.equal(describeStatus({ ...standing, status: 'SUCCESS' }), 'success')
+  t.equal(describeStatus({ ...standing, status: 'FAILED' }), 'failed, in doubt')
+  t.end()
+})
+
 t.test('show prints the life of one transaction', async (t) => {
   const { pool, at } = await setUp(t)
   await storeDeadLetters(pool, ['refused-1'])
@@ -148,6 +160,35 @@ t.test('decisions are recorded with who and why, and refusals are told', async (
     code: 2,
     errors: /^--as must be carried-out, not-carried-out, duplicate or ignored/,
   })
+  for (const [word, id, text] of [
+    ['hold', 'refused-1', 'dead_letter, cannot be held'],
+    ['cancel', 'refused-1', 'dead_letter, cannot be cancelled'],
+    ['release', 'waits-1', 'pending, cannot be released'],
+    ['resolve', 'waits-1', 'pending, cannot be resolved'],
+    ['reopen', 'refused-1', 'dead_letter, cannot be reopened'],
+  ] as const)
+    t.match(
+      await tqp(
+        alice,
+        word,
+        id,
+        ...(word === 'resolve' ? ['--as', 'ignored'] : []),
+        ...why,
+        '--dry-run',
+        '--json',
+      ),
+      { code: 1, output: `"ok": false,\n      "text": "${text}"` },
+      'a dry run does not call done what would be refused',
+    )
+  t.match(await tqp(alice, 'hold', 'waits-1', '--reason', 'a\nb', '--dry-run'), {
+    code: 2,
+    errors: /^--reason must be one line/,
+  })
+  t.match(
+    await tqp(alice, 'hold', '=1', ...why, '--dry-run'),
+    { output: /\n {2}npx tqp hold '=1' / },
+    'zsh takes =1 for the path of a command',
+  )
   t.match(await tqp(alice, 'hold', '--reason=-x', '--dry-run', '--', '-1'), {
     code: 1,
     output: /\n {2}npx tqp hold --reason=-x -- -1\n$/,
@@ -190,7 +231,18 @@ t.test('decisions are recorded with who and why, and refusals are told', async (
     code: 1,
     errors: 'The service does not know you: put your token in TQP_TOKEN.\n',
   })
-  t.match(await tqp({ url: urlOf(service) }, 'watch'), { code: 1, errors: /TQP_TOKEN/ })
+  for (const words of [['watch'], ['watch', 'waits-1']])
+    t.match(await tqp({ url: urlOf(service) }, ...words), { code: 1, errors: /TQP_TOKEN/ })
+})
+
+t.test('who is not let in is told why by the service', async (t) => {
+  const { service } = await setUp(t, { ...open, open: false })
+  const stranger = { url: `http://0.0.0.0:${service.port}` }
+  for (const words of [['status'], ['watch', 'tx-1']])
+    t.match(await tqp(stranger, ...words), {
+      code: 1,
+      errors: /^The service was asked by a name that is not localhost\. .*API_TOKENS/,
+    })
 })
 
 t.test('the destination is paused, limited and resumed', async (t) => {
@@ -201,6 +253,10 @@ t.test('the destination is paused, limited and resumed', async (t) => {
       /Nothing was changed\. This does it:\n {2}npx tqp destination --pause --until 30m --reason maintenance\n$/,
   })
   t.strictSame((await pool.query('select from destination_decisions')).rowCount, 0)
+  t.match(await tqp(at, 'destination', '--resume', '--reason', 'why', '--dry-run'), {
+    code: 1,
+    errors: 'Nothing was changed, and it would be refused: destination default is flowing.\n',
+  })
   t.match(await tqp(at, 'destination', '--pause', '--until', '30m', '--reason', 'maintenance'), {
     code: 0,
     output: /^Destination default is paused: decision \d+ is recorded\.\n$/,
@@ -216,6 +272,31 @@ t.test('the destination is paused, limited and resumed', async (t) => {
   t.match(await tqp(at, 'destination', '--name', 'other'), {
     code: 1,
     errors: /^There is no destination "other"/,
+  })
+})
+
+t.test('a pause for a while ends by the clock of the service', async (t) => {
+  const aheadMs = -2 * 3_600_000
+  let until = ''
+  const server = createServer((request, response) => {
+    void text(request).then((body) => {
+      const { query, variables } = JSON.parse(body) as { query: string; variables: { until?: string } }
+      until = variables.until ?? until
+      const result = { __typename: 'DestinationChanged', decision: 1, state: 'PAUSED' }
+      const metrics = { at: new Date(Date.now() + aheadMs).toISOString() }
+      response.end(JSON.stringify({ data: query.startsWith('mutation') ? { result } : { metrics } }))
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const at = { url: `http://127.0.0.1:${port}` }
+  t.match(await tqp(at, 'destination', '--pause', '--until', '30m', '--reason', 'maintenance'), { code: 0 })
+  const inMs = Date.parse(until) - Date.now() - aheadMs
+  t.ok(inMs > 0 && inMs <= 1_800_000, `${inMs} ms`)
+  t.match(await tqp(at, 'destination', '--pause', '--until', '9999999d', '--reason', 'maintenance'), {
+    code: 2,
+    errors: /^--until must be a time/,
   })
 })
 
@@ -244,6 +325,20 @@ t.test('dead letters are planned, and a job replays or resolves them', async (t)
       /^job {10}\d+ replays, 20 a second, by anonymous: mended\nstate {8}running, started \S+Z\nplanned {6}3: 0 replayed, 0 skipped, 3 left\n/,
   })
   t.match(await tqp(at, 'start', id), { code: 1, errors: /has a job already/ })
+  t.match(await tqp(at, 'jobs', id, '--resume', '--reason', 'why', '--dry-run'), {
+    code: 1,
+    errors: 'Nothing was changed, and it would be refused: the job is running.\n',
+  })
+  const dry = await tqp(at, 'jobs', id, '--pause', '--reason', 'why', '--dry-run', '--json')
+  t.match(JSON.parse(dry.output), {
+    job: { state: 'RUNNING' },
+    command: `npx tqp jobs ${id} --pause --reason why`,
+  })
+  t.match(
+    await tqp(at, 'jobs', '77', '--pause', '--reason', 'why', '--dry-run', '--json'),
+    { code: 1, errors: 'There is no job "77".\n' },
+    'in JSON as in words',
+  )
   t.match(await tqp(at, 'jobs', id, '--pause', '--reason', 'wait'), { code: 0, output: /^state {8}paused/m })
   t.match(await tqp(at, 'jobs', id, '--pace', '5', '--reason', 'gently', '--json'), {
     code: 0,
@@ -264,6 +359,10 @@ t.test('dead letters are planned, and a job replays or resolves them', async (t)
   t.match(await tqp(at, 'start', second, '--resolve-as', 'ignored', '--per-second', '5', ...why), {
     code: 2,
     errors: /^--per-second belongs to a replay, not to --resolve-as/,
+  })
+  t.match(await tqp(at, 'start', second, '--resolve-as', 'paid', ...why, '--dry-run'), {
+    code: 2,
+    errors: /^--resolve-as must be carried-out/,
   })
   t.match(await tqp(at, 'start', second, '--resolve-as', 'not-carried-out', ...why), {
     code: 0,
@@ -332,11 +431,29 @@ t.test('what comes from outside is printed on one line, and no terminal obeys it
   const { pool, at } = await setUp(t)
   await store(pool, ['waits-1'])
   // The service refuses such a reason; a log that came from elsewhere may have one.
-  await pool.query(`update message_states set error_message = E'\\x1b[2Jgone\\nsecond line'`)
+  await pool.query(`update message_states set error_message = E'\\x1b[2Jgone\\nsecond line\\u009b2J\\u202e'`)
   const { output } = await tqp(at, 'list')
   t.notMatch(output, '\u001b')
   t.match(output, 'second line')
   t.equal(output.trimEnd().split('\n').length, 3)
+  const asJson = await tqp(at, 'list', '--json')
+  // eslint-disable-next-line no-control-regex
+  t.notMatch(asJson.output, /[\x1b\x9b\u202e]/)
+  t.match(JSON.parse(asJson.output), {
+    messages: { nodes: [{ errorMessage: '\x1b[2Jgone\nsecond line\x9b2J\u202e' }] },
+  })
+})
+
+t.test('what was begun is done to its end, also where nobody reads any more what became of it', async (t) => {
+  const { pool, at } = await setUp(t)
+  const ids = ['waits-1', 'waits-2', 'waits-3']
+  await store(pool, ids)
+  const child = start(at, 'hold', ...ids, '--reason', 'why')
+  child.stdout!.destroy()
+  const [code] = (await once(child, 'exit')) as [number | null]
+  t.equal(code, 0)
+  const { rowCount } = await pool.query(`select from message_events where type = 'held'`)
+  t.equal(rowCount, 3)
 })
 
 t.test('it says what it cannot do', async (t) => {
@@ -357,6 +474,16 @@ t.test('it says what it cannot do', async (t) => {
     output: /^\{\n {2}"results": \[\]/,
     errors: /^Could not reach .* It may have been recorded for a all the same/,
   })
+  for (const words of [
+    ['destination', '--pause'],
+    ['start', '1', '--resolve-as', 'ignored'],
+    ['jobs', '1', '--abort'],
+  ])
+    t.match(await tqp(nowhere, ...words, '--reason', 'why'), {
+      code: 2,
+      errors:
+        /^Could not reach .* It may have been recorded.* all the same: look with npx tqp (destination|jobs)\.\n$/,
+    })
   t.match(await tqp(nowhere, 'destination', '--rate', '', '--reason', 'why'), {
     code: 2,
     errors: /^--rate must be a number/,

@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useMemo } from 'preact/hooks'
 import { ask } from '../../api/ask.ts'
 import {
   failureGroupOperation,
@@ -10,22 +10,35 @@ import { Foreign } from '../../parts/foreign.tsx'
 import { formatEstimate } from '../../parts/format.ts'
 import { MessageList } from '../../parts/message-list.tsx'
 import { FaultNotice, sentenceOf } from '../../parts/notice.tsx'
+import { oneAtATime } from '../../parts/one-at-a-time.ts'
 import { PlanReplay } from '../../parts/plan-replay.tsx'
 import { link, place } from '../../router.ts'
+
+const againMs = 5_000
 
 /** The messages whose last failure has this pattern, and what may be done about them. */
 export function Group({ pattern }: { pattern: string }) {
   const counts = useSignal<FailureGroupResult | null>(null)
   const fault = useSignal<string | null>(null)
-  const load = async (): Promise<void> => {
-    try {
-      counts.value = (await ask(failureGroupOperation, { pattern })).data
-      fault.value = null
-    } catch (error) {
-      fault.value = sentenceOf(error)
-    }
-  }
-  useEffect(() => void load(), [])
+  const load = useMemo(
+    () =>
+      oneAtATime(async () => {
+        try {
+          counts.value = (await ask(failureGroupOperation, { pattern })).data
+          fault.value = null
+        } catch (error) {
+          fault.value = sentenceOf(error)
+        }
+      }),
+    [],
+  )
+  useEffect(load, [])
+  // What could not be read is read again: no event may come to say when it can.
+  useEffect(() => {
+    if (fault.value === null) return undefined
+    const timer = setInterval(load, againMs)
+    return () => clearInterval(timer)
+  }, [fault.value === null])
   const onlyOpen = place.value.search.get('shown') !== 'all'
   const filter: MessagesVariables['filter'] = {
     failurePattern: pattern,
@@ -61,6 +74,7 @@ export function Group({ pattern }: { pattern: string }) {
         key={String(onlyOpen)}
         caption={onlyOpen ? 'Open dead letters of this group' : 'Messages of this group'}
         filter={filter}
+        onChange={load}
         empty={
           onlyOpen ? 'No dead letter of this group is open.' : 'No message has this as its last failure now.'
         }

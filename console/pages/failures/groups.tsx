@@ -12,6 +12,9 @@ import { link } from '../../router.ts'
 type Metrics = NonNullable<FailuresResult['metrics']>
 type Group = NonNullable<Metrics['topFailures']>[number]
 
+// As many as the operation asks for.
+const groupsMax = 50
+
 const spans = [
   [900, '15 minutes'],
   [3_600, 'hour'],
@@ -58,6 +61,9 @@ export function Groups() {
       <FaultNotice fault={fault.value} isOld={found !== null} />
       {found === null && fault.value === null && <p role="status">Reading …</p>}
       {found?.length === 0 && <p class="notice good">Nothing failed in this time.</p>}
+      {found?.length === groupsMax && (
+        <p class="quiet">These are the {groupsMax} most frequent groups. Others are left out.</p>
+      )}
       {found !== null && found.length > 0 && (
         <div class="scroll" tabIndex={0} role="group" aria-label="Groups of failures">
           <table>

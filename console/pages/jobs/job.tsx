@@ -3,6 +3,7 @@ import { useEffect } from 'preact/hooks'
 import { follow } from '../../api/follow.ts'
 import { jobNowOperation, type JobNowResult } from '../../api/operations.ts'
 import { formatCount, formatDuration, formatName, formatRate } from '../../parts/format.ts'
+import { FaultNotice } from '../../parts/notice.tsx'
 import { BothTimes } from '../../parts/time.tsx'
 import { link } from '../../router.ts'
 import { JobActions } from './job-actions.tsx'
@@ -15,6 +16,7 @@ export type JobNow = NonNullable<JobNowResult['replayJob']>
 /** One job as it goes, what was decided about it, and the way to steer it. */
 export function Job({ id }: { id: string }) {
   const told = useSignal<JobNowResult | null>(null)
+  const fault = useSignal<string | null>(null)
   useEffect(
     () =>
       follow(jobNowOperation, {
@@ -22,6 +24,7 @@ export function Job({ id }: { id: string }) {
         take: (data) => {
           told.value = data
         },
+        refuse: (sentence) => (fault.value = sentence),
       }),
     [],
   )
@@ -31,7 +34,8 @@ export function Job({ id }: { id: string }) {
       <p>
         <a href={link('jobs')}>All jobs</a>
       </p>
-      {job === undefined && <p role="status">Reading …</p>}
+      <FaultNotice fault={fault.value} isOld={false} />
+      {job === undefined && fault.value === null && <p role="status">Reading …</p>}
       {job === null && (
         <p class="quiet">
           There is no job <Foreign text={id} />. If it is a plan, it is shown here once it is started.

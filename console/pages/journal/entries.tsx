@@ -36,10 +36,15 @@ export function Entries({ wanted }: { wanted: Wanted }) {
   const told = useSignal<string | null>(null)
   useEffect(
     () =>
-      askAgain(journalOperation, { filter: wanted, first: pageSize }, (data) => {
-        newest.value = toPage(data)
-        if (!isFurther.value) journal.value = newest.value
-      }),
+      askAgain(
+        journalOperation,
+        { filter: wanted, first: pageSize },
+        (data) => {
+          newest.value = toPage(data)
+          if (!isFurther.value) journal.value = newest.value
+        },
+        (sentence) => (fault.value = sentence),
+      ),
     [],
   )
 
@@ -96,7 +101,7 @@ export function Entries({ wanted }: { wanted: Wanted }) {
           </button>
         </Notice>
       )}
-      {found === null && <p role="status">Reading …</p>}
+      {found === null && fault.value === null && <p role="status">Reading …</p>}
       {found?.entries.length === 0 && <p class="quiet">No decision was found.</p>}
       {found !== null && found.entries.length > 0 && <Table entries={found.entries} />}
       <div class="row">

@@ -2,10 +2,10 @@ import { describe, nameSubject, type Entry } from './read-journal.ts'
 
 const columns = ['at', 'by', 'actor', 'decision', 'kind', 'about', 'reason', 'evidence'] as const
 
-/** RFC 4180. A spreadsheet takes what begins with one of =+-@ for a formula, so that gets a quote before it. */
+/** RFC 4180. A spreadsheet takes what begins with one of =+-@, narrow or wide, for a formula, so that gets a quote before it. */
 export function writeCsv(entries: readonly Entry[]): string {
   const cell = (value: string | null): string => {
-    const text = /^[=+\-@\t\r]/.test(value ?? '') ? `'${value ?? ''}` : (value ?? '')
+    const text = /^[=+\-@＝＋－＠\t\r]/.test(value ?? '') ? `'${value ?? ''}` : (value ?? '')
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
   }
   const lines = entries.map((entry) => {

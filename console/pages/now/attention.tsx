@@ -1,5 +1,5 @@
 import { cut } from '../../api/connection.ts'
-import type { DestinationNowResult, JobsNowResult } from '../../api/operations.ts'
+import type { DestinationNowResult, StandingResult } from '../../api/operations.ts'
 import { writeOut } from '../../parts/foreign.tsx'
 import { formatCount, formatDuration, formatName } from '../../parts/format.ts'
 import { link } from '../../router.ts'
@@ -15,7 +15,7 @@ type Props = {
   /** The figures that are not known, in words. */
   readonly missing: readonly string[]
   readonly destination: DestinationNowResult['destination'] | null
-  readonly jobs: JobsNowResult['replayJobs']['nodes'] | null
+  readonly jobs: StandingResult['replayJobs']['nodes'] | null
 }
 
 /** What needs somebody, in sentences, the most pressing first. */

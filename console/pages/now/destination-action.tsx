@@ -5,6 +5,7 @@ import {
   setRateLimitMutation,
 } from '../../api/operations.ts'
 import { ActionDialog, textOf } from '../../parts/dialog.tsx'
+import { serviceNowMs } from '../../parts/time.tsx'
 
 export type DestinationActionName = 'pause' | 'resume' | 'rate'
 
@@ -71,7 +72,7 @@ function readReason(form: FormData) {
 
 function readPause(form: FormData) {
   const minutes = textOf(form, 'minutes')
-  const until = minutes === '' ? null : new Date(Date.now() + Number(minutes) * 60_000).toISOString()
+  const until = minutes === '' ? null : new Date(serviceNowMs() + Number(minutes) * 60_000).toISOString()
   return { ...readReason(form), until }
 }
 

@@ -1,17 +1,8 @@
 import { Foreign } from '../../parts/foreign.tsx'
 import { formatCount } from '../../parts/format.ts'
-import { Badge } from '../../parts/status.tsx'
+import { PartitionBadge } from '../../parts/partition-badge.tsx'
+import { listPartitions } from '../../parts/partitions.ts'
 import type { NowMetrics } from './now.tsx'
-import { listPartitions, type Partition } from './partitions.ts'
-
-const badges = {
-  stopped: <Badge tone="bad">stopped</Badge>,
-  unread: <Badge tone="bad">read by nobody</Badge>,
-  unknown: <Badge tone="calm">not known</Badge>,
-  elsewhere: <Badge tone="calm">read by another</Badge>,
-  reading: <Badge tone="busy">reading</Badge>,
-  read: <Badge tone="good">all read</Badge>,
-} as const satisfies Record<Partition['state'], unknown>
 
 /** How far each partition is read, and by whom. */
 export function Lag({ now }: { now: NowMetrics }) {
@@ -45,7 +36,9 @@ export function Lag({ now }: { now: NowMetrics }) {
                 <td class="number">{partition}</td>
                 <td class="number">{formatCount(nextOffset)}</td>
                 <td class="number">{formatCount(lag)}</td>
-                <td>{badges[state]}</td>
+                <td>
+                  <PartitionBadge state={state} />
+                </td>
                 <td class="words">
                   <Foreign text={reader} />
                 </td>

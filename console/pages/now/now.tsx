@@ -5,13 +5,14 @@ import { askAgain } from '../../api/ask-again.ts'
 import { follow } from '../../api/follow.ts'
 import {
   destinationNowOperation,
-  jobsNowOperation,
   nowOperation,
+  standingOperation,
   type DestinationNowResult,
-  type JobsNowResult,
   type NowResult,
+  type StandingResult,
 } from '../../api/operations.ts'
 import { FaultNotice, sentenceOfMissing } from '../../parts/notice.tsx'
+import { noteServiceTime } from '../../parts/time.tsx'
 import { Attention } from './attention.tsx'
 import { Counts } from './counts.tsx'
 import { Destination } from './destination.tsx'
@@ -31,16 +32,17 @@ export function Now() {
   const faults = useSignal<readonly Fault[]>([])
   const fault = useSignal<string | null>(null)
   const destination = useSignal<DestinationNowResult['destination'] | null>(null)
-  const jobs = useSignal<JobsNowResult['replayJobs']['nodes'] | null>(null)
+  const standing = useSignal<StandingResult | null>(null)
   useEffect(() => {
     const leaves = [
-      askAgain(jobsNowOperation, {}, ({ replayJobs }) => {
-        jobs.value = replayJobs.nodes
+      askAgain(standingOperation, {}, (data) => {
+        standing.value = data
       }),
       follow(nowOperation, {
         variables: () => ({}),
         take: (data, found) => {
           if (data.metrics !== null) {
+            noteServiceTime(data.metrics.at)
             metrics.value = data.metrics
             faults.value = found
           }
@@ -67,14 +69,20 @@ export function Now() {
       <FaultNotice fault={fault.value} isOld={false} />
     )
   const missing = findMissing(now, faults.value)
+  const shown = destination.value && { ...destination.value, ...standing.value?.destination }
   return (
     <>
       <FaultNotice fault={fault.value} isOld={missing.length === 0} />
-      <Attention now={now} missing={missing} destination={destination.value} jobs={jobs.value} />
+      <Attention
+        now={now}
+        missing={missing}
+        destination={shown}
+        jobs={standing.value?.replayJobs.nodes ?? null}
+      />
       <Counts now={now} isDueKnown={!missing.includes('the oldest due')} />
       <Throughput now={now} />
       <div class="columns">
-        {destination.value !== null && <Destination destination={destination.value} counts={now.counts} />}
+        {shown !== null && <Destination destination={shown} counts={now.counts} />}
         <Latency now={now} />
         <Lanes now={now} />
         <Kafka now={now} />

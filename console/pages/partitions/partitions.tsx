@@ -6,30 +6,35 @@ import { Copy } from '../../parts/copy.tsx'
 import { Foreign } from '../../parts/foreign.tsx'
 import { formatCount } from '../../parts/format.ts'
 import { FaultNotice, sentenceOfMissing } from '../../parts/notice.tsx'
+import { PartitionBadge } from '../../parts/partition-badge.tsx'
+import { listPartitions, type Partition as Standing } from '../../parts/partitions.ts'
 import { Badge } from '../../parts/status.tsx'
 
-type Partition = NonNullable<NonNullable<PartitionsResult['metrics']>['consumer']>[number]
+type Metrics = NonNullable<PartitionsResult['metrics']>
+type Partition = NonNullable<Metrics['consumer']>[number]
+/** How it is read, and what became of its offsets; the second is null where nothing of it was ever stored. */
+type Line = { readonly standing: Standing; readonly stored: Partition | null }
 
 const counted = ['received', 'duplicates', 'conflicts', 'rejected', 'holes', 'gaps'] as const
 const headings = ['Received', 'Known already', 'Conflicts', 'Unreadable', 'Holes', 'Given up']
 
 /** What became of every offset of every partition, and how a stopped one goes on. */
 export function Partitions() {
-  const partitions = useSignal<readonly Partition[] | null>(null)
+  const lines = useSignal<readonly Line[] | null>(null)
   const fault = useSignal<string | null>(null)
   useEffect(
     () =>
       follow(partitionsOperation, {
         variables: () => ({}),
         take: ({ metrics }, faults) => {
-          const consumer = metrics?.consumer ?? null
-          if (consumer !== null) partitions.value = consumer
-          fault.value = consumer === null ? (fault.value ?? sentenceOfMissing(faults)) : null
+          const isTold = metrics?.consumer != null
+          if (isTold) lines.value = listLines(metrics)
+          fault.value = isTold ? null : (fault.value ?? sentenceOfMissing(faults))
         },
       }),
     [],
   )
-  const found = partitions.value
+  const found = lines.value
   if (found === null)
     return fault.value === null ? (
       <p role="status">Reading …</p>
@@ -39,9 +44,9 @@ export function Partitions() {
   return (
     <>
       <FaultNotice fault={fault.value} isOld />
-      {found.map((each) =>
-        each.stopped === null ? null : (
-          <Stopped key={`${each.topic}:${each.partition}`} partition={each} reason={each.stopped} />
+      {found.map(({ stored }) =>
+        stored === null || stored.stopped === null ? null : (
+          <Stopped key={`${stored.topic}:${stored.partition}`} partition={stored} reason={stored.stopped} />
         ),
       )}
       <section aria-label="Partitions">
@@ -77,7 +82,7 @@ export function Partitions() {
             </thead>
             <tbody>
               {found.map((each) => (
-                <Row key={`${each.topic}:${each.partition}`} partition={each} />
+                <Row key={`${each.standing.topic}:${each.standing.partition}`} {...each} />
               ))}
             </tbody>
           </table>
@@ -87,34 +92,45 @@ export function Partitions() {
   )
 }
 
-function Row({ partition }: { partition: Partition }) {
-  const { topic, partition: number, incarnation, nextOffset, highOffset, lag, stopped, conserved } = partition
+function listLines(metrics: Metrics): readonly Line[] {
+  return listPartitions(metrics).map((standing) => ({
+    standing,
+    stored:
+      metrics.consumer?.find(
+        ({ topic, partition }) => topic === standing.topic && partition === standing.partition,
+      ) ?? null,
+  }))
+}
+
+function Row({ standing, stored }: Line) {
+  const { topic, partition, nextOffset, lag, state } = standing
+  const incarnation = stored?.incarnation ?? 1
+  // What was known of Kafka before a cut says nothing of now.
+  const isRead = state === 'reading' || state === 'read'
   return (
     <tr>
       <th scope="row">
         <Foreign text={topic} />
         {incarnation > 1 && <span class="quiet">, created anew {incarnation - 1} times</span>}
       </th>
-      <td class="number">{number}</td>
+      <td class="number">{partition}</td>
       <td>
-        {stopped !== null ? (
-          <Badge tone="bad">stopped</Badge>
-        ) : (
-          <Badge tone={lag === null ? 'calm' : 'good'}>
-            {lag === null ? 'not read by this instance' : 'read'}
-          </Badge>
-        )}
+        <PartitionBadge state={state} />
       </td>
       <td class="number">{formatCount(nextOffset)}</td>
-      <td class="number">{formatCount(highOffset)}</td>
+      <td class="number">{formatCount(isRead ? stored?.highOffset : null)}</td>
       <td class="number">{formatCount(lag)}</td>
       {counted.map((each) => (
         <td key={each} class="number">
-          {formatCount(partition[each])}
+          {formatCount(stored?.[each])}
         </td>
       ))}
       <td>
-        <Badge tone={conserved ? 'good' : 'bad'}>{conserved ? 'yes' : 'no'}</Badge>
+        {stored === null ? (
+          '–'
+        ) : (
+          <Badge tone={stored.conserved ? 'good' : 'bad'}>{stored.conserved ? 'yes' : 'no'}</Badge>
+        )}
       </td>
     </tr>
   )

@@ -19,7 +19,7 @@ export function Facts({ message }: { message: Message }) {
   if (message.errorMessage !== null) facts.push(['Last error', <Foreign text={message.errorMessage} />])
   if (message.deadLetterCause !== null)
     facts.push(['Dead letter because', formatName(message.deadLetterCause)])
-  if (message.outcomeUnknown)
+  if (message.outcomeUnknown && message.status !== 'SUCCESS')
     facts.push([
       'In doubt',
       'An attempt may have been carried out: its outcome is unknown. Ask the processor by the idempotency key.',

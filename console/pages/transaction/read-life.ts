@@ -86,6 +86,7 @@ export function readLife(transactionId: string): Life {
         const { data } = await ask(transactionOperation, { transactionId, afterVersion }, isArchived)
         if (data.message === null) {
           archived.value = (await ask(findMessageOperation, { transactionId }, isArchived)).data.archived
+          message.value = null
           break
         }
         const page = data.message.history ?? []
@@ -124,7 +125,11 @@ export function readLife(transactionId: string): Life {
         cursor = messageEvents.cursor
         if (messageEvents.node !== null || fault.peek() !== null) read()
       },
-      lose: startLater,
+      // After a restore the log may not have what is shown any more.
+      lose: () => {
+        events.value = []
+        startLater()
+      },
     })
   }
 

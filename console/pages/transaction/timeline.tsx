@@ -25,13 +25,15 @@ type Props = {
   readonly readAfter: (version: number) => Promise<void>
 }
 
-/** What happened, in order. The gap before an event is a bar, to the scale of the longest one. */
+/** What happened, in order. The gap before an event is a bar, to the scale of the longest one; before it others may be left out. */
 export function Timeline({ events, readAfter }: Props) {
   const gaps = events.map((event, at) => {
     const before = events[at - 1]
-    return before === undefined ? 0 : Date.parse(event.recordedAt) - Date.parse(before.recordedAt)
+    return before?.version === event.version - 1
+      ? Date.parse(event.recordedAt) - Date.parse(before.recordedAt)
+      : null
   })
-  const longest = Math.max(1, ...gaps)
+  const longest = Math.max(1, ...gaps.map((gap) => gap ?? 0))
   return (
     <section aria-labelledby="timeline">
       <h2 id="timeline">What happened</h2>
@@ -60,7 +62,7 @@ export function Timeline({ events, readAfter }: Props) {
                   </td>
                   <td class="gap">
                     <span class="bar" style={{ width: `${((gaps[at] ?? 0) / longest) * 100}%` }} />
-                    <span>{at === 0 ? '' : `+ ${formatDuration(gaps[at])}`}</span>
+                    <span>{gaps[at] == null ? '' : `+ ${formatDuration(gaps[at])}`}</span>
                   </td>
                   <td>
                     <Badge tone={toneOf(event)}>{formatName(event.type)}</Badge>

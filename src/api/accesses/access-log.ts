@@ -10,6 +10,7 @@ import { ask } from '../ask.ts'
 import { shortName } from '../tokens.ts'
 import type { Asking } from './asking.ts'
 import type { BytesRead } from './bytes-read.ts'
+import { ExportLimit } from './export-limit.ts'
 import { FollowedReads } from './followed-reads.ts'
 import { networkOf } from './network-of.ts'
 import { describeRefused, RefusedLogins } from './refused-logins.ts'
@@ -35,6 +36,7 @@ export class AccessLog {
   readonly #timer: NodeJS.Timeout
   readonly #telling = new Seldom(tellEveryMs)
   readonly #refused = new RefusedLogins()
+  readonly #exports = new ExportLimit()
   readonly #followed = new FollowedReads((asking, bytes) => this.read(asking, bytes))
 
   /** @param everyMs how often what was counted is written */
@@ -74,13 +76,15 @@ export class AccessLog {
   /**
    * Records what a client says that it has exported.
    *
-   * @returns the number of the row
+   * @returns the number of the row; null if this client has recorded too many in this minute
    * @throws DatabaseUnavailable
    */
   async exported(
     asking: Asking,
+    client: string,
     { what, format, rows }: { what: string; format: string; rows: number },
-  ): Promise<string> {
+  ): Promise<string | null> {
+    if (!this.#exports.admit(client)) return null
     const details = { format, ...describeToken(asking) }
     return this.#write([{ kind: 'exported', ...this.#describe(asking), name: what, amount: rows, details }])
   }

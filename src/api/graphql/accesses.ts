@@ -6,7 +6,7 @@ import { builder } from './builder.ts'
 import { connectionOf } from './connection.ts'
 import { decodeNumberCursor, encodeNumberCursor } from './cursor.ts'
 import { AccessKind } from './enums.ts'
-import { refuseText } from './errors.ts'
+import { refuse, refuseText } from './errors.ts'
 import { listPage } from './list-page.ts'
 import { readBounded } from './read-bounded.ts'
 import { requireInvestigator } from './require-role.ts'
@@ -121,17 +121,20 @@ builder.mutationField('recordExport', (t) =>
   t.field({
     type: 'ID',
     description:
-      'Records that this client has exported something, as it says itself: the service only answers queries, and does not know what becomes of the answers. Every role may. The answer is the id of the access.',
+      'Records that this client has exported something, as it says itself: the service only answers queries, and does not know what becomes of the answers. Every role may, 60 times a minute. The answer is the id of the access.',
     args: {
       what: t.arg.string({ required: true, description: 'What was exported; 1 to 128 bytes.' }),
       format: t.arg.string({ required: true, description: 'In which form, as csv or jsonl; 1 to 32 bytes.' }),
       rows: t.arg.int({ required: true, description: 'How many rows.' }),
     },
-    resolve: async (_, { what, format, rows }, { viewer, address, accesses }) => {
+    resolve: async (_, { what, format, rows }, { viewer, address, client, accesses }) => {
       if (!isLine(what, whatBytesMax)) throw refuseText('what', whatBytesMax)
       if (!isLine(format, 32)) throw refuseText('format', 32)
       const asking = { viewer, address, operation: null }
-      return accesses.exported(asking, { what, format, rows: readBounded('rows', rows, 0, exportedRowsMax) })
+      const exported = { what, format, rows: readBounded('rows', rows, 0, exportedRowsMax) }
+      const id = await accesses.exported(asking, client, exported)
+      if (id !== null) return id
+      throw refuse('COST_EXCEEDED', 'Too many exports were recorded in this minute: try again in a minute.')
     },
   }),
 )

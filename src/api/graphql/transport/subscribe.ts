@@ -16,8 +16,11 @@ type Mask = (error: unknown) => GraphQLError
 /** An answer that many get. `stringify` is what Yoga asks for its text, which is made once. */
 export type SharedResult = ExecutionResult & { readonly stringify: () => string }
 
+/** An answer, and whose bytes it holds, so that each who gets it is recorded. */
+type Answered = { readonly result: SharedResult; readonly bytesRead: BytesRead }
+
 // By what the subscription's field yields, and then by the operation: gone with the last subscriber who waits for it.
-const answers = new WeakMap<object, Map<string, Promise<SharedResult>>>()
+const answers = new WeakMap<object, Map<string, Promise<Answered>>>()
 
 /**
  * What graphql's `subscribe` does, but that the answer to one event is executed once for all who ask the same of it, and its
@@ -50,7 +53,9 @@ function answerEach(
         isOver = next.done === true
         if (isOver) return { done: true, value: undefined }
         const value: unknown = next.value
-        return { done: false, value: await share(value, key, () => answer(value, args, mask)) }
+        const answered = await share(value, key, () => answer(value, args, mask))
+        await recordReader(answered, args)
+        return { done: false, value: answered.result }
       } catch (error) {
         isOver = true
         // The source goes on where it was not the source that failed.
@@ -74,27 +79,35 @@ function answerEach(
   }
 }
 
-function share(value: unknown, key: string, act: () => Promise<SharedResult>): Promise<SharedResult> {
+function share(value: unknown, key: string, act: () => Promise<Answered>): Promise<Answered> {
   if (key === '' || typeof value !== 'object' || value === null) return act()
   let known = answers.get(value)
-  if (known === undefined) answers.set(value, (known = new Map<string, Promise<SharedResult>>()))
+  if (known === undefined) answers.set(value, (known = new Map<string, Promise<Answered>>()))
   let result = known.get(key)
   if (result === undefined) known.set(key, (result = act()))
   return result
 }
 
-async function answer(value: unknown, args: ExecutionArgs, mask: Mask): Promise<SharedResult> {
+async function answer(value: unknown, args: ExecutionArgs, mask: Mask): Promise<Answered> {
   const context = args.contextValue as GraphContext
-  const contextValue = { ...context, bytesRead: new BytesRead(), ...initContextCache() }
+  const bytesRead = new BytesRead()
+  const contextValue = { ...context, bytesRead, ...initContextCache() }
   const { data, errors } = await execute({ ...args, rootValue: value, contextValue })
-  tellRefused(contextValue)
-  // What cannot be recorded is not answered: then the subscription ends.
-  if (contextValue.bytesRead.messages > 0)
-    await context.accesses.readFollowing(describeAsking(args), contextValue.bytesRead)
   const result: ExecutionResult = { data: data ?? null, ...(errors ? { errors: errors.map(mask) } : {}) }
   let text: string | undefined
   // Not enumerable, for those who copy an answer to send it in another envelope.
-  return Object.defineProperty(result, 'stringify', {
+  Object.defineProperty(result, 'stringify', {
     value: () => (text ??= JSON.stringify(result)),
-  }) as SharedResult
+  })
+  return { result: result as SharedResult, bytesRead }
+}
+
+/**
+ * Records whose bytes this subscriber gets, or was refused: whoever shares an answer may have another token of the same holder, or another
+ * address. What cannot be recorded is not answered: then the subscription ends.
+ */
+async function recordReader({ bytesRead }: Answered, args: ExecutionArgs): Promise<void> {
+  const context = args.contextValue as GraphContext
+  tellRefused({ ...context, bytesRead })
+  if (bytesRead.messages > 0) await context.accesses.readFollowing(describeAsking(args), bytesRead)
 }

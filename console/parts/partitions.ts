@@ -1,4 +1,23 @@
-import type { NowMetrics } from './now.tsx'
+/** What the API tells of partitions, as far as it is needed to say how each is read. */
+type Told = {
+  readonly consumer:
+    | readonly {
+        readonly topic: string
+        readonly partition: number
+        readonly nextOffset: string
+        readonly lag: string | null
+        readonly unreadLag: string | null
+        readonly stopped: string | null
+      }[]
+    | null
+  readonly kafka: {
+    readonly topic: string
+    readonly connected: boolean
+    readonly members: readonly { readonly instance: string; readonly partitions: readonly number[] }[] | null
+    readonly unread:
+      readonly { readonly topic: string; readonly partition: number; readonly lag: string | null }[] | null
+  } | null
+}
 
 export type Partition = {
   readonly topic: string
@@ -13,7 +32,7 @@ export type Partition = {
 }
 
 /** Every partition that was ever read, and those that nobody reads. Without a connection to Kafka nothing is known of lag and readers. */
-export function listPartitions({ consumer, kafka }: NowMetrics): readonly Partition[] {
+export function listPartitions({ consumer, kafka }: Told): readonly Partition[] {
   const nameOf = ({ topic, partition }: { topic: string; partition: number }) => `${topic}:${partition}`
   const unread = new Map((kafka?.unread ?? []).map((each) => [nameOf(each), each]))
   const stored = (consumer ?? []).map((each): Partition => {
