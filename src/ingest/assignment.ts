@@ -302,10 +302,13 @@ export class Assignment {
   async #position(places: readonly Place[], low = 0n): Promise<void> {
     const { database, topic } = this.#options
     const areCurrent = (): boolean => places.every((place) => this.has(place))
-    const found = await this.#ask(() => readNextOffsets(database, topic), areCurrent)
+    const read = () => this.#ask(() => readNextOffsets(database, topic), areCurrent)
+    let found = await read()
     const isNew = ({ partition, begins }: Place): boolean =>
       (found?.get(partition)?.nextOffset ?? begins) === null
     const begun = places.some(isNew) ? await this.#askKafka(areCurrent) : new Map<number, Begun>()
+    // What was stored before Kafka was told of it can be seen now, if it could not before.
+    if (begun !== null && begun.size > 0) found = await read()
     // There is no await below, so no join can come in between.
     if (found === null || begun === null || !areCurrent()) return
     for (const place of places)
