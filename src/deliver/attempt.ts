@@ -1,5 +1,6 @@
 import type { Outcome } from '../message/outcome.ts'
 import type { FoundReference } from '../message/reference.ts'
+import { sleptMs } from '../runtime/slept.ts'
 import { classify, type AnswerStatuses } from './classify.ts'
 import { explainBroken, explainNotSent } from './explain.ts'
 import type { AnswerHeaders } from './header-values.ts'
@@ -32,6 +33,7 @@ export class Attempt {
   readonly deadlineAt: number
   readonly #context: AttemptContext
   readonly #resolve: (outcome: Outcome) => void
+  readonly #slept = sleptMs()
   #hasEnded = false
   /** Not null: bytes may have left on it. */
   #connection: Carrier | null = null
@@ -81,6 +83,8 @@ export class Attempt {
   begin(connection: Carrier): boolean {
     // Deadlines are checked every 50 ms. Between two checks nothing may be sent after a deadline.
     if (!this.#hasEnded && performance.now() >= this.deadlineAt) this.expire()
+    // While a machine is suspended its deadlines stand still, and leases do not.
+    if (!this.#hasEnded && sleptMs() !== this.#slept) this.end('this machine was suspended')
     if (this.#hasEnded) return false
     this.#connection = connection
     return true

@@ -2,6 +2,7 @@ import type { Pool } from 'pg'
 import { findOldestTransaction } from '../log/write/find-oldest-transaction.ts'
 import { findOpenAttempts } from '../log/write/find-open-attempts.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { sleptMs } from '../runtime/slept.ts'
 import type { Lane } from './lane.ts'
 
 /**
@@ -18,13 +19,15 @@ export async function adopt(lane: Lane, database: Pool, logger: Logger, signal: 
   if (signal.aborted) return
   const wasHeld = lane.remember()
   const askedAt = performance.now()
+  const slept = sleptMs()
   // In this order: what does not run any more is visible to the second query.
   const oldestMs = await findOldestTransaction(database)
   const open = await findOpenAttempts(database, lane.actor)
   const waitedMs = performance.now() - askedAt
   const orphans = open.filter(({ claim }) => !wasHeld(claim))
   const answeredAt = performance.now()
-  for (const { claim, startedMsAgo } of orphans) lane.start([claim], answeredAt - startedMsAgo - waitedMs)
+  for (const { claim, startedMsAgo } of orphans)
+    lane.start([claim], answeredAt - startedMsAgo - waitedMs, undefined, slept)
   if (orphans.length > 0) {
     logger.warn(
       { lane: lane.name, attempts: orphans.length },

@@ -2,7 +2,8 @@ import type { AttemptName, Claim } from '../log/write/claim.ts'
 import { commitMsMax } from '../log/write/commit-ms-max.ts'
 import type { LaneName } from '../message/message.ts'
 import { Latch } from '../runtime/latch.ts'
-import { mostAhead, Wire, type OtherRequest, type WireOptions } from './wire.ts'
+import { sleptMs } from '../runtime/slept.ts'
+import { asleep, mostAhead, Wire, type OtherRequest, type WireOptions } from './wire.ts'
 
 // A doubt is kept at least this long: a statement may reach the server that much later than its connection seemed to break.
 const doubtMinMs = 1_000
@@ -157,12 +158,13 @@ export class Lane {
   reserve(max: number): Reservation {
     const room = Math.max(0, Math.min(max, this.room))
     const claimedAt = performance.now()
+    const slept = sleptMs()
     this.#reserve(room)
     return {
       room,
       start: (claims, isSent) => {
         this.#reserve(-room)
-        this.start(claims, claimedAt, isSent)
+        this.start(claims, claimedAt, isSent, slept)
       },
       release: () => this.#reserve(-room),
       doubt: () => {
@@ -175,13 +177,20 @@ export class Lane {
   /**
    * @param claimedAt on performance.now()'s clock: before their claim was issued
    * @param isSent false if they end unsent; by default they do if the destination is held or paused
+   * @param slept what sleptMs() said at that time: if the machine was suspended since, their leases are over, and they end unsent
    */
-  start(claims: readonly Claim[], claimedAt: number, isSent = this.#destination.refusal === null): void {
+  start(
+    claims: readonly Claim[],
+    claimedAt: number,
+    isSent = this.#destination.refusal === null,
+    slept = sleptMs(),
+  ): void {
     for (const claim of claims) {
       this.#open.add(keyOf(claim))
       if (claim.isSlow === true) this.#slow.add(keyOf(claim))
     }
-    this.#wire.add(claims, claimedAt, isSent ? null : this.#destination.refusal)
+    const refusal = isSent ? null : this.#destination.refusal
+    this.#wire.add(claims, claimedAt, sleptMs() === slept ? refusal : asleep)
     this.#noteChange()
   }
 

@@ -1,4 +1,5 @@
 import type { Pool } from 'pg'
+import { readClockOffset } from '../log/read/read-clock-offset.ts'
 import { expungeAged } from '../log/write/expunge-aged.ts'
 import type { Failpoint } from '../runtime/failpoint.ts'
 import type { Logger } from '../runtime/logger.ts'
@@ -21,6 +22,9 @@ const eventsMax = 1_000
  * Expunges what has been a success or a dead letter for longer than RETAIN_PAYLOAD, once a minute, and more often where it is shorter
  * than that. It goes piece by piece, each in a transaction of its own, and rests after each piece for as long as the piece took: so
  * a backlog takes at most half of one connection.
+ *
+ * What is expunged cannot be had back. So it must be old enough by both clocks, PostgreSQL's and that of this process: one of them that has
+ * stepped forward makes nothing old.
  */
 export async function retain(
   options: {
@@ -36,7 +40,7 @@ export async function retain(
   const { database, instance, retention, ground, logger, failpoint } = options
   if (retention === null) return
   const { retainMs, text } = retention
-  const request = { retainMs, actor: `${instance}/retention`, reason: `RETAIN_PAYLOAD: ${text}` }
+  const request = { actor: `${instance}/retention`, reason: `RETAIN_PAYLOAD: ${text}` }
   const everyMs = Math.min(Math.max(retainMs, everyMsMin), everyMsMax)
   // Large payloads take long to remove: a piece that a timeout ended is tried again with fewer events.
   let events = eventsMax
@@ -52,7 +56,12 @@ export async function retain(
     try {
       for (;;) {
         const begunAt = performance.now()
-        const piece = await expungeAged(database, request, events)
+        const aheadMs = Math.max(0, 1_000 * (await readClockOffset(database)))
+        const piece = await expungeAged(
+          database,
+          { ...request, retainMs: Math.ceil(retainMs + aheadMs) },
+          events,
+        )
         messages += piece.expunged
         events = Math.min(events * 2, eventsMax)
         if (piece.expunged > 0) failpoint('retention.after_piece')

@@ -1,4 +1,5 @@
 import type { Claim } from '../log/write/claim.ts'
+import { sleptMs } from '../runtime/slept.ts'
 import type { Destination } from './destination.ts'
 import { Pace } from './pace.ts'
 
@@ -50,6 +51,8 @@ type Waiting = {
   /** On performance.now()'s clock: after it the request is not sent any more. */
   readonly sendBy: number
   readonly deadlineMax: number
+  /** What sleptMs() said when it was added: if the machine was suspended since, these times are wrong. */
+  readonly slept: number
   readonly send: (deadlineAt: number, waitedMs: number) => Promise<void>
   readonly drop: (reason: string) => void
 }
@@ -113,6 +116,7 @@ export class Wire {
       return
     }
     const addedAt = performance.now()
+    const slept = sleptMs()
     const deadlineMax = claimedAt + leaseMs - leaseMarginMs
     // What has waited leaves the processor its whole timeout. If the claim's own commit took that time, it may wait the usual moment
     // all the same.
@@ -123,6 +127,7 @@ export class Wire {
         addedAt,
         sendBy: addedAt + waitMs,
         deadlineMax,
+        slept,
         send: (deadlineAt, waitedMs) => send(claim, deadlineAt, waitedMs),
         drop: (reason) => drop(claim, reason),
       })
@@ -145,7 +150,7 @@ export class Wire {
     const addedAt = performance.now()
     const deadlineMax = claimedAt + leaseMs - leaseMarginMs
     const sendBy = Math.max(addedAt + aheadMs, deadlineMax - timeoutMs)
-    this.#push({ bytes: 0, addedAt, sendBy, deadlineMax, send, drop })
+    this.#push({ bytes: 0, addedAt, sendBy, deadlineMax, slept: sleptMs(), send, drop })
     this.#sendNext()
   }
 
@@ -173,13 +178,15 @@ export class Wire {
 
   #sendNext(): void {
     const { timeoutMs } = this.#options
+    const sleptNow = sleptMs()
     while (this.#sending < this.room || this.#stopped !== null) {
       const first = this.#waiting.shift()
       if (first === undefined) return
-      const { bytes, addedAt, sendBy, deadlineMax, send, drop } = first
+      const { bytes, addedAt, sendBy, deadlineMax, slept, send, drop } = first
       const now = performance.now()
       this.#waitingBytes -= bytes
       if (this.#stopped !== null) drop(this.#stopped)
+      else if (slept !== sleptNow) drop(asleep)
       else if (now > sendBy) drop(tooSlow)
       else if (now >= deadlineMax) drop(tooLate)
       else {
@@ -223,6 +230,8 @@ export class Wire {
   }
 }
 
+/** Another instance may have sent it long ago, and the processor have forgotten its key. */
+export const asleep = 'this machine was suspended'
 const tooSlow = 'the requests before it took too long'
 // The database took that long to claim it, or to confirm the claim. The destination has no part in it.
 const tooLate = 'its lease is nearly over'

@@ -301,21 +301,32 @@ export class Assignment {
   async #position(places: readonly Place[], low = 0n): Promise<void> {
     const { database, topic } = this.#options
     const areCurrent = (): boolean => places.every((place) => this.has(place))
-    const found = await this.#ask(() => readNextOffsets(database, topic), areCurrent)
-    if (found === null || !areCurrent()) return
-    for (const place of places) this.#write(place, (ours) => this.#noteBegins(ours, found))
-    const isNew = ({ partition, begins }: Place): boolean =>
-      begins === null && (found.places.get(partition)?.nextOffset ?? null) === null
-    const begun = places.some(isNew) ? await this.#askKafka(areCurrent) : new Map<number, Begun>()
+    const read = async (): Promise<TopicPlaces | null> => {
+      const answer = await this.#ask(() => readNextOffsets(database, topic), areCurrent)
+      if (answer !== null)
+        for (const place of places) this.#write(place, (ours) => this.#noteBegins(ours, answer))
+      return answer
+    }
+    const isNew = ({ partition, begins }: Place, { places: known }: TopicPlaces): boolean =>
+      begins === null && (known.get(partition)?.nextOffset ?? null) === null
+    const first = await read()
+    if (first === null) return
+    const begun = places.some((place) => isNew(place, first))
+      ? await this.#askKafka(areCurrent)
+      : new Map<number, Begun>()
+    if (begun === null) return
+    // What was stored before Kafka was told of it can be seen now, if it could not before.
+    const found = begun.size > 0 ? await read() : first
     // There is no await below, so no join can come in between.
-    if (begun === null || !areCurrent()) return
+    if (found === null || !areCurrent()) return
+    const { logBeganAt, places: stored } = found
     const forgotten = (place: Place): Begun | null => {
-      const known = isNew(place) ? begun.get(place.partition) : undefined
+      const known = isNew(place, found) ? begun.get(place.partition) : undefined
       // What another log has stored is nothing to this one: it begins where Kafka says.
-      return known?.begins.logBeganAt === found.logBeganAt && known.next > known.begins.offset ? known : null
+      return known?.begins.logBeganAt === logBeganAt && known.next > known.begins.offset ? known : null
     }
     for (const place of places)
-      this.#write(place, (ours) => this.#goOn(ours, found.places.get(ours.partition), forgotten(ours), low))
+      this.#write(place, (ours) => this.#goOn(ours, stored.get(ours.partition), forgotten(ours), low))
     this.#noteRunning()
   }
 

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { once } from 'node:events'
 import t from 'tap'
+import { suspend } from '../support/suspend.ts'
 import { answer, send, startDeliverer, startProcessor, until } from './processor.ts'
 
 t.test('a deadline that has passed sends nothing', async (t) => {
@@ -37,6 +38,16 @@ t.test('a request whose deadline passes while the process stands still is not se
   const outcome = send(deliverer, 'late', 50)
   standStill(100)
   t.strictSame(await outcome, { kind: 'not_sent', reason: 'timeout after 30 s, not sent' })
+  t.match(await send(deliverer, 'next'), { kind: 'accepted' })
+  t.notMatch(processor.received(), /late/)
+})
+
+t.test('a request that was not written before the machine was suspended is not sent', async (t) => {
+  const processor = await startProcessor(t, (socket) => socket.write(answer('200 OK')))
+  const deliverer = startDeliverer(t, processor.url)
+  const outcome = send(deliverer, 'late')
+  suspend(t, 3_600_000)
+  t.strictSame(await outcome, { kind: 'not_sent', reason: 'this machine was suspended, not sent' })
   t.match(await send(deliverer, 'next'), { kind: 'accepted' })
   t.notMatch(processor.received(), /late/)
 })

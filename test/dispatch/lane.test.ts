@@ -4,6 +4,7 @@ import type { Claim } from '../../src/log/write/claim.ts'
 import type { MessageId, TransactionId } from '../../src/message/message.ts'
 import { until } from '../support/until.ts'
 import { flowing } from '../support/flowing.ts'
+import { suspend } from '../support/suspend.ts'
 
 const claims = (count: number, from = 0): Claim[] =>
   Array.from({ length: count }, (_, at) => ({
@@ -50,6 +51,34 @@ t.test('outcomes that wait to be stored leave room, as far as attempts may be op
   lane.close(claims(10, 2))
   t.match(lane, { open: 2, room: 20 })
 })
+
+t.test(
+  'what was claimed by a transaction that was under way when the machine was suspended is not sent',
+  (t) => {
+    const sent: string[] = []
+    const dropped: string[] = []
+    const lane = new Lane({
+      name: 'fresh',
+      instance: 'instance-1',
+      limit: 2,
+      leaseMs: 60_000,
+      timeoutMs: 30_000,
+      destination: flowing,
+      send: ({ transactionId }) => {
+        sent.push(transactionId)
+        return Promise.resolve()
+      },
+      drop: (_, reason) => dropped.push(reason),
+    })
+    const reservation = lane.reserve(1)
+    suspend(t, 3_600_000)
+    reservation.start(claims(1))
+    t.strictSame(dropped, ['this machine was suspended'])
+    lane.reserve(1).start(claims(1, 1))
+    t.strictSame(sent, ['tx-1'])
+    t.end()
+  },
+)
 
 t.test(
   'requests that are no attempts share the limit with attempts, and slow ones take of the slow room',

@@ -1,3 +1,4 @@
+import { mock } from 'node:test'
 import type { Pool, QueryConfig } from 'pg'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
@@ -72,6 +73,20 @@ t.test('a piece that a timeout ended is tried again with fewer events', async (t
   t.strictSame(failing.asked.slice(0, 3), [1_000, 250, 62])
   await until('the log to tell', () => lines.some(({ event }) => event === 'payloads expunged'))
   t.equal(lines.filter(({ event }) => event === 'retention failed').length, 2)
+})
+
+t.test("what is old by the database's clock alone is not expunged", async (t) => {
+  const { pool } = await database(t)
+  await storeEnded(pool, 3)
+  const now = Date.now.bind(Date)
+  const behind = mock.method(Date, 'now', () => now() - 3_600_000)
+  t.teardown(() => behind.mock.restore())
+  const asking = failFirst(pool, 0)
+  start(t, asking.pool, 1, { fault: null })
+  await until('two rounds', () => asking.asked.length >= 2)
+  t.equal(await countExpunged(pool), 0)
+  behind.mock.restore()
+  await until('all to be expunged', async () => (await countExpunged(pool)) === 3)
 })
 
 t.test('while the log lacks what it rests on nothing is expunged', async (t) => {

@@ -4,6 +4,7 @@ import type { Claim } from '../../src/log/write/claim.ts'
 import type { MessageId, TransactionId } from '../../src/message/message.ts'
 import { until } from '../support/until.ts'
 import { flowing } from '../support/flowing.ts'
+import { suspend } from '../support/suspend.ts'
 
 const claim = (name: string, bytes = 2): Claim => ({
   messageId: '1' as MessageId,
@@ -64,6 +65,20 @@ t.test('no more than the limit are sent at once, and the next one as soon as one
   await end(2)
   t.same(sent, ['tx-0', 'tx-1', 'tx-2', 'tx-3', 'tx-4'], 'in order')
   t.match(wire, { sending: 0, waiting: 0 })
+})
+
+t.test('what was claimed before the machine was suspended is not sent', async (t) => {
+  const { wire, sent, dropped, end } = setUp({ limit: 1 })
+  wire.add(claims(3), performance.now(), null)
+  t.same(sent, ['tx-0'])
+  suspend(t, 3_600_000)
+  await end(1)
+  t.strictSame(dropped, [
+    ['tx-1', 'this machine was suspended'],
+    ['tx-2', 'this machine was suspended'],
+  ])
+  wire.add(claims(1, 3), performance.now(), null)
+  t.same(sent, ['tx-0', 'tx-3'])
 })
 
 t.test(

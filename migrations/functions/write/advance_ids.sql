@@ -22,6 +22,8 @@ begin
     select pg_get_serial_sequence('partitions', 'partition_id'), (select max(p.partition_id) from partitions p)
     union all
     select 'replay_plan_numbers', (select max(p.plan) from replay_plans p)
+    union all
+    select pg_get_serial_sequence('accesses', 'access'), (select max(a.access) from accesses a)
   loop
     last_id := format('select last_value - case when is_called then 0 else 1 end from %s', ids);
     execute last_id into was;

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { makeSegments } from '../../../src/log/server/make-segments.ts'
 import { advanceIds } from '../../../src/log/write/advance-ids.ts'
+import { recordAccesses } from '../../../src/log/write/record-accesses.ts'
 import { database } from '../../support/database.ts'
 import { newName, record, session, store } from '../support.ts'
 
@@ -66,7 +67,7 @@ t.test('two sessions that make segments at once make each one once', async (t) =
   t.equal((await segments(own)).length, 2)
 })
 
-t.test('ids of an archived segment are not given out again', async (t) => {
+t.test('ids of an archived segment, and others that are in use, are not given out again', async (t) => {
   const { pool } = await database(t)
   await pool.query(
     `insert into segment_archives (segment, first_message_id, next_message_id, name, manifest_sha256, messages, events, success,
@@ -78,9 +79,14 @@ t.test('ids of an archived segment are not given out again', async (t) => {
        by_pattern, by_cause, not_replayable)
      values (7, now(), now(), 'alice', 'a restore', '{}', 1, 0, 0, '[]', '[]', '[]')`,
   )
+  await recordAccesses(pool, [{ kind: 'exported' }, { kind: 'exported' }])
+  // As after a logical upgrade, which copies rows and no sequences: else no start could be recorded, and none would end.
+  await pool.query(`select setval(pg_get_serial_sequence('accesses', 'access'), 1, false)`)
   t.strictSame(await advanceIds(pool), [
     { ids: 'message_ids', was: '0', became: '1000' },
     { ids: 'replay_plan_numbers', was: '0', became: '7' },
+    { ids: 'public.accesses_access_seq', was: '0', became: '2' },
   ])
   t.strictSame(await advanceIds(pool), [])
+  t.equal(await recordAccesses(pool, [{ kind: 'exported' }]), '3')
 })
