@@ -6,12 +6,12 @@ import { until } from '../support/until.ts'
 t.test('an instance that a failover took out of the log is registered again', async (t) => {
   const line = await setUpLine(t)
   await startReadyService(t, line.settings)
-  const registered = async () =>
-    (
-      await line.pool.query(
-        'select instance, release, lease_ms, key_window_ms, destination_url from instances',
-      )
-    ).rows
+  const registered = async (): Promise<unknown[]> => {
+    const { rows } = await line.pool.query(
+      'select instance, release, lease_ms, key_window_ms, destination_url from instances',
+    )
+    return rows as unknown[]
+  }
   const before = await registered()
   t.equal(before.length, 1)
   await line.pool.query(`do $$
