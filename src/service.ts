@@ -19,10 +19,14 @@ import type { Failpoint } from './runtime/failpoint.ts'
 import { withoutSecrets } from './runtime/without-secrets.ts'
 import { Hint } from './runtime/hint.ts'
 import type { Logger } from './runtime/logger.ts'
+import { retryDelayMs } from './runtime/retry-delay.ts'
+import { wait } from './runtime/wait.ts'
 import { stopMs } from './trace/stop-ms.ts'
 import type { Tracing } from './trace/tracing.ts'
 import { listen } from './wake/listen.ts'
 import { Presence } from './wake/presence.ts'
+
+const registerEvery = { firstMs: 500, maxMs: 5_000 }
 
 export type Service = ReturnType<typeof startService>
 
@@ -92,9 +96,11 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
   }
   const decisions = new Hint()
   const presence = new Presence()
+  const stopping = new AbortController()
   options.serverChanges.on(() => {
     dispatcher.wake('reconnect')
     events.give()
+    void registerAgain(options, stopping.signal)
   })
   const listener = listen({
     connectionString: config.database.listenUrl ?? options.connection.connectionString,
@@ -175,7 +181,6 @@ export function startService(options: ServiceOptions & { afterOutage: boolean })
     logger,
     failpoint,
   })
-  const stopping = new AbortController()
   const retainLog = createRetainLog(options)
   const retaining = retainLog?.live(stopping.signal)
   return {
@@ -212,7 +217,27 @@ function createRetainLog({ config, connection, instance, logger }: ServiceOption
 }
 
 /** Records in the log the settings under which this instance is about to write, and the limit that they give. */
-export async function register({
+export async function register(options: ServiceOptions): Promise<void> {
+  const { config, database, instance, release } = options
+  await registerSettings(options)
+  await recordRate(config, database, instance)
+  await recordSettings(config, database, { instance, release })
+}
+
+/** A failover may have lost that this instance was registered. */
+async function registerAgain(options: ServiceOptions, signal: AbortSignal): Promise<void> {
+  for (let failures = 1; !signal.aborted; failures++) {
+    try {
+      await registerSettings(options)
+      return
+    } catch {
+      // Whoever has work for the database tells that it is away.
+      await wait(retryDelayMs(failures, registerEvery), signal)
+    }
+  }
+}
+
+async function registerSettings({
   config,
   database,
   instance,
@@ -231,8 +256,6 @@ export async function register({
     inquiryGapMs: config.downstream.inquiry?.gapMs ?? null,
     destinationUrl: withoutSecrets(downstreamUrl),
   })
-  await recordRate(config, database, instance)
-  await recordSettings(config, database, { instance, release })
 }
 
 /** Which settings have changed since the last start can be asked later. */
