@@ -6,6 +6,7 @@ import { MigrationError, Umzug, type UmzugStorage } from 'umzug'
 import { applyFunctions, createFunctionsTable, type Source } from './apply-functions.ts'
 import { explainHeldLock } from './explain-held-lock.ts'
 import { inTransaction } from './in-transaction.ts'
+import { lockTables } from './lock-tables.ts'
 import { isPooled } from './pooler.ts'
 import { prepareSession } from './prepare-session.ts'
 
@@ -23,6 +24,7 @@ const poolerRefusal =
   'Migrations hold a lock of their session and were led to a connection pooler: name a direct one in MIGRATE_DATABASE_URL.'
 
 const lockTimeoutMs = 2_000
+const deadlockDetected = '40P01'
 const connectMsMax = 5_000
 // How soon the server notices that whoever migrates is gone, and ends what it was told to do.
 const orphanedAfterMs = 2_000
@@ -59,7 +61,12 @@ export async function migrate(
     await prepareSession(client, null)
     await limitSession(client)
     await client.query('select pg_advisory_lock($1)', [advisoryLock])
-    const { applied, later } = await applyAll(client, service)
+    const { applied, later } = await applyAll(client, service, false).catch((error: unknown) => {
+      // It took tables one by one, as its files name them, and met writers that took them in another order. They would meet again.
+      if (error instanceof pg.DatabaseError && error.code === deadlockDetected)
+        return applyAll(client, service, true)
+      throw error
+    })
     if (later.length > 0) onLater(later)
     return applied
   } catch (error) {
@@ -72,10 +79,13 @@ export async function migrate(
 /**
  * A migration may drop functions that this release replaces. All is done in one transaction, so running instances of the release before find
  * either the old functions or the new ones, and never none, even if this process is killed in between.
+ *
+ * @param areTablesLocked whether it locks all tables of the log first, so that it can be part of no deadlock
  */
 async function applyAll(
   client: pg.Client,
   service: string | null,
+  areTablesLocked: boolean,
 ): Promise<{ applied: string[]; later: string[] }> {
   const migrations = await readSources(
     migrationsFolder,
@@ -86,6 +96,7 @@ async function applyAll(
   await refuseOtherHistory(client, migrations)
   await createFunctionsTable(client)
   return inTransaction(client, async () => {
+    if (areTablesLocked) await lockTables(client)
     const applied = await applyMigrations(client, migrations)
     const answer = await applyFunctions(client, functions)
     // At every start, because the role may be another, and because PUBLIC may execute whatever function is new.

@@ -6,6 +6,7 @@ import type { Pool } from 'pg'
 import { migrate } from '../../src/runtime/migrate.ts'
 import { database } from '../support/database.ts'
 import { rebuildAll } from '../support/rebuild.ts'
+import { until } from '../support/until.ts'
 
 const folder = fileURLToPath(new URL('../../migrations/', import.meta.url))
 
@@ -61,5 +62,31 @@ t.test(
     t.strictSame(paid, [{ transaction_id: 'old', status: 'success', reference: null }])
     const states = (await rebuildAll(pool)).filter(({ kind }) => kind === 'column')
     t.strictSame(states, [], 'the states are what the log says')
+  },
+)
+
+t.test(
+  'a migration that meets a writer in a deadlock takes all tables at once and gets through',
+  async (t) => {
+    const { pool, url } = await database(t, { empty: true })
+    await layOutBefore(pool)
+    // The migration notices it, and is thrown out, long before the writer would be.
+    await pool.query(`alter database ${new URL(url).pathname.slice(1)} set deadlock_timeout = '1800ms'`)
+    const writer = await pool.connect()
+    await writer.query(`set deadlock_timeout = '60s'`)
+    await writer.query('begin')
+    await writer.query('lock table message_states in row exclusive mode')
+    const migrating = migrate({ connectionString: url })
+    migrating.catch(() => undefined)
+    await until('the migration to have the events, and to wait for the states', async () => {
+      const { rows } = await pool.query(
+        `select from pg_locks where relation = 'message_states'::regclass and mode = 'AccessExclusiveLock' and not granted`,
+      )
+      return rows.length === 1
+    })
+    await writer.query('lock table message_events in row exclusive mode')
+    await writer.query('commit')
+    writer.release()
+    t.ok((await migrating).includes('0012_reference.sql'))
   },
 )
