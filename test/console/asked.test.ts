@@ -2,7 +2,7 @@ import type { Route } from 'playwright-core'
 import t from 'tap'
 import { startService, storeDeadLetters, well } from '../api/service.ts'
 import { database } from '../support/database.ts'
-import { build, guarded, skip, watch } from './watching.ts'
+import { build, guarded, giveToken, skip, watch } from './watching.ts'
 
 t.before(build)
 
@@ -45,12 +45,8 @@ t.test('until it is known whose a token is, nobody is shown as its holder', { sk
   const { port } = await startService(t, pool, () => well, guarded)
   await storeDeadLetters(pool, ['pay-1'])
   const { page, go } = await watch(t, `http://127.0.0.1:${port}`)
-  const give = async (token: string): Promise<void> => {
-    await page.getByLabel('Token', { exact: true }).fill(token)
-    await page.keyboard.press('Enter')
-  }
   await go('transaction/pay-1')
-  await give('secret-olga')
+  await giveToken(page, 'secret-olga')
   await page.getByText('olga, operator').waitFor()
   await page.getByRole('button', { name: 'Replay …' }).waitFor()
 
@@ -66,7 +62,7 @@ t.test('until it is known whose a token is, nobody is shown as its holder', { sk
     if ((route.request().postData() ?? '').includes('"operationName":"Viewer"')) held.push(route)
     else await route.fallback()
   })
-  await give('secret-victor')
+  await giveToken(page, 'secret-victor')
   await page.getByText('dead lettered').first().waitFor()
   t.equal(await page.getByText('olga').count(), 0)
   t.equal(await page.getByRole('button', { name: 'Replay …' }).count(), 0)

@@ -5,7 +5,7 @@ import { stepJob } from '../../src/log/write/step-job.ts'
 import { startService, store, storeDeadLetters, storeInDoubt, well } from '../api/service.ts'
 import { database } from '../support/database.ts'
 import { until } from '../support/until.ts'
-import { build, findBarriers, graphql, guarded, skip, watch } from './watching.ts'
+import { build, findBarriers, graphql, guarded, giveToken, skip, watch } from './watching.ts'
 
 t.before(build)
 
@@ -128,12 +128,8 @@ t.test(
     await storeInDoubt(pool, 'pay-1')
     const { page, go, faults } = await watch(t, `http://127.0.0.1:${port}`)
     const dialog = page.getByRole('dialog')
-    const give = async (token: string): Promise<void> => {
-      await page.getByLabel('Token', { exact: true }).fill(token)
-      await page.keyboard.press('Enter')
-    }
     await go('dead-letters')
-    await give('secret-olga')
+    await giveToken(page, 'secret-olga')
     await page.getByText('Open dead letters: 2').waitFor()
     await page.getByRole('button', { name: 'Plan a replay …' }).click()
     await page.getByLabel('Reason').fill('a test of the bank')
@@ -166,7 +162,7 @@ t.test(
     t.equal(await page.getByRole('button', { name: 'Pause …' }).count(), 1)
 
     await page.getByRole('button', { name: 'Forget token' }).click()
-    await give('secret-victor')
+    await giveToken(page, 'secret-victor')
     await page.getByRole('heading', { name: 'Job 2: resolve as ignored' }).waitFor()
     await page.getByText('victor, viewer').waitFor()
     t.equal(await page.getByRole('button', { name: /Pause|Abort/ }).count(), 0)

@@ -2,7 +2,7 @@ import t from 'tap'
 import { startService, storeDeadLetters, well } from '../api/service.ts'
 import { database } from '../support/database.ts'
 import { until } from '../support/until.ts'
-import { build, guarded, findBarriers, skip, watch } from './watching.ts'
+import { build, guarded, findBarriers, giveToken, skip, watch } from './watching.ts'
 
 t.before(build)
 
@@ -11,16 +11,12 @@ t.test('who has no token is asked for one, and sees what its holder may do', { s
   const { port } = await startService(t, pool, () => well, guarded)
   await storeDeadLetters(pool, ['pay-1'])
   const { page, go } = await watch(t, `http://127.0.0.1:${port}`)
-  const give = async (token: string): Promise<void> => {
-    await page.getByLabel('Token', { exact: true }).fill(token)
-    await page.keyboard.press('Enter')
-  }
   await go('now')
   await page.getByText('answers only with a token').waitFor()
   t.strictSame(await findBarriers(page), [])
-  await give('secret-nobody')
+  await giveToken(page, 'secret-nobody')
   await page.getByRole('alert').getByText(/token/i).waitFor()
-  await give('Bearer secret-victor')
+  await giveToken(page, 'Bearer secret-victor')
   await page.getByText('victor, viewer').waitFor()
   await page.getByRole('heading', { name: 'Destination' }).waitFor()
   t.equal(await page.getByRole('button', { name: /Pause|Set rate/ }).count(), 0)
@@ -37,7 +33,7 @@ t.test('who has no token is asked for one, and sees what its holder may do', { s
   const kept = await page.evaluate('JSON.stringify([localStorage, document.cookie])')
   t.notMatch(kept, 'secret', 'the token is of this tab alone')
   await page.getByRole('button', { name: 'Forget token' }).click()
-  await give('secret-olga')
+  await giveToken(page, 'secret-olga')
   await page.getByText('olga, operator').waitFor()
   await until('her buttons', async () => (await page.getByRole('button', { name: 'Replay …' }).count()) === 1)
   await page.getByRole('button', { name: 'Show payload and headers' }).click()

@@ -25,6 +25,12 @@ export async function watch(t: Pick<Test, 'teardown'>, url: string) {
   return { ...opened, go }
 }
 
+/** Answers the form that asks for a token. */
+export async function giveToken(page: Page, token: string): Promise<void> {
+  await page.getByLabel('Token', { exact: true }).fill(token)
+  await page.keyboard.press('Enter')
+}
+
 /** What axe finds wrong on the page as it is, by WCAG 2.2 A and AA. */
 export async function findBarriers(page: Page): Promise<string[]> {
   axe ??= await readFile(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8')

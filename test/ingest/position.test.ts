@@ -108,18 +108,11 @@ t.test('a topic that was created anew and is shorter now stops the partition', a
 
 t.test('a partition whose next offset PostgreSQL forgot is read again from there', async (t) => {
   const { pool } = await database(t)
-  const topic = await createTopic(t, brokers, 1)
-  await produce(topic, 0, names('a', 10))
-  const consumer = startConsumer(t, topic, pool)
-  await until(async () => (await countRecords(pool, topic.topic)) === 10)
-  await produce(topic, 0, names('b', 10))
-  await until(async () => (await countRecords(pool, topic.topic)) === 20)
+  const { topic, consumer } = await storeTwice(t, pool)
   // As after a return to an older copy, while Kafka and this consumer have moved on.
   await forget(pool, 10)
   await produce(topic, 0, ['c'])
-  await until(async () =>
-    (await readRecords(pool, topic.topic)).some((record) => record.transaction_id === 'c'),
-  )
+  await untilStored(pool, topic, 'c')
 
   const records = await readRecords(pool, topic.topic)
   t.equal(
@@ -133,18 +126,11 @@ t.test('a partition whose next offset PostgreSQL forgot is read again from there
 
 t.test('a partition that PostgreSQL forgot as a whole is read again from where it began', async (t) => {
   const { pool } = await database(t)
-  const topic = await createTopic(t, brokers, 1)
-  await produce(topic, 0, names('a', 10))
-  const consumer = startConsumer(t, topic, pool)
-  await until(async () => (await countRecords(pool, topic.topic)) === 10)
-  await produce(topic, 0, names('b', 10))
-  await until(async () => (await countRecords(pool, topic.topic)) === 20)
+  const { topic, consumer } = await storeTwice(t, pool)
   // As after a failover that lost all of it. No word of that has come yet when the next record does.
   await forgetAll(pool)
   await produce(topic, 0, ['c'])
-  await until(async () =>
-    (await readRecords(pool, topic.topic)).some((record) => record.transaction_id === 'c'),
-  )
+  await untilStored(pool, topic, 'c')
   const records = await readRecords(pool, topic.topic)
   t.equal(
     records.filter((record) => record.type === 'duplicate_received').length,
@@ -181,9 +167,7 @@ t.test('a service that starts on a log without a partition that was stored stops
         goesOnAt: type === 'gap_accepted' ? 10n : 0n,
       })
       consumer.decisions.give()
-      await until(async () =>
-        (await readRecords(pool, topic.topic)).some((record) => record.transaction_id === 'c'),
-      )
+      await untilStored(pool, topic, 'c')
       const { length } = await readRecords(pool, topic.topic)
       t.equal(length, type === 'gap_accepted' ? 11 : 21)
     })
@@ -264,6 +248,21 @@ t.test('a gzip batch is read like any other', async (t) => {
 })
 
 type Pool = Parameters<typeof countRecords>[0]
+
+/** A consumer that has stored ten records, and then ten more, and goes on. */
+async function storeTwice(t: Test, pool: Pool) {
+  const topic = await createTopic(t, brokers, 1)
+  await produce(topic, 0, names('a', 10))
+  const consumer = startConsumer(t, topic, pool)
+  await until(async () => (await countRecords(pool, topic.topic)) === 10)
+  await produce(topic, 0, names('b', 10))
+  await until(async () => (await countRecords(pool, topic.topic)) === 20)
+  return { topic, consumer }
+}
+
+async function untilStored(pool: Pool, { topic }: TestTopic, id: string): Promise<void> {
+  await until(async () => (await readRecords(pool, topic)).some((record) => record.transaction_id === id))
+}
 
 /** Both partitions, or the one there is, get `count` records that are stored. */
 async function storeThenStop(
