@@ -9,7 +9,7 @@ import type { Place } from './place.ts'
 
 export type WaitingOptions = {
   readonly topic: string
-  readonly session: Pick<KafkaSession, 'fetching'>
+  readonly session: Pick<KafkaSession, 'isFetching'>
   readonly assignment: Assignment
   readonly health: Health
   readonly metrics: Metrics
@@ -43,7 +43,7 @@ export function watchWaiting({
   let leaders: Leaders = new Map()
   const timer = setInterval(() => {
     for (const place of assignment.places())
-      if (isAsked(place, leaders, session.fetching)) assignment.noteSilence(place, tickMs)
+      if (isAsked(place, leaders, session)) assignment.noteSilence(place, tickMs)
     const before = new Map(health.waiting.map((each) => [each.partition, each]))
     health.waiting = findWaiting(assignment.places(), leaders).map((each) => {
       const { waitingMs } = before.get(each.partition) ?? { waitingMs: 0 }
@@ -70,7 +70,11 @@ export function watchWaiting({
  * Whether the broker is being asked for the partition now. It is not while the partition waits for PostgreSQL
  * or for an operator, or while other parts of the same answer are being stored.
  */
-function isAsked({ partition, state }: Place, leaders: Leaders, fetching: ReadonlySet<string>): boolean {
+function isAsked(
+  { partition, state }: Place,
+  leaders: Leaders,
+  session: Pick<KafkaSession, 'isFetching'>,
+): boolean {
   const leader = leaders.get(partition)
-  return state === 'reading' && (leader == null || fetching.has(String(leader.nodeId)))
+  return state === 'reading' && (leader == null || session.isFetching(partition, leader.nodeId))
 }

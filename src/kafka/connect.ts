@@ -3,6 +3,7 @@ import type { Logger } from '../runtime/logger.ts'
 import { assignPartitions } from './assign-partitions.ts'
 import { calmKafkajs } from './calm-kafkajs.ts'
 import { closeHung } from './cluster/close-hung.ts'
+import { fetchApart, fetchersMax } from './cluster/fetch-apart.ts'
 import { shuffle } from './cluster/shuffle.ts'
 import { spareOthers } from './cluster/spare-others.ts'
 import { listPartitions, withAdmin } from './read-range.ts'
@@ -19,6 +20,7 @@ export function createKafka(options: KafkaOptions, instance: string, logger: Log
   calmKafkajs()
   closeHung()
   spareOthers()
+  fetchApart()
   return new Kafka({
     clientId: instance,
     // In random order, so that a hung broker is not the first that every new client asks.
@@ -51,7 +53,7 @@ export function createConsumer(kafka: Kafka, groupId: string, logger: Logger): C
     maxWaitTimeInMs: 250,
     // Eight full slices of typical records.
     maxBytesPerPartition: 1024 * 1024,
-    maxBytes: 10 * 1024 * 1024,
+    maxBytes: (10 * 1024 * 1024) / fetchersMax,
     // How late the client notices new partitions, or another leader if no broker reports it. The cost is one
     // small request.
     metadataMaxAge: 5_000,

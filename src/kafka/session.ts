@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs'
 import type { Logger } from '../runtime/logger.ts'
 import { onUndecodable, type Undecodable } from './answer/replace-decoder.ts'
+import { fetcherOf, fetchersMax } from './cluster/fetch-apart.ts'
 import { onLostCoordinator } from './cluster/keep-membership.ts'
 import { noteStaleLeaders } from './cluster/spare-others.ts'
 import { watchAnswers } from './cluster/watch-answers.ts'
@@ -13,8 +14,6 @@ import { findUnread, type Unread } from './find-unread.ts'
 import { readCommitted, readRange, readRanges, type BrokerRange } from './read-range.ts'
 import { watchSilence } from './watch-silence.ts'
 
-// One partition's slice is decoded while others are being stored, and a slow partition does not stop all.
-const partitionsAtOnce = 4
 // The longest silence of the whole cluster. It is longer than a join. A single hung broker is detected and
 // bypassed much sooner.
 const silenceMs = 30_000
@@ -68,7 +67,9 @@ export class KafkaSession {
   readonly #kafka: Kafka
   readonly #consumer: Consumer
   readonly #closed = new AbortController()
+  /** The names of the fetchers that wait for an answer. */
   readonly #fetching = new Set<string>()
+  #assigned: readonly number[] = []
   readonly #forgets: (() => void)[] = []
 
   constructor(options: KafkaOptions, instance: string, logger: Logger) {
@@ -79,11 +80,11 @@ export class KafkaSession {
   }
 
   /**
-   * The ids of the brokers that a fetch is waiting for. The others have answered, and their records are being
-   * stored.
+   * Whether a fetch of this partition is waiting for the broker's answer. It is not while records of the last
+   * answer are being stored.
    */
-  get fetching(): ReadonlySet<string> {
-    return this.#fetching
+  isFetching(partition: number, nodeId: number): boolean {
+    return this.#fetching.has(fetcherOf(nodeId, partition, this.#assigned))
   }
 
   /**
@@ -156,7 +157,7 @@ export class KafkaSession {
     await this.#consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
-      partitionsConsumedConcurrently: partitionsAtOnce,
+      partitionsConsumedConcurrently: fetchersMax,
       eachBatch: (payload: EachBatchPayload) => listener.batch(toFetchedBatch(payload)),
     })
   }
@@ -176,7 +177,8 @@ export class KafkaSession {
     }
     this.#consumer.on(GROUP_JOIN, ({ payload }) => {
       hearCoordinator()
-      listener.joined(payload.memberAssignment[this.#topic] ?? [], payload.leaderId)
+      this.#assigned = payload.memberAssignment[this.#topic] ?? []
+      listener.joined(this.#assigned, payload.leaderId)
     })
     this.#consumer.on(REBALANCING, () => listener.rebalancing())
     this.#consumer.on(HEARTBEAT, hearCoordinator)
