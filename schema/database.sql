@@ -1317,12 +1317,7 @@ begin
   if not found then
     return false;
   end if;
-  if place.probe_message_id is not null and (place.probe_attempt is null and place.probe_ends_at > looked_at
-    -- No lease is longer: the clock was set back since.
-    and (place.probe_ends_at > looked_at + (select max(i.lease_ms) from instances i) * interval '1 millisecond') is not true or exists (
-    select from message_states m
-    where m.message_id = place.probe_message_id and m.status = 'processing' and m.attempts = place.probe_attempt
-  )) then
+  if has_open_probe(place, looked_at) then
     return false;
   end if;
   -- An inquiry says less than an attempt. So, near the front of either queue, what is not in doubt goes first.
@@ -1521,7 +1516,7 @@ begin
   select date_bin('1 minute', e.recorded_at, 'epoch') as minute, failure_pattern(e.reason) as pattern, count(*) as n,
     max(e.recorded_at) as last_at, (array_agg(distinct e.message_id order by e.message_id desc))[1:3] as examples
   from message_events e
-  where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null
+  where is_failure(e.type) and e.reason is not null
     and e.message_id >= in_first and e.message_id < in_next
   group by 1, 2;
 end
@@ -2894,6 +2889,31 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.has_open_probe(in_place destinations, in_at timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  if in_place.probe_message_id is null then
+    return false;
+  end if;
+  if in_place.probe_attempt is null then
+    return coalesce(in_place.probe_ends_at > in_at, false)
+      -- No lease is longer: the clock was set back since.
+      and (in_place.probe_ends_at > in_at + (select max(i.lease_ms) from instances i) * interval '1 millisecond') is not true;
+  end if;
+  return exists (
+    select from message_states m
+    where m.message_id = in_place.probe_message_id and m.status = 'processing' and m.attempts = in_place.probe_attempt
+  );
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.ingest(in_topic text, in_partition integer, in_incarnation integer, in_first bigint, in_next bigint, in_actor text, in_room integer, in_lane text, in_lease_ms bigint, in_offsets bigint[], in_transaction_ids text[], in_rejections text[], in_payload_hashes bytea[], in_payloads bytea[], in_payload_states text[], in_payload_sizes integer[], in_are_json boolean[], in_keys bytea[], in_headers text[], in_traceparents text[], in_timestamps_ms bigint[], in_hole_firsts bigint[], in_hole_nexts bigint[], in_begins bigint DEFAULT NULL::bigint)
  RETURNS TABLE(answer text, next_offset bigint, reason text, results text, message_ids bigint[], claimed integer, lease_ends_at bigint)
  LANGUAGE plpgsql
@@ -3119,6 +3139,24 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.is_decision(in_type text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select in_type in ('held', 'released', 'cancelled', 'resolved', 'reopened', 'late_result_observed')
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.is_failure(in_type text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select in_type in ('attempt_failed', 'attempt_abandoned', 'rejected')
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.is_maximum(in_measure text)
  RETURNS boolean
  LANGUAGE sql
@@ -3226,14 +3264,7 @@ declare
   looked_at constant timestamptz := clock_timestamp();
 begin
   return in_place.state = 'held' and in_place.next_probe_at <= looked_at
-    -- An inquiry is a probe without an attempt.
-    and not (in_place.probe_message_id is not null and in_place.probe_attempt is null and in_place.probe_ends_at > looked_at
-      -- No lease is longer: the clock was set back since.
-      and (in_place.probe_ends_at > looked_at + (select max(i.lease_ms) from instances i) * interval '1 millisecond') is not true)
-    and not exists (
-      select from message_states m
-      where m.message_id = in_place.probe_message_id and m.status = 'processing' and m.attempts = in_place.probe_attempt
-    )
+    and not has_open_probe(in_place, looked_at)
     and coalesce(earliest_due('pending', null, '-infinity') > looked_at, true)
     and coalesce(earliest_due('failed', null, '-infinity') > looked_at, true);
 end
@@ -3695,6 +3726,17 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.moves_letter(in_type text, in_version integer, in_status text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select in_type in ('dead_lettered', 'cancelled', 'replayed', 'resolved', 'reopened', 'rejected')
+    or (in_type = 'conflict_received' and in_version = 1)
+    or (in_type = 'late_result_observed' and in_status = 'success')
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.next_step(in_message_id bigint, in_at timestamp with time zone, in_lease_ms bigint, in_key_window_ms bigint, in_inquires boolean)
  RETURNS text
  LANGUAGE plpgsql
@@ -4100,13 +4142,11 @@ begin
   perform set_config('tqp.projected', 'yes', true);
   select count(*) as events,
     count(*) filter (where e.version = 1) as first_ones,
-    count(*) filter (where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected')) as failures,
+    coalesce(bool_or(is_failure(e.type)), false) as fails,
     coalesce(bool_or(e.due_at is not null), false) as leaves_open,
     coalesce(bool_or(e.type = 'attempt_started' and e.due_at is not null), false) as starts,
-    coalesce(bool_or(e.type in ('held', 'released', 'cancelled', 'resolved', 'reopened', 'late_result_observed')), false) as decides,
-    coalesce(bool_or(e.type in ('dead_lettered', 'cancelled', 'replayed', 'resolved', 'reopened', 'rejected')
-      or (e.type = 'conflict_received' and e.version = 1)
-      or (e.type = 'late_result_observed' and e.status = 'success')), false) as letters,
+    coalesce(bool_or(is_decision(e.type)), false) as decides,
+    coalesce(bool_or(moves_letter(e.type, e.version, e.status)), false) as moves_letters,
     -- At least the transaction's own position, so the watermark passes it only after the transaction has ended.
     max(e.position) as position,
     -- Starting a statement costs for each segment; these two leave out the segments that have none of the messages.
@@ -4332,21 +4372,17 @@ begin
   end loop;
 
   -- A call of its own, so that only failures pay for a pattern.
-  if given.failures > 0 then
+  if given.fails then
     perform count_failures(array_agg(e.message_id), array_agg(e.recorded_at), array_agg(e.reason))
-      from new_events e where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null;
+      from new_events e where is_failure(e.type) and e.reason is not null;
   end if;
   if given.decides then
     perform project_decisions(given.position, array_agg(distinct e.message_id))
-      from new_events e
-      where e.type in ('held', 'released', 'cancelled', 'resolved', 'reopened', 'late_result_observed');
+      from new_events e where is_decision(e.type);
   end if;
-  if given.letters then
+  if given.moves_letters then
     perform count_letters(given.position, array_agg(e.message_id), array_agg(e.version))
-      from new_events e
-      where e.type in ('dead_lettered', 'cancelled', 'replayed', 'resolved', 'reopened', 'rejected')
-        or (e.type = 'conflict_received' and e.version = 1)
-        or (e.type = 'late_result_observed' and e.status = 'success');
+      from new_events e where moves_letter(e.type, e.version, e.status);
   end if;
   perform pg_notify('message_events', '');
   if given.leaves_open then

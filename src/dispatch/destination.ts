@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import {
   advanceDestination,
@@ -6,18 +5,16 @@ import {
   type DestinationView,
   type GuardPolicy,
 } from '../log/write/advance-destination.ts'
-import { throttleDestination, type Throttle } from '../log/write/throttle-destination.ts'
 import type { Verdict } from '../message/verdict.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
-import { Pace } from './pace.ts'
+import { Doubt } from './doubt.ts'
+import { Throttling } from './throttling.ts'
 
 // Room doubles with each of these. The SQL function ramp_room does the same.
 const stepMs = 1_000
-// After a question that the database did not answer, or a decision that others were in the way of.
+// After a question that the database did not answer.
 const retryMs = 500
-// An outcome may be kept out of the log for long, by an operator's session that has locked its message. The others do not wait for it.
-const doubtMsMax = 2_000
 
 export type DestinationOptions = {
   name: string
@@ -46,22 +43,8 @@ export class Destination {
   #begunAt = performance.now()
   #isLimited = false
   #isThrottled = false
-  /** On performance.now()'s clock: the processor asked to be left alone until then. */
-  #notBefore = 0
-  /** How often this instance sends. */
-  readonly #pace = new Pace()
-  /** What is to be told of a processor that asked for less. `sentAt` is on performance.now()'s clock. */
-  #toTell: { sentAt: number; reason: string } | null = null
-  #telling: Promise<void> | null = null
-  /** How many answers in a row that came to this instance were failures, and how many payments in a row were refused. */
-  #failures = 0
-  #refusals = 0
-  /** Of both, how many are not in the log yet. */
-  #unstored = 0
-  /** How many of both have come since the start. */
-  #noted = 0
-  /** On performance.now()'s clock: when they became so many that the log may have to hold. */
-  #doubtfulSince = 0
+  readonly #throttling: Throttling
+  readonly #doubt: Doubt
   #timer: NodeJS.Timeout | undefined
   #asking: Promise<void> | null = null
   #isAskedAgain = false
@@ -69,6 +52,14 @@ export class Destination {
 
   constructor(options: DestinationOptions) {
     this.#options = options
+    this.#doubt = new Doubt(options.policy)
+    this.#throttling = new Throttling({
+      ...options,
+      onTold: () => {
+        this.check()
+        options.onChange()
+      },
+    })
   }
 
   get state(): DestinationState {
@@ -86,7 +77,9 @@ export class Destination {
       case 'flowing':
         // Until the log knows of the wait, a look would claim what is not sent. And while so many fail that the log may have to hold, nothing
         // more is sent before it has said so: on a slow database that takes a while.
-        return (this.#telling !== null && this.#isLeftAlone) || this.#mayBeHeld ? 0 : Infinity
+        return (this.#throttling.isTelling && this.#throttling.isLeftAlone) || this.#doubt.mayBeHeld
+          ? 0
+          : Infinity
       case 'ramping':
         return 2 ** Math.max(0, Math.floor((performance.now() - this.#begunAt) / stepMs))
       // A lane looks all the same: it starts the probes, and ends what others left open.
@@ -100,7 +93,7 @@ export class Destination {
   get refusal(): string | null {
     const { name } = this.#options
     if (this.#state === 'held' || this.#state === 'paused') return `destination ${name} is ${this.#state}`
-    return this.#isLeftAlone ? `destination ${name} asked to be left alone for a while` : null
+    return this.#throttling.isLeftAlone ? `destination ${name} asked to be left alone for a while` : null
   }
 
   /**
@@ -113,36 +106,26 @@ export class Destination {
       this.#enter(found.decision, found.state, 0)
       this.check()
     }
-    return this.refusal === null || (found.decision === this.#decision && !this.#isLeftAlone)
+    return this.refusal === null || (found.decision === this.#decision && !this.#throttling.isLeftAlone)
   }
 
   /** An attempt is sent. */
   noteSent(): void {
-    this.#pace.note()
+    this.#throttling.noteSent()
   }
 
   /** What an answer said, before it is in the log. */
   noteVerdict(verdict: Verdict): void {
-    if (verdict === 'none') return
-    const couldBeHeld = this.#mayBeHeld
-    this.#failures = verdict === 'failure' ? this.#failures + 1 : 0
-    if (verdict === 'success') this.#refusals = 0
-    else if (verdict === 'refusal') this.#refusals += 1
-    if (mayHold(verdict)) {
-      this.#unstored += 1
-      this.#noted += 1
-    }
-    if (couldBeHeld === this.#mayBeHeld) return
-    this.#doubtfulSince = performance.now()
+    const couldBeHeld = this.#doubt.mayBeHeld
+    this.#doubt.note(verdict)
+    if (couldBeHeld === this.#doubt.mayBeHeld) return
     if (couldBeHeld) this.#options.onChange()
     else this.#armIn(retryMs)
   }
 
   /** These verdicts are in the log. */
   noteStored(verdicts: readonly Verdict[]): void {
-    const stored = verdicts.filter(mayHold).length
-    this.#unstored -= stored
-    if (stored > 0 || this.#state !== 'flowing') this.check()
+    if (this.#doubt.noteStored(verdicts) || this.#state !== 'flowing') this.check()
   }
 
   /**
@@ -151,13 +134,9 @@ export class Destination {
    * @param sentAt on performance.now()'s clock: when the attempt was sent that was answered so
    */
   throttle(waitMs: number, sentAt: number, reason: string): void {
-    this.#notBefore = Math.max(this.#notBefore, performance.now() + waitMs)
+    this.#throttling.leaveAlone(waitMs, performance.now())
     this.#isThrottled = true
-    this.#toTell = { sentAt: Math.max(sentAt, this.#toTell?.sentAt ?? 0), reason }
-    this.#telling ??= this.#tellThrottle().finally(() => {
-      this.#telling = null
-      this.#options.onChange()
-    })
+    this.#throttling.tell(sentAt, reason)
     this.#options.onChange()
   }
 
@@ -180,31 +159,7 @@ export class Destination {
   async stop(): Promise<void> {
     this.#isStopped = true
     clearTimeout(this.#timer)
-    await Promise.all([this.#asking, this.#telling])
-  }
-
-  /** What comes meanwhile is told together. A decision that others were in the way of is tried again. */
-  async #tellThrottle(): Promise<void> {
-    const { database, name, actor, logger } = this.#options
-    while (this.#toTell !== null && !this.#isStopped) {
-      const { sentAt, reason } = this.#toTell
-      this.#toTell = null
-      const now = performance.now()
-      const throttle: Throttle = {
-        waitMs: Math.max(0, this.#notBefore - now),
-        sentMsAgo: now - sentAt,
-        rate: this.#pace.within(1_000),
-        reason,
-      }
-      try {
-        await throttleDestination(database, name, actor, throttle)
-      } catch (error) {
-        logger.debug({ destination: name, reason: reasonOf(error) }, 'throttle not told')
-        this.#toTell ??= { sentAt, reason }
-        await sleep(retryMs)
-      }
-    }
-    this.check()
+    await Promise.all([this.#asking, this.#throttling.stop()])
   }
 
   async #ask(): Promise<void> {
@@ -212,8 +167,7 @@ export class Destination {
     try {
       const askedAt = performance.now()
       const known = this.#decision
-      const noted = this.#unstored === 0 ? this.#noted : null
-      const isPatient = askedAt - this.#doubtfulSince <= doubtMsMax
+      const knewAll = this.#doubt.ask()
       const view = await advanceDestination(database, name, actor, policy, this.#rampMs)
       // A look may have found a later decision while this answer was under way.
       if (view.decision < this.#decision && this.#decision !== known) {
@@ -225,12 +179,11 @@ export class Destination {
       this.#seePace(view, askedAt)
       if (view.decision !== this.#decision || view.state !== this.#state)
         this.#enter(view.decision, view.state, view.ageMs ?? 0)
-      // What came while it was asked, it does not know.
-      if (noted === this.#noted || !isPatient) this.#forgetVerdicts()
+      if (knewAll()) this.#forgetVerdicts()
       // A clock that was set back gives a negative age.
       if (view.ageMs !== null) this.#begunAt = askedAt - Math.max(0, view.ageMs)
       this.#arm(view)
-      if (this.#mayBeHeld) this.#armIn(retryMs)
+      if (this.#doubt.mayBeHeld) this.#armIn(retryMs)
     } catch (error) {
       // The lanes tell that the database is away.
       this.#options.logger.debug({ destination: name, reason: reasonOf(error) }, 'destination not read')
@@ -286,9 +239,8 @@ export class Destination {
 
   /** The log knows of them, and has decided what there is to decide. */
   #forgetVerdicts(): void {
-    const couldBeHeld = this.#mayBeHeld
-    this.#failures = 0
-    this.#refusals = 0
+    const couldBeHeld = this.#doubt.mayBeHeld
+    this.#doubt.forget()
     if (couldBeHeld) this.#options.onChange()
   }
 
@@ -296,22 +248,9 @@ export class Destination {
     const wasPaced = this.isPaced
     this.#isLimited = view.rateLimit !== null
     // What is still to be told is not in the log yet.
-    this.#isThrottled = view.isThrottled || this.#toTell !== null
-    if (view.notBeforeInMs !== null) this.#notBefore = Math.max(this.#notBefore, askedAt + view.notBeforeInMs)
-    if (this.isPaced !== wasPaced || this.#isLeftAlone) this.#options.onChange()
-  }
-
-  /** Whether the log may have to hold. Half of what it takes is enough: another instance may have seen the other half. */
-  get #mayBeHeld(): boolean {
-    const { holdAfter, brakeAfter } = this.#options.policy
-    return (
-      (holdAfter > 0 && this.#failures >= holdAfter / 2) ||
-      (brakeAfter > 0 && this.#refusals >= brakeAfter / 2)
-    )
-  }
-
-  get #isLeftAlone(): boolean {
-    return performance.now() < this.#notBefore
+    this.#isThrottled = view.isThrottled || this.#throttling.isUntold
+    if (view.notBeforeInMs !== null) this.#throttling.leaveAlone(view.notBeforeInMs, askedAt)
+    if (this.isPaced !== wasPaced || this.#throttling.isLeftAlone) this.#options.onChange()
   }
 
   get #rampMs(): number {
@@ -341,9 +280,4 @@ export class Destination {
     if (this.#state === 'ramping') this.#options.onChange()
     this.check()
   }
-}
-
-/** Whether the guard may have to decide after it. */
-function mayHold(verdict: Verdict): boolean {
-  return verdict === 'failure' || verdict === 'refusal'
 }

@@ -1,7 +1,9 @@
 import { hash } from 'node:crypto'
 
-const alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
-const keyLength = 32
+const alphabet = Array.from('abcdefghijklmnopqrstuvwxyz234567')
+/** The two characters of ten bits. */
+const pairs = alphabet.flatMap((first) => alphabet.map((second) => first + second))
+const keyBytes = 20
 
 /**
  * The key that every attempt of a transaction carries: the first 32 characters of the lower-case base32 (RFC
@@ -11,20 +13,15 @@ const keyLength = 32
 export function idempotencyKey(transactionId: string): string {
   const digest = hash('sha256', transactionId, 'buffer')
   let key = ''
-  // Five bytes are eight characters of five bits; 32 characters take the first 20 bytes.
-  for (let at = 0; key.length < keyLength; at += 5) {
+  // Five bytes are eight characters of five bits.
+  for (let at = 0; at < keyBytes; at += 5) {
     const high = digest.readUInt32BE(at)
     const low = digest.readUInt8(at + 4)
-    key += character(high >>> 27) + character(high >>> 22) + character(high >>> 17) + character(high >>> 12)
-    key +=
-      character(high >>> 7) +
-      character(high >>> 2) +
-      character(((high & 3) << 3) | (low >>> 5)) +
-      character(low)
+    key += pairOf(high >>> 22) + pairOf(high >>> 12) + pairOf(high >>> 2) + pairOf((high << 8) | low)
   }
   return key
 }
 
-function character(bits: number): string {
-  return alphabet.charAt(bits & 31)
+function pairOf(bits: number): string {
+  return pairs[bits & 1023] ?? ''
 }

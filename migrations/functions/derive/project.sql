@@ -26,13 +26,11 @@ begin
   perform set_config('tqp.projected', 'yes', true);
   select count(*) as events,
     count(*) filter (where e.version = 1) as first_ones,
-    count(*) filter (where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected')) as failures,
+    coalesce(bool_or(is_failure(e.type)), false) as fails,
     coalesce(bool_or(e.due_at is not null), false) as leaves_open,
     coalesce(bool_or(e.type = 'attempt_started' and e.due_at is not null), false) as starts,
-    coalesce(bool_or(e.type in ('held', 'released', 'cancelled', 'resolved', 'reopened', 'late_result_observed')), false) as decides,
-    coalesce(bool_or(e.type in ('dead_lettered', 'cancelled', 'replayed', 'resolved', 'reopened', 'rejected')
-      or (e.type = 'conflict_received' and e.version = 1)
-      or (e.type = 'late_result_observed' and e.status = 'success')), false) as letters,
+    coalesce(bool_or(is_decision(e.type)), false) as decides,
+    coalesce(bool_or(moves_letter(e.type, e.version, e.status)), false) as moves_letters,
     -- At least the transaction's own position, so the watermark passes it only after the transaction has ended.
     max(e.position) as position,
     -- Starting a statement costs for each segment; these two leave out the segments that have none of the messages.
@@ -258,21 +256,17 @@ begin
   end loop;
 
   -- A call of its own, so that only failures pay for a pattern.
-  if given.failures > 0 then
+  if given.fails then
     perform count_failures(array_agg(e.message_id), array_agg(e.recorded_at), array_agg(e.reason))
-      from new_events e where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null;
+      from new_events e where is_failure(e.type) and e.reason is not null;
   end if;
   if given.decides then
     perform project_decisions(given.position, array_agg(distinct e.message_id))
-      from new_events e
-      where e.type in ('held', 'released', 'cancelled', 'resolved', 'reopened', 'late_result_observed');
+      from new_events e where is_decision(e.type);
   end if;
-  if given.letters then
+  if given.moves_letters then
     perform count_letters(given.position, array_agg(e.message_id), array_agg(e.version))
-      from new_events e
-      where e.type in ('dead_lettered', 'cancelled', 'replayed', 'resolved', 'reopened', 'rejected')
-        or (e.type = 'conflict_received' and e.version = 1)
-        or (e.type = 'late_result_observed' and e.status = 'success');
+      from new_events e where moves_letter(e.type, e.version, e.status);
   end if;
   perform pg_notify('message_events', '');
   if given.leaves_open then

@@ -15,7 +15,7 @@ begin
   select date_bin('1 minute', e.recorded_at, 'epoch') as minute, failure_pattern(e.reason) as pattern, count(*) as n,
     max(e.recorded_at) as last_at, (array_agg(distinct e.message_id order by e.message_id desc))[1:3] as examples
   from message_events e
-  where e.type in ('attempt_failed', 'attempt_abandoned', 'rejected') and e.reason is not null
+  where is_failure(e.type) and e.reason is not null
     and e.message_id >= in_first and e.message_id < in_next
   group by 1, 2;
 end

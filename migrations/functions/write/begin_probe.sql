@@ -28,12 +28,7 @@ begin
   if not found then
     return false;
   end if;
-  if place.probe_message_id is not null and (place.probe_attempt is null and place.probe_ends_at > looked_at
-    -- No lease is longer: the clock was set back since.
-    and (place.probe_ends_at > looked_at + (select max(i.lease_ms) from instances i) * interval '1 millisecond') is not true or exists (
-    select from message_states m
-    where m.message_id = place.probe_message_id and m.status = 'processing' and m.attempts = place.probe_attempt
-  )) then
+  if has_open_probe(place, looked_at) then
     return false;
   end if;
   -- An inquiry says less than an attempt. So, near the front of either queue, what is not in doubt goes first.
