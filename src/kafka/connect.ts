@@ -3,6 +3,7 @@ import type { Logger } from '../runtime/logger.ts'
 import { assignPartitions } from './assign-partitions.ts'
 import { calmKafkajs } from './calm-kafkajs.ts'
 import { closeHung } from './cluster/close-hung.ts'
+import { endStopped } from './cluster/end-stopped.ts'
 import { fetchApart, fetchersMax } from './cluster/fetch-apart.ts'
 import { shuffle } from './cluster/shuffle.ts'
 import { spareOthers } from './cluster/spare-others.ts'
@@ -20,6 +21,7 @@ export function createKafka(options: KafkaOptions, instance: string, logger: Log
   calmKafkajs()
   closeHung()
   spareOthers()
+  endStopped()
   fetchApart()
   return new Kafka({
     clientId: instance,
