@@ -4049,6 +4049,7 @@ AS $function$
 declare
   stray record;
   told text;
+  locked_id bigint;
 begin
   -- In the order of message ids, as everywhere, so that two sessions never wait for each other in a circle.
   for stray in
@@ -4062,7 +4063,13 @@ begin
     order by i.message_id, s.attempt, s.lease_ends_at
     limit 1000
   loop
-    perform from message_states where message_id = stray.message_id for no key update;
+    continue when stray.message_id = locked_id;
+    begin
+      perform from message_states where message_id = stray.message_id for no key update;
+    exception when lock_not_available then
+      locked_id := stray.message_id;
+      continue;
+    end;
     -- It was archived just now.
     continue when not found;
     delete from stray_outcomes s

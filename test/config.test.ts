@@ -120,6 +120,12 @@ t.test('STATUS_URL names the payment, and its rules are read or told', (t) => {
     [/^STATUS_URL must have/],
     'names none',
   )
+  refuses(
+    t,
+    faults({ STATUS_URL: 'https://processor.example/payments/#{transactionId}' }),
+    [/^STATUS_URL must have/],
+    'names it in the fragment, which is not sent',
+  )
   refuses(t, faults({ STATUS_URL: 'processor/{transactionId}' }), [/^STATUS_URL is not a URL/], 'no URL')
   for (const rule of ['404', '404:lost', '200/status:carried_out', '1xx:not_found', ''])
     if (rule !== '') refuses(t, faults({ STATUS_RULES: rule }), [/^STATUS_RULES has/], rule)

@@ -24,7 +24,8 @@ export function readInquiry(settings: Settings): InquiryConfig | null {
     settings.fault(
       'STATUS_URL must not hold a user or a password: use an Authorization header in DOWNSTREAM_HEADERS.',
     )
-  if (!/\{idempotencyKey\}|\{transactionId\}/.test(url))
+  // The fragment is not sent: each payment would get the answer of all.
+  if (!/^[^#]*\{(?:idempotencyKey|transactionId)\}/.test(url))
     settings.fault('STATUS_URL must have {idempotencyKey} or {transactionId} where the payment is named.')
   return { url, rules, gapMs }
 }

@@ -141,14 +141,14 @@ export class Connection {
 
   #read(length: number): void {
     // Nobody asked: such bytes answer nothing (RFC 9112 §9.2).
-    if (this.#attempt === null) this.drop()
+    if (this.#attempt === null) this.#dropIdle()
     else this.#proceed(this.#parser.read(readBuffer, length))
   }
 
   /** The processor has closed its side. */
   #readEnd(): void {
     if (this.#attempt === null) {
-      this.drop()
+      this.#dropIdle()
       return
     }
     const progress = this.#parser.finish()
@@ -183,8 +183,8 @@ export class Connection {
     this.#end()
     attempt.answer(this.#parser.statusCode ?? 0, this.#parser.headers)
     const idleMs = this.#idleMs()
-    if (progress === 'cut' || !this.#parser.keepAlive || idleMs <= 0) this.drop()
-    else if (this.#socket.writableLength > 0) this.#leave()
+    if (this.#socket.writableLength > 0) this.#leave(attempt)
+    else if (progress === 'cut' || !this.#parser.keepAlive || idleMs <= 0) this.drop()
     else {
       this.#idleUntil = performance.now() + idleMs
       this.#owner.onAnswered(this)
@@ -193,12 +193,20 @@ export class Connection {
 
   /**
    * The answer came before the processor had read the request. The rest is still sent, because the processor
-   * may want to read it. The next request does not wait behind it.
+   * may want to read it, also if it takes no other request on this connection. A payment that it has accepted must arrive
+   * whole, so its rest has the time that the request had.
    */
-  #leave(): void {
-    const timer = setTimeout(() => this.drop(), idleDefaultMs)
+  #leave({ deadlineAt }: Attempt): void {
+    const isAccepted = this.statusCode !== null && this.statusCode < 300
+    const restMs = isAccepted ? deadlineAt - performance.now() : 0
+    const timer = setTimeout(() => this.drop(), Math.max(idleDefaultMs, restMs))
     this.#socket.once('close', () => clearTimeout(timer))
     this.#socket.end()
+  }
+
+  /** What comes while the rest of a request is sent is of an answer that is known already. */
+  #dropIdle(): void {
+    if (!this.#socket.writableEnded) this.drop()
   }
 
   /** How long the connection may be idle after this answer; 0 or less: not at all. */

@@ -42,8 +42,9 @@ export function createInquirer(settings: InquirerSettings): Inquire {
       const asked = { ...settings, headers: sent }
       const { statusCode, body, isWhole, headers } = await get(urlOf(settings.url, payment), asked, signal)
       const phrase = STATUS_CODES[statusCode]
-      const reason = phrase === undefined ? `HTTP ${statusCode}` : `HTTP ${statusCode} ${phrase}`
-      const answer = readAnswer(settings.rules, statusCode, body)
+      const cut = isWhole ? '' : `, and over ${bodyBytesMax / 1_024} KiB of body`
+      const reason = `${phrase === undefined ? `HTTP ${statusCode}` : `HTTP ${statusCode} ${phrase}`}${cut}`
+      const answer = readAnswer(settings.rules, statusCode, isWhole ? body : null)
       const { reference: source } = settings
       if (source === null) return { answer, statusCode, reason }
       const isKnown = answer !== 'not_found' && answer !== 'no_answer'

@@ -23,11 +23,22 @@ export type InquiryResult = {
   reference?: FoundReference | null
 }
 
-/** The first rule that fits decides. */
-export function readAnswer(rules: readonly InquiryRule[], statusCode: number, body: string): InquiryAnswer {
-  const json = new JsonBody(body)
-  const rule = rules.find(({ status, at }) => status(statusCode) && (at === null || fits(json, at)))
-  return rule?.means ?? 'no_answer'
+/**
+ * The first rule that fits decides.
+ *
+ * @param body null if it was not read to its end. Then a rule about it may fit or not, and the rules behind that one decide nothing
+ */
+export function readAnswer(
+  rules: readonly InquiryRule[],
+  statusCode: number,
+  body: string | null,
+): InquiryAnswer {
+  const json = new JsonBody(body ?? '')
+  const rule = rules.find(
+    ({ status, at }) => status(statusCode) && (at === null || body === null || fits(json, at)),
+  )
+  if (rule === undefined || (rule.at !== null && body === null)) return 'no_answer'
+  return rule.means
 }
 
 function fits(json: JsonBody, { pointer, value }: NonNullable<InquiryRule['at']>): boolean {

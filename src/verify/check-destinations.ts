@@ -14,8 +14,11 @@ const ramped: Cause = { name: 'ramped', count: null }
 const until: Cause = { name: 'until', count: null }
 const operator: Cause = { name: 'operator', count: null }
 
-/** The causes of operators; what has another cause is decided by an instance. */
-const byOperators = ['operator', 'rate']
+/**
+ * The causes of operators; what has another cause is decided by an instance. Where no instance ran as a pause ended, whoever pauses anew says
+ * that it has.
+ */
+const byOperators = ['operator', 'rate', 'until']
 
 /** Which states may follow a state, and for which causes. */
 const followUps: Readonly<Partial<Record<string, Partial<Record<string, readonly Cause[]>>>>> = {
@@ -52,7 +55,7 @@ export async function checkDestinations(
   const last = new Map<string, Last>([[defaultDestination, none]])
   for (const decision of destinations.all) {
     const before = last.get(decision.destination) ?? none
-    checkDecision(before.decision, decision, findActor, invariants)
+    checkDecision(before, decision, findActor, invariants)
     last.set(decision.destination, { decision, ofState: isOfPace(decision) ? before.ofState : decision })
   }
   const kept = await readKept(client)
@@ -66,17 +69,18 @@ type Last = { readonly decision: DestinationDecision | null; readonly ofState: D
 const none: Last = { decision: null, ofState: null }
 
 function checkDecision(
-  before: DestinationDecision | null,
+  last: Last,
   decision: DestinationDecision,
   findActor: FindActor,
   { S1, S3, S14, S16 }: Invariants,
 ): void {
   const name = `destination ${decision.destination}`
   const number = decision.decision
+  const before = last.decision
   for (const each of [S1, S3, S14, S16]) each.checked++
   if (number !== (before?.decision ?? 0) + 1)
     S1.differ(name, null, `decision ${number} follows ${before === null ? 'nothing' : before.decision}`)
-  const fault = findFault(before, decision)
+  const fault = findFault(last, decision)
   if (fault !== null) S3.differ(name, null, `decision ${number} ${fault}`)
   if (decision.actor.trim() === '' || decision.reason.trim() === '')
     S14.differ(name, null, `decision ${number} has no actor or no reason`)
@@ -94,7 +98,7 @@ function checkDecision(
 }
 
 /** Returns what is wrong with a step; null if it is legal. */
-function findFault(before: DestinationDecision | null, decision: DestinationDecision): string | null {
+function findFault({ decision: before, ofState }: Last, decision: DestinationDecision): string | null {
   const { state, cause } = decision
   const from = before?.state ?? 'flowing'
   if (isOfPace(decision)) return findPaceFault(before, decision)
@@ -104,8 +108,11 @@ function findFault(before: DestinationDecision | null, decision: DestinationDeci
   const found = causes.find(({ name }) => name === cause)
   if (found === undefined) return `leads from ${from} to ${state} by ${cause}`
   if (found.count !== null && decision[found.count] === 0) return `is by ${cause}, but counts none`
-  if (found === until && before?.until === null) return 'ends a pause that has no end'
-  if (found === until && decision.recordedAt < (before?.until ?? 0)) return 'ends a pause before its time'
+  if (found !== until) return null
+  // A decision about the pace, which may have come in the pause, has no end.
+  const endsAt = ofState?.until ?? null
+  if (endsAt === null) return 'ends a pause that has no end'
+  if (decision.recordedAt < endsAt) return 'ends a pause before its time'
   return null
 }
 

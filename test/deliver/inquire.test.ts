@@ -93,6 +93,23 @@ t.test('the first rule that fits says what an answer means; any other says nothi
   }
 })
 
+t.test('of a body that is too long no rule about bodies is passed over', async (t) => {
+  let status = 200
+  const long = JSON.stringify({ history: 'x'.repeat(70_000), status: 'failed' })
+  const url = await listen(t, (_, response) => void response.writeHead(status).end(long))
+  const ask = inquirer({
+    STATUS_URL: `${url}/{idempotencyKey}`,
+    STATUS_RULES: '200/status=failed:refused,200:carried_out,404:not_found,404/code=1:refused',
+  })
+  t.strictSame(await ask(payment, never), {
+    answer: 'no_answer',
+    statusCode: 200,
+    reason: 'HTTP 200 OK, and over 64 KiB of body',
+  })
+  status = 404
+  t.match(await ask(payment, never), { answer: 'not_found' }, 'a rule before it that asks for no body')
+})
+
 t.test('an answer that knows the payment brings what the processor calls it', async (t) => {
   let [status, body] = [200, '']
   const url = await listen(t, (_, response) => {
@@ -100,7 +117,7 @@ t.test('an answer that knows the payment brings what the processor calls it', as
   })
   const settings = {
     STATUS_URL: `${url}/{idempotencyKey}`,
-    STATUS_RULES: '2xx/status=paid:carried_out,202:in_progress,404:not_found',
+    STATUS_RULES: '202:in_progress,2xx/status=paid:carried_out,404:not_found',
   }
   const byBody = inquirer({ ...settings, REFERENCE: 'json:/id' })
   const byHeader = inquirer({ ...settings, REFERENCE: 'header:x-payment-id' })

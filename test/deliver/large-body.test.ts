@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import { answer, send, startDeliverer, until } from './processor.ts'
 
@@ -58,24 +59,71 @@ t.test('what is not read yet of a body is not copied', async (t) => {
     t.match(outcome, { kind: 'unknown', reason: 'enough, sent, no answer' })
 })
 
+const early = {
+  'an answer': answer('200 OK'),
+  'an answer that ends its connection': answer('200 OK', '', 'Connection: close\r\n'),
+  'an answer whose connection may not be idle': answer('200 OK', '', 'Keep-Alive: timeout=1\r\n'),
+  'an answer that is cut': answer('200 OK', 'x'.repeat(100_000)),
+}
+for (const [name, text] of Object.entries(early)) {
+  t.test(
+    `${name} before the body was read: the rest of the body still comes, and no other request behind it`,
+    async (t) => {
+      const { url, accepted } = await startDeaf(t, (socket) => socket.write(text))
+      const deliverer = startDeliverer(t, url, { connections: 2 })
+      const body = Buffer.alloc(largeBytes, 'x')
+      const delivery = { body, idempotencyKey: 'early', attempt: 1, traceparent: null }
+      t.match(await deliverer.deliver(delivery, performance.now() + 120_000), { kind: 'accepted' })
+      t.match(await send(deliverer, 'next'), { kind: 'accepted' })
+      t.equal(accepted.length, 2, 'on another connection')
+      let read = 0
+      const [first] = accepted
+      first?.on('data', (chunk: Buffer) => (read += chunk.length))
+      first?.resume()
+      if (first !== undefined) await once(first, 'close')
+      t.ok(read > body.length, `${read} bytes`)
+    },
+  )
+}
+
 t.test(
-  'an answer before the body was read: the rest of the body still comes, and no other request behind it',
+  'an answer before the body was read, and nobody will: the connection ends with its processor',
   async (t) => {
-    const { url, accepted } = await startDeaf(t, (socket) => socket.write(answer('200 OK')))
-    const deliverer = startDeliverer(t, url, { connections: 2 })
-    const body = Buffer.alloc(largeBytes, 'x')
-    const delivery = { body, idempotencyKey: 'early', attempt: 1, traceparent: null }
-    t.match(await deliverer.deliver(delivery, performance.now() + 120_000), { kind: 'accepted' })
-    t.match(await send(deliverer, 'next'), { kind: 'accepted' })
-    t.equal(accepted.length, 2, 'on another connection')
-    let read = 0
-    const [first] = accepted
-    first?.on('data', (chunk: Buffer) => (read += chunk.length))
-    first?.resume()
-    if (first !== undefined) await once(first, 'end')
-    t.ok(read > body.length, `${read} bytes`)
+    const ends: Record<string, (socket: Socket) => unknown> = {
+      'it closes': (socket) => socket.destroy(),
+      'it resets': (socket) => socket.resetAndDestroy(),
+      'it ends, and closes': (socket) => socket.end(() => setTimeout(() => socket.destroy(), 100)),
+    }
+    for (const [name, end] of Object.entries(ends)) {
+      const { url, accepted } = await startDeaf(t, (socket) =>
+        socket.write(answer('200 OK', '', 'Connection: close\r\n'), () => setTimeout(end, 100, socket)),
+      )
+      const deliverer = startDeliverer(t, url, { connections: 1 })
+      const body = Buffer.alloc(largeBytes, 'x')
+      const delivery = { body, idempotencyKey: 'early', attempt: 1, traceparent: null }
+      t.match(await deliverer.deliver(delivery, performance.now() + 120_000), { kind: 'accepted' }, name)
+      const begunAt = performance.now()
+      await send(deliverer, 'next')
+      t.equal(accepted.length, 2)
+      t.ok(performance.now() - begunAt < 2_000, 'the only connection is free again at once')
+    }
   },
 )
+
+t.test('the rest of an accepted payment has the time that its request had', async (t) => {
+  const { url, accepted } = await startDeaf(t, (socket) => socket.write(answer('200 OK')))
+  const body = Buffer.alloc(largeBytes, 'x')
+  const delivery = { body, idempotencyKey: 'early', attempt: 1, traceparent: null }
+  const outcome = startDeliverer(t, url).deliver(delivery, performance.now() + 120_000)
+  t.match(await outcome, { kind: 'accepted' })
+  await wait(5_000)
+  let read = 0
+  const [first] = accepted
+  first?.on('data', (chunk: Buffer) => (read += chunk.length))
+  first?.resume()
+  if (first !== undefined) await once(first, 'close')
+  t.ok(read > body.length, `${read} bytes`)
+})
 
 t.test(
   'an answer before the body was read, and nobody reads: the connection is dropped in the end',
@@ -84,7 +132,7 @@ t.test(
     const deliverer = startDeliverer(t, url, { connections: 1 })
     const body = Buffer.alloc(largeBytes, 'x')
     const delivery = { body, idempotencyKey: 'early', attempt: 1, traceparent: null }
-    t.match(await deliverer.deliver(delivery, performance.now() + 120_000), { kind: 'accepted' })
+    t.match(await deliverer.deliver(delivery, performance.now() + 4_000), { kind: 'accepted' })
     // The only connection has to end before there is another.
     t.match(await send(deliverer, 'next'), { kind: 'accepted' })
     t.equal(accepted.length, 2)

@@ -1,5 +1,6 @@
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import t from 'tap'
 import type { Claim } from '../../src/log/write/claim.ts'
@@ -51,6 +52,25 @@ t.test('an empty log is clean', async (t) => {
   t.same(differing(report), {})
   t.equal(report.messages, 0)
 })
+
+t.test(
+  'a pause that ends by itself is clean, also after its limit was changed, and with nobody there but an operator',
+  async (t) => {
+    const { url, pool } = await database(t)
+    const history = await History.begin(pool)
+    await history.pause(20)
+    await history.limit(7, 7)
+    await history.guard('ramping')
+    await history.pause(20)
+    await wait(30)
+    await history.pause()
+    const { rows } = await pool.query(
+      `select actor from destination_decisions where cause = 'until' order by decision`,
+    )
+    t.match(rows, [{ actor: /guard/ }, { actor: 'alice' }])
+    t.same(differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null })), {})
+  },
+)
 
 t.test('an effect of an attempt that is still open is counted and is no difference', async (t) => {
   const { url, pool } = await database(t)

@@ -1,7 +1,7 @@
 -- Moves stray outcomes into the logs of the payments that they belong to, at most a thousand in one call: those of one payment,
 -- or with null those of all. A payment is the same if its id and its bytes are the same. The event names no attempt, because
 -- the log does not have it; the event's reason names it. An archived payment takes no more events: its stray outcomes stay where
--- they are, as evidence.
+-- they are, as evidence. Those of a payment that a session keeps locked wait for the next call, and keep no other waiting.
 --
 -- Called by: keep_stray, src/log/write/place-strays.ts.
 -- Returns: how many stray outcomes are left.
@@ -13,6 +13,7 @@ as $$
 declare
   stray record;
   told text;
+  locked_id bigint;
 begin
   -- In the order of message ids, as everywhere, so that two sessions never wait for each other in a circle.
   for stray in
@@ -26,7 +27,13 @@ begin
     order by i.message_id, s.attempt, s.lease_ends_at
     limit 1000
   loop
-    perform from message_states where message_id = stray.message_id for no key update;
+    continue when stray.message_id = locked_id;
+    begin
+      perform from message_states where message_id = stray.message_id for no key update;
+    exception when lock_not_available then
+      locked_id := stray.message_id;
+      continue;
+    end;
     -- It was archived just now.
     continue when not found;
     delete from stray_outcomes s

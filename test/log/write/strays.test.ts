@@ -17,6 +17,7 @@ import {
   record,
   refused,
   retryAtOnce,
+  session,
   settleOne,
   stateOf,
   store,
@@ -24,7 +25,7 @@ import {
   unavailable,
 } from '../support.ts'
 
-const { pool } = await database(t)
+const { pool, url } = await database(t)
 
 /** An outcome of an attempt that the log does not know, of a payment with the bytes of `record(…, name)`. */
 function stray(name: string, outcome: Outcome, attempt = 3): [Settlement, Buffer] {
@@ -141,4 +142,22 @@ t.test('evidence of several attempts is recorded each for itself', async (t) => 
   await store(pool, [record(0, name)])
   t.equal(await placeStrays(pool), 0)
   t.match(await evidence(pool, name), [{ outcome: 'unavailable' }, { outcome: 'accepted' }])
+})
+
+t.test('a payment that another session has locked keeps no other from its outcome', async (t) => {
+  const [locked, free] = [newName(), newName()]
+  for (const name of [locked, free]) t.equal(await keepStray(pool, fresh, ...stray(name, accepted)), false)
+  await store(pool, [record(0, locked), record(1, free)])
+  const operator = await session(t, url)
+  await operator.database.query('begin')
+  await operator.database.query('select from message_states where transaction_id = $1 for update', [locked])
+  const service = await session(t, url)
+  await service.database.query(`set lock_timeout = '50ms'`)
+  t.equal(await placeStrays(service.database), 1)
+  t.match(await stateOf(pool, await idOf(pool, free)), { status: 'success' })
+  const kept = await keepStray(service.database, fresh, ...stray(locked, accepted, 4))
+  t.equal(kept, false, 'it is kept, and its batch goes on')
+  await operator.database.query('rollback')
+  t.equal(await placeStrays(service.database), 0)
+  t.match(await stateOf(pool, await idOf(pool, locked)), { status: 'success' })
 })
