@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs'
 import type { Logger } from '../runtime/logger.ts'
 import { onUndecodable, type Undecodable } from './answer/replace-decoder.ts'
-import { fetcherOf, fetchersMax } from './cluster/fetch-apart.ts'
+import { fetcherOf, fetchersMax, sharesOf } from './cluster/fetch-apart.ts'
 import { onLostCoordinator } from './cluster/keep-membership.ts'
 import { noteStaleLeaders } from './cluster/spare-others.ts'
 import { watchAnswers } from './cluster/watch-answers.ts'
@@ -69,7 +69,8 @@ export class KafkaSession {
   readonly #closed = new AbortController()
   /** The names of the fetchers that wait for an answer. */
   readonly #fetching = new Set<string>()
-  #assigned: readonly number[] = []
+  /** By partition. */
+  #shares: ReadonlyMap<number, number> = new Map()
   readonly #forgets: (() => void)[] = []
 
   constructor(options: KafkaOptions, instance: string, logger: Logger) {
@@ -84,7 +85,8 @@ export class KafkaSession {
    * answer are being stored.
    */
   isFetching(partition: number, nodeId: number): boolean {
-    return this.#fetching.has(fetcherOf(nodeId, partition, this.#assigned))
+    const share = this.#shares.get(partition)
+    return share !== undefined && this.#fetching.has(fetcherOf(nodeId, share))
   }
 
   /**
@@ -177,8 +179,9 @@ export class KafkaSession {
     }
     this.#consumer.on(GROUP_JOIN, ({ payload }) => {
       hearCoordinator()
-      this.#assigned = payload.memberAssignment[this.#topic] ?? []
-      listener.joined(this.#assigned, payload.leaderId)
+      const assigned = payload.memberAssignment[this.#topic] ?? []
+      this.#shares = sharesOf(assigned)
+      listener.joined(assigned, payload.leaderId)
     })
     this.#consumer.on(REBALANCING, () => listener.rebalancing())
     this.#consumer.on(HEARTBEAT, hearCoordinator)

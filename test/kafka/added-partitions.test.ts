@@ -18,6 +18,8 @@ import { until } from '../support/until.ts'
 const brokers = await startKafka(t)
 // What README promises.
 const withinMs = 30_000
+// As kafkajs logs it.
+const joined = 'Consumer has joined the group'
 
 t.test('partitions that are added while it runs are read, shown, and have a lag', async (t) => {
   const { pool } = await database(t)
@@ -49,6 +51,24 @@ t.test('they are shared by all members of the group, whoever leads it', async (t
   const isShared = () => new Set(dealt().flat()).size === 6 && dealt().every(({ length }) => length === 2)
   await until('all of them to be dealt, two to each', isShared, withinMs)
   t.strictSame(await findUnaccounted(pool, topic.topic), [])
+})
+
+t.test('each member joins the group once for them, though several of its fetchers notice them', async (t) => {
+  const { pool } = await database(t)
+  const topic = await createTopic(t, brokers, 4)
+  const members = [0, 1].map(() => startConsumer(t, topic, pool, {}, 'debug'))
+  const isDealt = (count: number) => members.every((member) => member.health().assigned.length === count)
+  await until('two to each', () => isDealt(2))
+  const joins = () => members.map(({ lines }) => lines.filter((line) => line.message === joined).length)
+  const before = joins()
+  await grow(topic, 8)
+  await fill(topic, [0, 1, 2, 3, 4, 5, 6, 7])
+  await until('four to each', () => isDealt(4), withinMs)
+  await stored(pool, topic, 80)
+  t.strictSame(
+    joins(),
+    before.map((count) => count + 1),
+  )
 })
 
 async function grow({ admin, topic }: TestTopic, count: number): Promise<void> {

@@ -1,4 +1,5 @@
 import { reasonOf } from '../../runtime/reason-of.ts'
+import { fetchersMax } from '../cluster/fetch-apart.ts'
 import { decodePartition, type Budget, type DecodeOld, type Failure } from './decode-partition.ts'
 import { DamagedBatch } from './batch-header.ts'
 import type { FetchedRecord } from './read-records.ts'
@@ -20,8 +21,8 @@ type Answer = { responses: { topicName: string; partitions: AnsweredPartition[] 
 type Decode = (raw: Buffer) => Promise<Answer>
 
 // The most that one answer unpacks to; the batch that reaches the limit is still decoded whole. A mebibyte of
-// zeros takes a kilobyte when packed.
-const answerLimit: Budget = { bytes: 64 * 1024 * 1024, records: 250_000 }
+// zeros takes a kilobyte when packed. Each of a broker's fetchers may have an answer in memory.
+const answerLimit: Budget = { bytes: (64 * 1024 * 1024) / fetchersMax, records: 250_000 / fetchersMax }
 
 const listeners = new Set<(found: Undecodable) => void>()
 const damaged = new Map<string, bigint>()

@@ -30,7 +30,10 @@ type ConsumerGroup = {
     nodeId: string,
     assigned: TopicPartitions[],
   ) => TopicPartitions[]
+  joinAndSync(): Promise<void>
+  recoverFromFetch: (this: ConsumerGroup, error: Error) => Promise<void>
 }
+type Errors = { KafkaJSError: new (message: string) => Error }
 
 /** The most fetchers of one broker. So many batches are stored at once, too. */
 export const fetchersMax = 4
@@ -53,13 +56,24 @@ export function fetchApart(): void {
   const { prototype: group } = load('kafkajs/src/consumer/consumerGroup.js') as { prototype: ConsumerGroup }
   const { prototype: pool } = load('kafkajs/src/cluster/brokerPool.js') as { prototype: BrokerPool }
   const { prototype: broker } = load('kafkajs/src/broker/index.js') as { prototype: Broker }
+  const { KafkaJSError } = load('kafkajs/src/errors.js') as Errors
   shareOut(group)
   connectApart(pool, broker)
+  joinTogether(group, KafkaJSError)
 }
 
-/** The name of the fetcher that fetches this partition from this broker, as kafkajs' events have it under `nodeId`. */
-export function fetcherOf(nodeId: number, partition: number, assigned: readonly number[]): string {
-  return nameOf(String(nodeId), shareOf(partition, assigned))
+/**
+ * Which of a broker's fetchers fetches each of a member's partitions. By its place among them, and not by its
+ * number: a member may have only even ones.
+ */
+export function sharesOf(assigned: readonly number[]): ReadonlyMap<number, number> {
+  const ordered = assigned.toSorted((one, other) => one - other)
+  return new Map(ordered.map((partition, at) => [partition, at % fetchersMax]))
+}
+
+/** The name of a broker's fetcher, as kafkajs' events have it under `nodeId`. */
+export function fetcherOf(nodeId: string | number, share: number): string {
+  return share === 0 ? String(nodeId) : `${nodeId}/${share}`
 }
 
 /** kafkajs makes a fetcher for each node id: here it is given several names of each broker. */
@@ -67,15 +81,15 @@ function shareOut(group: ConsumerGroup): void {
   group.getNodeIds = function () {
     const most = Math.max(0, ...this.subscriptionState.assigned().map(({ partitions }) => partitions.length))
     const shares = Array.from({ length: Math.max(1, Math.min(fetchersMax, most)) }, (_, share) => share)
-    return this.cluster.getNodeIds().flatMap((nodeId) => shares.map((share) => nameOf(nodeId, share)))
+    return this.cluster.getNodeIds().flatMap((nodeId) => shares.map((share) => fetcherOf(nodeId, share)))
   }
   const { filterPartitionsByNode } = group
   group.filterPartitionsByNode = function (name, assigned) {
     const { nodeId, share } = readName(name)
-    const shared = assigned.map(({ topic, partitions }) => ({
-      topic,
-      partitions: partitions.filter((partition) => shareOf(partition, partitions) === share),
-    }))
+    const shared = assigned.map(({ topic, partitions }) => {
+      const shares = sharesOf(partitions)
+      return { topic, partitions: partitions.filter((partition) => shares.get(partition) === share) }
+    })
     return filterPartitionsByNode.call(this, nodeId, shared)
   }
 }
@@ -101,21 +115,29 @@ function connectApart(pool: BrokerPool, broker: Broker): void {
   }
 }
 
+/**
+ * kafkajs joins the group within the fetch that finds new partitions of the topic. Each fetcher finds them, so one
+ * member would join several times, each time with all others, while batches of the assignment before are in hand.
+ * Here such a fetch ends as if the group were rebalancing: kafkajs then joins once, after all fetchers have ended.
+ */
+function joinTogether(group: ConsumerGroup, KafkaJSError: Errors['KafkaJSError']): void {
+  const { recoverFromFetch } = group
+  const askToJoin = { value: () => Promise.reject(rebalancing(KafkaJSError)) }
+  group.recoverFromFetch = function (error) {
+    return recoverFromFetch.call(Object.create(this, { joinAndSync: askToJoin }) as ConsumerGroup, error)
+  }
+}
+
+function rebalancing(KafkaJSError: Errors['KafkaJSError']): Error {
+  return Object.assign(new KafkaJSError('The topic has changed'), { type: 'REBALANCE_IN_PROGRESS' })
+}
+
 async function createFurther(pool: BrokerPool, { connectionPool }: Broker, nodeId: string): Promise<Broker> {
   const built = await pool.connectionPoolBuilder.build(connectionPool)
   // kafkajs would open a second connection for what is no fetch.
   built.getConnectionByRequest = () => built.getConnection(0)
   const { rootLogger: logger, versions } = pool
   return pool.createBroker({ logger, versions, connectionPool: built, nodeId })
-}
-
-/** By its place among the member's partitions, and not by its number: of those a member may have only even ones. */
-function shareOf(partition: number, assigned: readonly number[]): number {
-  return assigned.filter((each) => each < partition).length % fetchersMax
-}
-
-function nameOf(nodeId: string, share: number): string {
-  return share === 0 ? nodeId : `${nodeId}/${share}`
 }
 
 /** @param name kafkajs also has numbers of brokers */
