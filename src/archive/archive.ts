@@ -179,12 +179,13 @@ async function readSegment(
     if (kept !== null) return { kind: 'kept', ...kept }
     const log = await readIdentity(client)
     const sums = await sumSegment(client, segment)
-    if (await exists(path)) await syncArchive(path)
-    else {
+    const isThere = await exists(path)
+    if (!isThere) {
       const lines = readLines(client, segment)
       await writeArchive(directory, { log, segment, counts, sums, lines, actor, reason }, failpoint)
     }
     try {
+      if (isThere) await syncArchive(path)
       const manifestSha256 = await compareArchive(client, segment, path, { log, counts, sums }, failpoint)
       return { counts, sums, manifestSha256, fence }
     } catch (error) {
