@@ -438,6 +438,8 @@ t.test('what it cannot use is refused with a sentence', async (t) => {
     [['--before', '400d'], /^--to is missing/],
     [['--before', '400d', '--to', ''], /^--to is missing/],
     [['--before', 'soon', '--to', 'x'], /^--before must be an age like 400d/],
+    [['--before', '2026-02-31', '--to', 'x'], /^--before must be an age like 400d/],
+    [['--before', '2026-01-31T12:00:00', '--to', 'x'], /^--before must be an age like 400d/],
     [['--before', '2100-01-01', '--to', 'x'], /^--before lies in the future/],
   ]
   for (const [flags, sentence] of cases) t.match(await archive(url, flags), { code: 2, errors: sentence })
