@@ -172,7 +172,10 @@ t.test('copies of an archive, links to it, and one under another name are all lo
   symlinkSync(join(to, 'nowhere'), join(linked, 'dangling'))
   cpSync(join(to, first), join(renamed, 'old one'), { recursive: true })
   for (const archives of [[linked], [renamed], [join(renamed, 'old one')]])
-    t.match((await check(archives)).archived, [{ name: first, folder: new RegExp(`^${archives[0]}`) }, { folder: null }])
+    t.match((await check(archives)).archived, [
+      { name: first, folder: new RegExp(`^${archives[0]}`) },
+      { folder: null },
+    ])
 
   const other = join(renamed, 'other')
   cpSync(join(to, first), other, { recursive: true })
