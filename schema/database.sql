@@ -4940,6 +4940,9 @@ AS $function$
 #variable_conflict use_column
 begin
   perform pg_advisory_xact_lock(hashtextextended('fold_counts', 0));
+  -- Before the snapshot of the statement below is taken, in the order of drop_segment. Else a segment may be dropped between the two: its
+  -- events would be gone, and what its archive gave would not be seen yet.
+  lock table only message_states, only records, only message_events in access share mode;
   return query
   with by_minute as (
     select c.minute, c.pattern, c.n, c.last_at, c.examples from count_failures_of() c
@@ -5144,6 +5147,9 @@ AS $function$
 #variable_conflict use_column
 begin
   perform pg_advisory_xact_lock(hashtextextended('fold_counts', 0));
+  -- Before the snapshot of the statement below is taken, in the order of drop_segment. Else a segment may be dropped between the two: its
+  -- events would be gone, and what its archive gave would not be seen yet.
+  lock table only message_states, only records, only message_events in access share mode;
   return query
   -- By the minute, whatever has aged.
   with by_minute as (
@@ -5654,8 +5660,12 @@ CREATE OR REPLACE FUNCTION public.segment_changed(in_first bigint, in_next bigin
 AS $function$
   select exists (
     select from event_positions p
+    cross join (select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as next) n
     where p.position >= pg_snapshot_xmin(in_seen)::text::bigint + in_base
-      and not pg_visible_in_snapshot((p.position - in_base)::text::xid8, in_seen)
+      and not (
+        pg_visible_in_snapshot((p.position - in_base)::text::xid8, in_seen)
+        and pg_visible_in_snapshot((n.next - ((n.next - p.xmin::text::bigint) & 4294967295))::text::xid8, in_seen)
+      )
       and exists (select from unnest(p.message_ids) as m(message_id) where m.message_id >= in_first and m.message_id < in_next)
   )
 $function$

@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import type { SegmentCounts, SegmentSums } from '../log/archive/count-segment.ts'
 import type { Segment } from '../log/archive/list-segments.ts'
 import type { LogIdentity } from '../log/archive/session.ts'
+import { reasonOf } from '../runtime/reason-of.ts'
 
 export const files = {
   events: 'events.jsonl.gz',
@@ -59,11 +61,27 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** Makes sure that an archive is on disk: a run that was killed may have named it, and somebody may have copied it to its place. */
+/**
+ * Makes sure that an archive is on disk: a run that was killed may have named it, and somebody may have copied it to its place.
+ *
+ * @throws ArchiveFault if what is there is no folder, or cannot be read
+ */
 export async function syncArchive(path: string): Promise<void> {
-  for (const name of await readdir(path)) await syncFolder(join(path, name))
-  await syncFolder(path)
-  await syncFolder(dirname(path))
+  return blameArchive(path, async () => {
+    for (const name of await readdir(path)) await syncFolder(join(path, name))
+    await syncFolder(path)
+    await syncFolder(dirname(path))
+  })
+}
+
+/** Whatever the file system says about an archive is a fault of that one, and in the way of no other. */
+export async function blameArchive<Result>(path: string, act: () => Promise<Result>): Promise<Result> {
+  try {
+    return await act()
+  } catch (cause) {
+    if (cause instanceof ArchiveFault) throw cause
+    throw new ArchiveFault(`${path} cannot be read: ${reasonOf(cause)}.`, { cause })
+  }
 }
 
 /** The SHA-256 of a file, in hexadecimal digits, and its size. */
@@ -87,17 +105,26 @@ export function printChecksums(sums: readonly { name: string; sha256: string }[]
  *
  * @throws ArchiveFault that says what is broken
  */
-export async function checkFolder(
-  folder: string,
-): Promise<{ manifest: Manifest; manifestSha256: string; sums: SegmentSums }> {
+export async function checkFolder(folder: string): Promise<Found> {
+  return blameArchive(folder, () => checkFiles(folder))
+}
+
+type Found = { manifest: Manifest; manifestSha256: string; sums: SegmentSums }
+
+async function checkFiles(folder: string): Promise<Found> {
   const read = async (name: string): Promise<string> =>
     readFile(join(folder, name), 'utf8').catch((cause: unknown) => {
       throw new ArchiveFault(`${join(folder, name)} cannot be read: ${(cause as Error).message}.`, { cause })
     })
   const text = await read(files.manifest)
-  const manifest = parse(text, join(folder, files.manifest)) as Omit<Manifest, 'format'> & { format: number }
+  const manifest = parse(text, join(folder, files.manifest)) as
+    (Omit<Manifest, 'format'> & { format: number }) | null
+  if (typeof manifest?.format !== 'number')
+    throw new ArchiveFault(`${join(folder, files.manifest)} is no manifest.`)
   if (manifest.format !== format)
     throw new ArchiveFault(`${folder} has the format ${manifest.format}, and this release reads ${format}.`)
+  if (!isDeepStrictEqual(namesOf(manifest.files), [files.events, files.sums]))
+    throw new ArchiveFault(`${join(folder, files.manifest)} does not name the files of an archive.`)
   const manifestSha256 = createHash('sha256').update(text).digest('hex')
   const expected = [...manifest.files, { name: files.manifest, sha256: manifestSha256 }]
   if ((await read(files.checksums)) !== printChecksums(expected))
@@ -114,6 +141,10 @@ export async function checkFolder(
   if (surplus !== undefined) throw new ArchiveFault(`${join(folder, surplus)} is not in the manifest.`)
   const sums = parse(await read(files.sums), join(folder, files.sums)) as SegmentSums
   return { manifest: { ...manifest, format }, manifestSha256, sums }
+}
+
+function namesOf(listed: unknown): unknown[] {
+  return Array.isArray(listed) ? listed.map((each: { name?: unknown } | null) => each?.name) : []
 }
 
 function parse(text: string, path: string): unknown {

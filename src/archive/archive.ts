@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { mkdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import pg from 'pg'
 import {
   countSegment,
@@ -28,6 +28,7 @@ import {
   files,
   nameArchive,
   syncArchive,
+  syncFolder,
   type Manifest,
 } from './archive-folder.ts'
 import { compareLines } from './compare-lines.ts'
@@ -84,12 +85,20 @@ export const anotherRun = 'Another run archives this log: wait until it has ende
  * @throws ArchiveFault if it cannot be used; what the file system throws
  */
 export async function openFolder(directory: string, make: boolean, allowMemory: boolean): Promise<void> {
-  if (make) await mkdir(directory, { recursive: true })
+  if (make) await makeFolder(directory)
   else if (!(await isFolder(directory)))
     throw new ArchiveFault(`There is no folder ${directory}: mount its disk, or make it.`)
   const fileSystem = await findMemory(directory)
   if (fileSystem !== null && !allowMemory)
     throw new ArchiveFault(`${explainMemory(directory, fileSystem)}, or say --allow-memory.`)
+}
+
+/** Makes a folder, and those above it that are not there, and sees to it that all of them are on disk: a segment is dropped for what is in there. */
+async function makeFolder(directory: string): Promise<void> {
+  const first = await mkdir(directory, { recursive: true })
+  if (first === undefined) return
+  for (let made = resolve(directory); made.length >= resolve(first).length; made = dirname(made))
+    await syncFolder(dirname(made))
 }
 
 async function isFolder(path: string): Promise<boolean> {
@@ -179,12 +188,13 @@ async function readSegment(
     if (kept !== null) return { kind: 'kept', ...kept }
     const log = await readIdentity(client)
     const sums = await sumSegment(client, segment)
-    if (await exists(path)) await syncArchive(path)
-    else {
+    const isThere = await exists(path)
+    if (!isThere) {
       const lines = readLines(client, segment)
       await writeArchive(directory, { log, segment, counts, sums, lines, actor, reason }, failpoint)
     }
     try {
+      if (isThere) await syncArchive(path)
       const manifestSha256 = await compareArchive(client, segment, path, { log, counts, sums }, failpoint)
       return { counts, sums, manifestSha256, fence }
     } catch (error) {

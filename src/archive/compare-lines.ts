@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { ArchiveFault } from './archive-folder.ts'
+import { ArchiveFault, blameArchive } from './archive-folder.ts'
 import { readLinesOf } from './read-lines-of.ts'
 
 /**
@@ -20,14 +20,14 @@ export async function compareLines(
   const differ = (what: string): ArchiveFault => new ArchiveFault(`${path}: ${what}.`)
   for await (const piece of lines) {
     for (const line of piece) {
-      const next = await archived.next()
+      const next = await blameArchive(path, () => archived.next())
       compared++
       if (next.done === true) throw differ(`it ends before line ${compared}, which the database has`)
       if (next.value !== line) throw differ(`line ${compared} is not what the database holds`)
       hash.update(`${line}\n`)
     }
   }
-  if ((await archived.next()).done !== true)
+  if ((await blameArchive(path, () => archived.next())).done !== true)
     throw differ(`it has more lines than the ${compared} in the database`)
   if (hash.digest('hex') !== sha256) throw differ('its lines do not have the SHA-256 in the manifest')
 }

@@ -8,6 +8,7 @@ import { readAuthor } from '../config/read-author.ts'
 import { inspectLog } from '../log/server/inspect-log.ts'
 import { ownsLog, readNow } from '../log/archive/session.ts'
 import { connectPatiently } from '../runtime/connect-patiently.ts'
+import { normalizeDateTime } from '../runtime/date-time.ts'
 import { createFailpoint } from '../runtime/failpoint.ts'
 import { isPooled } from '../runtime/pooler.ts'
 import { prepareSession } from '../runtime/prepare-session.ts'
@@ -134,14 +135,19 @@ async function refuseRewound(client: pg.Client): Promise<void> {
 
 const unitMs: Readonly<Record<string, number>> = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000 }
 
-/** Reads an age by the database's clock, or a time. */
+/**
+ * Reads an age, or a time. What is archived can never be replayed, so an age counts by the database's clock and by that of this process:
+ * one of them that has stepped forward makes nothing old.
+ */
 async function readAge(client: pg.Client, age: string): Promise<Date> {
   const [, count, unit = ''] = /^(\d{1,10})([dhms])$/.exec(age) ?? []
   const now = await readNow(client)
+  const nowMs = Math.min(now.getTime(), Date.now())
   // Nothing is older than the clock.
-  if (count !== undefined) return new Date(Math.max(0, now.getTime() - Number(count) * (unitMs[unit] ?? 0)))
-  const at = new Date(age)
-  if (!/^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2}))?$/.test(age) || Number.isNaN(at.getTime()))
+  if (count !== undefined) return new Date(Math.max(0, nowMs - Number(count) * (unitMs[unit] ?? 0)))
+  const text = normalizeDateTime(/^\d{4}-\d{2}-\d{2}$/.test(age) ? `${age}T00:00:00Z` : age)
+  const at = new Date(text ?? NaN)
+  if (text === null)
     throw new FlagFault(
       `--before must be an age like 400d, or a time like 2026-01-31T12:00:00Z, not ${JSON.stringify(age)}.`,
     )

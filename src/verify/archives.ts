@@ -49,7 +49,7 @@ export class Archives {
   readonly all: readonly ArchivedSegment[]
   readonly given: readonly ArchivedSegment[]
   readonly missing: readonly ArchivedSegment[]
-  /** Names of archives that were given, but whose segments are in the database, or which are of another log. */
+  /** Names of folders that were given and are archives, but not of those that the log remembers. */
   readonly unknown: readonly string[]
 
   constructor(all: readonly ArchivedSegment[], unknown: readonly string[]) {
@@ -91,24 +91,41 @@ export async function readArchives(
     from segment_archives order by segment`)
   const began = await readBeginning(client)
   const found = new Map<string, string[]>()
-  for (const folder of folders)
-    for (const path of listArchives(folder, rows)) {
-      refuseOther(path, began)
-      found.set(basename(path), [...(found.get(basename(path)) ?? []), path])
-    }
+  for (const path of new Set(folders.flatMap((folder) => listArchives(folder, rows)))) {
+    refuseOther(path, began)
+    const name = nameArchive(path, rows)
+    found.set(name, [...(found.get(name) ?? []), path])
+  }
   const all: ArchivedSegment[] = []
   for (const row of rows) {
-    const path = choose(found.get(row.name) ?? [], row.manifest_sha256)
-    const isWhole = path !== undefined && (await checkArchive(client, path, row, invariants))
-    all.push(readRow(row, isWhole ? path : null))
+    let whole: string | null = null
+    for (const path of choose(found.get(row.name) ?? [], row.manifest_sha256))
+      if (await checkArchive(client, path, row, invariants)) whole ??= path
+    all.push(readRow(row, whole))
   }
-  const unknown = [...found.keys()].filter((name) => isName(name) && !all.some((each) => each.name === name))
-  return new Archives(all, unknown.sort())
+  const unknown = [...found].filter(
+    ([name, paths]) =>
+      !all.some((each) => each.name === name) &&
+      (isName(name) || paths.some((path) => readBegan(join(path, 'manifest.json')) !== null)),
+  )
+  return new Archives(all, unknown.map(([name]) => name).sort())
 }
 
-/** A run that was killed may leave an archive in one folder, and the next run may write the same segment into another: the log knows which counts. */
-function choose(paths: readonly string[], manifestSha256: string): string | undefined {
-  return paths.find((path) => hashOf(join(path, 'manifest.json')) === manifestSha256) ?? paths.at(-1)
+/** An archive is known by its name, and one under another name by its manifest. */
+function nameArchive(path: string, rows: readonly Row[]): string {
+  const name = basename(path)
+  if (rows.some((row) => row.name === name)) return name
+  const sha256 = hashOf(join(path, 'manifest.json'))
+  return rows.find((row) => row.manifest_sha256 === sha256)?.name ?? name
+}
+
+/**
+ * A run that was killed may leave an archive in one folder, and the next run may write the same segment into another: the log knows
+ * which counts. All copies of that one are checked.
+ */
+function choose(paths: readonly string[], manifestSha256: string): readonly string[] {
+  const known = paths.filter((path) => hashOf(join(path, 'manifest.json')) === manifestSha256)
+  return known.length > 0 ? known : paths.slice(-1)
 }
 
 function hashOf(path: string): string | null {
@@ -157,8 +174,9 @@ function listArchives(folder: string, rows: readonly Row[]): string[] {
   if (isArchive || isThere(join(folder, 'manifest.json'))) return [folder]
   try {
     return readdirSync(folder, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => join(folder, entry.name))
+      .map((entry) => ({ entry, path: join(folder, entry.name) }))
+      .filter(({ entry, path }) => entry.isDirectory() || (entry.isSymbolicLink() && isFolder(path)))
+      .map(({ path }) => path)
   } catch (error) {
     throw new FileFault(`The archive ${folder} cannot be read: ${(error as Error).message}.`, {
       cause: error,
@@ -174,7 +192,7 @@ async function checkArchive(
 ): Promise<boolean> {
   const fault = (await findFault(path, row)) ?? (await findOtherSums(client, path, row.segment))
   S13.checked++
-  if (fault !== null) S13.differ(`archive ${row.name}`, null, fault)
+  if (fault !== null) S13.differ(`archive ${path}`, null, fault)
   return fault === null
 }
 
@@ -200,6 +218,10 @@ async function findFault(path: string, row: Row): Promise<string | null> {
 /** @throws what the file system says if that cannot be told, as without permission: that is not a missing file */
 function isThere(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false }) !== undefined
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }
 
 async function hashFile(path: string): Promise<string> {

@@ -57,6 +57,39 @@ t.test('a folder in memory is refused, unless that is allowed', { skip: withoutM
   t.ok(existsSync(join(path, 'new', first)))
 })
 
+t.test('an age counts by the clock of the command, too', async (t) => {
+  const { url, to } = await fill(t)
+  // As if PostgreSQL's had stepped forward by two days.
+  const behind = 'const { now } = Date; Date.now = () => now() - 2 * 86_400_000'
+  const at = new Date(Date.now() - 2 * 86_400_000).toISOString().slice(0, 13)
+  const { output } = await archive(url, ['--before', '0s', '--to', to], '', behind)
+  t.match(output, /^segment 1: stays, because its last event is of 2/)
+  t.match(output, new RegExp(`which is not before ${at}`))
+})
+
+t.test('a folder that is made is on disk, and so are those above it', async (t) => {
+  const { url, to } = await fill(t)
+  const told = `
+    import { promises } from 'node:fs'
+    import { syncBuiltinESMExports } from 'node:module'
+    const { open } = promises
+    promises.open = async (path, ...rest) => {
+      const file = await open(path, ...rest)
+      const sync = file.sync.bind(file)
+      file.sync = async () => {
+        process.stderr.write('synced ' + path + '\\n')
+        return sync()
+      }
+      return file
+    }
+    syncBuiltinESMExports()`
+  const { errors } = await archive(url, ['--before', '0s', '--to', join(to, 'new', 'folder')], '', told)
+  const synced = errors.split('\n')
+  t.ok(synced.includes(`synced ${join(to, 'new', 'folder')}`))
+  t.ok(synced.includes(`synced ${join(to, 'new')}`))
+  t.ok(synced.includes(`synced ${to}`))
+})
+
 t.test('a run for a service that is gone ends at once', async (t) => {
   const { url, to } = await fill(t)
   t.match(await archive(url, ['--before', '0s', '--to', to, '--by-service']), {

@@ -7,7 +7,9 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -210,6 +212,8 @@ t.test('an archive that is there already is used if it is whole, and refused if 
       /SHA256SUMS and the manifest beside it do not say the same/,
     ],
     [() => put('manifest.json', '{'), /manifest\.json is not JSON/],
+    [() => put('manifest.json', 'null'), /manifest\.json is no manifest/],
+    [() => put('manifest.json', '{"format":1}'), /manifest\.json does not name the files of an archive/],
     [() => put('surplus', ''), /surplus is not in the manifest/],
   ]
   for (const [damage, sentence] of damages) {
@@ -224,6 +228,24 @@ t.test('an archive that is there already is used if it is whole, and refused if 
   }
   t.ok((await parts(pool)).includes('message_events_s1'))
   t.match(await archive(url, ['--before', '0s', '--to', to]), { code: 0, output: /^segment 1: archived/ })
+})
+
+t.test('what cannot be read in the place of an archive is in the way of its own segment only', async (t) => {
+  const { url, to } = await fill(t)
+  const flags = ['--before', '0s', '--to', to]
+  writeFileSync(join(to, first), 'no folder')
+  t.match(await archive(url, flags), {
+    code: 1,
+    output:
+      /^segment 1: stays, because the archive that is there cannot be used\. \S+ cannot be read: ENOTDIR.*\nsegment 2: archived in /,
+  })
+  rmSync(join(to, first))
+  mkdirSync(join(to, first))
+  symlinkSync('manifest.json', join(to, first, 'manifest.json'))
+  t.match(await archive(url, flags), {
+    code: 1,
+    output: /^segment 1: stays, because the archive that is there cannot be used\. \S+ cannot be read: ELOOP/,
+  })
 })
 
 t.test('an event that comes after the archive was read keeps the segment', async (t) => {
@@ -416,6 +438,8 @@ t.test('what it cannot use is refused with a sentence', async (t) => {
     [['--before', '400d'], /^--to is missing/],
     [['--before', '400d', '--to', ''], /^--to is missing/],
     [['--before', 'soon', '--to', 'x'], /^--before must be an age like 400d/],
+    [['--before', '2026-02-31', '--to', 'x'], /^--before must be an age like 400d/],
+    [['--before', '2026-01-31T12:00:00', '--to', 'x'], /^--before must be an age like 400d/],
     [['--before', '2100-01-01', '--to', 'x'], /^--before lies in the future/],
   ]
   for (const [flags, sentence] of cases) t.match(await archive(url, flags), { code: 2, errors: sentence })

@@ -146,6 +146,43 @@ t.test('what was tampered with is found', async (t) => {
   }
 })
 
+t.test('copies of an archive, links to it, and one under another name are all looked at', async (t) => {
+  const folder = t.testdir({ copy: {}, linked: {}, renamed: {} })
+  const [copy, linked, renamed] = ['copy', 'linked', 'renamed'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ]
+  cpSync(join(to, first), join(copy, first), { recursive: true })
+  flip(join(copy, first, 'events.jsonl.gz'))
+  for (const archives of [
+    [copy, to],
+    [to, copy],
+  ]) {
+    const report = await check(archives)
+    t.match(
+      differences(report),
+      [/^S13 archive \S+copy\S+: events\.jsonl\.gz does not have/],
+      'a copy that is damaged',
+    )
+    t.equal(report.events, before.events, 'the whole one is read')
+  }
+
+  symlinkSync(join(to, first), join(linked, first))
+  symlinkSync(join(to, 'nowhere'), join(linked, 'dangling'))
+  cpSync(join(to, first), join(renamed, 'old one'), { recursive: true })
+  for (const archives of [[linked], [renamed], [join(renamed, 'old one')]])
+    t.match((await check(archives)).archived, [
+      { name: first, folder: new RegExp(`^${archives[0]}`) },
+      { folder: null },
+    ])
+
+  const other = join(renamed, 'other')
+  cpSync(join(to, first), other, { recursive: true })
+  appendFileSync(join(other, 'manifest.json'), ' ')
+  t.same((await check([other])).unknownArchives, ['other'])
+})
+
 t.test('a file that cannot be read is not called missing, and is not blamed on the database', async (t) => {
   const copy = t.testdir()
   cpSync(to, copy, { recursive: true })

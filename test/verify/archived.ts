@@ -54,11 +54,21 @@ async function lastId(pool: Pool): Promise<number> {
   return Number(rows[0]!.id)
 }
 
-export async function archive(url: string, flags: string[], failpoint = ''): Promise<Ended> {
+/** @param preload a module's text that runs in the command before it does */
+export async function archive(
+  url: string,
+  flags: string[],
+  failpoint = '',
+  preload: string | null = null,
+): Promise<Ended> {
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
-      [...program('commands/archive'), ...flags],
+      [
+        ...(preload === null ? [] : [`--import=data:text/javascript,${encodeURIComponent(preload)}`]),
+        ...program('commands/archive'),
+        ...flags,
+      ],
       {
         env: { PATH: process.env.PATH, DATABASE_URL: url, NODE_ENV: 'test', FAILPOINT: failpoint },
         timeout: 240_000,

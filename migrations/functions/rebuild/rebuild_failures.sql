@@ -10,6 +10,9 @@ as $$
 #variable_conflict use_column
 begin
   perform pg_advisory_xact_lock(hashtextextended('fold_counts', 0));
+  -- Before the snapshot of the statement below is taken, in the order of drop_segment. Else a segment may be dropped between the two: its
+  -- events would be gone, and what its archive gave would not be seen yet.
+  lock table only message_states, only records, only message_events in access share mode;
   return query
   with by_minute as (
     select c.minute, c.pattern, c.n, c.last_at, c.examples from count_failures_of() c
