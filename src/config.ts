@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { ConnectionOptions } from 'node:tls'
-import { parseEnv } from 'node:util'
 import { findMisnamed } from './config/find-misnamed.ts'
 import { findUnusedProxies } from './config/find-unused-proxies.ts'
 import { hashSettings } from './config/hash-settings.ts'
+import { parseEnvFile } from './config/parse-env-file.ts'
 import { readApi, type ApiConfig } from './config/read-api.ts'
 import {
   readDatabase,
@@ -81,7 +81,7 @@ const retainMsMax = 36_500 * 24 * 60 * 60 * 1_000
 /**
  * The variables of the process. They take precedence over those of a `.env` file in the current folder.
  *
- * @throws if the file exists but cannot be read
+ * @throws an Error with one sentence if the file exists but cannot be read, or has a line that is not NAME=VALUE
  */
 export function readEnvironment(): Record<string, string> {
   const variables = Object.entries({ ...readEnvFile(), ...process.env })
@@ -230,10 +230,15 @@ function readText(path: string): string {
 }
 
 function readEnvFile(): NodeJS.Dict<string> {
+  return parseEnvFile(readTextOfEnvFile())
+}
+
+/** Empty if there is none. */
+function readTextOfEnvFile(): string {
   try {
-    return parseEnv(readFileSync('.env', 'utf8'))
+    return readFileSync('.env', 'utf8')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
     throw new Error('.env exists but cannot be read.', { cause: error })
   }
 }
@@ -241,7 +246,7 @@ function readEnvFile(): NodeJS.Dict<string> {
 /** A misspelt "production" must not pass: the service would start on embedded parts. */
 function readProduction(settings: Settings): boolean {
   const stage = settings.text('NODE_ENV')
-  if (stage !== 'production' && /^prod/i.test(stage))
+  if (stage !== 'production' && /^\W*prod/i.test(stage))
     settings.fault(`NODE_ENV is ${quote(stage)}: did you mean production?`)
   return stage === 'production'
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import t, { type Test } from 'tap'
 import { configure, type Config } from '../src/config.ts'
+import { parseEnvFile } from '../src/config/parse-env-file.ts'
 import { hashSettings, secretSettings } from '../src/config/hash-settings.ts'
 import { defaults, type SettingName } from '../src/config/settings.ts'
 import { makeCertificates } from './support/certificates.ts'
@@ -127,7 +128,7 @@ t.test('STATUS_URL names the payment, and its rules are read or told', (t) => {
     'names it in the fragment, which is not sent',
   )
   refuses(t, faults({ STATUS_URL: 'processor/{transactionId}' }), [/^STATUS_URL is not a URL/], 'no URL')
-  for (const rule of ['404', '404:lost', '200/status:carried_out', '1xx:not_found', ''])
+  for (const rule of ['404', '404:lost', '200/status:carried_out', '1xx:not_found', '200/a~2=b:refused', ''])
     if (rule !== '') refuses(t, faults({ STATUS_RULES: rule }), [/^STATUS_RULES has/], rule)
   t.end()
 })
@@ -379,6 +380,39 @@ t.test('seconds may have a fraction, and end where a timer of Node would fire at
       )
   }
   refuses(t, faults({ DOWNSTREAM_TIMEOUT: '0' }), [/^DOWNSTREAM_TIMEOUT /])
+  t.end()
+})
+
+t.test('what rounds to no millisecond is not 0, which may be for ever or never', (t) => {
+  t.equal(read({ KEY_WINDOW: '0.0' }).keyWindowMs, null)
+  t.equal(read({ KEY_WINDOW: '0.0006' }).keyWindowMs, 1)
+  for (const name of ['KEY_WINDOW', 'THROTTLE_MAX', 'INQUIRY_GAP', 'BASE_DELAY'])
+    refuses(t, faults({ [name]: '0.0001' }), [
+      new RegExp(`^${name} is "0.0001": it must be .*, and 0.001 at least if it is not 0\\.$`),
+    ])
+  t.end()
+})
+
+t.test('white space around a value is not taken for a part of it', (t) => {
+  const url = 'postgresql://me:secret@db/x'
+  for (const name of ['DATABASE_URL', 'LISTEN_DATABASE_URL', 'MIGRATE_DATABASE_URL'])
+    for (const given of [` ${url}`, `${url} `, `${url}\n`]) {
+      const { database } = read({ DATABASE_URL: url, [name]: given })
+      const { url: own, listenUrl, migrateUrl } = database
+      t.strictSame(
+        { own, listenUrl: listenUrl ?? url, migrateUrl: migrateUrl ?? url },
+        {
+          own: url,
+          listenUrl: url,
+          migrateUrl: url,
+        },
+      )
+    }
+  refuses(t, faults({ DATABASE_URL: ' ' }), [/^DATABASE_URL is not a URL/])
+  for (const given of [' ', 'group ', ' group', 'group\n'])
+    refuses(t, faults({ KAFKA_GROUP_ID: given }), [
+      /^KAFKA_GROUP_ID is ".*": white space at its ends is part of it\.$/,
+    ])
   t.end()
 })
 
@@ -673,7 +707,8 @@ t.test('in production each part that is not named is a fault, and so is a failpo
     /^DOWNSTREAM_URL must be set in production/,
     /^FAILPOINT .* refused in production/,
   ])
-  refuses(t, faults({ NODE_ENV: 'prod' }), [/^NODE_ENV is "prod": did you mean production\?$/])
+  for (const given of ['prod', ' production', '"production"', "'production'", 'Production'])
+    refuses(t, faults({ NODE_ENV: given }), [/^NODE_ENV is ".*": did you mean production\?$/], given)
   t.strictSame(read({ FAILPOINT: 'before-ingest-commit:2' }).failpoint, {
     name: 'before-ingest-commit',
     nth: 2,
@@ -743,6 +778,27 @@ t.test('.env is read from the current folder, and the environment wins over it',
     { connectionString: 'postgresql://postgres@db:5432/transactions', ssl: false },
     'test',
   ])
+  t.end()
+})
+
+t.test('no line of .env is passed over without a word', (t) => {
+  const multiline = 'A="first\nNO NAME\n# last" # and more\nB=2\n'
+  t.strictSame({ ...parseEnvFile(multiline) }, { A: 'first\nNO NAME\n# last', B: '2' })
+  t.strictSame(
+    { ...parseEnvFile('\ufeffA=1\r\n  # indented\r\n\r\n\t\nexport B = 2 # two\n') },
+    { A: '1', B: '2' },
+  )
+  t.strictSame({ ...parseEnvFile("A='it\nB=\nC=3") }, { A: "'it", B: '', C: '3' }, 'a mark without an end')
+  t.strictSame({ ...parseEnvFile('') }, {})
+  for (const line of [
+    'KEY_WINDOW 3600',
+    'KEY_WINDOW: 3600',
+    'KEY_WINDOW',
+    '=3600',
+    '- KEY_WINDOW=3600',
+    '1A=2',
+  ])
+    t.throws(() => parseEnvFile(`A=1\n${line}\nB=2\n`), { message: '.env: line 2 is not NAME=VALUE.' }, line)
   t.end()
 })
 

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
+import { buildSchema, parse, validate } from 'graphql'
 import { parsers } from 'prettier/plugins/markdown'
 import t from 'tap'
 import { database } from './support/database.ts'
@@ -109,6 +110,7 @@ async function judge(repository: Repository, path: string): Promise<string[]> {
     ...scriptsIn(reading.codes).map((each) =>
       repository.scripts.has(each) ? null : `package.json has no script ${each}`,
     ),
+    ...bodiesIn(reading.codes).map(judgeBody),
   ]
     .filter((fault) => fault !== null)
     .map((fault) => `${path}: ${fault}`)
@@ -151,6 +153,23 @@ function scriptsIn(codes: readonly string[]): string[] {
     .flatMap((code) => [...code.matchAll(/\bnpm (?:run (?:--?\S+ )*|(?=(?:start|test)\b))([\w:.-]+)/g)])
     .map(([, name = '']) => name)
     .filter((name) => !/^[A-Z]+$/.test(name))
+}
+
+/** What the code has curl send. */
+function bodiesIn(codes: readonly string[]): string[] {
+  return codes.flatMap((code) => [...code.matchAll(/ -d '([^']*)'/g)]).map(([, body = '']) => body)
+}
+
+const schema = buildSchema(readFileSync(join(root, 'schema/schema.graphql'), 'utf8'))
+
+function judgeBody(body: string): string | null {
+  try {
+    const { query } = JSON.parse(body) as { query?: string }
+    const [fault] = query === undefined ? [] : validate(schema, parse(query))
+    return fault === undefined ? null : `${body} asks for what is not there`
+  } catch {
+    return `${body} is not JSON`
+  }
 }
 
 /** Documents that code names, as a reader finds them from the root; not those of others, which stand in URLs or have an underscore. */
@@ -244,6 +263,11 @@ t.test('a document that names what is not there is caught', async (t) => {
     ['Run `npm run bnech -- --count 1`.', 'package.json has no script bnech'],
     ['```sh\nnpm run --silent gone\n```', 'package.json has no script gone'],
     ['Run `npm test`.', 'package.json has no script test'],
+    ['```sh\ncurl localhost -d \'{"a": "b\n c"}\'\n```', '{"a": "b\n c"} is not JSON'],
+    [
+      '```sh\ncurl localhost -d \'{"query": "{ gone }"}\'\n```',
+      '{"query": "{ gone }"} asks for what is not there',
+    ],
   ]
   for (const [text, fault] of broken) {
     const [first = 'nothing'] = await judged('README.md', text)
@@ -258,6 +282,7 @@ t.test('a document that names what is not there is caught', async (t) => {
     '# Top\n\n[a](#top) [b](https://example.org/#gone) [c](mailto:a@example.org) ![d](docs/picture.png)',
     '`src/log/{read,write}` `src/log/` `src/log/write/NAME.ts` `src/…` `src/log/write/claim.ts`',
     '`npm run NAME`, `npm run bench -- --count 1`, `npm start`, `npm ci`',
+    '```sh\ncurl localhost -d \'{"query": "{ head { cursor } }"}\' -d @-\n```',
     'Of `lib/gone.ts` and src/gone.ts nothing is said in code of ours.',
   ]
   for (const text of sound) t.strictSame(await judged('README.md', text), [], text)

@@ -89,8 +89,8 @@ export class FlagFault extends Error {}
  * @throws FlagFault
  */
 export function readCount(name: string, text: string, from = 1): number {
-  const value = Number(text)
-  if (text.trim() !== '' && Number.isSafeInteger(value) && value >= from) return value
+  const value = /^\d+$/.test(text) ? Number(text) : NaN
+  if (Number.isSafeInteger(value) && value >= from) return value
   throw new FlagFault(`--${name} must be a whole number, at least ${from}, not ${JSON.stringify(text)}.`)
 }
 

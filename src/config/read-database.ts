@@ -38,8 +38,7 @@ export function readDatabase(settings: Settings, readFile: ReadFile): DatabaseCo
 /** DATABASE_URL, else a URL built from the POSTGRES_ settings, else null. */
 export function readDatabaseUrl(settings: Settings): string | null {
   if (settings.given('DATABASE_URL') !== null) {
-    readUrl(settings, 'DATABASE_URL')
-    return settings.given('DATABASE_URL')
+    return readUrl(settings, 'DATABASE_URL')
   }
   if (parts.every((part) => settings.given(part) === null)) return null
   const host = settings.text('POSTGRES_HOST')
@@ -70,10 +69,10 @@ export function readOtherUrl(
   url: string | null,
 ): string | null {
   if (settings.given(name) === null) return null
-  readUrl(settings, name)
+  const other = readUrl(settings, name)
   if (url === null)
     settings.fault(`${name} is set but DATABASE_URL is not: set DATABASE_URL to the same database.`)
-  return settings.given(name)
+  return other
 }
 
 /**
@@ -91,13 +90,18 @@ export function chooseOwnerUrl(
   return isSameRole ? listenUrl : url
 }
 
-function readUrl(settings: Settings, name: 'DATABASE_URL' | 'LISTEN_DATABASE_URL' | 'MIGRATE_DATABASE_URL') {
-  if (namesSeveralHosts(settings.text(name))) {
+/** Without white space at its ends, which pg would take for a part of the host or of the database's name. */
+function readUrl(
+  settings: Settings,
+  name: 'DATABASE_URL' | 'LISTEN_DATABASE_URL' | 'MIGRATE_DATABASE_URL',
+): string {
+  const text = settings.text(name).trim()
+  if (namesSeveralHosts(text)) {
     settings.fault(
       `${name} names several hosts. libpq would try them in turn, but this service does not: name one host that leads to the primary ` +
         'wherever it is (an address or a DNS name that follows it, or a proxy).',
     )
-    return
+    return text
   }
   const url = settings.url(name, protocols)
   for (const [key, value] of url?.searchParams ?? []) {
@@ -109,6 +113,7 @@ function readUrl(settings: Settings, name: 'DATABASE_URL' | 'LISTEN_DATABASE_URL
       `${name} has ${key}, which would override the service's own settings: remove it${instead}.`,
     )
   }
+  return text
 }
 
 /**

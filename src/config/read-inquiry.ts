@@ -10,7 +10,8 @@ export type InquiryConfig = {
 }
 
 const gapMsMax = 3_600_000
-const rulePattern = /^([2-5]\d\d|[2-5]xx)(?:(\/[^=]*)=([^:]*))?:(carried_out|refused|in_progress|not_found)$/
+const rulePattern =
+  /^([2-5]\d\d|[2-5]xx)(?:((?:\/(?:[^/~=]|~[01])*)+)=([^:]*))?:(carried_out|refused|in_progress|not_found)$/
 
 /** STATUS_URL with STATUS_RULES and INQUIRY_GAP; null if the processor cannot be asked. */
 export function readInquiry(settings: Settings): InquiryConfig | null {

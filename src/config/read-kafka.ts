@@ -28,7 +28,7 @@ export function readKafka(settings: Settings, readFile: ReadFile): KafkaConfig {
   return {
     brokers: settings.given('KAFKA_BROKER') === null ? null : readBrokers(settings),
     topic: readTopic(settings),
-    groupId: settings.text('KAFKA_GROUP_ID'),
+    groupId: settings.name('KAFKA_GROUP_ID'),
     ...readSecurity(settings, readFile),
   }
 }

@@ -114,6 +114,13 @@ export class Settings {
     return this.given(name) ?? defaults[name]
   }
 
+  /** A name, which white space at its ends would make another one. */
+  name(name: SettingName): string {
+    const text = this.text(name)
+    if (text !== text.trim()) this.fault(`${name} is ${quote(text)}: white space at its ends is part of it.`)
+    return text
+  }
+
   flag(name: SettingName): boolean {
     return this.choice(name, ['true', 'false']) === 'true'
   }
@@ -142,13 +149,18 @@ export class Settings {
     return Number(defaults[name])
   }
 
-  /** A number of seconds from `minMs` to `maxMs`, fractions allowed; returned in whole milliseconds. */
+  /**
+   * A number of seconds from `minMs` to `maxMs`, fractions allowed; returned in whole milliseconds. What rounds to 0 is not 0, which may mean
+   * something else: for ever, or not at all.
+   */
   milliseconds(name: SettingName, minMs: number, maxMs: number): number {
     const seconds = parseDecimal(this.text(name), /^\d+(\.\d+)?$/)
     const ms = seconds === null ? null : Math.round(seconds * 1_000)
-    if (ms !== null && ms >= minMs && ms <= maxMs) return ms
+    const isLost = ms === 0 && seconds !== 0
+    if (ms !== null && !isLost && ms >= minMs && ms <= maxMs) return ms
     this.fault(
-      `${name} is ${quote(this.text(name))}: it must be a number of seconds from ${minMs / 1_000} to ${maxMs / 1_000}.`,
+      `${name} is ${quote(this.text(name))}: it must be a number of seconds from ${minMs / 1_000} to ${maxMs / 1_000}` +
+        `${isLost ? ', and 0.001 at least if it is not 0' : ''}.`,
     )
     return Number(defaults[name]) * 1_000
   }

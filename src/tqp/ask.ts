@@ -14,7 +14,15 @@ export class Refused extends Error {
 }
 
 /** The service could not be asked. The message is one sentence. */
-export class OutOfReach extends Error {}
+export class OutOfReach extends Error {
+  /** The code of the answer, where the service gave one. */
+  readonly code: string | null
+
+  constructor(sentence: string, { cause, code = null }: { cause?: unknown; code?: string | null } = {}) {
+    super(sentence, { cause })
+    this.code = code
+  }
+}
 
 type Variables = Readonly<Record<string, unknown>>
 
@@ -157,9 +165,13 @@ function readAnswer(answer: Answer | null, otherwise: string): unknown {
   if (error !== undefined) {
     const { code } = error.extensions ?? {}
     if (code === 'UNAUTHENTICATED' && error.message.startsWith('A token is needed'))
-      throw new Refused('The service does not know you: put your token in TQP_TOKEN.')
+      throw new Refused(
+        endpointForTqp().token === null
+          ? 'The service does not know you: put your token in TQP_TOKEN.'
+          : 'The service does not know the token in TQP_TOKEN.',
+      )
     throw code !== undefined && passing.has(code)
-      ? new OutOfReach(error.message)
+      ? new OutOfReach(error.message, { code })
       : new Refused(error.message, code)
   }
   if (answer?.data === undefined || answer.data === null)

@@ -1,5 +1,5 @@
 import { exitCodes } from '../commands/run-command.ts'
-import { ask } from './ask.ts'
+import { ask, OutOfReach } from './ask.ts'
 import { group, printJson, printLines, shortTime } from './print.ts'
 import { ending, subcommand } from './subcommand.ts'
 
@@ -9,6 +9,13 @@ Prints how the service is doing: whether payments flow, how many messages wait a
 which instances live, whether Kafka answers, and each partition.
 
 ${ending}`
+
+const kafkaField = `kafka {
+      connected since reason lastFetchAt lastHeartbeatAt assigned
+      waiting { partition reason }
+      members { instance partitions }
+      unread { topic partition lag }
+    }`
 
 const query = `{
   destinations { name state since actor reason until nextProbeAt held rateLimit throttledRate notBefore }
@@ -22,12 +29,7 @@ const query = `{
     throughput(lastSeconds: 60) { received attempts succeeded failed deadLettered }
     consumer { topic partition nextOffset lag unreadLag stopped }
     instances { name release startedAt state lastHeartbeatAt answers partitions }
-    kafka {
-      connected since reason lastFetchAt lastHeartbeatAt assigned
-      waiting { partition reason }
-      members { instance partitions }
-      unread { topic partition lag }
-    }
+    ${kafkaField}
   }
 }`
 
@@ -97,12 +99,24 @@ export const status = subcommand('status', 'how the service is doing', {
   usage,
   options: { json: { type: 'boolean', default: false } },
   run: async ({ json }) => {
-    const data = await ask<Data>(query)
-    if (json) printJson(data)
-    else printLines(describe(data))
-    return exitCodes.done
+    try {
+      const data = await ask<Data>(query)
+      if (json) printJson(data)
+      else printLines(describe(data))
+      return exitCodes.done
+    } catch (error) {
+      if (error instanceof OutOfReach && error.code === 'DATABASE_UNAVAILABLE') await tellKafka(json)
+      throw error
+    }
   },
 })
+
+/** What the service knows without the database. */
+async function tellKafka(json: boolean): Promise<void> {
+  const data = await ask<{ metrics: { kafka: Kafka } }>(`{ metrics { ${kafkaField} } }`)
+  if (json) printJson(data)
+  else printLines(describeKafka({ ...data.metrics, consumer: [] }))
+}
 
 function describe({ destinations, metrics }: Data): string[] {
   const lines = destinations.flatMap(describeDestination)
@@ -147,7 +161,10 @@ function describeInstance(instance: Instance): string {
 }
 
 /** How the instance that answers stands with Kafka, and who reads what, as far as it knows. */
-function describeKafka({ kafka, consumer }: NonNullable<Data['metrics']>): string[] {
+function describeKafka({
+  kafka,
+  consumer,
+}: Pick<NonNullable<Data['metrics']>, 'kafka' | 'consumer'>): string[] {
   const { connected, since, reason, lastFetchAt, lastHeartbeatAt, assigned, waiting, members, unread } = kafka
   const lines = [
     `kafka        ${connected ? 'connected' : 'NOT connected'} since ${shortTime(since)}${reason === null ? '' : `: ${reason}`}`,
@@ -165,12 +182,13 @@ function describeKafka({ kafka, consumer }: NonNullable<Data['metrics']>): strin
     const reader = members?.find(({ partitions }) => partitions.includes(each.partition))?.instance
     const lag = connected ? each.lag : null
     const rest =
-      each.stopped ??
-      (lag !== null
-        ? `lag ${group(lag)}`
-        : reader === undefined
-          ? 'who reads it is not known'
-          : `read by ${reader}`)
+      each.stopped !== null
+        ? `STOPPED: ${each.stopped}`
+        : lag !== null
+          ? `lag ${group(lag)}`
+          : reader === undefined
+            ? 'who reads it is not known'
+            : `read by ${reader}`
     const waits = each.unreadLag === null ? '' : ` (${group(each.unreadLag)} records wait)`
     lines.push(`partition    ${name}: next offset ${each.nextOffset}, ${rest}${waits}`)
   }

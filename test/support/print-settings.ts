@@ -12,6 +12,7 @@ const head = `# Settings
 <!-- Printed from .env.example and the code by \`npm run schema\`; do not edit. -->
 
 Set them in the environment, or in a file \`.env\` in the folder that the service starts in; the environment wins. An empty value counts as not set.
+In the file each line is \`NAME=VALUE\`, a comment or empty; a value with a \`#\` in it needs quotes.
 [.env.example](../.env.example) has them all with their defaults, commented out: copied to \`.env\` as it is, it changes nothing. Times are in
 seconds, and fractions are allowed.
 

@@ -9,7 +9,14 @@ import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import type { Access } from '../../src/api/access.ts'
 import { describeStatus } from '../../src/tqp/describe-status.ts'
-import { startService, store, storeDeadLetters, storeSuccesses, type Service } from '../api/service.ts'
+import {
+  connectThroughProxy,
+  startService,
+  store,
+  storeDeadLetters,
+  storeSuccesses,
+  type Service,
+} from '../api/service.ts'
 import { database } from '../support/database.ts'
 import { findFreePort } from '../support/free-port.ts'
 import { startProxy } from '../support/proxy.ts'
@@ -50,6 +57,29 @@ t.test('status tells how the service is doing', async (t) => {
   t.match(output, /^partition {4}transactions\.incoming\/0: next offset 4, /m)
   const asJson = await tqp(at, 'status', '--json')
   t.match(JSON.parse(asJson.output), { metrics: { counts: { total: '4' }, deadLetters: { open: '1' } } })
+})
+
+t.test('status tells what is known of Kafka while the database is away', async (t) => {
+  const { url } = await database(t)
+  const { pool, proxy } = await connectThroughProxy(t, url)
+  const at = { url: urlOf(await startService(t, pool, undefined, open)) }
+  await proxy.stop()
+  const words = await tqp(at, 'status')
+  t.match(words, { code: 2, errors: /^The database does not answer: try again later/ })
+  t.match(words.output, /^kafka {8}connected since \S+Z\n {13}last fetch \S+Z, last heartbeat \S+Z, /)
+  const asJson = await tqp(at, 'status', '--json')
+  t.match(asJson, { code: 2, errors: /^The database does not answer/ })
+  t.match(JSON.parse(asJson.output), { metrics: { kafka: { connected: true } } })
+})
+
+t.test('status says of a stopped partition that it is stopped', async (t) => {
+  const { pool, at } = await setUp(t)
+  await store(pool, ['waits-1'])
+  await pool.query(
+    `select stop_partition('transactions.incoming', 0, 1, 1, null, 'records are gone', 'instance-1')`,
+  )
+  const { output } = await tqp(at, 'status')
+  t.match(output, /^partition {4}transactions\.incoming\/0: next offset 1, STOPPED: records are gone/m)
 })
 
 t.test('list finds messages by the conditions, page by page', async (t) => {
@@ -244,6 +274,22 @@ t.test('who is not let in is told why by the service', async (t) => {
       errors: /^The service was asked by a name that is not localhost\. .*API_TOKENS/,
     })
 })
+
+t.test(
+  'who comes with a token that is not known is told so, and who comes with none is told where to put it',
+  async (t) => {
+    const { service } = await setUp(t, withTokens)
+    const sentences = [
+      'The service does not know you: put your token in TQP_TOKEN.',
+      'The service does not know the token in TQP_TOKEN.',
+    ]
+    for (const [at, sentence] of sentences.entries())
+      t.match(await tqp({ url: urlOf(service), ...(at === 1 && { token: 'mistyped' }) }, 'status'), {
+        code: 1,
+        errors: `${sentence}\n`,
+      })
+  },
+)
 
 t.test('the destination is paused, limited and resumed', async (t) => {
   const { pool, at } = await setUp(t)
@@ -494,6 +540,11 @@ t.test('it says what it cannot do', async (t) => {
   })
   const secret = await tqp({ ...nowhere, token: 'sec\nret' }, 'status')
   t.match(secret, { code: 2, errors: 'TQP_TOKEN holds characters that no token has.\n' })
+  for (const first of ['0x10', '1e1', ' 5', '5.0', '-1'])
+    t.match(await tqp(nowhere, 'list', `--first=${first}`), {
+      code: 2,
+      errors: /^--first must be a whole number, at least 1, not/,
+    })
   t.match(await tqp(nowhere, 'list', '--colour'), { code: 2, errors: /--colour/ })
   t.match(await tqp(nowhere, '--help'), { code: 0, output: /^Usage: npx tqp COMMAND/ })
   for (const name of ['status', 'resolve', 'destination'])
