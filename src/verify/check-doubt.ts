@@ -59,11 +59,11 @@ function checkInquiry(message: Message, event: LogEvent, findActor: FindActor, {
   if (event.type !== 'attempt_started' && event.type !== 'inquiry_started' && event.type !== 'inquired')
     return
   const name = nameOf(message)
-  const { inDoubtSince, notFounds, notFoundAt, open } = message
-  const gapMs = findActor(event.actor).settings?.inquiryGapMs ?? null
+  const { inDoubtSince, notFounds, notFoundAt, notFoundBy, open } = message
+  const gapOf = (actor: string): number | null => findActor(actor).settings?.inquiryGapMs ?? null
   S28.checked++
   if (event.type === 'attempt_started') {
-    if (gapMs !== null && inDoubtSince !== null && notFounds < 2)
+    if (gapOf(event.actor) !== null && inDoubtSince !== null && notFounds < 2)
       S28.differ(
         name,
         event.version,
@@ -72,6 +72,8 @@ function checkInquiry(message: Message, event: LogEvent, findActor: FindActor, {
   } else if (event.type === 'inquiry_started') {
     const sinceMs = notFoundAt === null ? Infinity : (event.recordedAt - notFoundAt) / 1_000
     if (open !== null) S28.differ(name, event.version, `is asked about while attempt ${open.attempt} is open`)
+    // Whoever was told it said when it is due again. Another instance may have another gap.
+    const gapMs = notFoundBy === null ? null : gapOf(notFoundBy)
     if (sinceMs < (gapMs ?? 0))
       S28.differ(name, event.version, `is asked about again after ${sinceMs} ms, but the gap is ${gapMs} ms`)
   } else if (event.inquiry === null || !answers.includes(event.inquiry))

@@ -47,6 +47,7 @@ function foldDoubt(message: Message, event: LogEvent): void {
     message.inquiry = null
     message.notFounds = 0
     message.notFoundAt = null
+    message.notFoundBy = null
   }
   if (event.outcome === 'accepted' || (event.outcome === 'refused' && !isLate) || event.isConfirmed)
     message.inDoubtSince = null
@@ -58,6 +59,7 @@ function foldInquiry(message: Message, event: LogEvent, answer: string): void {
   message.inquiry = { answer, at: event.recordedAt }
   message.notFounds = isFound ? 0 : message.notFounds + 1
   message.notFoundAt = isFound ? null : event.recordedAt
+  message.notFoundBy = isFound ? null : event.actor
   if (answer === 'refused') message.inDoubtSince = null
 }
 

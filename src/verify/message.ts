@@ -57,9 +57,10 @@ export type Message = {
   firstAttemptAt: number | null
   /** The version of the event since when it may have been carried out; null while it is not in doubt. */
   inDoubtSince: number | null
-  /** Since then: how often in a row the processor said that it does not know the payment, and when it was asked last. */
+  /** Since then: how often in a row the processor said that it does not know the payment, and when and by whom it was asked last. */
   notFounds: number
   notFoundAt: number | null
+  notFoundBy: string | null
   /** What the processor said last. */
   inquiry: { readonly answer: string; readonly at: number } | null
   /** An attempt ended unknown, was abandoned, or got its answer late: the processor's effect may differ from the status. */
@@ -118,6 +119,7 @@ export function newMessage(first: LogEvent): Message {
     inDoubtSince: null,
     notFounds: 0,
     notFoundAt: null,
+    notFoundBy: null,
     inquiry: null,
     doubtful: false,
   }

@@ -4,13 +4,16 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import t from 'tap'
 import type { Claim } from '../../src/log/write/claim.ts'
+import { look } from '../../src/log/write/look.ts'
 import { planReplay } from '../../src/log/write/plan-replay.ts'
+import { registerInstance } from '../../src/log/write/register-instance.ts'
 import { startResolution } from '../../src/log/write/steer-job.ts'
 import { stepJob } from '../../src/log/write/step-job.ts'
 import { verify } from '../../src/verify/verify.ts'
 import { database } from '../support/database.ts'
+import { until } from '../support/until.ts'
 import { differing, foldIntoDays } from './broken.ts'
-import { accepted, History, unavailable, writeHistory } from './history.ts'
+import { accepted, History, unavailable, unknown, writeHistory } from './history.ts'
 
 t.test('a log of every type of event is clean with both files, and every invariant is checked', async (t) => {
   const { url, pool } = await database(t)
@@ -71,6 +74,26 @@ t.test(
     t.same(differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null })), {})
   },
 )
+
+t.test('an instance with a longer gap may ask when the gap of the one before it is over', async (t) => {
+  const { url, pool } = await database(t)
+  const history = await History.begin(pool)
+  const settings = { instance: 'patient too', release: 'test', freshMax: 1, retryMax: 1, leaseMs: 600_000 }
+  const retry = { retriesMax: 2, baseDelayMs: 20, maxDelayMs: 60 }
+  await registerInstance(pool, { ...settings, timeoutMs: 1, retry, inquiryGapMs: 3_600_000 })
+  const [claim] = await history.receive(['asked by both'], { room: 1 })
+  await history.settle(claim!, unknown, 'fresh')
+  await history.ask('retry', 'not_found')
+  const lease = { leaseMs: 600_000, graceMs: 0, reconnectedAt: '-infinity' }
+  await until('it to be asked about again', async () => {
+    const room = { all: 1, slow: 1 }
+    const doubt = { keyWindowMs: null, inquires: true }
+    return (
+      (await look(pool, 'retry', 'patient too/retry', room, lease, {}, false, doubt)).inquiries.length > 0
+    )
+  })
+  t.same(differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null })), {})
+})
 
 t.test('an effect of an attempt that is still open is counted and is no difference', async (t) => {
   const { url, pool } = await database(t)

@@ -92,8 +92,8 @@ const faults: Fault[] = [
     only: failWhileHeld,
   },
   {
-    function: 'begin_probe',
-    right: `m.status = 'processing' and m.attempts = place.probe_attempt`,
+    function: 'has_open_probe',
+    right: `m.status = 'processing' and m.attempts = in_place.probe_attempt`,
     wrong: 'false',
     found: {
       S23: /^(trips|held|lost) v\d: 2 attempts that started while destination default is held \(decision 1\) are open at position \d+$/,
