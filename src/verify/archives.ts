@@ -173,7 +173,9 @@ function listArchives(folder: string, rows: readonly Row[]): string[] {
   const isArchive = rows.some(({ name }) => name === basename(folder)) && isThere(folder)
   if (isArchive || isThere(join(folder, 'manifest.json'))) return [folder]
   try {
+    // What a run that was killed has left unfinished begins with a dot.
     return readdirSync(folder, { withFileTypes: true })
+      .filter(({ name }) => !name.startsWith('.'))
       .map((entry) => ({ entry, path: join(folder, entry.name) }))
       .filter(({ entry, path }) => entry.isDirectory() || (entry.isSymbolicLink() && isFolder(path)))
       .map(({ path }) => path)

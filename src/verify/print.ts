@@ -106,7 +106,7 @@ function printArchived({ segment, firstMessageId, nextMessageId, name, ...each }
 function printUnknown(name: string): string {
   return printable(
     `archive ${name} was not checked, because the log does not remember it. If the database was restored from a backup of before the ` +
-      'archive, its segment is in the database: `npm run archive` takes it up again. Else it is of another database',
+      'archive, its segment is in the database: `npm run archive` takes it up again. Else another archive of its segment counts, or it is of another database',
   )
 }
 

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { appendFileSync, cpSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import type { Pool } from 'pg'
@@ -181,6 +181,8 @@ t.test('copies of an archive, links to it, and one under another name are all lo
   cpSync(join(to, first), other, { recursive: true })
   appendFileSync(join(other, 'manifest.json'), ' ')
   t.same((await check([other])).unknownArchives, ['other'])
+  renameSync(other, join(renamed, '.unfinished'))
+  t.same((await check([renamed])).unknownArchives, [])
 })
 
 t.test('a file that cannot be read is not called missing, and is not blamed on the database', async (t) => {
