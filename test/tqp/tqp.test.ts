@@ -594,6 +594,15 @@ t.test('accesses lists who came to the data, to an investigator and to nobody be
     code: 1,
     errors: /^Only an investigator or an operator/,
   })
+  for (const [flag, name] of [
+    ['id', 'transactionId'],
+    ['actor', 'actor'],
+  ])
+    t.match(await tqp(irene, 'accesses', `--${flag}`, ''), {
+      code: 1,
+      output: '',
+      errors: `${name} is empty: name one, or leave it out.\n`,
+    })
   t.match(await tqp(irene, 'accesses', '--kind', 'nothing'), {
     code: 2,
     errors: /^--kind must be one of login_refused/,
