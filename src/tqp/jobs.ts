@@ -28,7 +28,7 @@ npx tqp jobs shows how it stands.
                    also replays those in doubt whose key the processor may have forgotten: you confirm that they were not carried out
   --key K          a name for this request: a second request with the same name and flags changes nothing
   --resolve-as R   resolves them in place of a replay: carried-out, not-carried-out, duplicate or ignored
-  --reason R       why, for the log; with --resolve-as
+  --reason R       why, for the log (default for a replay: the reason of the plan)
   --dry-run        changes nothing: prints the command that would do it
 ${ending}`
 
@@ -214,16 +214,14 @@ type StartFlags = {
 }
 
 function replayOf(plan: string, flags: StartFlags) {
-  if (flags.reason !== undefined)
-    throw new FlagFault('--reason belongs to --resolve-as: a replay has the reason of its plan.')
   const failedShare = readNumber('stop-share', flags['stop-share'])
   const after = flags['stop-after'] === undefined ? undefined : readCount('stop-after', flags['stop-after'])
   if ((failedShare === undefined) !== (after === undefined))
     throw new FlagFault('--stop-share and --stop-after belong together.')
   return {
-    query: `mutation ($plan: ID!, $perSecond: Float, $rampFrom: Float, $stopWhen: StopWhen, $confirmed: Boolean, $key: String) {
+    query: `mutation ($plan: ID!, $perSecond: Float, $rampFrom: Float, $stopWhen: StopWhen, $confirmed: Boolean, $reason: String, $key: String) {
       result: startReplay(plan: $plan, perSecond: $perSecond, rampFrom: $rampFrom, stopWhen: $stopWhen, confirmNotCarriedOut: $confirmed,
-        idempotencyKey: $key) ${jobResult}
+        reason: $reason, idempotencyKey: $key) ${jobResult}
     }`,
     variables: {
       plan,
@@ -231,6 +229,7 @@ function replayOf(plan: string, flags: StartFlags) {
       rampFrom: readNumber('ramp-from', flags['ramp-from']),
       stopWhen: failedShare === undefined ? undefined : { failedShare, after },
       confirmed: flags['confirm-not-carried-out'],
+      reason: flags.reason === undefined ? undefined : readReason(flags.reason),
       key: flags.key,
     },
   }

@@ -401,6 +401,21 @@ t.test('dead letters are planned, and a job replays or resolves them', async (t)
   })
   t.match(await tqp(at, 'jobs', '77'), { code: 1, errors: 'There is no job "77".\n' })
 
+  const other = idOf(await tqp(at, 'plan', '--reason', 'a look'))
+  t.match(await tqp(at, 'start', other, '--reason', ' '), { code: 2, errors: /^Say why/ })
+  const own = ['start', other, '--reason', 'the processor is back', '--key', 'k1']
+  t.match(await tqp(at, ...own), {
+    code: 0,
+    output: /^job {10}\d+ replays, by anonymous: the processor is back\n/,
+  })
+  t.match(await tqp(at, ...own), { code: 0 }, 'the same request again')
+  t.match(
+    await tqp(at, 'start', other, '--key', 'k1'),
+    { code: 1 },
+    'with another reason it is another request',
+  )
+  await tqp(at, 'jobs', other, '--abort', '--reason', 'not now')
+
   const second = idOf(await tqp(at, 'plan', ...why))
   t.match(await tqp(at, 'start', second, '--resolve-as', 'ignored', '--per-second', '5', ...why), {
     code: 2,
@@ -579,6 +594,15 @@ t.test('accesses lists who came to the data, to an investigator and to nobody be
     code: 1,
     errors: /^Only an investigator or an operator/,
   })
+  for (const [flag, name] of [
+    ['id', 'transactionId'],
+    ['actor', 'actor'],
+  ])
+    t.match(await tqp(irene, 'accesses', `--${flag}`, ''), {
+      code: 1,
+      output: '',
+      errors: `${name} is empty: name one, or leave it out.\n`,
+    })
   t.match(await tqp(irene, 'accesses', '--kind', 'nothing'), {
     code: 2,
     errors: /^--kind must be one of login_refused/,

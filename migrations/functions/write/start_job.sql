@@ -44,7 +44,8 @@ begin
     return case
       when in_request_key is null or job.actor <> in_actor or job.request_key is distinct from in_request_key then 'already_started'
       when (job.kind, job.resolution, job.per_second, job.ramp_from, job.stop_share, job.stop_after, job.is_confirmed)
-        is not distinct from (in_kind, in_resolution, in_per_second, in_ramp_from, in_stop_share, in_stop_after, in_is_confirmed) then 'repeated'
+        is not distinct from (in_kind, in_resolution, in_per_second, in_ramp_from, in_stop_share, in_stop_after, in_is_confirmed)
+        and job.reason = coalesce(in_reason, planned.reason) then 'repeated'
       else 'key_reused'
     end;
   end if;

@@ -101,6 +101,9 @@ builder.queryField('accesses', (t) =>
     resolve: (_, { filter, ...page }, context) => {
       requireInvestigator('accesses', context)
       const { kind: kinds = null, actor = null, transactionId = null } = filter ?? {}
+      // What an unset variable of a shell leaves would find nobody, which is no answer to who has read what.
+      for (const [name, text] of Object.entries({ actor, transactionId }))
+        if (text === '') throw refuse('BAD_USER_INPUT', `${name} is empty: name one, or leave it out.`)
       const isNobody = [actor, transactionId].some((text) => text !== null && !isStorable(text))
       return listPage(page, {
         limits,

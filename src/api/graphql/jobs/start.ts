@@ -32,7 +32,7 @@ builder.mutationField('startReplay', (t) =>
   t.field({
     type: JobResult,
     description:
-      'Replays what was planned, each message once; its actor is this viewer and its reason that of the plan. At most a tenth of the room for first attempts is the job’s at a time, so live payments go first.',
+      'Replays what was planned, each message once; its actor is this viewer. At most a tenth of the room for first attempts is the job’s at a time, so live payments go first.',
     args: {
       plan: t.arg.id({ required: true, description: 'The plan, at most an hour old.' }),
       perSecond: t.arg.float({
@@ -49,6 +49,10 @@ builder.mutationField('startReplay', (t) =>
         description:
           'You say of those in doubt whose key the processor may have forgotten (pastKeyWindow) that they were not carried out. Without it they are skipped.',
       }),
+      reason: t.arg.string({
+        description:
+          'Why, 1 to 2,048 bytes; it stands in the log for ever. Left out, it is the reason of the plan.',
+      }),
       idempotencyKey: t.arg.string({
         description:
           'A name for this request, 1 to 128 bytes: sent again with the same name and arguments, it answers with the same job.',
@@ -61,12 +65,13 @@ builder.mutationField('startReplay', (t) =>
       const confirmNotCarriedOut = given.confirmNotCarriedOut === true
       if (requestKey !== null && !isLine(requestKey, requestKeyBytesMax))
         throw refuseText('idempotencyKey', requestKeyBytesMax)
-      const actor = requireOperator('start a replay', null, context)
+      const reason = given.reason ?? null
+      const actor = requireOperator('start a replay', reason, context)
       return start('replay', plan, actor, context, (client) =>
         startReplay(client, {
           plan,
           actor,
-          reason: null,
+          reason,
           ...pace,
           stopWhen,
           confirmNotCarriedOut,
