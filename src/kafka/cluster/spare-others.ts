@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { reasonOf } from '../../runtime/reason-of.ts'
 import { wait } from '../../runtime/wait.ts'
+import { late, within } from '../../runtime/within.ts'
 import { isUnreachable } from './is-unreachable.ts'
 import { shuffle } from './shuffle.ts'
 
@@ -14,9 +15,11 @@ type BrokerPool = {
   withBroker: (this: BrokerPool, ask: Ask) => Promise<unknown>
 }
 type Cluster = {
-  brokerPool: { metadataExpireAt: number | null }
+  targetTopics: ReadonlySet<string>
+  brokerPool: { metadata: { topicMetadata: { topic: string }[] } | null; metadataExpireAt: number | null }
   getNodeIds(): string[]
   refreshMetadata(): Promise<void>
+  refreshMetadataIfNecessary: (this: Cluster) => Promise<void>
   findTopicPartitionMetadata(topic: string): { partitionId: number; leader: number }[]
   fetchTopicsOffset: (this: Cluster, topics: TopicPartitions[]) => Promise<TopicOffsets[]>
 }
@@ -26,21 +29,25 @@ type ConsumerGroup = {
   fetch: (this: ConsumerGroup, nodeId: string) => Promise<unknown[]>
   recoverFromFetch: (this: ConsumerGroup, error: Error) => Promise<void>
 }
+type Refresh = { ended: Promise<{ error: unknown } | null>; isLate: boolean }
 type Errors = { KafkaJSNoBrokerAvailableError: new () => Error }
 
 // The wait before an unreachable broker is asked again.
 const retryMs = 500
+// After this time fetches no longer wait to be told who leads.
+const patienceMs = 500
 
 const staleTopics = new Set<string>()
+const refreshes = new WeakMap<Cluster, Refresh>()
 const never = new AbortController().signal
 let isInstalled = false
 
 /**
  * Limits the damage when a broker is unreachable or no longer leads a partition: only that broker's
  * partitions wait. Unchanged, kafkajs 2.2.4 ends the fetches from all brokers when one fails, and joins the
- * group again or gives up. It learns where partitions begin from all of their leaders or from none. And it
- * asks only one broker, or none, who coordinates the group. Depends on the exact pin, and applies to the
- * whole process.
+ * group again or gives up. All fetches wait while it asks any one broker who leads, and that may be the one
+ * that hangs. It learns where partitions begin from all of their leaders or from none. And it asks only one
+ * broker, or none, who coordinates the group. Depends on the exact pin, and applies to the whole process.
  */
 export function spareOthers(): void {
   if (isInstalled) return
@@ -71,6 +78,11 @@ export function spareOthers(): void {
     // Without known brokers, kafkajs' own error makes it ask for the brokers first.
     return Object.keys(this.brokers).length === 0 ? withBroker.call(this, ask) : askAny(this, ask)
   }
+  const { refreshMetadataIfNecessary } = cluster
+  cluster.refreshMetadataIfNecessary = function () {
+    const refresh = refreshMetadataIfNecessary.bind(this)
+    return knowsLeaders(this) ? refreshSoon(this, refresh) : refresh()
+  }
   const { fetchTopicsOffset } = cluster
   cluster.fetchTopicsOffset = function (topics) {
     return askEachLeader(this, topics, (part) => fetchTopicsOffset.call(this, [part]))
@@ -80,6 +92,33 @@ export function spareOthers(): void {
 /** Notes that the known leaders of the topic's partitions are wrong. */
 export function noteStaleLeaders(topic: string): void {
   staleTopics.add(topic)
+}
+
+function knowsLeaders({ targetTopics, brokerPool: { metadata } }: Cluster): boolean {
+  const isKnown = (topic: string): boolean =>
+    metadata?.topicMetadata.some((each) => each.topic === topic) === true
+  return metadata !== null && [...targetTopics].every(isKnown)
+}
+
+/** Waits a moment for the leaders to be told. A fetch then goes on with those that it knows. */
+async function refreshSoon(cluster: Cluster, ask: () => Promise<void>): Promise<void> {
+  const refresh = refreshes.get(cluster) ?? startRefresh(cluster, ask)
+  if (refresh.isLate) return
+  const outcome = await within(refresh.ended, patienceMs)
+  if (outcome === late) refresh.isLate = true
+  else if (outcome !== null) throw outcome.error
+}
+
+function startRefresh(cluster: Cluster, ask: () => Promise<void>): Refresh {
+  const ended = ask()
+    .then(
+      () => null,
+      (error: unknown) => ({ error }),
+    )
+    .finally(() => refreshes.delete(cluster))
+  const refresh = { ended, isLate: false }
+  refreshes.set(cluster, refresh)
+  return refresh
 }
 
 /** Asks one broker after another until one answers. Connected brokers are asked first. */
