@@ -2094,8 +2094,13 @@ AS $function$
 #variable_conflict use_column
 begin
   return query
-  with bound as (
-    select min(e.recorded_at) filter (where e.type in ('attempt_started', 'late_result_observed')) as first_at,
+  with unsent as (
+    select e.attempt from message_events e
+    where e.message_id = in_message_id and e.type = 'attempt_failed' and e.outcome = 'not_sent'
+  ),
+  bound as (
+    select min(e.recorded_at) filter (where e.type = 'late_result_observed'
+        or e.type = 'attempt_started' and e.attempt not in (select u.attempt from unsent u)) as first_at,
       coalesce(max(e.version) filter (where e.outcome = 'unknown' and (e.type <> 'late_result_observed' or e.attempt is null)), 0) as doubt,
       coalesce(max(e.version) filter (where e.outcome = 'accepted' or e.outcome = 'refused' and e.type = 'attempt_failed'
         or e.inquiry = 'refused' or e.confirmed_not_carried_out), 0) as answer,

@@ -49,8 +49,8 @@ export function checkDoubt(
 }
 
 /** In microseconds since 1970. */
-function findEnd({ firstAttemptAt }: Message, keyWindowMs: number | null): number {
-  return keyWindowMs === null || firstAttemptAt === null ? Infinity : firstAttemptAt + keyWindowMs * 1_000
+function findEnd({ firstSent }: Message, keyWindowMs: number | null): number {
+  return keyWindowMs === null || firstSent === null ? Infinity : firstSent.at + keyWindowMs * 1_000
 }
 
 const answers = ['carried_out', 'refused', 'in_progress', 'not_found', 'no_answer']

@@ -39,7 +39,11 @@ export function fold(message: Message, event: LogEvent, isSpared: boolean): void
  */
 function foldDoubt(message: Message, event: LogEvent): void {
   const isLate = event.type === 'late_result_observed'
-  if (event.type === 'attempt_started' || isLate) message.firstAttemptAt ??= event.recordedAt
+  if (event.type === 'attempt_started' || isLate)
+    message.firstSent ??= { at: event.recordedAt, attempt: isLate ? null : event.attempt }
+  // What surely was not sent has taught the processor no key.
+  const isUnsent = event.type === 'attempt_failed' && event.outcome === 'not_sent'
+  if (isUnsent && message.firstSent?.attempt === event.attempt) message.firstSent = null
   const isInDoubt = event.outcome === 'unknown' && (!isLate || event.attempt === null)
   if (isInDoubt) message.inDoubtSince = event.version
   // What was asked before says nothing of the next attempt.

@@ -53,8 +53,11 @@ export type Message = {
   readonly startedAt: number[]
   /** The log says that the processor accepted. */
   accepted: boolean
-  /** When its first attempt started, or the log was told of one that it had lost. */
-  firstAttemptAt: number | null
+  /**
+   * The first attempt that may have been sent, and when it started. Null in place of its number: a late result told of it, perhaps of one
+   * that the log had lost.
+   */
+  firstSent: { readonly at: number; readonly attempt: number | null } | null
   /** The version of the event since when it may have been carried out; null while it is not in doubt. */
   inDoubtSince: number | null
   /** Since then: how often in a row the processor said that it does not know the payment, and when and by whom it was asked last. */
@@ -115,7 +118,7 @@ export function newMessage(first: LogEvent): Message {
     startedBy: new Map(),
     startedAt: [],
     accepted: false,
-    firstAttemptAt: null,
+    firstSent: null,
     inDoubtSince: null,
     notFounds: 0,
     notFoundAt: null,

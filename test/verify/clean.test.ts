@@ -12,7 +12,7 @@ import { stepJob } from '../../src/log/write/step-job.ts'
 import { verify } from '../../src/verify/verify.ts'
 import { database } from '../support/database.ts'
 import { until } from '../support/until.ts'
-import { differing, foldIntoDays } from './broken.ts'
+import { breakable, differing, foldIntoDays } from './broken.ts'
 import { accepted, History, unavailable, unknown, writeHistory } from './history.ts'
 
 t.test('a log of every type of event is clean with both files, and every invariant is checked', async (t) => {
@@ -93,6 +93,27 @@ t.test('an instance with a longer gap may ask when the gap of the one before it 
     )
   })
   t.same(differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null })), {})
+})
+
+t.test('an attempt that was not sent does not begin the window of the key', async (t) => {
+  const { url, pool, history } = await breakable(t, (pool) => History.begin(pool))
+  const [claim] = await history.receive(['known late'], { room: 1 })
+  await history.deliver(claim!, { kind: 'not_sent', reason: 'connection refused' })
+  await history.deliver(await history.claim('retry'), unknown, 'retry')
+  await history.claim('retry')
+  const findS27 = async () =>
+    differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null })).S27
+  const putBack = (upTo: number) =>
+    pool.query(
+      `update message_events set recorded_at = recorded_at - interval '2 days' where version <= $1`,
+      [upTo],
+    )
+  await putBack(3)
+  t.equal(await findS27(), undefined, 'the first attempt is two days old, and was not sent')
+  await putBack(5)
+  t.match(await findS27(), [
+    /^known late v6: attempt 3 starts, but it is in doubt since version 5, and its key may be forgotten/,
+  ])
 })
 
 t.test('an effect of an attempt that is still open is counted and is no difference', async (t) => {

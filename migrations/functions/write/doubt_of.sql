@@ -5,7 +5,8 @@
 -- that attempt. A late failure says nothing either; but one of an attempt that is not in this log tells of an attempt.
 --
 -- Called by: key_window_ends_at, next_step, record_inquiry, replay_messages.
--- Returns: no row if it is not in doubt. `first_at`: when its first attempt started. `not_founds`: how many inquiries in a row were answered that
+-- Returns: no row if it is not in doubt. `first_at`: when its first attempt started that may have
+-- been sent: what surely was not has taught the processor no key. `not_founds`: how many inquiries in a row were answered that
 -- there is no such payment, the last one among them, since it is in doubt; `inquiry` and `inquired_at` are of the last one. A replay begins both anew.
 create or replace function doubt_of(in_message_id bigint)
 returns table (first_at timestamptz, not_founds int, inquiry text, inquired_at timestamptz)
@@ -17,8 +18,13 @@ as $$
 #variable_conflict use_column
 begin
   return query
-  with bound as (
-    select min(e.recorded_at) filter (where e.type in ('attempt_started', 'late_result_observed')) as first_at,
+  with unsent as (
+    select e.attempt from message_events e
+    where e.message_id = in_message_id and e.type = 'attempt_failed' and e.outcome = 'not_sent'
+  ),
+  bound as (
+    select min(e.recorded_at) filter (where e.type = 'late_result_observed'
+        or e.type = 'attempt_started' and e.attempt not in (select u.attempt from unsent u)) as first_at,
       coalesce(max(e.version) filter (where e.outcome = 'unknown' and (e.type <> 'late_result_observed' or e.attempt is null)), 0) as doubt,
       coalesce(max(e.version) filter (where e.outcome = 'accepted' or e.outcome = 'refused' and e.type = 'attempt_failed'
         or e.inquiry = 'refused' or e.confirmed_not_carried_out), 0) as answer,

@@ -1,5 +1,5 @@
--- Says until when a message that is in doubt may be sent again: `in_key_window_ms` after its first attempt. As long does the processor
--- remember the idempotency key, and would not carry the payment out twice.
+-- Says until when a message that is in doubt may be sent again: `in_key_window_ms` after its first attempt that may have been
+-- sent. As long does the processor remember the idempotency key, and would not carry the payment out twice.
 --
 -- Called by: replay_messages.
 -- Returns: null if the message is not in doubt, or if there is no window.

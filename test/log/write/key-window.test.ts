@@ -125,6 +125,18 @@ t.test(
   },
 )
 
+t.test('the window begins with the first attempt that may have been sent', async (t) => {
+  const { pool } = await database(t)
+  const notSent: Outcome = { kind: 'not_sent', reason: 'connection refused' }
+  const messageId = await tried(pool, [notSent, notSent, unknown, unavailable])
+  const { rows } = await pool.query(
+    `select attempt from message_events
+      where message_id = $1 and type = 'attempt_started' and recorded_at = key_window_ends_at($1, 0)`,
+    [messageId],
+  )
+  t.strictSame(rows, [{ attempt: 3 }])
+})
+
 t.test('an abandoned attempt leaves doubt too', async (t) => {
   const { pool } = await database(t)
   const messageId = await openAttempt(pool, 0)

@@ -120,7 +120,8 @@ const KeyWindowPassed = builder.objectRef<Of<'key_window_passed'>>('KeyWindowPas
   fields: (t) => ({
     endedAt: t.expose('endedAt', {
       type: 'DateTime',
-      description: 'Until when the processor remembers the key: KEY_WINDOW after the first attempt.',
+      description:
+        'Until when the processor remembers the key: KEY_WINDOW after the first attempt that may have been sent.',
     }),
     message: t.field(namedMessage),
   }),
