@@ -113,9 +113,7 @@ type Found = { manifest: Manifest; manifestSha256: string; sums: SegmentSums }
 
 async function checkFiles(folder: string): Promise<Found> {
   const read = async (name: string): Promise<string> =>
-    readFile(join(folder, name), 'utf8').catch((cause: unknown) => {
-      throw new ArchiveFault(`${join(folder, name)} cannot be read: ${(cause as Error).message}.`, { cause })
-    })
+    blameArchive(join(folder, name), () => readFile(join(folder, name), 'utf8'))
   const text = await read(files.manifest)
   const manifest = parse(text, join(folder, files.manifest)) as
     (Omit<Manifest, 'format'> & { format: number }) | null

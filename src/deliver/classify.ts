@@ -28,7 +28,7 @@ export function classify(
     return { kind: 'unknown', statusCode, reason: `HTTP ${statusCode}, which is no known answer` }
   }
   if (statusCode < 300) return { kind: 'accepted', statusCode }
-  const reason = describe(statusCode)
+  const reason = describeStatus(statusCode)
   const isUnknown = unknownStatuses(statusCode)
   if (retryStatuses(statusCode)) {
     const retryAfterMs = retryAfter(headers)
@@ -45,7 +45,7 @@ export function classify(
  * A status in words, with the phrase of the standard. No part of the body is quoted: it may repeat the
  * transaction, including a card number, and a reason is kept for ever and shown in logs and terminals.
  */
-function describe(statusCode: number): string {
+export function describeStatus(statusCode: number): string {
   const phrase = STATUS_CODES[statusCode]
   return phrase === undefined ? `HTTP ${statusCode}` : `HTTP ${statusCode} ${phrase}`
 }

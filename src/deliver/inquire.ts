@@ -1,10 +1,11 @@
-import { request as requestPlainly, STATUS_CODES, type RequestOptions } from 'node:http'
+import { request as requestPlainly, type RequestOptions } from 'node:http'
 import { request as requestSecurely, type RequestOptions as SecureOptions } from 'node:https'
 import type { SecureContext } from 'node:tls'
 import { readAnswer, type InquiryResult, type InquiryRule } from '../message/inquiry.ts'
 import { readReference, type ReferenceSource } from '../message/reference.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import type { Tls } from '../runtime/tls.ts'
+import { describeStatus } from './classify.ts'
 import { readTraceHeaders } from './trace-headers.ts'
 
 export type InquirerSettings = {
@@ -41,15 +42,15 @@ export function createInquirer(settings: InquirerSettings): Inquire {
       const sent = { ...settings.headers, ...readTraceHeaders(payment.trace ?? null) }
       const asked = { ...settings, headers: sent }
       const { statusCode, body, isWhole, headers } = await get(urlOf(settings.url, payment), asked, signal)
-      const phrase = STATUS_CODES[statusCode]
+      const whole = isWhole ? body : null
       const cut = isWhole ? '' : `, and over ${bodyBytesMax / 1_024} KiB of body`
-      const reason = `${phrase === undefined ? `HTTP ${statusCode}` : `HTTP ${statusCode} ${phrase}`}${cut}`
-      const answer = readAnswer(settings.rules, statusCode, isWhole ? body : null)
+      const reason = `${describeStatus(statusCode)}${cut}`
+      const answer = readAnswer(settings.rules, statusCode, whole)
       const { reference: source } = settings
       if (source === null) return { answer, statusCode, reason }
       const isKnown = answer !== 'not_found' && answer !== 'no_answer'
       const header = source.kind === 'header' ? (headers[source.name]?.[0] ?? null) : null
-      const found = isKnown ? readReference(source, { body: isWhole ? body : null, header }) : null
+      const found = isKnown ? readReference(source, { body: whole, header }) : null
       return { answer, statusCode, reason, reference: found }
     } catch (error) {
       return { answer: 'no_answer', statusCode: null, reason: reasonOf(error) }

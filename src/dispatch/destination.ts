@@ -116,11 +116,9 @@ export class Destination {
 
   /** What an answer said, before it is in the log. */
   noteVerdict(verdict: Verdict): void {
-    const couldBeHeld = this.#doubt.mayBeHeld
-    this.#doubt.note(verdict)
-    if (couldBeHeld === this.#doubt.mayBeHeld) return
-    if (couldBeHeld) this.#options.onChange()
-    else this.#armIn(retryMs)
+    if (!this.#doubt.note(verdict)) return
+    if (this.#doubt.mayBeHeld) this.#armIn(retryMs)
+    else this.#options.onChange()
   }
 
   /** These verdicts are in the log. */

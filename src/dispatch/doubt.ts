@@ -30,9 +30,13 @@ export class Doubt {
     )
   }
 
-  /** What an answer said, before it is in the log. */
-  note(verdict: Verdict): void {
-    if (verdict === 'none') return
+  /**
+   * What an answer said, before it is in the log.
+   *
+   * @returns whether `mayBeHeld` has changed
+   */
+  note(verdict: Verdict): boolean {
+    if (verdict === 'none') return false
     const couldBeHeld = this.mayBeHeld
     this.#failures = verdict === 'failure' ? this.#failures + 1 : 0
     if (verdict === 'success') this.#refusals = 0
@@ -41,7 +45,9 @@ export class Doubt {
       this.#unstored += 1
       this.#noted += 1
     }
-    if (this.mayBeHeld !== couldBeHeld) this.#changedAt = performance.now()
+    if (this.mayBeHeld === couldBeHeld) return false
+    this.#changedAt = performance.now()
+    return true
   }
 
   /**
