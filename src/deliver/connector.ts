@@ -58,20 +58,27 @@ function openPlainly(address: Address): Open {
   return (onread) => connectTcp({ ...address, onread })
 }
 
-/** The last session is offered again, which shortens the handshake; never across a change of the files. */
+/**
+ * The last session is offered again, which shortens the handshake; never across a change of the files, and never after the certificate that
+ * it began with has expired. A resumed handshake shows no certificate, and each brings the session for the next one.
+ */
 function openSecurely(address: Address, tls: Tls, servername: string): Open {
   let context: SecureContext | null = null
   let session: Buffer | undefined
+  let certificateEndsAt = -Infinity
   return (onread) => {
     const secureContext = tls.secureContext()
-    if (secureContext !== context) session = undefined
+    if (secureContext !== context || Date.now() >= certificateEndsAt) session = undefined
     context = secureContext
     const options = { ...address, onread, secureContext, servername, ALPNProtocols: ['http/1.1'] }
     const socket = connectTls(session === undefined ? options : { ...options, session })
     socket.on('session', (each) => {
       if (secureContext === context) session = each
     })
-    socket.once('secureConnect', () => noteRefusal(socket))
+    socket.once('secureConnect', () => {
+      if (!socket.isSessionReused()) certificateEndsAt = Date.parse(socket.getPeerCertificate().valid_to)
+      noteRefusal(socket)
+    })
     return socket
   }
 }

@@ -29,6 +29,10 @@ const settings = {
   max_parallel_workers_per_gather: '0',
   idle_session_timeout: '0',
   transaction_timeout: '0',
+  // With it an error that a function handles ends the session all the same: a slice with a known identity could never be stored.
+  exit_on_error: 'off',
+  // With it a GIN index answers with a random part of what it finds.
+  gin_fuzzy_search_limit: '0',
 }
 
 // By itself, and cheap whatever the planner is told: the next statement took 1.7 s where it was compiled.
@@ -49,6 +53,8 @@ const statement = `with wanted (name, value) as (
     current_setting('default_transaction_isolation') as isolation,
     current_setting('standard_conforming_strings') as conforming,
     current_setting('client_encoding') as encoding,
+    current_setting('exit_on_error')::boolean as exits,
+    current_setting('gin_fuzzy_search_limit') as fuzzy_limit,
     current_setting('search_path') as search_path,
     case when $2 and has_schema_privilege('public', 'usage')
       then not exists (
@@ -67,6 +73,8 @@ type Found = {
   isolation: string
   conforming: string
   encoding: string
+  exits: boolean
+  fuzzy_limit: string
   search_path: string
   finds_ours: boolean
   timeout_ms: number
@@ -147,6 +155,9 @@ function findPooledFault(found: Found, limits: SessionLimits | null): string | n
     return blame(`client_encoding ${found.encoding}`, 'UTF8', 'client_encoding', 'UTF8')
   if (found.conforming !== 'on')
     return blame('standard_conforming_strings off', 'on', 'standard_conforming_strings', 'on')
+  if (found.exits) return blame('exit_on_error on', 'off', 'exit_on_error', 'off')
+  if (found.fuzzy_limit !== '0')
+    return blame(`gin_fuzzy_search_limit ${found.fuzzy_limit}`, '0', 'gin_fuzzy_search_limit', 0)
   return null
 }
 

@@ -25,6 +25,28 @@ t.test('a certificate of our own authority is trusted, and its connection used a
   t.equal(processor.connections, 1)
 })
 
+t.test('a session is offered again until the certificate that it began with has expired', async (t) => {
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const reused: boolean[] = []
+    const listener = createServer({ ...server, maxVersion }, (socket) =>
+      reused.push(socket.isSessionReused()),
+    )
+    const processor = await startProcessor(
+      t,
+      (socket) => socket.write(answer('200 OK', '', 'Connection: close\r\n')),
+      { server: listener },
+    )
+    const deliverer = startDeliverer(t, processor.url, { tls: trusting, connections: 1 })
+    t.match(await send(deliverer, 'a'), { kind: 'accepted' })
+    t.match(await send(deliverer, 'b'), { kind: 'accepted' })
+    const now = Date.now()
+    const clock = t.capture(Date, 'now', () => now + 3 * 86_400_000)
+    t.match(await send(deliverer, 'c'), { kind: 'accepted' })
+    clock.restore()
+    t.strictSame(reused, [false, true, false], maxVersion)
+  }
+})
+
 t.test('an address instead of a name is checked against the certificate too', async (t) => {
   const processor = await startTls(t, server)
   const deliverer = startDeliverer(t, new URL(`https://127.0.0.1:${processor.url.port}/`), { tls: trusting })

@@ -27,6 +27,12 @@ t.test('an empty database gets every migration and every function, in order, and
   t.strictSame(await migrate({ connectionString: url }), [], 'a second time there is nothing to do')
 })
 
+t.test('a database that is strict with new functions takes ours', async (t) => {
+  const { pool, url } = await database(t, { empty: true })
+  await pool.query(`alter database ${new URL(url).pathname.slice(1)} set plpgsql.extra_errors = 'all'`)
+  t.ok((await migrate({ connectionString: url })).includes('functions/project.sql'))
+})
+
 t.test('several instances that start at once apply each file once', async (t) => {
   const { pool, url } = await database(t, { empty: true })
   const start = async (): Promise<string[]> => {

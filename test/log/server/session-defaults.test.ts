@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
+import { listAccesses } from '../../../src/log/read/list-accesses.ts'
 import { listTransactions } from '../../../src/log/read/list-transactions.ts'
 import { ping } from '../../../src/log/read/ping.ts'
 import { readHead } from '../../../src/log/read/read-head.ts'
@@ -11,6 +12,7 @@ import { refuseStandby } from '../../../src/log/server/refuse-standby.ts'
 import type { Claim } from '../../../src/log/write/claim.ts'
 import type { Lease } from '../../../src/log/write/lease.ts'
 import { look, type Look, type LookFrom } from '../../../src/log/write/look.ts'
+import { recordAccesses } from '../../../src/log/write/record-accesses.ts'
 import { migrate } from '../../../src/runtime/migrate.ts'
 import { createPool } from '../../../src/runtime/pool.ts'
 import { verify } from '../../../src/verify/verify.ts'
@@ -53,6 +55,8 @@ const harmless: readonly (readonly [name: string, value: string])[] = [
   ['check_function_bodies', 'off'],
   ['track_activities', 'off'],
   ['session_replication_role', 'local'],
+  ['plpgsql.extra_errors', 'all'],
+  ['plpgsql.variable_conflict', 'use_column'],
 ]
 
 /** Without these there is no working behind a pooler. */
@@ -61,6 +65,8 @@ const refused: readonly (readonly [name: string, value: string])[] = [
   ['search_path', 'other, public'],
   ['default_transaction_isolation', 'serializable'],
   ['default_transaction_isolation', 'repeatable read'],
+  ['exit_on_error', 'on'],
+  ['gin_fuzzy_search_limit', '1'],
 ]
 
 /** And these where a session is ours, because they are overridden. */
@@ -179,6 +185,20 @@ t.test(
     t.equal(rows.length, 1, 'nothing of ours is where the search path led to')
   },
 )
+
+t.test('a gin_fuzzy_search_limit hides nobody who has read a payment', async (t) => {
+  const { url, pool } = await databaseWith(t, [['gin_fuzzy_search_limit', '5']])
+  const accesses = Array.from({ length: 20_000 }, (_, at) => ({
+    kind: 'payload_read' as const,
+    actor: 'irene',
+    transactionIds: at % 100 === 0 ? ['read'] : [`other-${at}`],
+  }))
+  const own = poolOn(t, url)
+  await recordAccesses(own, accesses)
+  await pool.query('vacuum analyze accesses')
+  const filter = { kinds: null, actor: null, transactionId: 'read' }
+  t.equal((await listAccesses(own, filter, null, 1_000)).length, 200)
+})
 
 t.test('a database that is read-only by default is waited for, and told', async (t) => {
   const { url, pool } = await databaseWith(t, [['default_transaction_read_only', 'on']])
