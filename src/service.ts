@@ -47,7 +47,7 @@ export type ServiceOptions = {
   metrics: Metrics
   logger: Logger
   failpoint: Failpoint
-  /** Null if nothing is told of as spans. */
+  /** Null if traces are off. */
   tracing: Tracing | null
   /** Fires when any instance may have appended events. */
   events: Hint

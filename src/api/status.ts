@@ -20,13 +20,13 @@ export async function status(dependencies: ApiDependencies): Promise<Answer> {
   const { database, instance, release } = dependencies
   const health = dependencies.health()
   // Asked together, so that a database that hangs costs one bound and not several.
-  const [standing, faultsWithin, server, waiting] = await Promise.all([
+  const [standing, databaseFaults, server, waiting] = await Promise.all([
     readStanding(dependencies),
-    findFaultsWithin(dependencies, health),
+    findDatabaseFaults(dependencies, health),
     ask(database, readServerChanges, checkMsMax).catch(() => null),
     readWaiting(dependencies).catch(() => null),
   ])
-  const faults = [...findFaults(health, standing), ...faultsWithin]
+  const faults = [...findFaults(health, standing), ...databaseFaults]
   return json(faults.length === 0 ? 200 : 503, {
     status: faults.length === 0 ? 'healthy' : 'unhealthy',
     database: standing.fault === null ? 'connected' : 'disconnected',
@@ -46,7 +46,7 @@ export async function status(dependencies: ApiDependencies): Promise<Answer> {
     stopped: waiting?.stopped ?? null,
     // Null where nobody can say. While payments do not flow, the service as a whole is well too.
     destination: waiting === null ? null : describeDestination(waiting.destination),
-    // The same.
+    // Null where nobody can say. What waits for a decision is no fault of the service either.
     ...describeDecided(waiting?.decided ?? null),
   })
 }
@@ -54,11 +54,11 @@ export async function status(dependencies: ApiDependencies): Promise<Answer> {
 /** Whether this instance may be sent work: exactly when /status is healthy. */
 export async function ready(dependencies: ApiDependencies): Promise<Answer> {
   const health = dependencies.health()
-  const [standing, faultsWithin] = await Promise.all([
+  const [standing, databaseFaults] = await Promise.all([
     readStanding(dependencies),
-    findFaultsWithin(dependencies, health),
+    findDatabaseFaults(dependencies, health),
   ])
-  const faults = [...findFaults(health, standing), ...faultsWithin]
+  const faults = [...findFaults(health, standing), ...databaseFaults]
   return faults.length === 0
     ? json(200, { status: 'ready' })
     : json(503, { status: 'not ready', detail: faults.join(' ') })
@@ -126,8 +126,8 @@ function describeDecided(decided: DecidedCounts | null) {
   }
 }
 
-/** What a database that answers has to tell of itself; nothing where it does not answer, which is told already. */
-async function findFaultsWithin({ database }: ApiDependencies, health: Health): Promise<string[]> {
+/** What is wrong in a database that answers. Empty if it does not answer: `findFaults` says so already. */
+async function findDatabaseFaults({ database }: ApiDependencies, health: Health): Promise<string[]> {
   if (health.starting !== null) return []
   const nothing = (): string[] => []
   const [ground, queue] = await Promise.all([

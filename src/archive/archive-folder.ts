@@ -51,13 +51,13 @@ export async function exists(path: string): Promise<boolean> {
   )
 }
 
-/** Makes sure that a folder's entries, or a file's bytes, are on disk. */
-export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r')
+/** Makes sure that the entries of a folder, or the bytes of a file, are on disk. */
+export async function syncPath(path: string): Promise<void> {
+  const entry = await open(path, 'r')
   try {
-    await folder.sync()
+    await entry.sync()
   } finally {
-    await folder.close()
+    await entry.close()
   }
 }
 
@@ -68,9 +68,9 @@ export async function syncFolder(path: string): Promise<void> {
  */
 export async function syncArchive(path: string): Promise<void> {
   return blameArchive(path, async () => {
-    for (const name of await readdir(path)) await syncFolder(join(path, name))
-    await syncFolder(path)
-    await syncFolder(dirname(path))
+    for (const name of await readdir(path)) await syncPath(join(path, name))
+    await syncPath(path)
+    await syncPath(dirname(path))
   })
 }
 

@@ -28,7 +28,7 @@ import {
   files,
   nameArchive,
   syncArchive,
-  syncFolder,
+  syncPath,
   type Manifest,
 } from './archive-folder.ts'
 import { compareLines } from './compare-lines.ts'
@@ -98,7 +98,7 @@ async function makeFolder(directory: string): Promise<void> {
   const first = await mkdir(directory, { recursive: true })
   if (first === undefined) return
   for (let made = resolve(directory); made.length >= resolve(first).length; made = dirname(made))
-    await syncFolder(dirname(made))
+    await syncPath(dirname(made))
 }
 
 async function isFolder(path: string): Promise<boolean> {

@@ -45,8 +45,8 @@ const everyMsMax = 60 * 60_000
 const firstAfterMs = 60_000
 const namedMax = 3
 const stderrMax = 8_000
-// Within which a run gets to know the folder and the database, and within which it is through with one segment more. A run that takes
-// longer is told, and goes on: it may wait for a file system that hangs, and a kill would not end it.
+// How long a run may take to open the folder and the database, and then for each segment. A run that takes longer is logged, and goes on:
+// it may wait for a file system that hangs, and a kill would not end it.
 const slowMs = { first: 60_000, next: 60 * 60_000 }
 // A killed process that waits for a file system ends when that answers.
 const killMsMax = 1_000

@@ -18,7 +18,7 @@ import {
   hashFile,
   nameArchive,
   printChecksums,
-  syncFolder,
+  syncPath,
   type Manifest,
 } from './archive-folder.ts'
 
@@ -50,7 +50,7 @@ export async function writeArchive(directory: string, content: Content, failpoin
     await writeFiles(beside, { ...content, lines: source.lines }, failpoint)
     failpoint('archive.written')
     await rename(beside, path)
-    await syncFolder(directory)
+    await syncPath(directory)
   } catch (cause) {
     await rm(beside, { recursive: true, force: true }).catch(() => undefined)
     if (source.hasFailed()) throw cause
@@ -104,7 +104,7 @@ async function writeFiles(folder: string, content: Content, failpoint: Failpoint
     join(folder, files.checksums),
     printChecksums([...listed, { name: files.manifest, sha256 }]),
   )
-  await syncFolder(folder)
+  await syncPath(folder)
 }
 
 async function writeEvents(
@@ -122,7 +122,7 @@ async function writeEvents(
     }
   }
   await pipeline(Readable.from(text()), createGzip(), createWriteStream(path, { mode: 0o600 }))
-  await syncFolder(path)
+  await syncPath(path)
   return hash.digest('hex')
 }
 

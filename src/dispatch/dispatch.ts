@@ -46,7 +46,7 @@ export type DispatchOptions = {
   /** How long payloads are kept; null for ever. */
   retention: Retention | null
   deliver: Deliver
-  /** Null if nothing is told of as spans. */
+  /** Null if traces are off. */
   tracing: Tracing | null
   /** Ends every open request now; see Deliverer. */
   abortAll: (reason: string) => void
@@ -314,7 +314,7 @@ async function reserveFresh(
   const wanted = Math.min(max, Math.ceil(lane.capacity / 2))
   const until = performance.now() + reserveWaitMs
   // Several partitions wait here at once, and the first to wake may have taken the room.
-  while (flows && !notePace(parts, wanted) && isPatient(parts) && !signal.aborted) {
+  while (flows && !noteKeepingUp(parts, wanted) && isPatient(parts) && !signal.aborted) {
     const restMs = until - performance.now()
     if (restMs <= 0) break
     await lane.waitToKeepUp(wanted, signal, restMs)
@@ -342,7 +342,7 @@ async function reserveFresh(
   }
 }
 
-function notePace(parts: LaneParts, wanted: number): boolean {
+function noteKeepingUp(parts: LaneParts, wanted: number): boolean {
   const keepsUp = parts.lane.keepsUp(wanted)
   parts.behindSince = keepsUp ? null : (parts.behindSince ?? performance.now())
   return keepsUp

@@ -27,8 +27,8 @@ export type AttemptPolicy = RetryPolicy & {
   readonly holdStatuses: (statusCode: number) => boolean
 }
 
-// A request with a smaller part of its timeout says nothing of the destination if its time runs out. The settings allow a lease that
-// leaves not quite the whole timeout to any request, so a smaller cut must not silence the guard.
+// A request that had less than this part of its timeout says nothing of the destination when its time runs out. The part is not the whole:
+// some leases that the settings allow leave every request a little less than its timeout, and the guard must count those requests too.
 const fairPart = 1 / 2
 
 /**
@@ -36,7 +36,7 @@ const fairPart = 1 / 2
  *
  * @param waitedMs how long the claim waited for a request to end
  * @param timeoutMs how long a request may take where the lease leaves it the time
- * @param span what is told of it; null if nothing is, and the record's own traceparent goes on
+ * @param span its span; null if traces are off: then the record's own traceparent is sent on
  */
 export async function makeAttempt(
   claim: Claim,
@@ -61,7 +61,7 @@ export async function makeAttempt(
   span?.end(outcome)
   const decision = decide(outcome, claim.retries, policy)
   const endedAt = performance.now()
-  // Then the database was slow to claim, and not the destination to answer.
+  // The time ran out because the database was slow to claim, not because the destination was slow to answer.
   const isCutShort = endedAt >= deadlineAt && deadlineAt - startedAt < timeoutMs * fairPart
   const judged = judge(outcome, true, policy.holdStatuses)
   const verdict = isCutShort && judged === 'failure' ? 'none' : judged

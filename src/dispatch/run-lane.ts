@@ -29,7 +29,7 @@ export type LaneDependencies = {
   destination: Pick<Destination, 'see'>
   waker: Waker
   doubt: DoubtPolicy
-  /** Null if what is claimed is not told of as spans. */
+  /** Null if traces are off. */
   origins: Pick<Origins, 'addTo'> | null
   /** Asks the processor about a message in doubt, and records the answer. The rest is as in Lane.request. */
   inquire: (lane: Lane, inquiry: Inquiry, claimedAt: number, isSent: boolean) => void
@@ -208,8 +208,8 @@ function nextLeases(lookedAt: number, endsInMs: number | null, { outage }: LaneD
 }
 
 /**
- * When to look next, after a look that left the leases out: the timer must cover the next look at the leases too. (A look that took them in
- * has its own due time; if it found none, no timer is set, and an idle service does not look. `leasesAt` is 0 in the lane that never does.)
+ * When to look next, after a look that left the leases out: the timer must cover the next look at the leases too. `leasesAt` is 0 in a
+ * lane that never looks at leases.
  */
 function sooner(dueInMs: number | null, leasesAt: number): number | null {
   return leasesAt === 0 ? dueInMs : Math.min(dueInMs ?? Infinity, leasesAt - performance.now())

@@ -10,7 +10,7 @@ const aheadMax = 2_000
 const aheadTimesMax = 10
 // Of large payloads less is claimed ahead, because they wait in memory.
 const aheadBytesMax = 32 * 1024 * 1024
-// The grace in which nothing is taken over after an outage, the timeout and 5 s, must cover the wait and the request.
+// After an outage nothing is taken over for the timeout plus 5 s. The wait and the request together must fit into that time.
 const waitMsMax = 3_000
 // If the lease leaves less time than this to wait, nothing is claimed ahead: a busy moment would leave too much unsent.
 const waitMsMin = 1_000
@@ -88,7 +88,7 @@ export class Wire {
   }
 
   /**
-   * How many attempts may be claimed ahead at present. None if the lease leaves no time to wait, or the destination has not room for
+   * How many attempts may be claimed ahead at present. None if the lease leaves no time to wait, or the destination does not have room for
    * all requests, or has a pace: what is claimed there is sent at once. Less than a tenth of the limit is not
    * worth it: then the requests take so long that a claim in between costs next to nothing, and a slow processor has nothing waiting.
    */

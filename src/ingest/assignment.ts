@@ -21,7 +21,7 @@ import { beginCounts } from './report.ts'
 const warnEveryMs = 5_000
 // The wait before a broker is asked again that refused an offset, if its range contains the offset or cannot
 // be read.
-const doubtMs = 250
+const askRangeAgainMs = 250
 // A second read may succeed: from the disk, or from another replica.
 const corruptReadsMax = 3
 const learnMsMax = 2_000
@@ -290,7 +290,7 @@ export class Assignment {
     } catch (error) {
       logger.warn({ topic, partition, reason: reasonOf(error) }, "the broker's range could not be read")
     }
-    await wait(doubtMs, signal)
+    await wait(askRangeAgainMs, signal)
     await this.#position([place], low)
   }
 

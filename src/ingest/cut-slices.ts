@@ -1,7 +1,4 @@
-/**
- * A part of a batch that is stored in one transaction. Every offset in [from, next) is a record or is in a
- * hole.
- */
+/** A slice before its records are decoded. Every offset in [from, next) is a record or is in a hole. */
 export type Cut<Item> = { from: bigint; next: bigint; items: Item[]; holes: Hole[] }
 type Hole = { from: bigint; next: bigint }
 
@@ -12,7 +9,7 @@ export const sliceItemsMax = 250
 export const sliceBytesMax = 4 * 1024 * 1024
 
 /**
- * Cuts [from, next) of a partition into parts of at most 250 records and 4 MiB. A larger record gets a part
+ * Cuts [from, next) of a partition into slices of at most 250 records and 4 MiB. A larger record gets a slice
  * of its own. Offsets between the records are holes: Kafka handed over what is on both sides of them, so they
  * held control batches, or compaction removed their records.
  *

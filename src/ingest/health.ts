@@ -15,8 +15,9 @@ export type Health = {
   waiting: readonly WaitingPartition[]
   /** Why the group's coordinator cannot be reached; null while it answers. */
   coordinatorError: string | null
-  /** When a broker last answered a fetch of this process, and its group's coordinator it; null before the first time. */
+  /** When a broker last answered a fetch of this process; null before the first time. */
   fetchedAt: Date | null
+  /** When the group's coordinator last answered this process; null before the first time. */
   heartbeatAt: Date | null
   /** The group as its coordinator last described it; null while this process is no member, and before the first time. */
   group: Group | null

@@ -30,7 +30,7 @@ export type ConsumeOptions = {
   readonly decisions: Pick<Hint, 'on'>
   /** Fires when the log may have lost its end, as after a failover. */
   readonly serverChanges: Pick<Hint, 'on'>
-  /** Null if nothing is told of as spans. */
+  /** Null if traces are off. */
   readonly tracing: Tracing | null
   readonly metrics: Metrics
   readonly logger: Logger

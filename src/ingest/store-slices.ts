@@ -17,7 +17,7 @@ export type SliceOptions = StoreOptions & {
   readonly assignment: Assignment
   readonly maxRecordBytes: number
   readonly metrics: Metrics
-  /** Null if nothing is told of as spans. */
+  /** Null if traces are off. */
   readonly tracing: Tracing | null
 }
 

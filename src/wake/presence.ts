@@ -3,7 +3,7 @@ const tickDefaultMs = 1_000
 /** Three heartbeats of an instance (see listen): who has been silent for so long is frozen, or cut off. */
 export const silenceTicks = 15
 
-// For how long an instance is told of that is not heard any more.
+// An instance that is not heard any more is still listed for this long.
 const rememberedMs = 600_000
 
 /**

@@ -1,5 +1,5 @@
 -- Makes one look of a lane, in one round trip: it starts attempts for what is due, and says when to look next. While the destination
--- is paused it starts none, and while it is held at most a probe. If the destination has a pace, it starts no more than there are slots.
+-- is paused it starts none, and while it is held at most one probe. If the destination has a pace, it starts no more than there are slots.
 --
 -- The bound for the next look (`next_look_from`) is the due time of the earliest waiting row. It is lower if a row that is not
 -- committed yet may be due earlier: such a row was written at most 35 s ago, and a lease lasts at least as long as the shortest
@@ -58,8 +58,9 @@ declare
   slots int;
   first_at timestamptz;
   claimed record;
+  -- How many attempts were started.
   started int := 0;
-  -- Requests too, but no attempts.
+  -- How many inquiries were started.
   asked int := 0;
   -- When the destination may let through what it does not let through now.
   next_through timestamptz;
@@ -116,19 +117,15 @@ begin
         in_inquires => in_inquires,
         in_sure => is_probe and nth < cardinality(kinds)) c
     loop
-      if claimed.kind <> 'claim' then
-        if claimed.kind = 'inquiry' then
-          asked := asked + 1;
-          slow_room := slow_room - case when kinds[nth] then 1 else 0 end;
-        end if;
-        return query select claimed.kind, claimed.message_id, claimed.attempt, claimed.retry_count, claimed.transaction_id, null::bytea,
-          null::text, null::double precision, claimed.lease_ends_at, coalesce(kinds[nth], false), null::text, null::double precision, null::text,
-          null::bigint;
-        continue;
+      if claimed.kind = 'claim' then
+        started := started + 1;
+      elsif claimed.kind = 'inquiry' then
+        asked := asked + 1;
       end if;
-      started := started + 1;
-      slow_room := slow_room - case when kinds[nth] then 1 else 0 end;
-      return query select 'claim', claimed.message_id, claimed.attempt, claimed.retry_count, claimed.transaction_id,
+      if kinds[nth] and claimed.kind <> 'forgotten' then
+        slow_room := slow_room - 1;
+      end if;
+      return query select claimed.kind, claimed.message_id, claimed.attempt, claimed.retry_count, claimed.transaction_id,
         claimed.payload, claimed.traceparent, claimed.age_ms, claimed.lease_ends_at, coalesce(kinds[nth], false), null::text,
         null::double precision, null::text, null::bigint;
     end loop;
@@ -137,18 +134,11 @@ begin
   if started + asked > 0 and slots is not null then
     perform take_slots(target, claimed_at, first_at, in_status, started + asked);
   end if;
-  if started > 0 and is_probe then
+  if started + asked > 0 and is_probe then
+    -- An inquiry is a probe without an attempt.
     update destinations d set
       probe_message_id = claimed.message_id,
-      probe_attempt = claimed.attempt,
-      probe_ends_at = clock_timestamp() + in_lease_ms * interval '1 millisecond'
-    where d.destination = target.destination
-    returning d.* into target;
-  end if;
-  if asked > 0 and is_probe then
-    update destinations d set
-      probe_message_id = claimed.message_id,
-      probe_attempt = null,
+      probe_attempt = case when started > 0 then claimed.attempt end,
       probe_ends_at = clock_timestamp() + in_lease_ms * interval '1 millisecond'
     where d.destination = target.destination
     returning d.* into target;

@@ -10,7 +10,7 @@ import type { Selection } from './select-events.ts'
 import type { Sink } from './sink.ts'
 import { SubscriptionEnded } from './subscription-ended.ts'
 
-/** Has a function called whenever events may have been appended; answers how to stop that. */
+/** Calls `wake` whenever events may have been appended. Returns a function that ends this. */
 export type OnEvents = (wake: () => void) => () => void
 
 type Group = { readonly matches: Selection['matches']; readonly sinks: Set<Sink> }
@@ -147,7 +147,7 @@ export class Tail {
     }
   }
 
-  /** Reads a page and hands it out. Answers how long to rest; null for until the next wake. */
+  /** Reads a page and hands it out. Returns how many milliseconds to rest; null to rest until the next wake. */
   async #look(signal: AbortSignal): Promise<number | null> {
     if (this.#cursor === null) return 0
     try {
