@@ -16,6 +16,7 @@ import { isRateLimit, rateLimitMax, rateLimitMin, type RateLimit } from '../mess
 import { connectPatiently } from '../runtime/connect-patiently.ts'
 import { normalizeDateTime } from '../runtime/date-time.ts'
 import { createToolPool } from '../runtime/tool-sessions.ts'
+import { explainDatabase } from './explain-database.ts'
 import { recorded } from './record-command.ts'
 import { exitCodes, runCommand } from './run-command.ts'
 
@@ -222,4 +223,6 @@ function unknown(name: string): string {
   return `There is no destination ${JSON.stringify(name)}.`
 }
 
-process.exitCode = await runCommand(recorded('destination', { usage, options, run }))
+process.exitCode = await runCommand(
+  recorded('destination', { usage, options, run, explain: explainDatabase }),
+)

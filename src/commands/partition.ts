@@ -11,6 +11,7 @@ import {
 import { connectPatiently } from '../runtime/connect-patiently.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import { createToolPool } from '../runtime/tool-sessions.ts'
+import { explainDatabase } from './explain-database.ts'
 import { recorded } from './record-command.ts'
 import { exitCodes, runCommand } from './run-command.ts'
 
@@ -131,4 +132,4 @@ function consequence(
   }
 }
 
-process.exitCode = await runCommand(recorded('partition', { usage, options, run }))
+process.exitCode = await runCommand(recorded('partition', { usage, options, run, explain: explainDatabase }))

@@ -9,6 +9,7 @@ import { isPace, paceMax, paceMin, stopAfterMax, type StopWhen } from '../messag
 import { connectPatiently } from '../runtime/connect-patiently.ts'
 import { commandLine } from '../runtime/shell-words.ts'
 import { createToolPool } from '../runtime/tool-sessions.ts'
+import { explainDatabase } from './explain-database.ts'
 import { recorded } from './record-command.ts'
 import { exitCodes, readNumber, runCommand } from './run-command.ts'
 
@@ -223,4 +224,4 @@ function explain(id: string, answer: StartAnswer): string {
   }
 }
 
-process.exitCode = await runCommand(recorded('replay', { usage, options, run }))
+process.exitCode = await runCommand(recorded('replay', { usage, options, run, explain: explainDatabase }))

@@ -1,9 +1,9 @@
 import pg from 'pg'
 import { databaseForTools } from '../config.ts'
-import { reasonOf } from '../runtime/reason-of.ts'
 import { FileFault } from '../verify/json-lines.ts'
 import { isClean, printJson, printText } from '../verify/print.ts'
 import { verify } from '../verify/verify.ts'
+import { explainDatabase } from './explain-database.ts'
 import { recorded } from './record-command.ts'
 import { exitCodes, runCommand } from './run-command.ts'
 
@@ -51,13 +51,10 @@ function explain(fault: unknown): string {
   if (fault instanceof pg.DatabaseError && noSchema.has(fault.code ?? ''))
     return `The database does not hold the log of this release (${fault.message}): start the service once.`
   if (fault instanceof pg.DatabaseError) return `PostgreSQL refused: ${fault.message}.`
-  if (fault instanceof AggregateError && fault.errors[0] instanceof Error)
-    return `The database cannot be reached: ${fault.errors[0].message}.`
   // Only an error of the file system has a path.
   if (fault instanceof Error && 'code' in fault && 'path' in fault)
     return `A file cannot be read: ${fault.message}.`
-  if (fault instanceof Error && 'code' in fault) return `The database cannot be reached: ${fault.message}.`
-  return reasonOf(fault)
+  return explainDatabase(fault)
 }
 
 process.exitCode = await runCommand(

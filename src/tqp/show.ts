@@ -113,7 +113,9 @@ function print(message: Shown): void {
   if (conflictsWith !== null)
     lines.push(`conflicts    with ${conflictsWith.transactionId}, which had the id first`)
   if (message.conflictCount > 0)
-    lines.push(`conflicts    ${message.conflictCount} records with this id and other bytes`)
+    lines.push(
+      `conflicts    ${message.conflictCount} ${message.conflictCount === 1 ? 'record' : 'records'} with this id and other bytes`,
+    )
   printLines([...lines, ''])
   printTable<Event>(
     {

@@ -26,7 +26,7 @@ const query = `{
     held
     outcomeUnknown { open deadLetter success }
     oldestDueAt
-    throughput(lastSeconds: 60) { received attempts succeeded failed deadLettered }
+    throughput(lastSeconds: 60) { received attempts succeeded failed deadLettered rejected conflicts }
     consumer { topic partition nextOffset lag unreadLag stopped }
     instances { name release startedAt state lastHeartbeatAt answers partitions }
     ${kafkaField}
@@ -42,7 +42,7 @@ type Data = {
     readonly held: string
     readonly outcomeUnknown: { readonly open: string; readonly deadLetter: string }
     readonly oldestDueAt: string | null
-    readonly throughput: readonly Record<(typeof happened)[number], string>[]
+    readonly throughput: readonly Record<(typeof happened)[number] | (typeof setAside)[number], string>[]
     readonly consumer: readonly {
       readonly topic: string
       readonly partition: number
@@ -94,6 +94,8 @@ export type Destination = {
 }
 
 const happened = ['received', 'attempts', 'succeeded', 'failed', 'deadLettered'] as const
+// Records that became dead letters without an attempt.
+const setAside = ['rejected', 'conflicts'] as const
 
 export const status = subcommand('status', 'how the service is doing', {
   usage,
@@ -133,10 +135,13 @@ function describe({ destinations, metrics }: Data): string[] {
     lines.push(
       `in doubt     ${group(String(doubts))} messages may have been carried out: the outcome of an attempt is unknown (resolved ones are among them)`,
     )
-  const minute = happened.map((name) => {
-    const sum = throughput.reduce((total, bucket) => total + BigInt(bucket[name]), 0n)
-    return `${group(String(sum))} ${name === 'deadLettered' ? 'given up' : name}`
-  })
+  const sumOf = (name: (typeof happened)[number] | (typeof setAside)[number]) =>
+    throughput.reduce((total, bucket) => total + BigInt(bucket[name]), 0n)
+  const minute = happened.map(
+    (name) => `${group(String(sumOf(name)))} ${name === 'deadLettered' ? 'given up' : name}`,
+  )
+  const aside = setAside.reduce((total, name) => total + sumOf(name), 0n)
+  if (aside > 0n) minute.push(`${group(String(aside))} rejected or conflicting records`)
   lines.push(`last minute  ${minute.join(', ')}`)
   lines.push(
     oldestDueAt === null

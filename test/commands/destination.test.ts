@@ -119,3 +119,10 @@ t.test('what makes no sense is refused in one sentence, and nothing is recorded'
   t.equal((await pool.query('select from destination_decisions')).rowCount, 0)
   t.match(await run('postgresql://postgres@127.0.0.1:1/nowhere', '--pause', '--reason', 'x'), { code: 2 })
 })
+
+t.test('whoever cannot reach the database is told that it is the database', async (t) => {
+  t.match(await run('postgresql://postgres@127.0.0.1:1/nowhere'), {
+    code: 2,
+    output: /^The database cannot be reached: connect ECONNREFUSED 127\.0\.0\.1:1\.\n$/,
+  })
+})

@@ -57,6 +57,11 @@ t.test('status tells how the service is doing', async (t) => {
   t.match(output, /^partition {4}transactions\.incoming\/0: next offset 4, /m)
   const asJson = await tqp(at, 'status', '--json')
   t.match(JSON.parse(asJson.output), { metrics: { counts: { total: '4' }, deadLetters: { open: '1' } } })
+  // Such a record is a dead letter that nobody gave up: the line accounts for it all the same.
+  await store(pool, ['broken-1', 'broken-2'], { rejection: 'The value is not JSON.' })
+  const after = await tqp(at, 'status')
+  t.match(after.output, /^messages {5}.* 3 dead letters$/m)
+  t.match(after.output, /^last minute .*, 1 given up, 2 rejected or conflicting records$/m)
 })
 
 t.test('status tells what is known of Kafka while the database is away', async (t) => {
