@@ -224,7 +224,7 @@ export class Assignment {
   doubt(partitions: readonly number[]): void {
     for (const partition of partitions) {
       const place = this.#places.get(partition)
-      if (place !== undefined) place.isDoubted = true
+      if (place !== undefined && place.next !== null && place.proof === null) place.isDoubted = true
     }
   }
 

@@ -44,6 +44,7 @@ const patienceMs = 500
 
 const staleTopics = new Set<string>()
 const cutListeners = new Set<CutListener>()
+const groups = new WeakMap<object, (fetcher: string) => void>()
 const refreshes = new WeakMap<Cluster, Refresh>()
 const never = new AbortController().signal
 let isInstalled = false
@@ -110,17 +111,25 @@ export function onCut(listener: CutListener): () => void {
   return () => cutListeners.delete(listener)
 }
 
+/** A fetcher is about to connect again: the connection may have been cut while nothing was asked. */
+export function noteConnecting(pool: object, fetcher: string): void {
+  groups.get(pool)?.(fetcher)
+}
+
 /** The group for one fetch: only kafkajs' `fetch` knows which broker it could not reach. */
 function tellingOfCuts(group: ConsumerGroup, nodeId: string): ConsumerGroup {
+  const tell = (name: string): void => {
+    for (const { topic, partitions } of group.filterPartitionsByNode(
+      name,
+      group.subscriptionState.assigned(),
+    ))
+      for (const listener of cutListeners) listener(group.groupId, topic, partitions)
+  }
   const recoverFromFetch = (error: Error): Promise<void> => {
-    if (isUnreachable(error))
-      for (const { topic, partitions } of group.filterPartitionsByNode(
-        nodeId,
-        group.subscriptionState.assigned(),
-      ))
-        for (const listener of cutListeners) listener(group.groupId, topic, partitions)
+    if (isUnreachable(error)) tell(nodeId)
     return group.recoverFromFetch(error)
   }
+  groups.set(group.cluster.brokerPool, tell)
   return Object.create(group, { recoverFromFetch: { value: recoverFromFetch } }) as ConsumerGroup
 }
 
