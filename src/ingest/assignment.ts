@@ -215,6 +215,19 @@ export class Assignment {
     )
   }
 
+  /**
+   * Another broker leads these partitions, or the same one has started again. It may have lost their end, and
+   * taken other records at its offsets since: Kafka tells that only to clients that name the leader's epoch,
+   * and kafkajs does not (KIP-320). So the last stored record is checked again, as at a join, once there is an
+   * answer.
+   */
+  doubt(partitions: readonly number[]): void {
+    for (const partition of partitions) {
+      const place = this.#places.get(partition)
+      if (place !== undefined && place.next !== null && place.proof === null) place.isDoubted = true
+    }
+  }
+
   /** The broker answered with what it has from that offset on, which may be nothing. */
   answer(partition: number, highWatermark: bigint, from: bigint): void {
     const { metrics, topic } = this.#options
@@ -223,6 +236,10 @@ export class Assignment {
     place.refusals = 0
     place.refusal = null
     place.silentMs = 0
+    if (place.isDoubted && place.state === 'reading') {
+      this.reposition([place])
+      return
+    }
     // A partition without records has nothing stored. It has a lag all the same.
     const next = place.next ?? from
     metrics.consumerLag.set({ topic, partition }, Math.max(0, Number(highWatermark - next)))
@@ -351,6 +368,7 @@ export class Assignment {
     place.next = next
     place.proof = lastRecord !== null && lastRecord.offset >= low ? lastRecord : null
     place.sought = null
+    place.isDoubted = false
     const stopped = stored?.stopped ?? null
     if (stopped !== null) this.halt(place, stopped)
     else if (forgotten !== null) {

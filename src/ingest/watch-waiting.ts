@@ -60,7 +60,13 @@ export function watchWaiting({
   return {
     leadersKnown: (found) => {
       health.topicMissing = found === null
+      const before = leaders
       leaders = found ?? new Map()
+      const hasMoved = (partition: number): boolean => {
+        const known = before.get(partition)
+        return known !== undefined && known?.nodeId !== leaders.get(partition)?.nodeId
+      }
+      assignment.doubt([...leaders.keys()].filter(hasMoved))
     },
     end: () => clearInterval(timer),
   }

@@ -4,7 +4,7 @@ import type { Logger } from '../runtime/logger.ts'
 import { onUndecodable, type Undecodable } from './answer/replace-decoder.ts'
 import { fetcherOf, fetchersMax, sharesOf } from './cluster/fetch-apart.ts'
 import { onLostCoordinator } from './cluster/keep-membership.ts'
-import { noteStaleLeaders } from './cluster/spare-others.ts'
+import { noteStaleLeaders, onCut } from './cluster/spare-others.ts'
 import { watchAnswers } from './cluster/watch-answers.ts'
 import { onLeaders, type Leaders } from './cluster/watch-leaders.ts'
 import { readBegun, type Begun } from './begun.ts'
@@ -38,6 +38,8 @@ export type SessionListener = {
   coordinatorLost(error: unknown): void
   /** Gets null if Kafka has no such topic. */
   leadersKnown(leaders: Leaders | null): void
+  /** The leader of these partitions could not be reached. What leads them next may have lost their end. */
+  cut(partitions: readonly number[]): void
   /** The broker answered with what it has of the partition from this offset on, which may be nothing. */
   answered(partition: number, highWatermark: bigint, from: bigint): void
   /**
@@ -201,6 +203,9 @@ export class KafkaSession {
     this.#forgets.push(
       onUndecodable((found) => {
         if (found.topic === this.#topic) listener.undecodable(found)
+      }),
+      onCut((groupId, topic, partitions) => {
+        if (groupId === this.#groupId && topic === this.#topic) listener.cut(partitions)
       }),
       onLeaders((topic, leaders) => {
         if (topic === this.#topic) listener.leadersKnown(leaders)

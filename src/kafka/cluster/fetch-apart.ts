@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { noteConnecting } from './spare-others.ts'
 
 type TopicPartitions = { topic: string; partitions: number[] }
 type Connection = object
@@ -11,9 +12,11 @@ type ConnectionPool = {
 }
 type Broker = {
   connectionPool: ConnectionPool
+  isConnected(): boolean
   disconnect: (this: Broker) => Promise<void>
 }
 type BrokerPool = {
+  brokers: Record<string, Broker>
   rootLogger: unknown
   versions: unknown
   connectionPoolBuilder: { build(to: ConnectionPool): Promise<ConnectionPool> }
@@ -99,12 +102,14 @@ function connectApart(pool: BrokerPool, broker: Broker): void {
   const { findBroker } = pool
   pool.findBroker = async function ({ nodeId: name }) {
     const { nodeId, share } = readName(name)
+    if (share === 0 && this.brokers[nodeId]?.isConnected() === false) noteConnecting(this, nodeId)
     const own = await findBroker.call(this, { nodeId })
     if (share === 0) return own
     const others = further.get(own) ?? new Map<number, Broker>()
     further.set(own, others)
     const found = others.get(share) ?? (await createFurther(this, own, nodeId))
     others.set(share, found)
+    if (!found.isConnected()) noteConnecting(this, String(name))
     await this.connectBroker(found)
     return found
   }
