@@ -2,11 +2,12 @@ import { createRequire } from 'node:module'
 import { noteConnecting } from './spare-others.ts'
 
 type TopicPartitions = { topic: string; partitions: number[] }
-type Connection = object
+type Connection = { isConnected(): boolean }
 type ConnectionPool = {
   host: string
   port: number
   rack: string | null
+  pool: readonly Connection[]
   getConnection(index: number): Promise<Connection>
   getConnectionByRequest: (request: unknown) => Promise<Connection>
 }
@@ -102,7 +103,7 @@ function connectApart(pool: BrokerPool, broker: Broker): void {
   const { findBroker } = pool
   pool.findBroker = async function ({ nodeId: name }) {
     const { nodeId, share } = readName(name)
-    if (share === 0 && this.brokers[nodeId]?.isConnected() === false) noteConnecting(this, nodeId)
+    if (share === 0 && isFetchCut(this.brokers[nodeId])) noteConnecting(this, nodeId)
     const own = await findBroker.call(this, { nodeId })
     if (share === 0) return own
     const others = further.get(own) ?? new Map<number, Broker>()
@@ -118,6 +119,11 @@ function connectApart(pool: BrokerPool, broker: Broker): void {
     const others = [...(further.get(this)?.values() ?? [])]
     await Promise.all([disconnect.call(this), ...others.map((each) => each.disconnect())])
   }
+}
+
+/** kafkajs fetches over a broker's second connection. The first may have been made again meanwhile, for a heartbeat. */
+function isFetchCut(broker: Broker | undefined): boolean {
+  return broker?.connectionPool.pool[1]?.isConnected() === false
 }
 
 /**
