@@ -26,7 +26,7 @@ const broker = openBroker(dataDir)
 let onAnswer: (answer: Buffer, socket: Socket) => void = () => undefined
 subscribe('net.server.socket', (message) => {
   const { socket } = message as { socket: Socket }
-  const write = socket.write.bind(socket) as (answer: Buffer) => boolean
+  const write: (answer: Buffer) => boolean = socket.write.bind(socket)
   socket.write = (answer: Buffer) => {
     const hasRoom = write(answer)
     onAnswer(answer, socket)
