@@ -28,3 +28,16 @@ t.test('the README and docs/api.md list every route in one table each', (t) => {
   }
   t.end()
 })
+
+t.test(
+  'each program that npx starts is made executable by the build: npx does so only when it first links the folder',
+  (t) => {
+    const { bin, scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      bin: Record<string, string>
+      scripts: { build: string }
+    }
+    t.ok(bin.tqp)
+    for (const path of Object.values(bin)) t.match(scripts.build, `chmod +x ${path}`)
+    t.end()
+  },
+)
