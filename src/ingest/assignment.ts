@@ -224,6 +224,7 @@ export class Assignment {
   doubt(partitions: readonly number[]): void {
     for (const partition of partitions) {
       const place = this.#places.get(partition)
+      // Without a next offset nothing is stored, and with a proof it is checked already.
       if (place !== undefined && place.next !== null && place.proof === null) place.isDoubted = true
     }
   }

@@ -19,7 +19,7 @@ export type WaitingOptions = {
 export type WaitingWatch = {
   /**
    * To be called with the leaders that Kafka names for the topic's partitions; null if Kafka has no such
-   * topic.
+   * topic. A partition that another broker leads now is doubted.
    */
   leadersKnown(found: Leaders | null): void
   end(): void

@@ -4,8 +4,9 @@ import type { Logger } from '../runtime/logger.ts'
 import { onUndecodable, type Undecodable } from './answer/replace-decoder.ts'
 import { fetcherOf, fetchersMax, sharesOf } from './cluster/fetch-apart.ts'
 import { onLostCoordinator } from './cluster/keep-membership.ts'
-import { noteStaleLeaders, onCut } from './cluster/spare-others.ts'
+import { noteStaleLeaders } from './cluster/spare-others.ts'
 import { watchAnswers } from './cluster/watch-answers.ts'
+import { onCut } from './cluster/watch-cuts.ts'
 import { onLeaders, type Leaders } from './cluster/watch-leaders.ts'
 import { readBegun, type Begun } from './begun.ts'
 import { createConsumer, createKafka, type KafkaOptions } from './connect.ts'
@@ -38,7 +39,7 @@ export type SessionListener = {
   coordinatorLost(error: unknown): void
   /** Gets null if Kafka has no such topic. */
   leadersKnown(leaders: Leaders | null): void
-  /** The leader of these partitions could not be reached. What leads them next may have lost their end. */
+  /** The leader of these partitions could not be reached, or is connected to again. What leads them now may have lost their end. */
   cut(partitions: readonly number[]): void
   /** The broker answered with what it has of the partition from this offset on, which may be nothing. */
   answered(partition: number, highWatermark: bigint, from: bigint): void

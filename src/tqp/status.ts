@@ -42,7 +42,7 @@ type Data = {
     readonly held: string
     readonly outcomeUnknown: { readonly open: string; readonly deadLetter: string }
     readonly oldestDueAt: string | null
-    readonly throughput: readonly Record<(typeof happened)[number] | (typeof setAside)[number], string>[]
+    readonly throughput: readonly Record<Counted, string>[]
     readonly consumer: readonly {
       readonly topic: string
       readonly partition: number
@@ -96,6 +96,7 @@ export type Destination = {
 const happened = ['received', 'attempts', 'succeeded', 'failed', 'deadLettered'] as const
 // Records that became dead letters without an attempt.
 const setAside = ['rejected', 'conflicts'] as const
+type Counted = (typeof happened)[number] | (typeof setAside)[number]
 
 export const status = subcommand('status', 'how the service is doing', {
   usage,
@@ -135,7 +136,7 @@ function describe({ destinations, metrics }: Data): string[] {
     lines.push(
       `in doubt     ${group(String(doubts))} messages may have been carried out: the outcome of an attempt is unknown (resolved ones are among them)`,
     )
-  const sumOf = (name: (typeof happened)[number] | (typeof setAside)[number]) =>
+  const sumOf = (name: Counted): bigint =>
     throughput.reduce((total, bucket) => total + BigInt(bucket[name]), 0n)
   const minute = happened.map(
     (name) => `${group(String(sumOf(name)))} ${name === 'deadLettered' ? 'given up' : name}`,

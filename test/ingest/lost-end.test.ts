@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { openBroker } from '../../src/embedded/broker/broker.ts'
 import { serve } from '../../src/embedded/broker/serve.ts'
 import { database } from '../support/database.ts'
@@ -44,11 +44,7 @@ t.teardown(async () => {
 t.test(
   'a partition that lost its end with its leader, and was filled past the next offset, stops',
   async (t) => {
-    const { pool } = await database(t)
-    const brokers = [`127.0.0.1:${port}`]
-    const topic = await createTopic(t, brokers, 2)
-    const next = await createTopic(t, brokers, 1)
-    const consumer = startConsumer(t, topic, pool)
+    const { pool, topic, next, consumer } = await setUp(t, 2)
     await produce(topic, 0, names('kept', 5))
     await produce(next, 0, names('kept', 5))
     await produce(topic, 0, names('lost', 5))
@@ -80,11 +76,7 @@ t.test(
 t.test(
   'so does one whose fetches alone were cut, between two of them, while the group is heard',
   async (t) => {
-    const { pool } = await database(t)
-    const brokers = [`127.0.0.1:${port}`]
-    const topic = await createTopic(t, brokers, 1)
-    const next = await createTopic(t, brokers, 1)
-    const consumer = startConsumer(t, topic, pool)
+    const { pool, topic, next, consumer } = await setUp(t, 1)
     for (const prefix of ['unread', 'later', 'last']) await produce(next, 0, names(prefix, 5))
     await produce(topic, 0, names('kept', 5))
     await until(async () => (await countRecords(pool, topic.topic)) === 5)
@@ -100,6 +92,15 @@ t.test(
     t.equal(await countRecords(pool, topic.topic), 6)
   },
 )
+
+/** A consumer of one topic, and another topic with the records that the first one gets later. */
+async function setUp(t: Test, partitions: number) {
+  const { pool } = await database(t)
+  const brokers = [`127.0.0.1:${port}`]
+  const topic = await createTopic(t, brokers, partitions)
+  const next = await createTopic(t, brokers, 1)
+  return { pool, topic, next, consumer: startConsumer(t, topic, pool) }
+}
 
 /** Gives a topic the records that the first sends of another have, as if another leader had taken them. */
 function replaceLog({ topic }: TestTopic, from: TestTopic, sends: number): void {

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { noteConnecting } from './spare-others.ts'
+import { noteCut } from './watch-cuts.ts'
 
 type TopicPartitions = { topic: string; partitions: number[] }
 type Connection = { isConnected(): boolean }
@@ -103,14 +103,14 @@ function connectApart(pool: BrokerPool, broker: Broker): void {
   const { findBroker } = pool
   pool.findBroker = async function ({ nodeId: name }) {
     const { nodeId, share } = readName(name)
-    if (share === 0 && isFetchCut(this.brokers[nodeId])) noteConnecting(this, nodeId)
+    if (share === 0 && isFetchCut(this.brokers[nodeId])) noteCut(this, nodeId)
     const own = await findBroker.call(this, { nodeId })
     if (share === 0) return own
     const others = further.get(own) ?? new Map<number, Broker>()
     further.set(own, others)
     const found = others.get(share) ?? (await createFurther(this, own, nodeId))
     others.set(share, found)
-    if (!found.isConnected()) noteConnecting(this, String(name))
+    if (!found.isConnected()) noteCut(this, String(name))
     await this.connectBroker(found)
     return found
   }

@@ -4,8 +4,8 @@ import { wait } from '../../runtime/wait.ts'
 import { late, within } from '../../runtime/within.ts'
 import { isUnreachable } from './is-unreachable.ts'
 import { shuffle } from './shuffle.ts'
+import { noteCuts, type WatchedGroup } from './watch-cuts.ts'
 
-type Assigned = { topic: string; partitions: number[] }
 type TopicPartitions = { topic: string; partitions: { partition: number }[] }
 type TopicOffsets = { topic: string; partitions: { partition: number; offset: string }[] }
 type Broker = { isConnected(): boolean }
@@ -24,18 +24,14 @@ type Cluster = {
   findTopicPartitionMetadata(topic: string): { partitionId: number; leader: number }[]
   fetchTopicsOffset: (this: Cluster, topics: TopicPartitions[]) => Promise<TopicOffsets[]>
 }
-type ConsumerGroup = {
-  groupId: string
+type ConsumerGroup = WatchedGroup & {
   cluster: Cluster
   topicsSubscribed: string[]
-  subscriptionState: { assigned(): Assigned[] }
-  filterPartitionsByNode(nodeId: string, assigned: Assigned[]): Assigned[]
   fetch: (this: ConsumerGroup, nodeId: string) => Promise<unknown[]>
   recoverFromFetch: (this: ConsumerGroup, error: Error) => Promise<void>
 }
 type Refresh = { ended: Promise<{ error: unknown } | null>; isLate: boolean }
 type Errors = { KafkaJSNoBrokerAvailableError: new () => Error }
-type CutListener = (groupId: string, topic: string, partitions: readonly number[]) => void
 
 // The wait before an unreachable broker is asked again.
 const retryMs = 500
@@ -43,8 +39,6 @@ const retryMs = 500
 const patienceMs = 500
 
 const staleTopics = new Set<string>()
-const cutListeners = new Set<CutListener>()
-const groups = new WeakMap<object, (fetcher: string) => void>()
 const refreshes = new WeakMap<Cluster, Refresh>()
 const never = new AbortController().signal
 let isInstalled = false
@@ -67,7 +61,7 @@ export function spareOthers(): void {
 
   const { fetch, recoverFromFetch } = group
   group.fetch = async function (nodeId) {
-    const batches = await fetch.call(tellingOfCuts(this, nodeId), nodeId)
+    const batches = await fetch.call(noteCuts(this, nodeId), nodeId)
     // Makes the next fetch, from any broker, first ask again who leads.
     for (const topic of this.topicsSubscribed)
       if (staleTopics.delete(topic)) this.cluster.brokerPool.metadataExpireAt = null
@@ -99,38 +93,6 @@ export function spareOthers(): void {
 /** Notes that the known leaders of the topic's partitions are wrong. */
 export function noteStaleLeaders(topic: string): void {
   staleTopics.add(topic)
-}
-
-/**
- * Tells a listener of the partitions whose leader could not be reached for a fetch.
- *
- * @returns a function that stops the calls
- */
-export function onCut(listener: CutListener): () => void {
-  cutListeners.add(listener)
-  return () => cutListeners.delete(listener)
-}
-
-/** A fetcher is about to connect again: the connection may have been cut while nothing was asked. */
-export function noteConnecting(pool: object, fetcher: string): void {
-  groups.get(pool)?.(fetcher)
-}
-
-/** The group for one fetch: only kafkajs' `fetch` knows which broker it could not reach. */
-function tellingOfCuts(group: ConsumerGroup, nodeId: string): ConsumerGroup {
-  const tell = (name: string): void => {
-    for (const { topic, partitions } of group.filterPartitionsByNode(
-      name,
-      group.subscriptionState.assigned(),
-    ))
-      for (const listener of cutListeners) listener(group.groupId, topic, partitions)
-  }
-  const recoverFromFetch = (error: Error): Promise<void> => {
-    if (isUnreachable(error)) tell(nodeId)
-    return group.recoverFromFetch(error)
-  }
-  groups.set(group.cluster.brokerPool, tell)
-  return Object.create(group, { recoverFromFetch: { value: recoverFromFetch } }) as ConsumerGroup
 }
 
 function knowsLeaders({ targetTopics, brokerPool: { metadata } }: Cluster): boolean {
