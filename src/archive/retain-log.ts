@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { constants, setPriority } from 'node:os'
 import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
@@ -144,7 +143,6 @@ export class RetainLog {
           if (step.step === 'end') run.isThrough = true
           else if (step.step !== 'opened') onStep(step)
         }),
-        once(child, 'spawn').then(() => giveWay(child.pid)),
       ])
       const [ended, errors] = await this.#untilEnd(running, signal)
       const [code, killedBy] = ended
@@ -224,15 +222,6 @@ async function readText(output: Readable): Promise<string> {
   for await (const chunk of output.setEncoding('utf8') as AsyncIterable<string>)
     text = (text + chunk).slice(-stderrMax)
   return text
-}
-
-/** Payments go first. Where the system does not allow it, nothing is lost. */
-function giveWay(pid: number | undefined): void {
-  try {
-    if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL)
-  } catch {
-    // It has ended already, or may not.
-  }
 }
 
 /** Whether a segment is old enough, and stays. */

@@ -1,3 +1,4 @@
+import { constants, setPriority } from 'node:os'
 import { resolve } from 'node:path'
 import type pg from 'pg'
 import { archive, judgeSegments, openFolder } from '../archive/archive.ts'
@@ -73,6 +74,7 @@ async function run(flags: Flags): Promise<number> {
     throw new FlagFault('--to is missing: name the folder for the archives.')
   const failpoint = createFailpoint(failpointForTools())
   endWithParent(flags['by-service'])
+  giveWay()
   connectPatiently()
   const client = createToolClient('archive', { ...databaseForTools('owner'), keepAlive: true })
   await client.connect()
@@ -115,6 +117,15 @@ function endWithParent(byService: boolean): void {
   if (process.connected) process.once('disconnect', end)
   else if (byService) end()
   process.channel?.unref()
+}
+
+/** Payments go first. Where the system does not allow it, nothing is lost. */
+function giveWay(): void {
+  try {
+    setPriority(constants.priority.PRIORITY_LOW)
+  } catch {
+    // A container may forbid it.
+  }
 }
 
 /** Only the owner of the log can detach a segment. */

@@ -2,10 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import type { Segment } from './list-segments.ts'
 
-// Some milliseconds of the database's time.
-const linesMax = 500
+// One or two milliseconds of the database's time.
+const linesMax = 100
+// The database works on an archive for a quarter of the time.
+const restsFor = 3
 // A server that is busy makes a piece take long by itself, and the snapshot must end: it holds back the vacuum.
-const restMsMax = 25
+const restMsMax = 10
 
 // The longest string that Node can hold has some 2²⁹ characters. A piece is joined to one string.
 const bytesMax = 128 * 1024 * 1024
@@ -36,8 +38,8 @@ const line = `
 
 /**
  * Reads the events of a segment as the lines of its archive, without their ends: JSON, in the order of message id and version, each
- * with the Kafka record that it accounts for. Lines come in pieces of up to 500, and of up to `pieceMaxBytes` unless one line
- * is larger. After each piece the database rests for as long as the piece took, at most 25 ms, because payments come first.
+ * with the Kafka record that it accounts for. Lines come in pieces of up to 100, and of up to `pieceMaxBytes` unless one line
+ * is larger. After each piece the database rests for three times as long as the piece took, at most 10 ms, because payments come first.
  *
  * @param client in a transaction, whose snapshot is read
  */
@@ -58,7 +60,7 @@ export async function* readLines(
     const { rows } = await client.query<{ line: string }>(`fetch ${pieceLines} from archived_lines`)
     if (rows.length === 0) break
     yield rows.map((row) => row.line)
-    await sleep(Math.min(performance.now() - startedAt, restMsMax))
+    await sleep(Math.min(restsFor * (performance.now() - startedAt), restMsMax))
   }
   await client.query('close archived_lines')
   for (const each of ['enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', 'enable_sort'])
