@@ -30,6 +30,9 @@ import { archive, fill, first, second } from '../verify/archived.ts'
 t.jobs = 5
 const besides = { buffered: true }
 
+// At its end the process tells its priority.
+const tellsPriority = `import { getPriority } from 'node:os'; process.once('exit', () => console.error('priority', getPriority()))`
+
 async function check(databaseUrl: string): Promise<Report> {
   return verify({ databaseUrl, ledgerPath: null, acksPath: null })
 }
@@ -327,6 +330,12 @@ t.test(
     t.match(await archive(url, ['--before', '0s', '--to', to]), { code: 0, output: /^segment 1: archived/ })
   },
 )
+
+t.test('an archive runs at the lowest priority, because payments come first', async (t) => {
+  const { url, to } = await fill(t)
+  const ended = await archive(url, ['--before', '0s', '--to', to], '', tellsPriority)
+  t.match(ended, { code: 0, errors: /^priority 19$/m })
+})
 
 t.test('nothing is dropped that the snapshot of the checker has', besides, async (t) => {
   const own = await fill(t)
