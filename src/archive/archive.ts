@@ -19,7 +19,7 @@ import {
 import { forgetPositions } from '../log/archive/forget-positions.ts'
 import { listSegments, type Segment, type SegmentStanding } from '../log/archive/list-segments.ts'
 import { readLines } from '../log/archive/read-lines.ts'
-import { inOneSnapshot, lockArchiving, readIdentity, type LogIdentity } from '../log/archive/session.ts'
+import { lockArchiving, readIdentity, type LogIdentity } from '../log/archive/session.ts'
 import type { Failpoint } from '../runtime/failpoint.ts'
 import {
   ArchiveFault,
@@ -174,34 +174,50 @@ type Read = {
   readonly fence: Fence
 }
 
-/** In one snapshot: writes the archive, unless it is there already, and compares it with the database. */
+/**
+ * Writes the archive, unless it is there already, and compares it with the database. The fence is seen first. Until an event is appended
+ * behind it, all that is read here is of one state, although each statement reads in a snapshot of its own.
+ */
 async function readSegment(
   client: pg.Client,
   segment: Segment,
   path: string,
   { before, directory, actor, reason, failpoint }: ArchiveRequest,
 ): Promise<Read | Unread> {
-  return inOneSnapshot(client, async () => {
-    const fence = await readFence(client)
-    const counts = await countSegment(client, segment)
-    const kept = explainContradiction(counts, before)
-    if (kept !== null) return { kind: 'kept', ...kept }
-    const log = await readIdentity(client)
-    const sums = await sumSegment(client, segment)
-    const isThere = await exists(path)
-    if (!isThere) {
-      const lines = readLines(client, segment)
-      await writeArchive(directory, { log, segment, counts, sums, lines, actor, reason }, failpoint)
+  const fence = await readFence(client)
+  const hasStayed = async (): Promise<boolean> => (await moveFence(client, segment, fence)) !== 'changed'
+  const counts = await countSegment(client, segment)
+  const kept = explainContradiction(counts, before)
+  if (kept !== null) return { kind: 'kept', ...kept }
+  const log = await readIdentity(client)
+  const sums = await sumSegment(client, segment)
+  const isThere = await exists(path)
+  if (!isThere) {
+    const content = {
+      log,
+      segment,
+      counts,
+      sums,
+      lines: readLines(client, segment),
+      hasStayed,
+      actor,
+      reason,
     }
-    try {
-      if (isThere) await syncArchive(path)
-      const manifestSha256 = await compareArchive(client, segment, path, { log, counts, sums }, failpoint)
-      return { counts, sums, manifestSha256, fence }
-    } catch (error) {
-      if (error instanceof ArchiveFault) return { kind: 'refused', why: error.message }
-      throw error
-    }
-  })
+    if (!(await writeArchive(directory, content, failpoint)))
+      return {
+        kind: 'kept',
+        because: 'young',
+        why: 'an event was appended to it while its archive was written.',
+      }
+  }
+  try {
+    if (isThere) await syncArchive(path)
+    const manifestSha256 = await compareArchive(client, segment, path, { log, counts, sums }, failpoint)
+    return { counts, sums, manifestSha256, fence }
+  } catch (error) {
+    if (!(error instanceof ArchiveFault)) throw error
+    return { kind: 'refused', why: (await hasStayed()) ? error.message : `An ${appended}` }
+  }
 }
 
 /**
@@ -285,7 +301,7 @@ async function dropWhenFree(
   for (;;) {
     // Most of what was appended meanwhile is looked at here, so that little is left to look at under the lock.
     const moved = await moveFence(client, row.segment, seen)
-    if (moved === 'changed') return explainChanged
+    if (moved === 'changed') return `an ${appended}`
     seen = moved
     // Who holds a table for long would only make all others wait behind this.
     const holders = await nameHolders(client, row.segment)
@@ -294,11 +310,11 @@ async function dropWhenFree(
         ? 'busy'
         : await dropSegment(client, row, seen, lockTimeoutMs, () => failpoint('archive.before_commit'))
     if (answer === 'dropped') return null
-    if (answer === 'changed') return explainChanged
+    if (answer === 'changed') return `an ${appended}`
     if (performance.now() >= end)
       return `the log's tables were in use all the time${holders.length === 0 ? '' : ` by ${holders.join(', ')}`}: run again later.`
     await new Promise((resolve) => setTimeout(resolve, retryAfterMs))
   }
 }
 
-const explainChanged = 'an event was appended to it meanwhile: move the archive away and run again.'
+const appended = 'event was appended to it meanwhile: move the archive away and run again.'

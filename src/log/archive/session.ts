@@ -40,13 +40,3 @@ export async function readNow(client: pg.Client): Promise<Date> {
   if (rows[0] === undefined) throw new Error('the clock is one row')
   return rows[0].now
 }
-
-/** Reads in one snapshot, and changes nothing. */
-export async function inOneSnapshot<Result>(client: pg.Client, act: () => Promise<Result>): Promise<Result> {
-  await client.query('begin isolation level repeatable read, read only')
-  try {
-    return await act()
-  } finally {
-    await client.query('rollback').catch(() => undefined)
-  }
-}
