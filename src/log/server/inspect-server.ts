@@ -1,4 +1,4 @@
-import type { Pool } from 'pg'
+import type { Asked } from './recognize-server.ts'
 
 export type Server = {
   /** The role that the service uses. */
@@ -22,7 +22,7 @@ export type ServerFacts = {
 const oldest = 15
 
 /** Asks the server for the settings that the service's promises depend on. It needs no schema of ours. */
-export async function inspectServer(database: Pick<Pool, 'query'>): Promise<Server> {
+export async function inspectServer(database: Asked): Promise<Server> {
   const { rows } = await database.query<ServerFacts>(
     `select current_user as role, current_setting('server_version') as version,
        current_setting('server_version_num')::int as version_number,
