@@ -66,6 +66,8 @@ t.test('a server older than 15 is refused, and one that loses nothing is not', (
     fsync: 'on',
     full_page_writes: 'on',
     synchronous_commit: 'remote_apply',
+    session_role: 'service',
+    sees_own_sessions: true,
   }
   t.strictSame(judgeServer(facts), { role: 'service', faults: [], warnings: [] })
   t.strictSame(judgeServer({ ...facts, version: '14.19', version_number: 140_019 }).faults, [
