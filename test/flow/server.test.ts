@@ -4,7 +4,7 @@ import t from 'tap'
 import { inspectServer, judgeServer } from '../../src/log/server/inspect-server.ts'
 import { setUpLine } from '../support/line.ts'
 import { startOwnPostgres } from '../support/own-postgres.ts'
-import { isReady, startService } from '../support/service.ts'
+import { isReady, startReadyService, startService } from '../support/service.ts'
 import { until } from '../support/until.ts'
 
 t.test(
@@ -33,6 +33,30 @@ t.test(
   },
 )
 
+t.test(
+  'a server that may lose commits from now on gets no more of them, until it keeps them again',
+  async (t) => {
+    const postgres = await startOwnPostgres(t)
+    const line = await setUpLine(t, ['--success', '1'], { database: postgres })
+    const service = await startReadyService(t, line.settings)
+    await line.produce(10)
+    await line.settled(10)
+    // Only sessions that begin from now on have it.
+    await postgres.pool.query('alter role current_user set synchronous_commit = off')
+    await postgres.pool.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'transaction-queue-proxy'`,
+    )
+    await line.produce(10)
+    await until('new sessions to be refused', () =>
+      service.log.some(({ reason }) => /^synchronous_commit is off/.test(String(reason))),
+    )
+    t.match(await line.counts(), { success: 10 }, 'nothing is stored or sent')
+    await postgres.pool.query('alter role current_user reset synchronous_commit')
+    t.match(await line.settled(20), { success: 20 })
+    await line.isClean(t)
+  },
+)
+
 t.test('a server older than 15 is refused, and one that loses nothing is not', (t) => {
   const facts = {
     role: 'service',
@@ -42,6 +66,8 @@ t.test('a server older than 15 is refused, and one that loses nothing is not', (
     fsync: 'on',
     full_page_writes: 'on',
     synchronous_commit: 'remote_apply',
+    session_role: 'service',
+    sees_own_sessions: true,
   }
   t.strictSame(judgeServer(facts), { role: 'service', faults: [], warnings: [] })
   t.strictSame(judgeServer({ ...facts, version: '14.19', version_number: 140_019 }).faults, [

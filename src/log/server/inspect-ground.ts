@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
 import { functionNames } from '../../runtime/migrate.ts'
+import { inspectServer } from './inspect-server.ts'
 
 // The tables that refuse_change() guards: they are appended to, and nobody changes them.
 const guarded = [
@@ -61,6 +62,8 @@ type GroundFacts = {
   missing: string[]
   unkeyed: string[]
   denied: string[]
+  /** Tables of which row-level security shows this role a part only, perhaps nothing, and no error. */
+  hidden: string[]
 }
 
 const text = `
@@ -107,7 +110,14 @@ const text = `
       select p.proname || '()' from pg_proc p
       where p.pronamespace = to_regnamespace('public') and p.proname = any ($4::text[])
         and (p.prosecdef or p.provolatile <> 'v') and not has_function_privilege(p.oid, 'execute')
-      order by 1) as denied`
+      order by 1) as denied,
+    array(
+      select name from unnest($3::text[]) as name
+      where row_security_active(to_regclass('public.' || name)) and not (
+        select coalesce(bool_and(p.permissive = 'PERMISSIVE') and bool_or(p.qual = 'true'), false) from pg_policies p
+        where p.schemaname = 'public' and p.tablename = name and p.cmd in ('ALL', 'SELECT') and exists (
+          select from unnest(p.roles) as r where case r when 'public' then true else pg_has_role(r, 'usage') end))
+      order by 1) as hidden`
 
 const segmentTables = ['log_segments', 'segment_archives']
 // Partitions of segments that are neither attached nor archived. Both are read in one snapshot, which to_regclass() would not do for
@@ -124,7 +134,7 @@ const findLost = `
 
 /**
  * Looks at what the log needs: its trigger, the guards of the tables that are never changed, the primary keys, the functions,
- * the segments, and the role's rights. After a restore that failed half-way some of it is missing.
+ * the segments, the role's rights, also to each row, and a server that forgets nothing. After a restore that failed half-way some of it is missing.
  *
  * @returns one sentence for an operator for each fault; none if nothing is missing
  */
@@ -136,7 +146,8 @@ export async function inspectGround(database: Pick<Pool, 'query'>): Promise<stri
   })
   const [facts] = rows
   if (facts === undefined) throw new Error('the ground of the log is one row')
-  const faults = judgeGround(facts)
+  // The start refuses a server that may forget commits. It may have become one since.
+  const faults = [...(await inspectServer(database)).faults, ...judgeGround(facts)]
   if ([...facts.missing, ...facts.denied].some((name) => segmentTables.includes(name))) return faults
   const lost = await database.query<{ name: string }>({ name: 'find_lost_segments', text: findLost })
   if (lost.rows.length > 0)
@@ -147,7 +158,7 @@ export async function inspectGround(database: Pick<Pool, 'query'>): Promise<stri
 }
 
 function judgeGround(facts: GroundFacts): string[] {
-  const { projection, replication_role: role, unguarded, missing, unkeyed, denied } = facts
+  const { projection, replication_role: role, unguarded, missing, unkeyed, denied, hidden } = facts
   const faults: string[] = []
   const tell = (names: string[], what: string): void => {
     if (names.length > 0) faults.push(`${what}: ${names.join(', ')}.`)
@@ -166,5 +177,9 @@ function judgeGround(facts: GroundFacts): string[] {
   tell(missing, 'Missing')
   tell(unkeyed, 'Without primary key')
   tell(denied, 'Not granted to this role')
+  tell(
+    hidden,
+    'Row-level security hides rows from this role, which needs a policy for all rows, or bypassrls',
+  )
   return faults
 }

@@ -1,5 +1,6 @@
 import type { ClientBase, Pool } from 'pg'
 import type { Logger } from '../../runtime/logger.ts'
+import { inspectServer } from './inspect-server.ts'
 import { recognizeServer, type Asked, type ServerChange } from './recognize-server.ts'
 import { refuseStandby } from './refuse-standby.ts'
 
@@ -57,12 +58,22 @@ export class ServerWatch {
     this.#onChange()
   }
 
-  /** Checks a new connection of the pool: refuses it if it leads to a standby, and asks it which server it leads to. */
+  /**
+   * Checks a new connection of the pool: refuses it if it leads to a standby, or if commits on it may be forgotten, and asks it which
+   * server it leads to.
+   */
   readonly verify = async (client: ClientBase): Promise<void> => {
     await refuseStandby(client)
+    if (this.#change !== null) await this.#refuseForgetful(client)
     await this.recognize(client)
     this.#clients.set(client, this.#change)
     client.once('end', () => this.#clients.delete(client))
+  }
+
+  /** What the start has refused may become so later, for new sessions alone: a role's own synchronous_commit. */
+  async #refuseForgetful(client: ClientBase): Promise<void> {
+    const { faults } = await inspectServer(client)
+    if (faults.length > 0) throw new Error(faults.join(' '))
   }
 
   #tell({ epoch, timeline, fromTimeline, lostPositions }: ServerChange): void {

@@ -1,6 +1,7 @@
 import t from 'tap'
 import pg from 'pg'
 import { inspectLog } from '../../../src/log/server/inspect-log.ts'
+import { inspectServer } from '../../../src/log/server/inspect-server.ts'
 import { stopPartition } from '../../../src/log/write/stop-partition.ts'
 import { migrate } from '../../../src/runtime/migrate.ts'
 import { database } from '../../support/database.ts'
@@ -200,3 +201,21 @@ t.test('where one role does both it loses nothing', async (t) => {
   t.equal(await settleOne(both, fresh, messageId, 1, accepted), 'appended')
   t.match(await inspectLog(both), { mayForge: true })
 })
+
+t.test(
+  'a role that its login takes over, and that is not told of its own sessions, is warned of',
+  async (t) => {
+    t.strictSame((await inspectServer(service)).warnings, [])
+    const login = await createRole(t, own, 'login')
+    await pool.query(`grant ${role.name} to ${login.name}`)
+    // As a vault does for each password that it hands out.
+    await pool.query(`alter role ${login.name} set role = ${role.name}`)
+    const taken = new pg.Pool({ connectionString: login.url, max: 1 })
+    t.teardown(() => taken.end())
+    t.match((await inspectServer(taken)).warnings, [
+      new RegExp(`^sessions log in as ${login.name} and .* grant pg_read_all_stats to ${role.name}$`),
+    ])
+    await pool.query(`grant pg_read_all_stats to ${role.name}`)
+    t.strictSame((await inspectServer(taken)).warnings, [])
+  },
+)

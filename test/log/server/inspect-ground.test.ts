@@ -25,6 +25,37 @@ t.test(
   },
 )
 
+t.test('rows that row-level security may hide from the role of the service are a fault', async (t) => {
+  const role = await createRole(t, own)
+  const owner = await pool.connect()
+  t.teardown(() => owner.release())
+  const inspect = async (...sql: string[]): Promise<string[]> => {
+    await owner.query('begin')
+    await owner.query('select grant_access($1)', [role.name])
+    // What a platform's event trigger does with each new table.
+    await owner.query('alter table log_epochs enable row level security')
+    for (const each of sql) await owner.query(each)
+    await owner.query(`set local role ${role.name}`)
+    const faults = await inspectGround(owner)
+    await owner.query('rollback')
+    return faults
+  }
+  const hidden = [
+    'Row-level security hides rows from this role, which needs a policy for all rows, or bypassrls: log_epochs.',
+  ]
+  const all = `create policy everything on log_epochs for select to ${role.name} using (true)`
+  t.strictSame(await inspect(), hidden)
+  t.strictSame(await inspect(`alter role ${role.name} bypassrls`), [])
+  t.strictSame(await inspect(all), [])
+  t.strictSame(await inspect('create policy everything on log_epochs using (true)'), [])
+  t.strictSame(await inspect('create policy part on log_epochs using (epoch > 1)'), hidden)
+  t.strictSame(await inspect('create policy others on log_epochs to pg_monitor using (true)'), hidden)
+  t.strictSame(
+    await inspect(all, 'create policy fewer on log_epochs as restrictive using (epoch > 1)'),
+    hidden,
+  )
+})
+
 t.test('each thing that it lacks is named', async (t) => {
   const cases: [sql: string, ...faults: RegExp[]][] = [
     ['alter table message_events disable trigger project', /trigger project of message_events is off/],
@@ -53,6 +84,7 @@ t.test('each thing that it lacks is named', async (t) => {
       'alter table message_events detach partition message_events_s1',
       /Segments of the log are gone and were not archived: message_events_s1\./,
     ],
+    ['set local synchronous_commit = off', /synchronous_commit is off for the role postgres/],
     ['drop view messages', /Missing: messages\./],
   ]
   for (const [sql, ...faults] of cases) {

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { DecodedRecord } from '../../../src/log/write/ingest.ts'
 import { database } from '../../support/database.ts'
+import { until } from '../../support/until.ts'
 import {
   accepted,
   fresh,
@@ -191,4 +192,21 @@ t.test('a duplicate that waits for an outcome is appended after it', async (t) =
   await one.database.query('commit')
   t.strictSame((await storing).results, ['duplicate'])
   t.match(await stateOf(pool, messageId!), { status: 'success', version: 4, error_message: null })
+})
+
+t.test('a known id is a duplicate while its index is made anew beside a session that reads', async (t) => {
+  const name = newName()
+  await store(pool, [record(0, name)])
+  await other.database.query('begin')
+  await other.database.query('select from inbox limit 1')
+  const made = one.database.query('reindex table concurrently inbox')
+  // As long as anybody reads, the old index stays in force, under another name.
+  await until('the old index to be renamed', async () => {
+    const { rowCount } = await pool.query(`select from pg_class where relname = 'inbox_pkey_ccold'`)
+    return rowCount === 1
+  })
+  const { results } = await store(pool, [record(0, newName()), record(1, name)])
+  t.strictSame(results, ['received', 'duplicate'])
+  await other.database.query('rollback')
+  await made
 })
