@@ -279,19 +279,3 @@ $$;
 create or replace trigger project after insert on message_events
   referencing new table as new_events
   for each statement execute function project();
-
--- What is deleted from these tables, which have no primary key, is published by its whole row. Else PostgreSQL refuses to delete as soon as
--- there is a publication for all tables, and no attempt that is due again would be found.
-do $$
-declare
-  keyless text;
-begin
-  for keyless in
-    select c.relname from pg_class c
-    where c.relnamespace = 'public'::regnamespace and c.relreplident = 'd'
-      and c.relname in ('event_positions', 'lease_checks', 'status_count_deltas', 'failure_deltas')
-  loop
-    execute format('alter table %I replica identity full', keyless);
-  end loop;
-end
-$$;
