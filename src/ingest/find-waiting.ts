@@ -16,12 +16,17 @@ export function findWaiting(
   })
 }
 
-function explain({ partition, refusals, refusal, silentMs }: Place, leaders: Leaders): string | null {
+function explain(
+  { partition, refusals, refusal, silentMs, isHeldBack }: Place,
+  leaders: Leaders,
+): string | null {
   const leader = leaders.get(partition)
   if (leader === null) return 'It has no leader: the brokers that store its records are down.'
   if (refusal !== null && refusals > 1)
     return `Its leader${nameLeader(leader)} refuses to serve it: ${refusal}.`
   if (silentMs < silentMsMax) return null
+  if (isHeldBack)
+    return `Its leader${nameLeader(leader)} holds this client back by a quota: nothing was read for ${Math.round(silentMs / 1_000)} s.`
   return `Its leader${nameLeader(leader)} has not answered for ${Math.round(silentMs / 1_000)} s.`
 }
 

@@ -20,6 +20,8 @@ t.test('each partition that cannot be read is told with its reason, and no other
     // It waits for an operator.
     place(6, { state: 'stopped', silentMs: 60_000 }),
     place(7, { silentMs: 17_000 }),
+    place(8, { silentMs: 17_000, isHeldBack: true }),
+    place(9, { silentMs: 14_000, isHeldBack: true }),
   ]
   const leaders = new Map(places.map(({ partition }) => [partition, partition === 1 ? null : leader]))
   leaders.delete(7)
@@ -31,6 +33,11 @@ t.test('each partition that cannot be read is told with its reason, and no other
     },
     { partition: 3, reason: 'Its leader, broker 2 at kafka-2:9092, has not answered for 17 s.' },
     { partition: 7, reason: 'Its leader has not answered for 17 s.' },
+    {
+      partition: 8,
+      reason:
+        'Its leader, broker 2 at kafka-2:9092, holds this client back by a quota: nothing was read for 17 s.',
+    },
   ])
   t.end()
 })
