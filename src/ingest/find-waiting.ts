@@ -25,6 +25,8 @@ function explain(
   if (refusal !== null && refusals > 1)
     return `Its leader${nameLeader(leader)} refuses to serve it: ${refusal}.`
   if (silentMs < silentMsMax) return null
+  if (leader === undefined && leaders.size > 0)
+    return 'Kafka has no such partition any more: the topic was created again with fewer.'
   if (isHeldBack)
     return `Its leader${nameLeader(leader)} holds this client back by a quota: nothing was read for ${Math.round(silentMs / 1_000)} s.`
   return `Its leader${nameLeader(leader)} has not answered for ${Math.round(silentMs / 1_000)} s.`
