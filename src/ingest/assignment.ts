@@ -146,7 +146,7 @@ export class Assignment {
   noteHeldBack(partitions: readonly number[]): void {
     for (const partition of partitions) {
       const place = this.#places.get(partition)
-      if (place !== undefined) place.isHeldBack = true
+      if (place !== undefined) place.heldBackMs = place.silentMs
     }
   }
 
@@ -245,7 +245,7 @@ export class Assignment {
     place.refusals = 0
     place.refusal = null
     place.silentMs = 0
-    place.isHeldBack = false
+    place.heldBackMs = null
     if (place.isDoubted && place.state === 'reading') {
       this.reposition([place])
       return

@@ -17,7 +17,7 @@ export function findWaiting(
 }
 
 function explain(
-  { partition, refusals, refusal, silentMs, isHeldBack }: Place,
+  { partition, refusals, refusal, silentMs, heldBackMs }: Place,
   leaders: Leaders,
 ): string | null {
   const leader = leaders.get(partition)
@@ -27,9 +27,10 @@ function explain(
   if (silentMs < silentMsMax) return null
   if (leader === undefined && leaders.size > 0)
     return 'Kafka has no such partition any more: the topic was created again with fewer.'
-  if (isHeldBack)
+  const unansweredMs = silentMs - (heldBackMs ?? 0)
+  if (unansweredMs < silentMsMax)
     return `Its leader${nameLeader(leader)} holds this client back by a quota: nothing was read for ${Math.round(silentMs / 1_000)} s.`
-  return `Its leader${nameLeader(leader)} has not answered for ${Math.round(silentMs / 1_000)} s.`
+  return `Its leader${nameLeader(leader)} has not answered for ${Math.round(unansweredMs / 1_000)} s.`
 }
 
 function nameLeader(leader: { nodeId: number; address: string } | undefined): string {

@@ -20,8 +20,10 @@ t.test('each partition that cannot be read is told with its reason, and no other
     // It waits for an operator.
     place(6, { state: 'stopped', silentMs: 60_000 }),
     place(7, { silentMs: 17_000 }),
-    place(8, { silentMs: 17_000, isHeldBack: true }),
-    place(9, { silentMs: 14_000, isHeldBack: true }),
+    place(8, { silentMs: 17_000, heldBackMs: 16_000 }),
+    place(9, { silentMs: 14_000, heldBackMs: 14_000 }),
+    // It answers no more, although it could.
+    place(10, { silentMs: 33_000, heldBackMs: 16_000 }),
   ]
   const leaders = new Map(places.map(({ partition }) => [partition, partition === 1 ? null : leader]))
   leaders.delete(7)
@@ -38,6 +40,7 @@ t.test('each partition that cannot be read is told with its reason, and no other
       reason:
         'Its leader, broker 2 at kafka-2:9092, holds this client back by a quota: nothing was read for 17 s.',
     },
+    { partition: 10, reason: 'Its leader, broker 2 at kafka-2:9092, has not answered for 17 s.' },
   ])
   t.strictSame(
     findWaiting([place(0, { silentMs: 17_000 })], new Map()),
