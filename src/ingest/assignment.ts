@@ -142,6 +142,14 @@ export class Assignment {
     this.#write(place, (ours) => (ours.silentMs += ms))
   }
 
+  /** The broker holds back what this client fetches of these partitions. The next answer ends it. */
+  noteHeldBack(partitions: readonly number[]): void {
+    for (const partition of partitions) {
+      const place = this.#places.get(partition)
+      if (place !== undefined) place.heldBackMs = place.silentMs
+    }
+  }
+
   /**
    * Stops reading until the database answers again, and at least until `pending` has ended. Then reads on
    * from the next offset in the database.
@@ -237,6 +245,7 @@ export class Assignment {
     place.refusals = 0
     place.refusal = null
     place.silentMs = 0
+    place.heldBackMs = null
     if (place.isDoubted && place.state === 'reading') {
       this.reposition([place])
       return

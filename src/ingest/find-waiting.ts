@@ -16,13 +16,21 @@ export function findWaiting(
   })
 }
 
-function explain({ partition, refusals, refusal, silentMs }: Place, leaders: Leaders): string | null {
+function explain(
+  { partition, refusals, refusal, silentMs, heldBackMs }: Place,
+  leaders: Leaders,
+): string | null {
   const leader = leaders.get(partition)
   if (leader === null) return 'It has no leader: the brokers that store its records are down.'
   if (refusal !== null && refusals > 1)
     return `Its leader${nameLeader(leader)} refuses to serve it: ${refusal}.`
   if (silentMs < silentMsMax) return null
-  return `Its leader${nameLeader(leader)} has not answered for ${Math.round(silentMs / 1_000)} s.`
+  if (leader === undefined && leaders.size > 0)
+    return 'Kafka has no such partition any more: the topic was created again with fewer.'
+  const unansweredMs = silentMs - (heldBackMs ?? 0)
+  if (unansweredMs < silentMsMax)
+    return `Its leader${nameLeader(leader)} holds this client back by a quota: nothing was read for ${Math.round(silentMs / 1_000)} s.`
+  return `Its leader${nameLeader(leader)} has not answered for ${Math.round(unansweredMs / 1_000)} s.`
 }
 
 function nameLeader(leader: { nodeId: number; address: string } | undefined): string {

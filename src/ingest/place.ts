@@ -34,6 +34,8 @@ export type Place = {
   readonly refusal: string | null
   /** For how long the broker has been asked for the partition without an answer. */
   readonly silentMs: number
+  /** What that was when the broker last held this client back by a quota; null if it has not. */
+  readonly heldBackMs: number | null
 }
 
 /** The place of a partition that was just assigned. */
@@ -51,5 +53,6 @@ export function newPlace(partition: number, begins: Beginning | null = null): Pl
     refusals: 0,
     refusal: null,
     silentMs: 0,
+    heldBackMs: null,
   }
 }

@@ -12,8 +12,16 @@ export type KafkaSecurity = {
   } | null
 }
 
+// A broker may want the login again after a time (`connections.max.reauth.ms`). A request that comes less than this before its end
+// logs in first. With kafkajs' own 10 s, each request would log in if the time is shorter than that, and a broker refuses a second
+// login within a second. Each connection of a consumer has a request at least every 2 s.
+const reauthenticationThreshold = 3_000
+
 /** The same in kafkajs' settings. */
-export function secureKafka({ tls, sasl }: KafkaSecurity): Pick<KafkaConfig, 'ssl' | 'sasl'> {
+export function secureKafka({
+  tls,
+  sasl,
+}: KafkaSecurity): Pick<KafkaConfig, 'ssl' | 'sasl' | 'reauthenticationThreshold'> {
   const ssl = tls !== null && tlsOptions(tls)
-  return sasl === null ? { ssl } : { ssl, sasl: sasl as SASLOptions }
+  return sasl === null ? { ssl } : { ssl, sasl: sasl as SASLOptions, reauthenticationThreshold }
 }

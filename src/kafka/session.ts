@@ -3,6 +3,7 @@ import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs'
 import type { Logger } from '../runtime/logger.ts'
 import { onUndecodable, type Undecodable } from './answer/replace-decoder.ts'
 import { fetcherOf, fetchersMax, sharesOf } from './cluster/fetch-apart.ts'
+import { onHeldBack } from './cluster/heed-quotas.ts'
 import { onLostCoordinator } from './cluster/keep-membership.ts'
 import { noteStaleLeaders } from './cluster/spare-others.ts'
 import { watchAnswers } from './cluster/watch-answers.ts'
@@ -41,6 +42,8 @@ export type SessionListener = {
   leadersKnown(leaders: Leaders | null): void
   /** The leader of these partitions could not be reached, or is connected to again. What leads them now may have lost their end. */
   cut(partitions: readonly number[]): void
+  /** These partitions are not asked for now, because the broker holds this client back by a quota. */
+  heldBack(partitions: readonly number[]): void
   /** The broker answered with what it has of the partition from this offset on, which may be nothing. */
   answered(partition: number, highWatermark: bigint, from: bigint): void
   /**
@@ -207,6 +210,9 @@ export class KafkaSession {
       }),
       onCut((groupId, topic, partitions) => {
         if (groupId === this.#groupId && topic === this.#topic) listener.cut(partitions)
+      }),
+      onHeldBack((topic, partitions) => {
+        if (topic === this.#topic) listener.heldBack(partitions)
       }),
       onLeaders((topic, leaders) => {
         if (topic === this.#topic) listener.leadersKnown(leaders)

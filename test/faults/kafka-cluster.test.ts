@@ -138,6 +138,60 @@ async function testCluster(): Promise<void> {
   )
 
   await t.test(
+    'a partition that is led by another broker while it is not asked for has its last record checked',
+    { timeout: 150_000 },
+    async (t) => {
+      const { pool } = await database(t)
+      const [from, to, third] = cluster.nodes as [ClusterNode, ClusterNode, ClusterNode]
+      // The first and the last have the same fetcher, which so is connected to both brokers before.
+      const topic = await createPlacedTopic(t, [
+        [from, to],
+        [from, to],
+        [third, to],
+        [third, to],
+        [to, third],
+      ])
+      const consumer = startConsumer(t, topic, pool, {}, 'debug')
+      for (const partition of [0, 1, 2, 3, 4])
+        await produce(topic, partition, names(`before-${partition}`, 5))
+      await until('the first to be stored', async () => (await countRecords(pool, topic.topic)) === 25)
+      const blocker = await pool.connect()
+      await blocker.query('begin')
+      await blocker.query('select from partitions where partition = 0 for update')
+      await produce(topic, 0, names('slow', 5))
+      await until('the slice to wait', () => isBlocked(pool))
+      await topic.admin.alterPartitionReassignments({
+        topics: [
+          {
+            topic: topic.topic,
+            partitionAssignment: [0, 1].map((partition) => ({ partition, replicas: [to.nodeId] })),
+          },
+        ],
+      })
+      const led = async () => (await cluster.findLeader(topic.topic, 1)) === to
+      await until('another leader', led)
+      // The other one's fetch is refused by the former leader: so the client asks who leads.
+      await produce(topic, 1, names('moved', 5))
+      await until('the other to be read on', async () => (await countRecords(pool, topic.topic)) === 30)
+      const isChecked = () =>
+        consumer.lines.some(({ partition, skipped }) => partition === 0 && skipped === 1)
+      const pointless = consumer.lines.filter(({ message }) => /^Filtering out/.test(String(message)))
+      t.ok(pointless.length < 3, `${pointless.length} answers thrown away`)
+      await blocker.query('rollback')
+      blocker.release()
+      await produce(topic, 0, names('after', 5))
+      await until('all to be stored', async () => (await countRecords(pool, topic.topic)) === 40)
+      await until('its last record to be checked', isChecked, 5_000)
+      t.notOk(
+        consumer.lines.some(({ event }) => event === 'partition held'),
+        'the slice did not fail meanwhile',
+      )
+      t.strictSame(crashes(consumer), [])
+      t.strictSame(await findUnaccounted(pool, topic.topic), [])
+    },
+  )
+
+  await t.test(
     'a leader freezes: its partitions are read from the next ones while it is frozen',
     { timeout: 150_000 },
     async (t) => {
@@ -302,6 +356,13 @@ async function damage(leader: ClusterNode, topic: string, partition: number): Pr
   )
   await segment.write(Buffer.alloc(4), 0, 4, 8)
   await segment.close()
+}
+
+async function isBlocked(pool: Awaited<ReturnType<typeof database>>['pool']): Promise<boolean> {
+  const { rowCount } = await pool.query(
+    `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+  )
+  return rowCount === 1
 }
 
 function waitingFor(consumer: TestConsumer, reason: RegExp): number[] {

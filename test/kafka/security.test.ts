@@ -56,6 +56,7 @@ async function testSecurity(): Promise<void> {
           'org.apache.kafka.common.security.scram.ScramLoginModule required;',
         ]),
       ),
+      'listener.name.scram.scram-sha-512.connections.max.reauth.ms': '5000',
     },
     formatArgs: ['256', '512'].flatMap((bits) => [
       '--add-scram',
@@ -84,6 +85,27 @@ async function testSecurity(): Promise<void> {
       isSecretFree(t, consumer)
     })
   }
+
+  t.test('a broker that wants the login again every 5 s gets it, and nothing else happens', async (t) => {
+    const { pool } = await database(t)
+    const topic = await createTopic(t, kafka.brokers, 6)
+    const consumer = startSecured(t, topic, pool, 'SCRAM', {
+      tls: trusting,
+      sasl: { mechanism: 'scram-sha-512', ...alice },
+    })
+    await until(() => consumer.health().up)
+    const begunAt = performance.now()
+    let slowestMs = 0
+    for (let nth = 0; performance.now() - begunAt < 12_000; nth++) {
+      const producedAt = performance.now()
+      await produce(topic, nth % 6, [`tx-${nth}`])
+      await until(async () => (await countRecords(pool, topic.topic)) === nth + 1)
+      slowestMs = Math.max(slowestMs, performance.now() - producedAt)
+    }
+    t.ok(slowestMs < 3_000, `${Math.round(slowestMs)} ms`)
+    const pauses = consumer.lines.filter(({ message }) => /^Pausing/.test(String(message)))
+    t.equal(pauses.length, 1, 'at the join only: no partition is checked again for a login')
+  })
 
   const refusals: [string, string, Pick<KafkaOptions, 'tls' | 'sasl'>, RegExp][] = [
     [

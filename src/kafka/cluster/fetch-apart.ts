@@ -42,6 +42,10 @@ type Errors = { KafkaJSError: new (message: string) => Error }
 /** The most fetchers of one broker. So many batches are stored at once, too. */
 export const fetchersMax = 4
 
+// kafkajs fetches over a broker's second connection.
+const sharedConnection = 1
+const ownConnection = 0
+
 // By the broker as kafkajs knows it, and by share: what its other fetchers ask.
 const further = new WeakMap<Broker, Map<number, Broker>>()
 let isInstalled = false
@@ -103,14 +107,14 @@ function connectApart(pool: BrokerPool, broker: Broker): void {
   const { findBroker } = pool
   pool.findBroker = async function ({ nodeId: name }) {
     const { nodeId, share } = readName(name)
-    if (share === 0 && isFetchCut(this.brokers[nodeId])) noteCut(this, nodeId)
+    if (share === 0 && isCut(this.brokers[nodeId], sharedConnection)) noteCut(this, nodeId)
     const own = await findBroker.call(this, { nodeId })
     if (share === 0) return own
     const others = further.get(own) ?? new Map<number, Broker>()
     further.set(own, others)
     const found = others.get(share) ?? (await createFurther(this, own, nodeId))
     others.set(share, found)
-    if (!found.isConnected()) noteCut(this, String(name))
+    if (isCut(found, ownConnection)) noteCut(this, String(name))
     await this.connectBroker(found)
     return found
   }
@@ -121,9 +125,9 @@ function connectApart(pool: BrokerPool, broker: Broker): void {
   }
 }
 
-/** kafkajs fetches over a broker's second connection. The first may have been made again meanwhile, for a heartbeat. */
-function isFetchCut(broker: Broker | undefined): boolean {
-  return broker?.connectionPool.pool[1]?.isConnected() === false
+/** Whether the connection of the fetches is gone, and not only its login due again. Another one may have been made meanwhile, for a heartbeat. */
+function isCut(broker: Broker | undefined, connection: number): boolean {
+  return broker?.connectionPool.pool[connection]?.isConnected() === false
 }
 
 /**
@@ -146,7 +150,7 @@ function rebalancing(KafkaJSError: Errors['KafkaJSError']): Error {
 async function createFurther(pool: BrokerPool, { connectionPool }: Broker, nodeId: string): Promise<Broker> {
   const built = await pool.connectionPoolBuilder.build(connectionPool)
   // kafkajs would open a second connection for what is no fetch.
-  built.getConnectionByRequest = () => built.getConnection(0)
+  built.getConnectionByRequest = () => built.getConnection(ownConnection)
   const { rootLogger: logger, versions } = pool
   return pool.createBroker({ logger, versions, connectionPool: built, nodeId })
 }

@@ -3,6 +3,7 @@ import { reasonOf } from '../../runtime/reason-of.ts'
 import { wait } from '../../runtime/wait.ts'
 import { late, within } from '../../runtime/within.ts'
 import { isUnreachable } from './is-unreachable.ts'
+import { leaveInHand } from './leave-in-hand.ts'
 import { shuffle } from './shuffle.ts'
 import { noteCuts, type WatchedGroup } from './watch-cuts.ts'
 
@@ -27,7 +28,8 @@ type Cluster = {
 type ConsumerGroup = WatchedGroup & {
   cluster: Cluster
   topicsSubscribed: string[]
-  fetch: (this: ConsumerGroup, nodeId: string) => Promise<unknown[]>
+  getNodeIds(): string[]
+  fetch: (this: ConsumerGroup, nodeId: string) => Promise<{ topic: string; partition: number }[]>
   recoverFromFetch: (this: ConsumerGroup, error: Error) => Promise<void>
 }
 type Refresh = { ended: Promise<{ error: unknown } | null>; isLate: boolean }
@@ -61,7 +63,7 @@ export function spareOthers(): void {
 
   const { fetch, recoverFromFetch } = group
   group.fetch = async function (nodeId) {
-    const batches = await fetch.call(noteCuts(this, nodeId), nodeId)
+    const batches = await leaveInHand(noteCuts(this, nodeId), nodeId, (group) => fetch.call(group, nodeId))
     // Makes the next fetch, from any broker, first ask again who leads.
     for (const topic of this.topicsSubscribed)
       if (staleTopics.delete(topic)) this.cluster.brokerPool.metadataExpireAt = null
