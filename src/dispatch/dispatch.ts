@@ -334,8 +334,8 @@ async function reserveFresh(
       reservation.release()
       if (isShort) waker.wake('slot')
     },
-    doubt: () => {
-      reservation.doubt()
+    loseAnswer: () => {
+      reservation.loseAnswer()
       // The lane may be asleep. A lost answer brings no notification, so nothing else would wake it to adopt these attempts.
       waker.wake('reconnect')
     },

@@ -51,7 +51,7 @@ export type LaneDependencies = {
 const lookEveryMs = 25
 // The attempts of a COMMIT whose answer was lost may be open in the log, and their deadline runs. The sooner they are adopted, the more
 // of it is left.
-const doubtEveryMs = 500
+const adoptEveryMs = 500
 const raceDelayMs = 20
 // After a look that failed, as when the database is away.
 const pause = { firstMs: 100, maxMs: 2_000 }
@@ -73,8 +73,8 @@ export async function runLane(
       await outage.end(database)
       await ground.require()
       if (dependencies.isBehind()) throw new Error('outcomes from before the outage are being stored')
-      if (lane.doubtful) await adopt(lane, database, logger, signal)
-      if ((await lane.waitForRoom(signal, lane.doubtful ? doubtEveryMs : undefined)) < 1) continue
+      if (lane.hasUnanswered) await adopt(lane, database, logger, signal)
+      if ((await lane.waitForRoom(signal, lane.hasUnanswered ? adoptEveryMs : undefined)) < 1) continue
       const lookedAt = performance.now()
       const found = await lookOnce(lane, dependencies, view)
       view = found.view
@@ -171,7 +171,7 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, known: View)
     )
   } catch (error) {
     // PostgreSQL's refusal means that nothing was committed; with the connection gone nobody knows.
-    if (classifyFault(error) === 'lost') reservation.doubt()
+    if (classifyFault(error) === 'lost') reservation.loseAnswer()
     else reservation.release()
     throw error
   }
@@ -222,7 +222,7 @@ async function sleep(
   lookedAt: number,
   signal: AbortSignal,
 ): Promise<WakeCause | null> {
-  waker.arm(lane.doubtful ? Math.min(dueInMs ?? Infinity, doubtEveryMs) : dueInMs)
+  waker.arm(lane.hasUnanswered ? Math.min(dueInMs ?? Infinity, adoptEveryMs) : dueInMs)
   const cause = await waker.next(signal)
   if (cause === null) return null
   metrics.wakeups.inc({ lane: lane.name, cause })

@@ -221,11 +221,11 @@ export class Assignment {
    * and kafkajs does not (KIP-320). So the last stored record is checked again, as at a join, once there is an
    * answer.
    */
-  doubt(partitions: readonly number[]): void {
+  requireProof(partitions: readonly number[]): void {
     for (const partition of partitions) {
       const place = this.#places.get(partition)
       // Without a next offset nothing is stored, and with a proof it is checked already.
-      if (place !== undefined && place.next !== null && place.proof === null) place.isDoubted = true
+      if (place !== undefined && place.next !== null && place.proof === null) place.isProofDue = true
     }
   }
 
@@ -237,7 +237,7 @@ export class Assignment {
     place.refusals = 0
     place.refusal = null
     place.silentMs = 0
-    if (place.isDoubted && place.state === 'reading') {
+    if (place.isProofDue && place.state === 'reading') {
       this.reposition([place])
       return
     }
@@ -369,7 +369,7 @@ export class Assignment {
     place.next = next
     place.proof = lastRecord !== null && lastRecord.offset >= low ? lastRecord : null
     place.sought = null
-    place.isDoubted = false
+    place.isProofDue = false
     const stopped = stored?.stopped ?? null
     if (stopped !== null) this.halt(place, stopped)
     else if (forgotten !== null) {

@@ -27,5 +27,5 @@ type Reservation = {
    * The answer to the commit was lost: the log may have open attempts that no lane runs. The lane must look
    * for them.
    */
-  doubt(): void
+  loseAnswer(): void
 }

@@ -120,7 +120,7 @@ function listen(
     },
     coordinatorLost: (error) => noteLostCoordinator(options, health, error),
     leadersKnown: (leaders) => waiting.leadersKnown(leaders),
-    cut: (partitions) => assignment.doubt(partitions),
+    cut: (partitions) => assignment.requireProof(partitions),
     answered: (partition, highWatermark, from) => {
       health.fetchedAt = new Date()
       assignment.answer(partition, highWatermark, from)

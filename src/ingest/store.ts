@@ -150,7 +150,7 @@ async function storeOnce(options: StoreOptions, slice: Slice): Promise<StoreAnsw
     options.failpoint('ingest.after_commit')
   } catch (error) {
     // If PostgreSQL refused, nothing was committed. If the connection was lost, nobody knows.
-    if (classifyFault(error) === 'lost' && reservation.room > 0) reservation.doubt()
+    if (classifyFault(error) === 'lost' && reservation.room > 0) reservation.loseAnswer()
     else reservation.release()
     throw error
   }

@@ -109,7 +109,7 @@ export class Ledger {
     if (message.accepted && !hasEffect && requests?.hasLaterEffect !== true)
       S21.differ(name, null, 'was accepted, and the ledger has no effect')
     if (requests?.hasEffects === true) S21.differ(name, null, 'has more than one effect')
-    if (!hasEffect || message.status === 'success' || message.doubtful) return
+    if (!hasEffect || message.status === 'success' || message.effectMayDiffer) return
     if (message.open !== null) this.#openEffects++
     // The effect may belong to an attempt that the log has lost. The payment will be sent again, under the same key.
     else if (message.status !== 'dead_letter' && requests.times.some((at) => this.#windows.contain(at)))

@@ -118,7 +118,7 @@ function apply(message: Message, event: LogEvent, isSpared: boolean): void {
       endDecisions(message)
       return
     case 'late_result_observed':
-      message.doubtful = true
+      message.effectMayDiffer = true
       if (event.outcome === 'accepted') accept(message)
       return
     case 'expunged':
@@ -207,7 +207,7 @@ function accept(message: Message): void {
 function fail(message: Message, event: LogEvent, isSpared: boolean): void {
   if (event.dueAt === null) message.unretried = { event, attempt: message.open }
   else if (!isSpared && !isUnsent(event)) message.retryCount += 1
-  if (event.outcome === 'unknown' || event.type === 'attempt_abandoned') message.doubtful = true
+  if (event.outcome === 'unknown' || event.type === 'attempt_abandoned') message.effectMayDiffer = true
   end(message)
   message.status = 'failed'
   message.dueAt = event.dueAt

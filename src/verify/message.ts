@@ -67,7 +67,7 @@ export type Message = {
   /** What the processor said last. */
   inquiry: { readonly answer: string; readonly at: number } | null
   /** An attempt ended unknown, was abandoned, or got its answer late: the processor's effect may differ from the status. */
-  doubtful: boolean
+  effectMayDiffer: boolean
 }
 
 export type OpenAttempt = {
@@ -124,7 +124,7 @@ export function newMessage(first: LogEvent): Message {
     notFoundAt: null,
     notFoundBy: null,
     inquiry: null,
-    doubtful: false,
+    effectMayDiffer: false,
   }
 }
 

@@ -5,7 +5,7 @@ import type { Verdict } from '../message/verdict.ts'
 const patienceMs = 2_000
 
 /** What the answers that came to this instance say against a destination, as long as the log may not have heard it. */
-export class Doubt {
+export class Suspicion {
   readonly #policy: Pick<GuardPolicy, 'holdAfter' | 'brakeAfter'>
   /** How many answers in a row were failures, and how many payments in a row were refused. */
   #failures = 0
