@@ -2,7 +2,7 @@
 const windowMs = 500
 
 /** How often something happens at present: counted over the last half second, in two windows of which the older one fades out. */
-export class Pace {
+export class RecentRate {
   #begunAt = performance.now()
   #current = 0
   #previous = 0
