@@ -77,20 +77,24 @@ async function live(database: pg.Pool, from: number, retries: number): Promise<v
     records,
     holes: [],
   }
-  const answer = await ingest(database, slice, 'bench/ingest', 'bench/fresh', records.length, lease.leaseMs)
+  const answer = await ingest(database, slice, {
+    actor: 'bench/ingest',
+    lane: 'bench/fresh',
+    room: records.length,
+    leaseMs: lease.leaseMs,
+  })
   if (answer.kind !== 'stored' || answer.claims.length !== records.length)
     throw new Error('the slice was not stored')
   await end(database, 'bench/fresh', answer.claims, (at) => at % 100 < retries)
   for (;;) {
-    const { claims } = await look(
-      database,
-      'retry',
-      'bench/retry',
-      { all: sliceMessages, slow: sliceMessages },
+    const { claims } = await look(database, {
+      lane: 'retry',
+      actor: 'bench/retry',
+      room: { all: sliceMessages, slow: sliceMessages },
       lease,
-      {},
-      true,
-    )
+      lookFrom: {},
+      withLeases: true,
+    })
     if (claims.length === 0) break
     await end(database, 'bench/retry', claims, () => false)
   }

@@ -216,7 +216,7 @@ async function store(
     records,
     holes: [],
   }
-  const answer = await ingest(session, slice, ingestActor, freshLane, room, 60_000)
+  const answer = await ingest(session, slice, { actor: ingestActor, lane: freshLane, room, leaseMs: 60_000 })
   if (answer.kind !== 'stored' || answer.claims.length !== room) throw new Error('the slice was not stored')
   return answer.claims
 }
@@ -226,7 +226,15 @@ async function claimAll(session: pg.Pool, count: number): Promise<Claim[]> {
   const lease = { leaseMs: 60_000, reconnectedAt: '-infinity', graceMs: 0 }
   const room = { all: count, slow: 0 }
   const doubt = { keyWindowMs: 86_400_000, inquires: false }
-  const { claims } = await look(session, 'fresh', freshLane, room, lease, {}, false, doubt)
+  const { claims } = await look(session, {
+    lane: 'fresh',
+    actor: freshLane,
+    room,
+    lease,
+    lookFrom: {},
+    withLeases: false,
+    doubt,
+  })
   if (claims.length !== count) throw new Error('the look did not claim all')
   return claims
 }

@@ -80,7 +80,7 @@ async function askAndRecord(
     const verdict = judgeInquiry(result, policy)
     const delayMs = Math.max(gapMs, backoff(policy, inquiry.retries, null))
     const recorded = { ...result, durationMs, verdict }
-    const outcome = await recordInquiry(database, lane.actor, inquiry, recorded, gapMs, delayMs)
+    const outcome = await recordInquiry(database, lane.actor, inquiry, { ...recorded, gapMs, delayMs })
     metrics.inquiries.inc({ answer: result.answer })
     references.note(result.reference, transactionId, attempt)
     const line = { transaction_id: transactionId, lane: lane.name, attempt, inquiry: result.answer }

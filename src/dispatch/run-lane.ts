@@ -159,16 +159,15 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, known: View)
   const reservation = lane.reserve(lane.idle ? Math.ceil(lane.capacity / 10) : lane.capacity)
   let found
   try {
-    found = await look(
-      dependencies.database,
-      lane.name,
-      lane.actor,
-      { all: reservation.room, slow: lane.slowRoom },
-      dependencies.outage.lease(),
-      view.lookFrom,
+    found = await look(dependencies.database, {
+      lane: lane.name,
+      actor: lane.actor,
+      room: { all: reservation.room, slow: lane.slowRoom },
+      lease: dependencies.outage.lease(),
+      lookFrom: view.lookFrom,
       withLeases,
-      dependencies.doubt,
-    )
+      doubt: dependencies.doubt,
+    })
   } catch (error) {
     // PostgreSQL's refusal means that nothing was committed; with the connection gone nobody knows.
     if (classifyFault(error) === 'lost') reservation.loseAnswer()

@@ -193,7 +193,12 @@ export async function store(
     records,
     holes: [],
   }
-  const answer = await ingest(pool, slice, 'instance-1', 'instance-1/fresh', room, 60_000)
+  const answer = await ingest(pool, slice, {
+    actor: 'instance-1',
+    lane: 'instance-1/fresh',
+    room,
+    leaseMs: 60_000,
+  })
   if (answer.kind !== 'stored') throw new Error(answer.kind)
   offsets.set(pool, next)
   return answer.claims

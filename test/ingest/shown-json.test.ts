@@ -40,10 +40,7 @@ t.test('PostgreSQL shows every value that is called JSON, character for characte
   await ingest(
     pool,
     { topic: 'topic', partition: 0, incarnation: 1, from: 0n, next, records, holes: [] },
-    'me',
-    'me',
-    0,
-    1_000,
+    { actor: 'me', lane: 'me', room: 0, leaseMs: 1_000 },
   )
   const { rows } = await pool.query<{ payload: string }>(
     'select payload::text from messages order by message_id',

@@ -97,7 +97,7 @@ export async function store(
     records,
     holes: [],
   }
-  const answer = await ingest(database, slice, actor, lane, room, leaseMs)
+  const answer = await ingest(database, slice, { actor, lane, room, leaseMs })
   if (answer.kind !== 'stored') throw new Error(`ingest answered ${answer.kind}`)
   return answer
 }
@@ -156,9 +156,17 @@ export async function lookOnce(
     inquires?: boolean
   } = {},
 ): Promise<Look> {
-  return look(database, lane, as, { all: room, slow: room }, lease, lookFrom, lane === 'retry', {
-    keyWindowMs,
-    inquires,
+  return look(database, {
+    lane,
+    actor: as,
+    room: { all: room, slow: room },
+    lease,
+    lookFrom,
+    withLeases: lane === 'retry',
+    doubt: {
+      keyWindowMs,
+      inquires,
+    },
   })
 }
 

@@ -89,7 +89,17 @@ t.test('an instance with a longer gap may ask when the gap of the one before it 
     const room = { all: 1, slow: 1 }
     const doubt = { keyWindowMs: null, inquires: true }
     return (
-      (await look(pool, 'retry', 'patient too/retry', room, lease, {}, false, doubt)).inquiries.length > 0
+      (
+        await look(pool, {
+          lane: 'retry',
+          actor: 'patient too/retry',
+          room,
+          lease,
+          lookFrom: {},
+          withLeases: false,
+          doubt,
+        })
+      ).inquiries.length > 0
     )
   })
   t.same(differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null })), {})

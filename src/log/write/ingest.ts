@@ -62,20 +62,25 @@ const resultsByLetter: Record<string, RecordResult> = {
   s: 'skipped',
 }
 
+export type IngestOptions = {
+  /** The name in the events of the records. */
+  actor: string
+  /** The name in the events of the attempts that are started. */
+  lane: string
+  /** How many attempts may be started. */
+  room: number
+  leaseMs: number
+}
+
 /**
  * Stores one slice in one transaction and one round trip, and starts the first attempt of up to `room` of its messages.
  *
- * @param actor the name in the events of the records
- * @param lane the name in the events of the attempts that are started
  * @throws what pg throws; if the connection was lost, the transaction may have been committed all the same
  */
 export async function ingest(
   database: Pool,
   slice: Slice,
-  actor: string,
-  lane: string,
-  room: number,
-  leaseMs: number,
+  { actor, lane, room, leaseMs }: IngestOptions,
 ): Promise<IngestAnswer> {
   const call = namedCall('ingest', {
     in_topic: slice.topic,

@@ -141,15 +141,14 @@ async function work(t: Test, pool: Pool, url: string, history: History): Promise
 const lease = { leaseMs: 600_000, graceMs: 0, reconnectedAt: '-infinity' }
 
 function lookAs(pool: Pool, room: number, given: { lookFrom?: LookFrom; lease?: Lease } = {}): Promise<Look> {
-  return look(
-    pool,
-    'retry',
-    'steady/retry',
-    { all: room, slow: room },
-    given.lease ?? lease,
-    given.lookFrom ?? {},
-    true,
-  )
+  return look(pool, {
+    lane: 'retry',
+    actor: 'steady/retry',
+    room: { all: room, slow: room },
+    lease: given.lease ?? lease,
+    lookFrom: given.lookFrom ?? {},
+    withLeases: true,
+  })
 }
 
 t.test('with any one of these for a default work goes on as without', async (t) => {

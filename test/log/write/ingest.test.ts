@@ -34,7 +34,7 @@ function slice(partition: number, from: number, next: number, changes: Partial<S
 }
 
 function send(slice: Slice): ReturnType<typeof ingest> {
-  return ingest(pool, slice, actor, fresh, 0, 60_000)
+  return ingest(pool, slice, { actor, lane: fresh, room: 0, leaseMs: 60_000 })
 }
 
 t.test('a new record is a pending message that is due now, with its bytes, key and headers', async (t) => {

@@ -108,10 +108,7 @@ class World {
     const answer = await ingest(
       this.#pool,
       { ...slice, records: [record(0, id)] },
-      `${name}/ingest`,
-      `${name}/fresh`,
-      chance(0.5) ? 1 : 0,
-      leaseMs,
+      { actor: `${name}/ingest`, lane: `${name}/fresh`, room: chance(0.5) ? 1 : 0, leaseMs },
     )
     if (answer.kind === 'stored') this.#start(instance, 'fresh', answer.claims, askedAt)
   }
@@ -123,7 +120,15 @@ class World {
     const room = { all: 1 + Math.floor(6 * Math.random()), slow: 2 }
     const actor = `${instance.name}/${lane}`
     const askedAt = performance.now()
-    const found = await look(this.#pool, lane, actor, room, lease, {}, lane === 'retry', doubt)
+    const found = await look(this.#pool, {
+      lane,
+      actor,
+      room,
+      lease,
+      lookFrom: {},
+      withLeases: lane === 'retry',
+      doubt,
+    })
     this.#start(instance, lane, found.claims, askedAt)
     this.asked.push(...found.inquiries.map((inquiry) => ({ instance, inquiry })))
   }
@@ -193,7 +198,7 @@ class World {
     }
     const gapMs = instance.gapMs ?? 0
     const delayMs = Math.max(gapMs, backoff(instance.policy, inquiry.retries, null))
-    await recordInquiry(this.#pool, `${instance.name}/retry`, inquiry, given, gapMs, delayMs)
+    await recordInquiry(this.#pool, `${instance.name}/retry`, inquiry, { ...given, gapMs, delayMs })
   }
 
   async #decide(): Promise<void> {
