@@ -23,46 +23,46 @@ export type InquiryOptions = {
   gapMs: number
 }
 
-type Dependencies = {
+export type InquiryDependencies = InquiryOptions & {
   database: Pool
   policy: AttemptPolicy
   tracing: Tracing | null
   metrics: Metrics
   references: References
   logger: Logger
+  signal: AbortSignal
+}
+
+/** When a message was claimed to be asked about, and whether it is. */
+export type InquiryClaim = {
+  /** On performance.now()'s clock: before the inquiry was started in the log. */
+  readonly claimedAt: number
+  /** False if it is not sent because the destination is held or paused. */
+  readonly isSent: boolean
 }
 
 /**
  * Asks about one message when its turn in the lane comes, and records the answer. If the service stops, the inquiry is not sent in time,
  * or the answer cannot be recorded, nothing is lost: the message is due again when the lease of the inquiry ends.
  *
- * @param claimedAt on performance.now()'s clock: before the inquiry was started in the log
- * @param isSent false if it is not sent because the destination is held or paused
  * @returns once it has ended; never rejects
  */
 export async function inquire(
   lane: Lane,
   inquiry: Inquiry,
-  options: InquiryOptions,
-  dependencies: Dependencies,
-  signal: AbortSignal,
-  claimedAt: number,
-  isSent: boolean,
+  { claimedAt, isSent }: InquiryClaim,
+  dependencies: InquiryDependencies,
 ): Promise<void> {
+  const { signal, logger } = dependencies
   const drop = (reason: string): void => {
-    if (!signal.aborted) dependencies.logger.warn({ lane: lane.name, reason }, 'inquiry not recorded')
+    if (!signal.aborted) logger.warn({ lane: lane.name, reason }, 'inquiry not recorded')
   }
-  const send = (): Promise<void> => askAndRecord(lane, inquiry, options, dependencies, signal)
+  const send = (): Promise<void> => askAndRecord(lane, inquiry, dependencies)
   await lane.request({ send, drop }, inquiry.isSlow, claimedAt, isSent)
 }
 
-async function askAndRecord(
-  lane: Lane,
-  inquiry: Inquiry,
-  { ask, gapMs }: InquiryOptions,
-  { database, policy, tracing, metrics, references, logger }: Dependencies,
-  signal: AbortSignal,
-): Promise<void> {
+async function askAndRecord(lane: Lane, inquiry: Inquiry, dependencies: InquiryDependencies): Promise<void> {
+  const { ask, gapMs, database, policy, tracing, metrics, references, logger, signal } = dependencies
   try {
     const startedAt = performance.now()
     const { transactionId, attempt } = inquiry
@@ -79,8 +79,8 @@ async function askAndRecord(
     const durationMs = performance.now() - startedAt
     const verdict = judgeInquiry(result, policy)
     const delayMs = Math.max(gapMs, backoff(policy, inquiry.retries, null))
-    const recorded = { ...result, durationMs, verdict }
-    const outcome = await recordInquiry(database, lane.actor, inquiry, { ...recorded, gapMs, delayMs })
+    const answered = { ...result, durationMs, verdict, gapMs, delayMs }
+    const outcome = await recordInquiry(database, lane.actor, inquiry, answered)
     metrics.inquiries.inc({ answer: result.answer })
     references.note(result.reference, transactionId, attempt)
     const line = { transaction_id: transactionId, lane: lane.name, attempt, inquiry: result.answer }
