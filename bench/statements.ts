@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { exitCodes, readCount, runCommand } from '../src/commands/run-command.ts'
-import type { Claim } from '../src/log/write/claim.ts'
+import type { Claim } from '../src/log/write/to-claim.ts'
 import { ingest, type DecodedRecord } from '../src/log/write/ingest.ts'
 import { look } from '../src/log/write/look.ts'
 import { settle, type Settlement } from '../src/log/write/settle.ts'

@@ -2,7 +2,7 @@ import type { Pool } from 'pg'
 import { findOldestTransaction } from '../log/write/find-oldest-transaction.ts'
 import { findOpenAttempts } from '../log/write/find-open-attempts.ts'
 import type { Logger } from '../runtime/logger.ts'
-import { sleptMs } from '../runtime/slept.ts'
+import { sleptMs } from '../runtime/slept-ms.ts'
 import type { Lane } from './lane.ts'
 
 /**

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import type { Claim } from '../log/write/claim.ts'
+import type { Claim } from '../log/write/to-claim.ts'
 import type { LaneName } from '../message/message.ts'
 import { readThrottle } from '../message/read-throttle.ts'
 import type { Metrics } from '../metrics.ts'
@@ -14,7 +14,7 @@ import { endUnsent, makeAttempt, reportAttempt, type AttemptPolicy, type Deliver
 import type { Outage } from './outage.ts'
 import type { References } from './references.ts'
 import { Settler } from './settler.ts'
-import type { Finished } from './store-outcomes.ts'
+import type { Finished } from './outcome-store.ts'
 
 export type CreateLaneOptions = {
   database: Pool

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { ServerWatch } from '../log/server/server-watch.ts'
 import type { GuardPolicy } from '../log/write/advance-destination.ts'
-import type { AttemptName } from '../log/write/claim.ts'
+import type { AttemptName } from '../log/write/to-claim.ts'
 import { lanes as laneNames, type LaneName } from '../message/message.ts'
 import { within } from '../runtime/within.ts'
 import type { WakeCause } from '../wake/waker.ts'
@@ -14,8 +14,8 @@ import { Origins } from './origins.ts'
 import { Outage } from './outage.ts'
 import { References } from './references.ts'
 import { reserveFresh } from './reserve-fresh.ts'
-import { retain, type Retention } from './retain.ts'
-import { Jobs } from './run-jobs.ts'
+import { retainPayloads, type Retention } from './retain-payloads.ts'
+import { Jobs } from './jobs.ts'
 import { runLane, type LaneDependencies } from './run-lane.ts'
 import { sweep } from './sweep.ts'
 import { watchQueue } from './watch-queue.ts'
@@ -87,7 +87,7 @@ export function dispatch(options: DispatchOptions): Dispatcher {
   const watches = [
     jobs.run(stop.signal),
     sweep({ ...options, ...shared, lanes, jobs }, stop.signal),
-    retain({ ...options, ground }, stop.signal),
+    retainPayloads({ ...options, ground }, stop.signal),
     watchQueue(options, stop.signal),
   ]
   const flows = (): boolean => destination.state === 'flowing' && !destination.isPaced && destination.room > 0

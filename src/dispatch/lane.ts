@@ -1,8 +1,8 @@
-import type { AttemptName, Claim } from '../log/write/claim.ts'
+import type { AttemptName, Claim } from '../log/write/to-claim.ts'
 import { commitMsMax } from '../log/write/commit-ms-max.ts'
 import type { LaneName } from '../message/message.ts'
 import { Latch } from '../runtime/latch.ts'
-import { sleptMs } from '../runtime/slept.ts'
+import { sleptMs } from '../runtime/slept-ms.ts'
 import { asleep, mostAhead, Wire, type OtherRequest, type WireOptions } from './wire.ts'
 
 // The room of a transaction without an answer is kept at least this long: a statement may reach the server that much later than its connection seemed to break.

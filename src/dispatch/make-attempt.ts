@@ -1,4 +1,4 @@
-import type { Claim } from '../log/write/claim.ts'
+import type { Claim } from '../log/write/to-claim.ts'
 import type { SettleAnswer } from '../log/write/settle.ts'
 import { decide, decideUnsent, retryDelayOf, type RetryPolicy } from '../message/decide.ts'
 import { idempotencyKey } from '../message/idempotency-key.ts'
@@ -8,7 +8,7 @@ import { judge, type Verdict } from '../message/verdict.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { RequestSpan } from '../trace/tracing.ts'
-import type { Finished } from './store-outcomes.ts'
+import type { Finished } from './outcome-store.ts'
 
 /** Sends one request; never rejects. The deadline is on performance.now()'s clock, and past it nothing is sent. */
 export type Deliver = (

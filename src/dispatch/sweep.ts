@@ -13,7 +13,7 @@ import type { Destination } from './destination.ts'
 import type { Ground } from './ground.ts'
 import type { Lane } from './lane.ts'
 import type { Outage } from './outage.ts'
-import type { Jobs } from './run-jobs.ts'
+import type { Jobs } from './jobs.ts'
 
 const sweepEveryMs = 60_000
 const missedAfterMs = 10_000

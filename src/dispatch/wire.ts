@@ -1,5 +1,5 @@
-import type { Claim } from '../log/write/claim.ts'
-import { sleptMs } from '../runtime/slept.ts'
+import type { Claim } from '../log/write/to-claim.ts'
+import { sleptMs } from '../runtime/slept-ms.ts'
 import type { Destination } from './destination.ts'
 import { RecentRate } from './recent-rate.ts'
 

@@ -7,12 +7,12 @@ import { stopPartition } from '../log/write/stop-partition.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
-import { retryDelayMs } from '../runtime/retry-delay.ts'
+import { retryDelayMs } from '../runtime/retry-delay-ms.ts'
 import { Seldom } from '../runtime/seldom.ts'
 import { wait } from '../runtime/wait.ts'
 import { within } from '../runtime/within.ts'
 import { askAgain, askUntilAnswered } from './ask-until-answered.ts'
-import { explainCorrupt, explainForgotten, type Fault } from './explain-stop.ts'
+import { explainCorrupt, explainForgotten, type StopFault } from './stop-fault.ts'
 import type { Health } from './health.ts'
 import { judgeRange } from './judge-position.ts'
 import { newPlace, type Place } from './place.ts'
@@ -170,7 +170,7 @@ export class Assignment {
   }
 
   /** Stops the partition at the offset `next`, for every instance, until an operator decides. */
-  stop(place: Place, next: bigint, fault: Fault): void {
+  stop(place: Place, next: bigint, fault: StopFault): void {
     if (!this.has(place)) return
     this.halt(place, fault.reason)
     this.follow(this.#recordStop(place, next, fault))
@@ -401,7 +401,7 @@ export class Assignment {
     health.lastError = null
   }
 
-  async #recordStop(place: Place, next: bigint, fault: Fault): Promise<void> {
+  async #recordStop(place: Place, next: bigint, fault: StopFault): Promise<void> {
     const { database, topic, actor } = this.#options
     const { partition, incarnation } = place
     const isStopped = await this.#ask(

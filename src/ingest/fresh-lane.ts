@@ -1,4 +1,4 @@
-import type { Claim } from '../log/write/claim.ts'
+import type { Claim } from '../log/write/to-claim.ts'
 
 /**
  * The port through which ingest hands first attempts to the fresh lane. Ingest does not import the lane;

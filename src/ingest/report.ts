@@ -1,7 +1,7 @@
 import type { RecordResult, Slice } from '../log/write/ingest.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
-import type { Partition } from './explain-stop.ts'
+import type { Partition } from './stop-fault.ts'
 
 type Counts = Record<RecordResult | 'hole', number>
 

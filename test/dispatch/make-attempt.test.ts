@@ -1,6 +1,6 @@
 import t from 'tap'
 import { makeAttempt, type Deliver } from '../../src/dispatch/make-attempt.ts'
-import type { Claim } from '../../src/log/write/claim.ts'
+import type { Claim } from '../../src/log/write/to-claim.ts'
 import type { MessageId, TransactionId } from '../../src/message/message.ts'
 import type { Outcome } from '../../src/message/outcome.ts'
 import { holdsNothing } from '../support/flowing.ts'

@@ -6,7 +6,7 @@ import type { Pool } from 'pg'
 import type { Test } from 'tap'
 import { consume, type ConsumeOptions, type Consumer } from '../../src/ingest/consume.ts'
 import type { FreshLane } from '../../src/ingest/fresh-lane.ts'
-import type { Claim } from '../../src/log/write/claim.ts'
+import type { Claim } from '../../src/log/write/to-claim.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { Hint } from '../../src/runtime/hint.ts'
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Pool } from 'pg'
 import { abandon, findExpired } from '../../src/log/write/abandon.ts'
-import type { Claim } from '../../src/log/write/claim.ts'
+import type { Claim } from '../../src/log/write/to-claim.ts'
 import {
   advanceDestination,
   type DestinationState,

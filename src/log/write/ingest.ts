@@ -1,8 +1,8 @@
 import type { Pool } from 'pg'
 import type { MessageId, TransactionId } from '../../message/message.ts'
-import { keepTracestate } from '../../message/tracestate-headers.ts'
+import { keepTracestate } from '../../message/keep-tracestate.ts'
 import { booleanArray, byteaArray, int4Array, int8Array, textArray } from './binary-array.ts'
-import type { Claim } from './claim.ts'
+import type { Claim } from './to-claim.ts'
 import { namedCall } from './named-call.ts'
 
 /** One Kafka record, decoded as far as possible. */

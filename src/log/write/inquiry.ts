@@ -2,7 +2,7 @@ import type { Pool } from 'pg'
 import type { InquiryResult } from '../../message/inquiry.ts'
 import type { Verdict } from '../../message/verdict.ts'
 import { timestamptzArray } from './binary-array.ts'
-import type { AttemptName, Origin } from './claim.ts'
+import type { AttemptName, Origin } from './to-claim.ts'
 import { cleanText } from './clean-text.ts'
 import { referenceOf } from './settle.ts'
 

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 import type { LaneName, MessageId, Status, TransactionId } from '../../message/message.ts'
-import { toClaim, type Claim, type ClaimRow } from './claim.ts'
+import { toClaim, type Claim, type ClaimRow } from './to-claim.ts'
 import type { DestinationState } from './advance-destination.ts'
 import type { Inquiry } from './inquiry.ts'
 import type { Lease } from './lease.ts'

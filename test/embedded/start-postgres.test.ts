@@ -7,12 +7,16 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { startPostgres, type PostgresOptions, type RunningPostgres } from '../../src/embedded/postgres.ts'
+import {
+  startPostgres,
+  type PostgresOptions,
+  type RunningPostgres,
+} from '../../src/embedded/start-postgres.ts'
 import { isAlive, signal } from '../../src/embedded/postgres/process.ts'
 import { findFreePort } from '../support/free-port.ts'
 import { until } from '../support/until.ts'
 
-const moduleUrl = new URL('../../src/embedded/postgres.ts', import.meta.url).href
+const moduleUrl = new URL('../../src/embedded/start-postgres.ts', import.meta.url).href
 const asRoot = process.getuid?.() === 0
 
 /** A data folder that others can pass through, as .data is, or with `hidden` one below a folder for its owner alone. */

@@ -1,23 +1,5 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
-
-/**
- * Headers that only this service sets. A setting that replaced the first two could turn one payment into two, or two
- * into one; one that added the others would break the traces.
- */
-const reserved = new Set(['idempotency-key', 'x-attempt', 'traceparent', 'tracestate'])
-
-/** Headers about the connection and the body's framing. `request-head.ts` writes what is needed of them. */
-const framing = new Set([
-  'connection',
-  'content-length',
-  'expect',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
+import { framingHeaders, reservedHeaders } from '../message/reserved-headers.ts'
 
 /**
  * The headers that every request carries: the content type, the credentials of the URL, and the operator's
@@ -32,7 +14,7 @@ export function fixedHeaders(url: URL, added: Readonly<Record<string, string>>):
   if (credentials !== null) headers.set('authorization', ['Authorization', credentials])
   for (const [name, value] of Object.entries(added)) {
     const key = name.toLowerCase()
-    if (reserved.has(key)) continue
+    if (reservedHeaders.has(key)) continue
     assertLegal(name, value)
     headers.set(key, [name, value])
   }
@@ -40,7 +22,7 @@ export function fixedHeaders(url: URL, added: Readonly<Record<string, string>>):
 }
 
 function assertLegal(name: string, value: string): void {
-  if (framing.has(name.toLowerCase())) {
+  if (framingHeaders.has(name.toLowerCase())) {
     throw new Error(`the header ${name} describes the connection or the body's framing and cannot be set`)
   }
   try {

@@ -5,7 +5,7 @@ import { conditionsOf, type FoundFilter, type MessageFilter } from './filter.ts'
 import { findCreated } from './find-created.ts'
 import { between, columnOf, directionOf, printKey, type MessageOrder, type PageKey } from './order.ts'
 import { Parameters } from './parameters.ts'
-import { findSmallSource, type Source } from './small-source.ts'
+import { findSmallSource, type Source } from './find-small-source.ts'
 import { isDense, walk } from './walk.ts'
 
 export type MessagesRequest = {

@@ -21,7 +21,7 @@ import {
 import { readStatesAsOf, type StateAsOf } from '../../../log/read/read-states-as-of.ts'
 import type { MessageId } from '../../../message/message.ts'
 import { ask } from '../../ask.ts'
-import type { GraphContext } from '../context.ts'
+import type { GraphContext } from '../create-context.ts'
 import { refuse } from '../errors.ts'
 import { refuseArchived } from '../refuse-archived.ts'
 import { Budget } from './budget.ts'

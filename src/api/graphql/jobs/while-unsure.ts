@@ -1,5 +1,5 @@
 import { DatabaseUnavailable } from '../../ask.ts'
-import type { GraphContext } from '../context.ts'
+import type { GraphContext } from '../create-context.ts'
 import { refuse } from '../errors.ts'
 
 /**

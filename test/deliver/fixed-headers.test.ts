@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { fixedHeaders } from '../../src/deliver/headers.ts'
+import { fixedHeaders } from '../../src/deliver/fixed-headers.ts'
 import { answer, startDeliverer, startProcessor } from './processor.ts'
 
 const accept = answer('200 OK')

@@ -1,4 +1,4 @@
-import { readTraceHeaders } from './trace-headers.ts'
+import { readTraceHeaders } from './read-trace-headers.ts'
 
 /** What one attempt sends: the bytes as received, and the values of its headers. */
 export type Delivery = {

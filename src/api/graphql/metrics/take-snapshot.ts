@@ -3,7 +3,7 @@ import { readPulse, type Pulse } from '../../../log/read/read-pulse.ts'
 import { foldPiece } from '../../../log/write/fold-counts.ts'
 import { printTime } from '../../../runtime/date-time.ts'
 import { ask } from '../../ask.ts'
-import type { ApiDependencies } from '../../dependencies.ts'
+import type { ApiDependencies } from '../../api-dependencies.ts'
 
 /** What the fields of one answer share. Make one for each answer: it holds on to what was read for it. */
 export type MetricsSnapshot = {

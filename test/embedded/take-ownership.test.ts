@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { ownerPathOf, takeOwnership } from '../../src/embedded/ownership.ts'
+import { ownerPathOf, takeOwnership } from '../../src/embedded/take-ownership.ts'
 import { startOf } from '../../src/embedded/postgres/process.ts'
 
 async function makeFolder(t: Test): Promise<string> {

@@ -2,7 +2,7 @@ import type { Standing } from './check-partitions.ts'
 import { doubled } from './doubled.ts'
 import { isRecordEvent, type LogEvent } from './event.ts'
 import { namedMax, type Invariants } from './invariants.ts'
-import { readJsonLines, readLineAt } from './json-lines.ts'
+import { readJsonLines, readLineAt } from './read-json-lines.ts'
 import { OffsetMap } from './offset-map.ts'
 
 const file = 'The file of acknowledgements'

@@ -26,7 +26,7 @@ const eventsMax = 1_000
  * What is expunged cannot be had back. So it must be old enough by both clocks, PostgreSQL's and that of this process: one of them that has
  * stepped forward makes nothing old.
  */
-export async function retain(
+export async function retainPayloads(
   options: {
     database: Pool
     instance: string

@@ -2,7 +2,7 @@ import { mock } from 'node:test'
 import type { Pool, QueryConfig } from 'pg'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
-import { retain } from '../../src/dispatch/retain.ts'
+import { retainPayloads } from '../../src/dispatch/retain-payloads.ts'
 import { accepted, fresh, openAttempts, settle, settlement } from '../log/support.ts'
 import { database } from '../support/database.ts'
 import { until } from '../support/until.ts'
@@ -16,7 +16,7 @@ function start(t: Test, pool: Pool, retainMs: number | null, ground: { fault: st
     { write: (line: string) => lines.push(JSON.parse(line) as Record<string, unknown>) },
   )
   const retention = retainMs === null ? null : { retainMs, text: `${retainMs / 1_000}` }
-  const ended = retain(
+  const ended = retainPayloads(
     { database: pool, instance: 'instance-1', retention, ground, logger, failpoint: () => undefined },
     stop.signal,
   )

@@ -3,7 +3,7 @@ import type { Undecodable } from '../kafka/answer/replace-decoder.ts'
 import type { BrokerRange } from '../kafka/read-range.ts'
 
 /** Why a partition must be stopped, for an operator. */
-export type Fault = {
+export type StopFault = {
   /** What happened, what it means, and the commands that resolve it. */
   reason: string
   /**
@@ -16,7 +16,7 @@ export type Fault = {
 export type Partition = { topic: string; partition: number }
 
 /** The broker's first offset is above the next offset. */
-export function explainDeleted(of: Partition, next: bigint, { low }: BrokerRange): Fault {
+export function explainDeleted(of: Partition, next: bigint, { low }: BrokerRange): StopFault {
   return {
     reason:
       `The next offset is ${next}, but the broker's first offset is ${low}: records were deleted before they were stored, ` +
@@ -27,7 +27,7 @@ export function explainDeleted(of: Partition, next: bigint, { low }: BrokerRange
 }
 
 /** The broker's end is below the next offset. */
-export function explainShortened(of: Partition, next: bigint, { high }: BrokerRange): Fault {
+export function explainShortened(of: Partition, next: bigint, { high }: BrokerRange): StopFault {
   return {
     reason:
       `The next offset is ${next}, but the broker ends at ${high}: the topic was created again or lost its end, so the records ` +
@@ -38,7 +38,7 @@ export function explainShortened(of: Partition, next: bigint, { high }: BrokerRa
 }
 
 /** The log has nothing of a partition that this service has stored. */
-export function explainForgotten(of: Partition, { begins, next }: Begun): Fault {
+export function explainForgotten(of: Partition, { begins, next }: Begun): StopFault {
   return {
     reason:
       `The log has nothing of this partition, but ${nameOffsets(begins.offset, next)} were stored in it, as this service has told Kafka: a ` +
@@ -50,7 +50,7 @@ export function explainForgotten(of: Partition, { begins, next }: Begun): Fault 
 }
 
 /** The broker has another record at the offset of the last stored one. */
-export function explainReplaced(of: Partition, offset: bigint, next: bigint): Fault {
+export function explainReplaced(of: Partition, offset: bigint, next: bigint): StopFault {
   return {
     reason:
       `The record at offset ${offset} is not the one that was stored from there: the topic was created again or lost its end, ` +
@@ -62,7 +62,7 @@ export function explainReplaced(of: Partition, offset: bigint, next: bigint): Fa
 }
 
 /** The broker has a record batch that this service cannot decode. */
-export function explainUndecodable({ topic, partition, first, next, reason }: Undecodable): Fault {
+export function explainUndecodable({ topic, partition, first, next, reason }: Undecodable): StopFault {
   const of = { topic, partition }
   return {
     reason:
@@ -74,7 +74,7 @@ export function explainUndecodable({ topic, partition, first, next, reason }: Un
 }
 
 /** The broker cannot read its own log at the next offset. */
-export function explainCorrupt(of: Partition, next: bigint, error: string): Fault {
+export function explainCorrupt(of: Partition, next: bigint, error: string): StopFault {
   return {
     reason:
       `The broker cannot read its own log at offset ${next} (${error}): its disk or a file of the partition is damaged, and ` +

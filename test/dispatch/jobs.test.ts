@@ -1,6 +1,6 @@
 import { pino } from 'pino'
 import t from 'tap'
-import { Jobs } from '../../src/dispatch/run-jobs.ts'
+import { Jobs } from '../../src/dispatch/jobs.ts'
 import { readJob } from '../../src/log/read/read-jobs.ts'
 import { planReplay } from '../../src/log/write/plan-replay.ts'
 import { startResolution } from '../../src/log/write/steer-job.ts'

@@ -4,9 +4,9 @@ import type { Tls } from '../runtime/tls.ts'
 import { Attempt, type AttemptContext } from './attempt.ts'
 import type { AnswerStatuses } from './classify.ts'
 import { createConnections } from './connections.ts'
-import { watchDeadlines } from './deadlines.ts'
-import { fixedHeaders } from './headers.ts'
-import { createRequestHead, type Delivery } from './request-head.ts'
+import { watchDeadlines } from './watch-deadlines.ts'
+import { fixedHeaders } from './fixed-headers.ts'
+import { createRequestHead, type Delivery } from './create-request-head.ts'
 
 export type DelivererSettings = {
   url: URL

@@ -22,7 +22,7 @@ import {
   ATTR_SERVICE_NAME,
   ATTR_SERVICE_VERSION,
 } from '@opentelemetry/semantic-conventions'
-import type { Origin } from '../log/write/claim.ts'
+import type { Origin } from '../log/write/to-claim.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { late, within } from '../runtime/within.ts'

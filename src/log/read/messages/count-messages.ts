@@ -8,7 +8,7 @@ import { conditionsOf, hasMoreThanStatuses, possibleStatuses, type MessageFilter
 import { findCreated } from './find-created.ts'
 import type { MessageOrder } from './order.ts'
 import { Parameters } from './parameters.ts'
-import { findSmallSource, type Source } from './small-source.ts'
+import { findSmallSource, type Source } from './find-small-source.ts'
 
 /**
  * How many messages the list has: exact where it is known or the set is small, otherwise an estimate from a sample of

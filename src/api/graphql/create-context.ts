@@ -2,7 +2,7 @@ import { initContextCache } from '@pothos/core'
 import type { Viewer } from '../access.ts'
 import type { AccessLog } from '../accesses/access-log.ts'
 import { BytesRead } from '../accesses/bytes-read.ts'
-import type { ApiDependencies } from '../dependencies.ts'
+import type { ApiDependencies } from '../api-dependencies.ts'
 import type { Streams } from '../stream/streams.ts'
 
 /** What each resolver of one operation is handed. */

@@ -10,7 +10,7 @@ import { findBinaries, type Binaries } from './postgres/find-binaries.ts'
 import { findLive } from './postgres/find-live.ts'
 import { prepareCluster, refuseOtherOwner } from './postgres/prepare-cluster.ts'
 import { lastLine, signal, waitForEnd } from './postgres/process.ts'
-import { serverSettings } from './postgres/settings.ts'
+import { serverSettings } from './postgres/server-settings.ts'
 import { refuseTakenPort } from './refuse-taken-port.ts'
 
 export interface PostgresOptions extends Access {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { retryDelayMs } from '../../src/runtime/retry-delay.ts'
+import { retryDelayMs } from '../../src/runtime/retry-delay-ms.ts'
 
 t.test('each further failure doubles the delay, up to the longest', async (t) => {
   const bounds = { firstMs: 100, maxMs: 2_000 }

@@ -1,12 +1,12 @@
 import type { Pool } from 'pg'
 import { classifyFault } from '../log/server/fault.ts'
-import type { Claim } from '../log/write/claim.ts'
+import type { Claim } from '../log/write/to-claim.ts'
 import { findUnlocked } from '../log/write/find-unlocked.ts'
 import { keepStray } from '../log/write/keep-stray.ts'
 import { settle, type SettleAnswer, type Settlement } from '../log/write/settle.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
-import { retryDelayMs } from '../runtime/retry-delay.ts'
+import { retryDelayMs } from '../runtime/retry-delay-ms.ts'
 import { wait } from '../runtime/wait.ts'
 
 /** An attempt that has its outcome. */

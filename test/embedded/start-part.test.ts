@@ -7,12 +7,12 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { startPart, type PartOptions, type RunningPart } from '../../src/embedded/part.ts'
+import { startPart, type PartOptions, type RunningPart } from '../../src/embedded/start-part.ts'
 import { isAlive, signal } from '../../src/embedded/postgres/process.ts'
 import { findFreePort } from '../support/free-port.ts'
 import { until } from '../support/until.ts'
 
-const moduleUrl = new URL('../../src/embedded/part.ts', import.meta.url).href
+const moduleUrl = new URL('../../src/embedded/start-part.ts', import.meta.url).href
 
 async function options(t: Test, flags: string[] = []): Promise<PartOptions> {
   const dataDir = await mkdtemp(join(tmpdir(), 'tqp-part-'))

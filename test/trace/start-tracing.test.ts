@@ -1,7 +1,7 @@
 import { pino } from 'pino'
 import t from 'tap'
 import { createMetrics } from '../../src/metrics.ts'
-import { startTracing } from '../../src/trace/open-telemetry.ts'
+import { startTracing } from '../../src/trace/start-tracing.ts'
 import type { Inquiry } from '../../src/log/write/inquiry.ts'
 import { startCollector } from '../support/collector.ts'
 import { until } from '../support/until.ts'

@@ -1,6 +1,6 @@
 import { decodeKey, digest, encodeKey } from './idempotency-key.ts'
 import { namedMax, type Invariants } from './invariants.ts'
-import { readJsonLines, readLineAt } from './json-lines.ts'
+import { readJsonLines, readLineAt } from './read-json-lines.ts'
 import { LostWindows } from './lost-windows.ts'
 import { nameOf, type Message } from './message.ts'
 import { RequestTable, type Requests } from './request-table.ts'
