@@ -1,6 +1,7 @@
 import { isSupersededBy } from './check-attempts.ts'
 import type { Destinations } from './destinations.ts'
 import type { LogEvent } from './event.ts'
+import { isAttemptType } from './event-type.ts'
 import { isUnsent, saysUnknown } from './fold.ts'
 import type { Invariants } from './invariants.ts'
 import { nameOf, type Message, type OpenAttempt } from './message.ts'
@@ -26,7 +27,9 @@ export function checkSchedule(
     checkAbandonment(message, unretried.event, unretried.attempt, findActor, destinations, invariants)
   if (unretried?.event.outcome === 'unknown' && event.type === 'dead_lettered')
     checkGivenUp(message, unretried.event, event, findActor, destinations, invariants)
-  switch (event.type) {
+  const { type } = event
+  if (!isAttemptType(type)) return
+  switch (type) {
     case 'attempt_started':
       checkStart(message, event, findActor, invariants)
       return
@@ -38,22 +41,9 @@ export function checkSchedule(
       if (event.dueAt !== null)
         checkAbandonment(message, event, message.open, findActor, destinations, invariants)
       return
-    case 'received':
-    case 'rejected':
     case 'succeeded':
     case 'dead_lettered':
-    case 'replayed':
-    case 'duplicate_received':
-    case 'conflict_received':
     case 'late_result_observed':
-    case 'expunged':
-    case 'held':
-    case 'released':
-    case 'cancelled':
-    case 'resolved':
-    case 'reopened':
-    case 'inquiry_started':
-    case 'inquired':
       return
   }
 }

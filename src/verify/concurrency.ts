@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import type { LogEvent } from './event.ts'
+import { isAttemptType } from './event-type.ts'
 import { namedMax, type Invariants } from './invariants.ts'
 import type { LostWindows } from './lost-windows.ts'
 import { nameOf, type Message } from './message.ts'
@@ -28,7 +29,9 @@ export class Concurrency {
 
   /** Call it for every event, before it is folded into its message. */
   check(message: Message, event: LogEvent): void {
-    switch (event.type) {
+    const { type } = event
+    if (!isAttemptType(type)) return
+    switch (type) {
       case 'attempt_started':
         this.#lane(event.actor).add(event.position, true)
         this.#checkLane(message, event)
@@ -38,21 +41,8 @@ export class Concurrency {
       case 'attempt_abandoned':
         this.#end(message, event.position)
         return
-      case 'received':
-      case 'rejected':
       case 'dead_lettered':
-      case 'replayed':
-      case 'duplicate_received':
-      case 'conflict_received':
       case 'late_result_observed':
-      case 'expunged':
-      case 'held':
-      case 'released':
-      case 'cancelled':
-      case 'resolved':
-      case 'reopened':
-      case 'inquiry_started':
-      case 'inquired':
         return
     }
   }

@@ -2,6 +2,7 @@ import type pg from 'pg'
 import { isTold } from './check-attempts.ts'
 import { defaultDestination, type Destinations, type Standing } from './destinations.ts'
 import type { LogEvent } from './event.ts'
+import { isAttemptType } from './event-type.ts'
 import { namedMax, type Invariants } from './invariants.ts'
 import { saysForgotten, saysUnknown } from './fold.ts'
 import { nameOf, type Message } from './message.ts'
@@ -26,7 +27,9 @@ export class Holds {
 
   /** Call it for every event, before it is folded into its message. */
   check(message: Message, event: LogEvent): void {
-    switch (event.type) {
+    const { type } = event
+    if (!isAttemptType(type)) return
+    switch (type) {
       case 'attempt_started':
         this.#start(message, event)
         return
@@ -41,20 +44,7 @@ export class Holds {
       case 'dead_lettered':
         this.#checkDeadLetter(message, event)
         return
-      case 'received':
-      case 'rejected':
-      case 'replayed':
-      case 'duplicate_received':
-      case 'conflict_received':
       case 'late_result_observed':
-      case 'expunged':
-      case 'held':
-      case 'released':
-      case 'cancelled':
-      case 'resolved':
-      case 'reopened':
-      case 'inquiry_started':
-      case 'inquired':
         return
     }
   }

@@ -1,4 +1,5 @@
-import type { EventType, LogEvent, Status } from './event.ts'
+import type { LogEvent, Status } from './event.ts'
+import type { EventType } from './event-type.ts'
 
 /** One message while its events are read: its state so far, and what later events are compared with. */
 export type Message = {

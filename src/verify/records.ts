@@ -1,5 +1,6 @@
 import type { Archives } from './archives.ts'
-import { isRecordEvent, type EventType, type LogEvent } from './event.ts'
+import { isRecordEvent, type LogEvent } from './event.ts'
+import type { EventType } from './event-type.ts'
 import type { Invariants } from './invariants.ts'
 import { nameOf, type Message } from './message.ts'
 import { namePartition } from './name-partition.ts'
