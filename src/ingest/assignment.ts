@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import type { Beginning, Begun } from '../kafka/begun.ts'
+import type { Beginning, Begun } from '../kafka/read-begun.ts'
 import { corruptMessage, nameError, offsetOutOfRange } from '../kafka/name-error.ts'
 import type { KafkaSession } from '../kafka/session.ts'
 import { readNextOffsets, type PartitionPlace, type TopicPlaces } from '../log/write/next-offsets.ts'

@@ -1,4 +1,4 @@
-import type { Beginning } from '../kafka/begun.ts'
+import type { Beginning } from '../kafka/read-begun.ts'
 import type { LastRecord } from '../log/write/next-offsets.ts'
 
 /** Where a partition that this member holds stands. Only Assignment writes it, by its methods. */

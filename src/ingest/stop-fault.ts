@@ -1,4 +1,4 @@
-import type { Begun } from '../kafka/begun.ts'
+import type { Begun } from '../kafka/read-begun.ts'
 import type { Undecodable } from '../kafka/answer/replace-decoder.ts'
 import type { BrokerRange } from '../kafka/read-range.ts'
 
