@@ -72,7 +72,7 @@ async function live(database: pg.Pool, from: number, retries: number): Promise<v
     topic,
     partition: 0,
     incarnation: 1,
-    from: BigInt(from),
+    first: BigInt(from),
     next: BigInt(from + records.length),
     records,
     holes: [],

@@ -211,7 +211,7 @@ async function store(
     topic,
     partition: 0,
     incarnation: 1,
-    from: BigInt(from),
+    first: BigInt(from),
     next: BigInt(from + records.length),
     records,
     holes: [],

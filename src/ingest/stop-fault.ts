@@ -93,8 +93,8 @@ export function explainMissing(topic: string): string {
   return `Kafka has no topic ${topic}: correct KAFKA_TOPIC, or create the topic. This service never creates topics.`
 }
 
-function nameOffsets(from: bigint, next: bigint): string {
-  return next - from === 1n ? `offset ${from}` : `offsets ${from} to ${next - 1n}`
+function nameOffsets(first: bigint, next: bigint): string {
+  return next - first === 1n ? `offset ${first}` : `offsets ${first} to ${next - 1n}`
 }
 
 function command({ topic, partition }: Partition, flag: string): string {

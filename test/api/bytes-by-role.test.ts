@@ -49,7 +49,7 @@ async function setUp(t: Test): Promise<Service> {
     topic: 'other',
     partition: 0,
     incarnation: 1,
-    from: 0n,
+    first: 0n,
     next: 1n,
     records: [conflict],
     holes: [],

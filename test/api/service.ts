@@ -188,7 +188,7 @@ export async function store(
     topic: 'transactions.incoming',
     partition: 0,
     incarnation: 1,
-    from,
+    first: from,
     next,
     records,
     holes: [],

@@ -228,7 +228,7 @@ function sliceOf(ids: string[], from = 0): Slice {
     topic: 'topic',
     partition: 0,
     incarnation: 1,
-    from: BigInt(from),
+    first: BigInt(from),
     next: BigInt(from + ids.length),
     records,
     holes: [],

@@ -92,7 +92,7 @@ export async function store(
     topic,
     partition,
     incarnation: 1,
-    from,
+    first: from,
     next: from + BigInt(records.length),
     records,
     holes: [],

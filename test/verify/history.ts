@@ -119,10 +119,10 @@ export class History {
         topic,
         partition,
         incarnation,
-        from,
+        first: from,
         next,
         records: decoded,
-        holes: hole === 0n ? [] : [{ from, next: first }],
+        holes: hole === 0n ? [] : [{ first: from, next: first }],
       },
       { actor: `${instance}/ingest`, lane: `${instance}/fresh`, room, leaseMs: leases[instance] },
     )

@@ -29,15 +29,15 @@ export type DecodedRecord = {
   rejection: string | null
 }
 
-/** A part of a partition, from `from` to before `next`. Every offset in it is a record or lies in a hole. */
+/** A part of a partition, from `first` to before `next`. Every offset in it is a record or lies in a hole. */
 export type Slice = {
   topic: string
   partition: number
   incarnation: number
-  from: bigint
+  first: bigint
   next: bigint
   records: readonly DecodedRecord[]
-  holes: readonly { from: bigint; next: bigint }[]
+  holes: readonly { first: bigint; next: bigint }[]
   /** Where the partition's first slice began; null, as without it, if that is not known. A log that has lost the partition takes no later slice. */
   begins?: bigint | null
 }
@@ -86,14 +86,14 @@ export async function ingest(
     in_topic: slice.topic,
     in_partition: slice.partition,
     in_incarnation: slice.incarnation,
-    in_first: slice.from,
+    in_first: slice.first,
     in_next: slice.next,
     in_actor: actor,
     in_room: room,
     in_lane: lane,
     in_lease_ms: leaseMs,
     ...encodeRecords(slice.records),
-    in_hole_firsts: int8Array(slice.holes.map((hole) => hole.from)),
+    in_hole_firsts: int8Array(slice.holes.map((hole) => hole.first)),
     in_hole_nexts: int8Array(slice.holes.map((hole) => hole.next)),
     in_begins: slice.begins ?? null,
   })

@@ -103,7 +103,7 @@ class World {
     const { name, leaseMs } = instance
     const id = chance(0.2) ? (one(this.names) ?? newName()) : newName()
     this.names.push(id)
-    const slice = { topic, partition: this.names.length, incarnation: 1, from: 0n, next: 1n, holes: [] }
+    const slice = { topic, partition: this.names.length, incarnation: 1, first: 0n, next: 1n, holes: [] }
     const askedAt = performance.now()
     const answer = await ingest(
       this.#pool,
