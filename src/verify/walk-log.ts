@@ -113,7 +113,7 @@ function checkEvent(message: Message, event: LogEvent, record: StoredRecord | nu
   checkSequence(message, event, checks.legal, invariants)
   checkActors(message, event, findActor, invariants)
   checkAttempts(message, event, checks.windows, invariants)
-  checkSchedule(message, event, findActor, destinations, invariants)
+  checkSchedule(message, event, checks)
   checkMessageDecisions(message, event, invariants)
   checkDoubt(message, event, findActor, invariants)
   checks.holds.check(message, event)
