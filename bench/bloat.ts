@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { exitCodes, readCount, runCommand } from '../src/commands/run-command.ts'
-import type { Claim } from '../src/log/write/claim.ts'
+import type { Claim } from '../src/log/write/to-claim.ts'
 import { foldCounts } from '../src/log/write/fold-counts.ts'
 import { ingest } from '../src/log/write/ingest.ts'
 import { look } from '../src/log/write/look.ts'
@@ -72,25 +72,29 @@ async function live(database: pg.Pool, from: number, retries: number): Promise<v
     topic,
     partition: 0,
     incarnation: 1,
-    from: BigInt(from),
+    first: BigInt(from),
     next: BigInt(from + records.length),
     records,
     holes: [],
   }
-  const answer = await ingest(database, slice, 'bench/ingest', 'bench/fresh', records.length, lease.leaseMs)
+  const answer = await ingest(database, slice, {
+    actor: 'bench/ingest',
+    lane: 'bench/fresh',
+    room: records.length,
+    leaseMs: lease.leaseMs,
+  })
   if (answer.kind !== 'stored' || answer.claims.length !== records.length)
     throw new Error('the slice was not stored')
   await end(database, 'bench/fresh', answer.claims, (at) => at % 100 < retries)
   for (;;) {
-    const { claims } = await look(
-      database,
-      'retry',
-      'bench/retry',
-      { all: sliceMessages, slow: sliceMessages },
+    const { claims } = await look(database, {
+      lane: 'retry',
+      actor: 'bench/retry',
+      room: { all: sliceMessages, slow: sliceMessages },
       lease,
-      {},
-      true,
-    )
+      lookFrom: {},
+      withLeases: true,
+    })
     if (claims.length === 0) break
     await end(database, 'bench/retry', claims, () => false)
   }

@@ -1,5 +1,5 @@
 import { exitCodes, readCount, runCommand } from '../src/commands/run-command.ts'
-import { createDeliverer, type Deliverer } from '../src/deliver/deliver.ts'
+import { createDeliverer, type Deliverer } from '../src/deliver/create-deliverer.ts'
 import { testTransaction } from '../src/kafka/test-topic/test-transaction.ts'
 import { idempotencyKey } from '../src/message/idempotency-key.ts'
 import { Tls } from '../src/runtime/tls.ts'

@@ -11,7 +11,7 @@ import { Kafka, logLevel } from 'kafkajs'
 import pg from 'pg'
 import { ulid } from 'ulid'
 import { endWithUs } from '../src/embedded/end-with-us.ts'
-import { startPostgres } from '../src/embedded/postgres.ts'
+import { startPostgres } from '../src/embedded/start-postgres.ts'
 import { startStock } from './stock.ts'
 
 export type Parts = {

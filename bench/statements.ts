@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { exitCodes, readCount, runCommand } from '../src/commands/run-command.ts'
-import type { Claim } from '../src/log/write/claim.ts'
+import type { Claim } from '../src/log/write/to-claim.ts'
 import { ingest, type DecodedRecord } from '../src/log/write/ingest.ts'
 import { look } from '../src/log/write/look.ts'
 import { settle, type Settlement } from '../src/log/write/settle.ts'
@@ -211,12 +211,12 @@ async function store(
     topic,
     partition: 0,
     incarnation: 1,
-    from: BigInt(from),
+    first: BigInt(from),
     next: BigInt(from + records.length),
     records,
     holes: [],
   }
-  const answer = await ingest(session, slice, ingestActor, freshLane, room, 60_000)
+  const answer = await ingest(session, slice, { actor: ingestActor, lane: freshLane, room, leaseMs: 60_000 })
   if (answer.kind !== 'stored' || answer.claims.length !== room) throw new Error('the slice was not stored')
   return answer.claims
 }
@@ -226,7 +226,15 @@ async function claimAll(session: pg.Pool, count: number): Promise<Claim[]> {
   const lease = { leaseMs: 60_000, reconnectedAt: '-infinity', graceMs: 0 }
   const room = { all: count, slow: 0 }
   const doubt = { keyWindowMs: 86_400_000, inquires: false }
-  const { claims } = await look(session, 'fresh', freshLane, room, lease, {}, false, doubt)
+  const { claims } = await look(session, {
+    lane: 'fresh',
+    actor: freshLane,
+    room,
+    lease,
+    lookFrom: {},
+    withLeases: false,
+    doubt,
+  })
   if (claims.length !== count) throw new Error('the look did not claim all')
   return claims
 }

@@ -17,15 +17,15 @@ import { createMetrics, type Metrics } from './metrics.ts'
 import { prepareDatabase, StartWaits } from './prepare-database.ts'
 import { attend } from './runtime/attend.ts'
 import { connectPatiently } from './runtime/connect-patiently.ts'
-import { readDescriptorLimit } from './runtime/descriptor-limit.ts'
+import { readDescriptorLimit } from './runtime/read-descriptor-limit.ts'
 import { explainConnection } from './runtime/explain-connection.ts'
 import { createFailpoint } from './runtime/failpoint.ts'
 import { Hint } from './runtime/hint.ts'
 import { createLogger, type Logger } from './runtime/logger.ts'
 import { StartRefused } from './runtime/migrate.ts'
-import { createPool } from './runtime/pool.ts'
+import { createPool } from './runtime/create-pool.ts'
 import { reasonOf } from './runtime/reason-of.ts'
-import { readRelease } from './runtime/release.ts'
+import { readRelease } from './runtime/read-release.ts'
 import { tlsOptions, type Tls } from './runtime/tls.ts'
 import { wait } from './runtime/wait.ts'
 import { late, within } from './runtime/within.ts'
@@ -201,7 +201,7 @@ async function trace(
   of: Pick<ServiceOptions, 'instance' | 'release' | 'downstreamUrl' | 'metrics' | 'logger'>,
 ): Promise<Tracing | null> {
   if (tracing === null) return null
-  const { startTracing } = await import('./trace/open-telemetry.ts')
+  const { startTracing } = await import('./trace/start-tracing.ts')
   of.logger.info({ url: withoutSecrets(new URL(tracing.url)), sampler: tracing.sampler }, 'traces are sent')
   const statusUrl = downstream.inquiry?.url ?? null
   return startTracing({ ...tracing, ...of, groupId: kafka.groupId, statusUrl })

@@ -266,7 +266,7 @@ const sql =
 
 // migrate keeps the history of migrations; pooler asks a connection who serves it; the embedded server is asked whether it answers and where its data is.
 const besideTheLog =
-  /^(log|verify)\/|^runtime\/(migrate|apply-functions|replace-function|in-transaction|explain-held-lock|lock-tables|pooler|prepare-session|proven-pool)\.ts$|^embedded\/postgres[./]/
+  /^(log|verify)\/|^runtime\/(migrate|apply-functions|replace-function|in-transaction|explain-held-lock|lock-tables|pooler|prepare-session|proven-pool)\.ts$|^embedded\/(start-postgres\.ts$|postgres\/)/
 
 t.test('SQL stands only in log, verify and migrations', async (t) => {
   const found: string[] = []

@@ -239,7 +239,7 @@ t.test('every decision has its parts, and its place in the index', async (t) => 
 
 t.test('a document that names what is not there is caught', async (t) => {
   const others: [string, string][] = [
-    ['src/log/write/claim.ts', ''],
+    ['src/log/write/to-claim.ts', ''],
     ['src/log/read/list.ts', ''],
     ['docs/kafka.md', '# Kafka\n\n## What `npm start` does, at once\n\n## Twice\n\n## Twice\n'],
     ['docs/picture.png', ''],
@@ -280,7 +280,7 @@ t.test('a document that names what is not there is caught', async (t) => {
   const sound = [
     '[a](docs/kafka.md) [b](docs/kafka.md#twice-1) [c](docs/kafka.md#what-npm-start-does-at-once) [d](docs)',
     '# Top\n\n[a](#top) [b](https://example.org/#gone) [c](mailto:a@example.org) ![d](docs/picture.png)',
-    '`src/log/{read,write}` `src/log/` `src/log/write/NAME.ts` `src/…` `src/log/write/claim.ts`',
+    '`src/log/{read,write}` `src/log/` `src/log/write/NAME.ts` `src/…` `src/log/write/to-claim.ts`',
     '`npm run NAME`, `npm run bench -- --count 1`, `npm start`, `npm ci`',
     '```sh\ncurl localhost -d \'{"query": "{ head { cursor } }"}\' -d @-\n```',
     'Of `lib/gone.ts` and src/gone.ts nothing is said in code of ours.',

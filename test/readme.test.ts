@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import type { ApiDependencies } from '../src/api/dependencies.ts'
+import type { ApiDependencies } from '../src/api/api-dependencies.ts'
 import { routes } from '../src/api/routes.ts'
 
 const root = join(import.meta.dirname, '..')

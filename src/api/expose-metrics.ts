@@ -12,7 +12,7 @@ import { countUnknown, type UnknownCounts } from '../log/read/rollups/read-stand
 import { reasonOf } from '../runtime/reason-of.ts'
 import type { DestinationState } from '../log/write/advance-destination.ts'
 import { ask } from './ask.ts'
-import type { ApiDependencies } from './dependencies.ts'
+import type { ApiDependencies } from './api-dependencies.ts'
 import type { Health } from './health.ts'
 import type { Answer } from './route.ts'
 

@@ -1,6 +1,6 @@
 import { expunge as expungeInLog, type ExpungeAnswer, type ExpungeRequest } from '../log/write/expunge.ts'
 import { ask, DatabaseUnavailable } from './ask.ts'
-import type { ApiDependencies } from './dependencies.ts'
+import type { ApiDependencies } from './api-dependencies.ts'
 import { explainExpunge } from './explain-expunge.ts'
 import { readOperator } from './read-operator.ts'
 import { json, refusal, type Answer, type Call } from './route.ts'

@@ -1,6 +1,6 @@
 import { countByStatus } from '../log/read/count-by-status.ts'
 import { ask } from './ask.ts'
-import type { ApiDependencies } from './dependencies.ts'
+import type { ApiDependencies } from './api-dependencies.ts'
 import { exposeMetrics } from './expose-metrics.ts'
 import { json, type Answer, type Call } from './route.ts'
 import { weigh } from './weigh.ts'

@@ -2,7 +2,7 @@ import { replay as replayInLog, type ReplayAnswer } from '../log/write/replay.ts
 import { isLine, requestKeyBytesMax } from '../message/is-line.ts'
 import { jobKeyPrefix } from '../message/replay-job.ts'
 import { ask, DatabaseUnavailable } from './ask.ts'
-import type { ApiDependencies } from './dependencies.ts'
+import type { ApiDependencies } from './api-dependencies.ts'
 import { readOperator } from './read-operator.ts'
 import { explainKeyWindow } from './explain-key-window.ts'
 import { explainStanding } from './explain-decision.ts'

@@ -3,7 +3,7 @@ import { ulid } from 'ulid'
 import type { Logger } from '../runtime/logger.ts'
 import { may, type Viewer } from './access.ts'
 import { DatabaseUnavailable } from './ask.ts'
-import type { ApiDependencies } from './dependencies.ts'
+import type { ApiDependencies } from './api-dependencies.ts'
 import type { Gate } from './gate.ts'
 import { matchPath, refusal, type Answer, type Route } from './route.ts'
 

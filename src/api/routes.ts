@@ -1,4 +1,4 @@
-import type { ApiDependencies } from './dependencies.ts'
+import type { ApiDependencies } from './api-dependencies.ts'
 import { expunge } from './expunge.ts'
 import { metrics } from './metrics.ts'
 import { consolePath } from './console/serve-console.ts'

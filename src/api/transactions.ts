@@ -1,6 +1,6 @@
 import { listTransactions } from '../log/read/list-transactions.ts'
 import { ask } from './ask.ts'
-import type { ApiDependencies } from './dependencies.ts'
+import type { ApiDependencies } from './api-dependencies.ts'
 import { json, refusal, type Answer, type Call } from './route.ts'
 
 const limitDefault = 20

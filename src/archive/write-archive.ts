@@ -10,7 +10,7 @@ import type { Segment } from '../log/archive/list-segments.ts'
 import type { LogIdentity } from '../log/archive/session.ts'
 import type { Failpoint } from '../runtime/failpoint.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
-import { readRelease } from '../runtime/release.ts'
+import { readRelease } from '../runtime/read-release.ts'
 import {
   ArchiveFault,
   files,

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { databaseForTools } from '../config.ts'
-import { FileFault } from '../verify/json-lines.ts'
+import { FileFault } from '../verify/read-json-lines.ts'
 import { isClean, printJson, printText } from '../verify/print.ts'
 import { verify } from '../verify/verify.ts'
 import { explainDatabase } from './explain-database.ts'

@@ -1,29 +1,10 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
+import { framingHeaders, reservedHeaders } from '../message/reserved-headers.ts'
 import type { Settings } from './settings.ts'
 
 /**
- * Headers that only this service sets: they say what a request means and how its bytes travel. Any other
- * header is the operator's choice.
- */
-const reserved = new Set([
-  'idempotency-key',
-  'x-attempt',
-  'traceparent',
-  'tracestate',
-  'connection',
-  'content-length',
-  'expect',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
-
-/**
  * DOWNSTREAM_HEADERS: a JSON object of strings. Its values are often credentials, so no error sentence
- * repeats one.
+ * repeats one. Headers that this service sets itself are none of the operator's.
  */
 export function readHeaders(settings: Settings): Readonly<Record<string, string>> {
   const headers = new Map<string, string>()
@@ -49,7 +30,8 @@ function parseObject(settings: Settings): object {
 function findProblem(name: string, value: unknown, taken: readonly string[]): string | null {
   const lower = name.toLowerCase()
   if (!isValid(() => validateHeaderName(name))) return 'a name in it is not a legal header name.'
-  if (reserved.has(lower)) return `${name} is set by the service and cannot be replaced.`
+  if (reservedHeaders.has(lower) || framingHeaders.has(lower))
+    return `${name} is set by the service and cannot be replaced.`
   if (taken.some((each) => each.toLowerCase() === lower)) return `${name} is in it twice.`
   if (typeof value !== 'string') return `the value of ${name} is not a string.`
   if (!isValid(() => validateHeaderValue(name, value)))

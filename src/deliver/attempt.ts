@@ -1,6 +1,6 @@
 import type { Outcome } from '../message/outcome.ts'
 import type { FoundReference } from '../message/reference.ts'
-import { sleptMs } from '../runtime/slept.ts'
+import { sleptMs } from '../runtime/slept-ms.ts'
 import { classify, type AnswerStatuses } from './classify.ts'
 import { explainBroken, explainNotSent } from './explain.ts'
 import type { AnswerHeaders } from './header-values.ts'

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { FoundReference, ReferenceSource } from '../message/reference.ts'
 import { AnswerFault } from './answer-fault.ts'
 import type { Attempt } from './attempt.ts'
-import type { Connect } from './connector.ts'
+import type { Connect } from './create-connector.ts'
 import { inputMaxBytes } from './llhttp.ts'
 import { ResponseParser } from './response-parser.ts'
 

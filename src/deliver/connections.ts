@@ -2,7 +2,7 @@ import type { ReferenceSource } from '../message/reference.ts'
 import type { Tls } from '../runtime/tls.ts'
 import type { Attempt } from './attempt.ts'
 import { Connection } from './connection.ts'
-import { createConnector } from './connector.ts'
+import { createConnector } from './create-connector.ts'
 
 /**
  * At most this many requests begin in one turn of the event loop; the others begin in the next turns. When

@@ -6,7 +6,7 @@ import { readReference, type ReferenceSource } from '../message/reference.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import type { Tls } from '../runtime/tls.ts'
 import { describeStatus } from './classify.ts'
-import { readTraceHeaders } from './trace-headers.ts'
+import { readTraceHeaders } from './read-trace-headers.ts'
 
 export type InquirerSettings = {
   /** With `{idempotencyKey}` or `{transactionId}` in it. */

@@ -2,7 +2,7 @@ import type { Pool } from 'pg'
 import { findOldestTransaction } from '../log/write/find-oldest-transaction.ts'
 import { findOpenAttempts } from '../log/write/find-open-attempts.ts'
 import type { Logger } from '../runtime/logger.ts'
-import { sleptMs } from '../runtime/slept.ts'
+import { sleptMs } from '../runtime/slept-ms.ts'
 import type { Lane } from './lane.ts'
 
 /**
@@ -11,8 +11,8 @@ import type { Lane } from './lane.ts'
  * counts from their start in the log; near its end they are not sent any more.
  *
  * The log and the lane are read at different times, so an attempt could look like an orphan and be none. Two things prevent that. This
- * first waits for the lane's transactions under way: their attempts are in the log before the lane hears of them. (A lane in doubt begins
- * no other transactions.) And it leaves out what the lane held before the log was read: that may have been settled since.
+ * first waits for the lane's transactions under way: their attempts are in the log before the lane hears of them. (A lane that waits for its
+ * lost answers begins no other transactions.) And it leaves out what the lane held before the log was read: that may have been settled since.
  */
 export async function adopt(lane: Lane, database: Pool, logger: Logger, signal: AbortSignal): Promise<void> {
   await lane.waitForAnswers(signal)
@@ -34,5 +34,5 @@ export async function adopt(lane: Lane, database: Pool, logger: Logger, signal: 
       'took up attempts whose commit was not confirmed',
     )
   }
-  lane.dropDoubts(askedAt, oldestMs)
+  lane.dropUnanswered(askedAt, oldestMs)
 }

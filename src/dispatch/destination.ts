@@ -8,7 +8,7 @@ import {
 import type { Verdict } from '../message/verdict.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
-import { Doubt } from './doubt.ts'
+import { Suspicion } from './suspicion.ts'
 import { Throttling } from './throttling.ts'
 
 // Room doubles with each of these. The SQL function ramp_room does the same.
@@ -44,7 +44,7 @@ export class Destination {
   #isLimited = false
   #isThrottled = false
   readonly #throttling: Throttling
-  readonly #doubt: Doubt
+  readonly #suspicion: Suspicion
   #timer: NodeJS.Timeout | undefined
   #asking: Promise<void> | null = null
   #isAskedAgain = false
@@ -52,7 +52,7 @@ export class Destination {
 
   constructor(options: DestinationOptions) {
     this.#options = options
-    this.#doubt = new Doubt(options.policy)
+    this.#suspicion = new Suspicion(options.policy)
     this.#throttling = new Throttling({
       ...options,
       onTold: () => {
@@ -77,7 +77,7 @@ export class Destination {
       case 'flowing':
         // Until the log knows of the wait, a look would claim what is not sent. And while so many fail that the log may have to hold, nothing
         // more is sent before it has said so: on a slow database that takes a while.
-        return (this.#throttling.isTelling && this.#throttling.isLeftAlone) || this.#doubt.mayBeHeld
+        return (this.#throttling.isTelling && this.#throttling.isLeftAlone) || this.#suspicion.mayBeHeld
           ? 0
           : Infinity
       case 'ramping':
@@ -116,14 +116,14 @@ export class Destination {
 
   /** What an answer said, before it is in the log. */
   noteVerdict(verdict: Verdict): void {
-    if (!this.#doubt.note(verdict)) return
-    if (this.#doubt.mayBeHeld) this.#armIn(retryMs)
+    if (!this.#suspicion.note(verdict)) return
+    if (this.#suspicion.mayBeHeld) this.#armIn(retryMs)
     else this.#options.onChange()
   }
 
   /** These verdicts are in the log. */
   noteStored(verdicts: readonly Verdict[]): void {
-    if (this.#doubt.noteStored(verdicts) || this.#state !== 'flowing') this.check()
+    if (this.#suspicion.noteStored(verdicts) || this.#state !== 'flowing') this.check()
   }
 
   /**
@@ -165,7 +165,7 @@ export class Destination {
     try {
       const askedAt = performance.now()
       const known = this.#decision
-      const knewAll = this.#doubt.ask()
+      const knewAll = this.#suspicion.ask()
       const view = await advanceDestination(database, name, actor, policy, this.#rampMs)
       // A look may have found a later decision while this answer was under way.
       if (view.decision < this.#decision && this.#decision !== known) {
@@ -181,7 +181,7 @@ export class Destination {
       // A clock that was set back gives a negative age.
       if (view.ageMs !== null) this.#begunAt = askedAt - Math.max(0, view.ageMs)
       this.#arm(view)
-      if (this.#doubt.mayBeHeld) this.#armIn(retryMs)
+      if (this.#suspicion.mayBeHeld) this.#armIn(retryMs)
     } catch (error) {
       // The lanes tell that the database is away.
       this.#options.logger.debug({ destination: name, reason: reasonOf(error) }, 'destination not read')
@@ -237,8 +237,8 @@ export class Destination {
 
   /** The log knows of them, and has decided what there is to decide. */
   #forgetVerdicts(): void {
-    const couldBeHeld = this.#doubt.mayBeHeld
-    this.#doubt.forget()
+    const couldBeHeld = this.#suspicion.mayBeHeld
+    this.#suspicion.forget()
     if (couldBeHeld) this.#options.onChange()
   }
 

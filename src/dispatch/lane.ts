@@ -1,12 +1,12 @@
-import type { AttemptName, Claim } from '../log/write/claim.ts'
+import type { AttemptName, Claim } from '../log/write/to-claim.ts'
 import { commitMsMax } from '../log/write/commit-ms-max.ts'
 import type { LaneName } from '../message/message.ts'
 import { Latch } from '../runtime/latch.ts'
-import { sleptMs } from '../runtime/slept.ts'
+import { sleptMs } from '../runtime/slept-ms.ts'
 import { asleep, mostAhead, Wire, type OtherRequest, type WireOptions } from './wire.ts'
 
-// A doubt is kept at least this long: a statement may reach the server that much later than its connection seemed to break.
-const doubtMinMs = 1_000
+// The room of a transaction without an answer is kept at least this long: a statement may reach the server that much later than its connection seemed to break.
+const unansweredMinMs = 1_000
 
 /** Room that was set aside for attempts about to be started in a transaction. Ends by exactly one of its three calls. */
 export type Reservation = {
@@ -20,15 +20,15 @@ export type Reservation = {
   /** Nothing was started. */
   release(): void
   /** The transaction's answer was lost: attempts may be open in the log that nobody holds. */
-  doubt(): void
+  loseAnswer(): void
 }
 
 export type LaneOptions = Omit<WireOptions, 'onChange'> & { name: LaneName; instance: string }
 
 /**
  * The room of one lane: how many attempts it may claim now. The requests under way use up the limit, and what waits for one to end uses
- * up what may be claimed ahead. Reservations for attempts about to be started, and reservations in doubt, count as
- * waiting. An attempt whose outcome is only to be stored counts no more, except that `openMax` bounds all that is open in the log, from
+ * up what may be claimed ahead. Reservations for attempts about to be started, and those whose transaction got no answer, count
+ * as waiting. An attempt whose outcome is only to be stored counts no more, except that `openMax` bounds all that is open in the log, from
  * the claim's commit to the commit of the outcome.
  */
 export class Lane {
@@ -46,7 +46,7 @@ export class Lane {
   readonly #open = new Set<string>()
   /** Those of them whose message was slow in its last attempt. */
   readonly #slow = new Set<string>()
-  #doubts: { room: number; since: number }[] = []
+  #unanswered: { room: number; since: number }[] = []
   readonly #waiting = new Set<() => void>()
   #reserved = 0
   /** Requests that are no attempts, of messages whose last attempt was slow. */
@@ -110,8 +110,9 @@ export class Lane {
     this.#noteChange()
   }
 
-  get doubtful(): boolean {
-    return this.#doubts.length > 0
+  /** Whether attempts may be open in the log that no lane holds, because the answer to their transaction was lost. */
+  get hasUnanswered(): boolean {
+    return this.#unanswered.length > 0
   }
 
   holds(attempt: AttemptName): boolean {
@@ -167,8 +168,8 @@ export class Lane {
         this.start(claims, claimedAt, isSent, slept)
       },
       release: () => this.#reserve(-room),
-      doubt: () => {
-        if (room > 0) this.#doubts.push({ room, since: performance.now() })
+      loseAnswer: () => {
+        if (room > 0) this.#unanswered.push({ room, since: performance.now() })
         this.#reserve(-room)
       },
     }
@@ -215,34 +216,34 @@ export class Lane {
   }
 
   /**
-   * Gives back the room of doubts whose transaction can no longer come to be committed.
+   * Gives back the room of those whose transaction can no longer come to be committed, and got no answer.
    *
    * @param askedAt on performance.now()'s clock
    * @param oldestMs the age of the server's oldest open transaction, read at `askedAt` or a moment later
    */
-  dropDoubts(askedAt: number, oldestMs: number): void {
-    const keptMs = Math.min(Math.max(oldestMs, doubtMinMs), commitMsMax)
-    this.#doubts = this.#doubts.filter(({ since }) => askedAt - since <= keptMs)
+  dropUnanswered(askedAt: number, oldestMs: number): void {
+    const keptMs = Math.min(Math.max(oldestMs, unansweredMinMs), commitMsMax)
+    this.#unanswered = this.#unanswered.filter(({ since }) => askedAt - since <= keptMs)
     this.#noteChange()
   }
 
   /**
    * Resolves with the room as soon as a look is worth it: at once if a request could begin, and else when half of what may be claimed
    * ahead is free, because a look costs the same for one attempt as for many. Resolves earlier, with the room there is, after `ms`, when
-   * the signal aborts, or when a new doubt comes: a doubt may hold all the room, and only the loop that waits here can resolve it
-   * (`adopt`).
+   * the signal aborts, or when another answer is lost: its room may be all there is, and only the loop that waits here can get it
+   * back (`adopt`).
    */
   async waitForRoom(signal: AbortSignal, ms?: number): Promise<number> {
-    const known = this.#doubts.length
+    const known = this.#unanswered.length
     const isWorthIt = (): boolean =>
       this.room >= 1 && (this.waiting === 0 || this.room >= (this.capacity - this.limit) / 2)
-    await this.#waitUntil(() => isWorthIt() || this.#doubts.length > known, signal, ms)
+    await this.#waitUntil(() => isWorthIt() || this.#unanswered.length > known, signal, ms)
     return this.room
   }
 
   /** Whether new records may be started past the queue now, so many at once. */
   keepsUp(wanted: number): boolean {
-    return this.#idle && !this.doubtful && this.room >= wanted
+    return this.#idle && !this.hasUnanswered && this.room >= wanted
   }
 
   /** Resolves once `keepsUp(wanted)`, or after `ms`, or when the signal aborts. */
@@ -277,9 +278,9 @@ export class Lane {
   }
 
   #roomOf(capacity: number): number {
-    const doubted = this.#doubts.reduce((sum, { room }) => sum + room, 0)
+    const unanswered = this.#unanswered.reduce((sum, { room }) => sum + room, 0)
     const free = capacity - this.sending - this.waiting
-    return Math.min(free, this.openMax - this.#open.size) - this.#reserved - doubted
+    return Math.min(free, this.openMax - this.#open.size) - this.#reserved - unanswered
   }
 
   #noteChange(): void {

@@ -1,14 +1,14 @@
-import type { Claim } from '../log/write/claim.ts'
+import type { Claim } from '../log/write/to-claim.ts'
 import type { SettleAnswer } from '../log/write/settle.ts'
 import { decide, decideUnsent, retryDelayOf, type RetryPolicy } from '../message/decide.ts'
 import { idempotencyKey } from '../message/idempotency-key.ts'
+import type { LaneName } from '../message/message.ts'
 import type { Outcome } from '../message/outcome.ts'
 import { judge, type Verdict } from '../message/verdict.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { RequestSpan } from '../trace/tracing.ts'
-import type { Lane } from './lane.ts'
-import type { Finished } from './store-outcomes.ts'
+import type { Finished } from './outcome-store.ts'
 
 /** Sends one request; never rejects. The deadline is on performance.now()'s clock, and past it nothing is sent. */
 export type Deliver = (
@@ -31,22 +31,28 @@ export type AttemptPolicy = RetryPolicy & {
 // some leases that the settings allow leave every request a little less than its timeout, and the guard must count those requests too.
 const fairPart = 1 / 2
 
+export type AttemptOptions = {
+  readonly deliver: Deliver
+  readonly policy: AttemptPolicy
+  /** How long a request may take where the lease leaves it the time. */
+  readonly timeoutMs: number
+  /** Null if traces are off: then the record's own traceparent is sent on. */
+  readonly startSpan: (claim: Claim) => RequestSpan<Outcome> | null
+}
+
 /**
  * Makes the one HTTP attempt of a claim and decides what is to follow.
  *
  * @param waitedMs how long the claim waited for a request to end
- * @param timeoutMs how long a request may take where the lease leaves it the time
- * @param span its span; null if traces are off: then the record's own traceparent is sent on
+ * @param options the same for all attempts of a lane
  */
 export async function makeAttempt(
   claim: Claim,
   deadlineAt: number,
   waitedMs: number,
-  deliver: Deliver,
-  policy: AttemptPolicy,
-  timeoutMs: number,
-  span: RequestSpan<Outcome> | null,
+  { deliver, policy, timeoutMs, startSpan }: AttemptOptions,
 ): Promise<Finished> {
+  const span = startSpan(claim)
   const startedAt = performance.now()
   const outcome = await deliver(
     {
@@ -84,20 +90,18 @@ function finish(
 
 /** One wide line an attempt, and what it counts, once its outcome is in the log. */
 export function reportAttempt(
-  lane: Lane,
+  lane: LaneName,
   finished: Finished,
   answer: SettleAnswer,
-  policy: RetryPolicy,
-  metrics: Metrics,
-  logger: Logger,
+  { policy, metrics, logger }: { policy: RetryPolicy; metrics: Metrics; logger: Logger },
 ): void {
   const { claim, outcome, decision, durationMs, waitedMs, verdict } = finished
-  metrics.attempts.inc({ lane: lane.name, outcome: outcome.kind })
+  metrics.attempts.inc({ lane, outcome: outcome.kind })
   if (claim.isProbe === true) countProbe(verdict, metrics)
-  if (durationMs !== null) metrics.attemptSeconds.observe({ lane: lane.name }, durationMs / 1_000)
+  if (durationMs !== null) metrics.attemptSeconds.observe({ lane }, durationMs / 1_000)
   const line = {
     transaction_id: claim.transactionId,
-    lane: lane.name,
+    lane,
     attempt: claim.attempt,
     outcome: outcome.kind,
     status_code: 'statusCode' in outcome ? outcome.statusCode : null,

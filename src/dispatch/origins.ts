@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 import { findOrigins } from '../log/read/find-origins.ts'
-import type { Claim, Origin } from '../log/write/claim.ts'
+import type { Claim, Origin } from '../log/write/to-claim.ts'
 import type { Inquiry } from '../log/write/inquiry.ts'
 import type { MessageId } from '../message/message.ts'
 import { late, within } from '../runtime/within.ts'

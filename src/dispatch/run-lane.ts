@@ -3,20 +3,21 @@ import { classifyFault } from '../log/server/fault.ts'
 import type { ServerWatch } from '../log/server/server-watch.ts'
 import { commitMsMax } from '../log/write/commit-ms-max.ts'
 import type { Inquiry } from '../log/write/inquiry.ts'
-import { look, type DoubtPolicy, type Forgotten, type LookFrom } from '../log/write/look.ts'
+import { look, type DoubtPolicy, type Forgotten, type Look, type LookFrom } from '../log/write/look.ts'
 import type { RetryPolicy } from '../message/decide.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Failpoint } from '../runtime/failpoint.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
-import { retryDelayMs } from '../runtime/retry-delay.ts'
+import { retryDelayMs } from '../runtime/retry-delay-ms.ts'
 import { wait } from '../runtime/wait.ts'
 import type { Waker, WakeCause } from '../wake/waker.ts'
 import type { Origins } from './origins.ts'
 import { adopt } from './adopt.ts'
 import type { Destination } from './destination.ts'
 import type { Ground } from './ground.ts'
-import type { Lane } from './lane.ts'
+import type { InquiryClaim } from './inquire.ts'
+import type { Lane, Reservation } from './lane.ts'
 import type { Outage } from './outage.ts'
 import { takeOver, type Refusal } from './take-over.ts'
 
@@ -31,8 +32,8 @@ export type LaneDependencies = {
   doubt: DoubtPolicy
   /** Null if traces are off. */
   origins: Pick<Origins, 'addTo'> | null
-  /** Asks the processor about a message in doubt, and records the answer. The rest is as in Lane.request. */
-  inquire: (lane: Lane, inquiry: Inquiry, claimedAt: number, isSent: boolean) => void
+  /** Asks the processor about a message in doubt, and records the answer. */
+  inquire: (lane: Lane, inquiry: Inquiry, claim: InquiryClaim) => void
   policy: RetryPolicy
   metrics: Metrics
   logger: Logger
@@ -51,7 +52,7 @@ export type LaneDependencies = {
 const lookEveryMs = 25
 // The attempts of a COMMIT whose answer was lost may be open in the log, and their deadline runs. The sooner they are adopted, the more
 // of it is left.
-const doubtEveryMs = 500
+const adoptEveryMs = 500
 const raceDelayMs = 20
 // After a look that failed, as when the database is away.
 const pause = { firstMs: 100, maxMs: 2_000 }
@@ -73,15 +74,15 @@ export async function runLane(
       await outage.end(database)
       await ground.require()
       if (dependencies.isBehind()) throw new Error('outcomes from before the outage are being stored')
-      if (lane.doubtful) await adopt(lane, database, logger, signal)
-      if ((await lane.waitForRoom(signal, lane.doubtful ? doubtEveryMs : undefined)) < 1) continue
+      if (lane.hasUnanswered) await adopt(lane, database, logger, signal)
+      if ((await lane.waitForRoom(signal, lane.hasUnanswered ? adoptEveryMs : undefined)) < 1) continue
       const lookedAt = performance.now()
       const found = await lookOnce(lane, dependencies, view)
       view = found.view
       tellRefusal(lane, view.refusal, logger)
       failures = 0
       if (found.more) continue
-      const cause = await sleep(lane, dependencies, found.dueInMs, lookedAt, signal)
+      const cause = await sleep(lane, dependencies, { lookedAt, dueInMs: found.dueInMs }, signal)
       // The bound in the view is right only while the database's clock is. A sweep or a reconnect says that something may have been
       // missed: then the next look begins without a bound.
       if (cause === 'sweep' || cause === 'reconnect') view = blank(dependencies)
@@ -101,11 +102,6 @@ export async function runLane(
     }
   }
   waker.arm(null)
-}
-
-function tellForgotten(lane: Lane, { transactionId, attempt }: Forgotten, logger: Logger): void {
-  const line = { transaction_id: transactionId, lane: lane.name, attempt, outcome: 'unknown' }
-  logger.warn({ ...line, reason: 'the processor may have forgotten its key' }, 'dead letter')
 }
 
 /** Once for as long as it lasts. */
@@ -153,53 +149,80 @@ async function lookOnce(lane: Lane, dependencies: LaneDependencies, known: View)
   // The retry lane takes over for both lanes. It does not look for leases each time: under load the index is full of entries of leases
   // that were settled early, and finding the earliest open one in every look cost 11 µs a message.
   const withLeases = lane.name === 'retry' && lookedAt >= view.leasesAt
-  dependencies.failpoint(`${lane.name}.before_claim`)
+  const looked = await lookWithRoom(lane, dependencies, view.lookFrom, withLeases)
+  const { found } = looked
+  dependencies.server.see(found.lastPosition, change)
+  lane.idle = found.dueInMs === null || found.dueInMs > 0
+  await startFound(lane, dependencies, looked, lookedAt)
+  const seen = { lookFrom: found.lookFrom, change, pacedAt: found.slotInMs === null ? null : lookedAt }
+  if (found.expired) {
+    const { taken, refusal } = await takeOver({
+      lane,
+      ...dependencies,
+      lookFrom: found.lookFrom.processing ?? '-infinity',
+    })
+    const leasesAt = refusal === null ? 0 : lookedAt + refusedEveryMs
+    // What is left is held by this instance, or by another that lives, and about to be settled.
+    return { more: taken > 0, dueInMs: 1_000, view: { ...seen, leasesAt, refusal } }
+  }
+  const leasesAt = withLeases ? nextLeases(lookedAt, found.leaseEndsInMs, dependencies) : view.leasesAt
+  return {
+    // If there was room and a due message was not claimed, another instance has locked it, or it is beyond the bytes of one look.
+    more: !lane.idle && found.claims.length + found.inquiries.length === looked.reservation.room,
+    dueInMs: withLeases ? found.dueInMs : sooner(found.dueInMs, leasesAt),
+    view: { ...seen, leasesAt, refusal: withLeases ? null : view.refusal },
+  }
+}
+
+/** What a look found, and the room that its claims take. */
+type Looked = { readonly found: Look; readonly reservation: Reservation }
+
+async function lookWithRoom(
+  lane: Lane,
+  { database, outage, doubt, failpoint }: LaneDependencies,
+  lookFrom: LookFrom,
+  withLeases: boolean,
+): Promise<Looked> {
+  failpoint(`${lane.name}.before_claim`)
   // Slices cannot use room while a look has reserved it, and most looks of an idle lane find nothing. So an idle lane reserves a
   // tenth. If that is filled, the lane looks again at once, with all its room.
   const reservation = lane.reserve(lane.idle ? Math.ceil(lane.capacity / 10) : lane.capacity)
-  let found
   try {
-    found = await look(
-      dependencies.database,
-      lane.name,
-      lane.actor,
-      { all: reservation.room, slow: lane.slowRoom },
-      dependencies.outage.lease(),
-      view.lookFrom,
+    const found = await look(database, {
+      lane: lane.name,
+      actor: lane.actor,
+      room: { all: reservation.room, slow: lane.slowRoom },
+      lease: outage.lease(),
+      lookFrom,
       withLeases,
-      dependencies.doubt,
-    )
+      doubt,
+    })
+    return { found, reservation }
   } catch (error) {
     // PostgreSQL's refusal means that nothing was committed; with the connection gone nobody knows.
-    if (classifyFault(error) === 'lost') reservation.doubt()
+    if (classifyFault(error) === 'lost') reservation.loseAnswer()
     else reservation.release()
     throw error
   }
-  dependencies.server.see(found.lastPosition, change)
-  lane.idle = found.dueInMs === null || found.dueInMs > 0
-  if (found.claims.length > 0) dependencies.failpoint(`${lane.name}.after_claim`)
-  if (dependencies.origins !== null) await dependencies.origins.addTo([...found.claims, ...found.inquiries])
-  const isSent = dependencies.destination.see(found.destination)
+}
+
+async function startFound(
+  lane: Lane,
+  { failpoint, origins, destination, inquire, logger }: LaneDependencies,
+  { found, reservation }: Looked,
+  lookedAt: number,
+): Promise<void> {
+  if (found.claims.length > 0) failpoint(`${lane.name}.after_claim`)
+  if (origins !== null) await origins.addTo([...found.claims, ...found.inquiries])
+  const isSent = destination.see(found.destination)
   reservation.start(found.claims, isSent)
-  for (const each of found.inquiries) dependencies.inquire(lane, each, lookedAt, isSent)
-  for (const each of found.forgotten) tellForgotten(lane, each, dependencies.logger)
-  const { lookFrom } = found
-  const pacedAt = found.slotInMs === null ? null : lookedAt
-  if (found.expired) {
-    const looked = { lane, ...dependencies, lookFrom: lookFrom.processing ?? '-infinity' }
-    const { taken, refusal } = await takeOver(looked)
-    const leasesAt = refusal === null ? 0 : lookedAt + refusedEveryMs
-    // What is left is held by this instance, or by another that lives, and about to be settled.
-    return { more: taken > 0, dueInMs: 1_000, view: { lookFrom, leasesAt, refusal, change, pacedAt } }
-  }
-  const leasesAt = withLeases ? nextLeases(lookedAt, found.leaseEndsInMs, dependencies) : view.leasesAt
-  // If there was room and a due message was not claimed, another instance has locked it, or it is beyond the bytes of one look.
-  const more = !lane.idle && found.claims.length + found.inquiries.length === reservation.room
-  return {
-    more,
-    dueInMs: withLeases ? found.dueInMs : sooner(found.dueInMs, leasesAt),
-    view: { lookFrom, leasesAt, refusal: withLeases ? null : view.refusal, change, pacedAt },
-  }
+  for (const each of found.inquiries) inquire(lane, each, { claimedAt: lookedAt, isSent })
+  for (const each of found.forgotten) tellForgotten(lane, each, logger)
+}
+
+function tellForgotten(lane: Lane, { transactionId, attempt }: Forgotten, logger: Logger): void {
+  const line = { transaction_id: transactionId, lane: lane.name, attempt, outcome: 'unknown' }
+  logger.warn({ ...line, reason: 'the processor may have forgotten its key' }, 'dead letter')
 }
 
 /** A lease that this look could not see was taken at most `commitMsMax` ago, and lasts as long as ours. */
@@ -218,11 +241,10 @@ function sooner(dueInMs: number | null, leasesAt: number): number | null {
 async function sleep(
   lane: Lane,
   { waker, metrics }: LaneDependencies,
-  dueInMs: number | null,
-  lookedAt: number,
+  { lookedAt, dueInMs }: { lookedAt: number; dueInMs: number | null },
   signal: AbortSignal,
 ): Promise<WakeCause | null> {
-  waker.arm(lane.doubtful ? Math.min(dueInMs ?? Infinity, doubtEveryMs) : dueInMs)
+  waker.arm(lane.hasUnanswered ? Math.min(dueInMs ?? Infinity, adoptEveryMs) : dueInMs)
   const cause = await waker.next(signal)
   if (cause === null) return null
   metrics.wakeups.inc({ lane: lane.name, cause })

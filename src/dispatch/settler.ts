@@ -1,6 +1,6 @@
 import { Latch } from '../runtime/latch.ts'
 import { wait } from '../runtime/wait.ts'
-import { lockedEveryMs, OutcomeStore, type Finished, type StoreOptions } from './store-outcomes.ts'
+import { lockedEveryMs, OutcomeStore, type Finished, type StoreOptions } from './outcome-store.ts'
 
 const batchMax = 500
 // Long enough to gather the outcomes of one turn of the event loop. With 5 ms batches were larger (160 instead of 110), but there were 8 %

@@ -13,13 +13,28 @@ import type { Destination } from './destination.ts'
 import type { Ground } from './ground.ts'
 import type { Lane } from './lane.ts'
 import type { Outage } from './outage.ts'
-import type { Jobs } from './run-jobs.ts'
+import type { Jobs } from './jobs.ts'
 
 const sweepEveryMs = 60_000
 const missedAfterMs = 10_000
 // Once an hour one piece is old. After an outage of weeks more are, and they must not keep the next sweep from its time: a piece
 // takes some 0.1 s.
 const agedPiecesMax = 60
+
+type SweepOptions = {
+  database: Pool
+  lanes: readonly { lane: Lane; waker: Waker }[]
+  outage: Outage
+  ground: Ground
+  destination: Pick<Destination, 'check'>
+  jobs: Pick<Jobs, 'wake'>
+  listenerUpSince: () => number | null
+  segmentMessages: number
+  metrics: Metrics
+  logger: Logger
+  /** For tests. */
+  everyMs?: number
+}
 
 /**
  * The smoke alarm. Every minute it counts what has been due for over ten seconds although the lane had room and the LISTEN
@@ -28,24 +43,8 @@ const agedPiecesMax = 60
  * folds the counts by status and the rollups, makes old rollups coarser, and removes plans that have expired. An idle service does nothing
  * else with its tables.
  */
-export async function sweep(
-  options: {
-    database: Pool
-    lanes: readonly { lane: Lane; waker: Waker }[]
-    outage: Outage
-    ground: Ground
-    destination: Pick<Destination, 'check'>
-    jobs: Pick<Jobs, 'wake'>
-    listenerUpSince: () => number | null
-    segmentMessages: number
-    metrics: Metrics
-    logger: Logger
-    /** For tests. */
-    everyMs?: number
-  },
-  signal: AbortSignal,
-): Promise<void> {
-  const { database, lanes, outage, ground, metrics, logger } = options
+export async function sweep(options: SweepOptions, signal: AbortSignal): Promise<void> {
+  const { lanes, ground, metrics, logger } = options
   metrics.lastSweep.setToCurrentTime()
   while (await wait(options.everyMs ?? sweepEveryMs, signal)) {
     // An instance that died may have left a decision that is due.
@@ -58,28 +57,25 @@ export async function sweep(
         for (const { waker } of lanes) waker.wake('sweep')
         continue
       }
-      const awake = lanes.filter(({ lane }) => hadRoom(lane, options.listenerUpSince()))
-      for (const { lane, waker } of awake) {
-        const { missed, isHeldUp } = await countMissed(database, lane.name, outage.lease())
-        // Where there may be a reason, one that the lane's bound passes over would show in no number.
-        if (missed > 0 || isHeldUp) waker.wake('sweep')
-        if (missed === 0) continue
-        metrics.missedWakeups.inc(missed)
-        logger.error(
-          { lane: lane.name, messages: missed },
-          'missed wake-up: messages were due and nobody looked',
-        )
-      }
-      const segments = await makeSegments(database, options.segmentMessages)
-      if (segments > 0) logger.info({ segments }, 'segments of the log made')
-      await placeStrays(database)
-      while (!signal.aborted && (await foldPiece(database)));
-      for (let piece = 0; piece < agedPiecesMax && !signal.aborted && (await agePiece(database)); piece++);
-      await forgetPlans(database)
+      await countMissedWakeups(options)
+      await tidy(options, signal)
       metrics.lastSweep.setToCurrentTime()
     } catch (error) {
       logger.warn({ reason: reasonOf(error) }, 'sweep failed')
     }
+  }
+}
+
+async function countMissedWakeups(options: SweepOptions): Promise<void> {
+  const { database, lanes, outage, metrics, logger } = options
+  const awake = lanes.filter(({ lane }) => hadRoom(lane, options.listenerUpSince()))
+  for (const { lane, waker } of awake) {
+    const { missed, isHeldUp } = await countMissed(database, lane.name, outage.lease())
+    // Where there may be a reason, one that the lane's bound passes over would show in no number.
+    if (missed > 0 || isHeldUp) waker.wake('sweep')
+    if (missed === 0) continue
+    metrics.missedWakeups.inc(missed)
+    logger.error({ lane: lane.name, messages: missed }, 'missed wake-up: messages were due and nobody looked')
   }
 }
 
@@ -88,4 +84,13 @@ function hadRoom(lane: Lane, listenerUpSince: number | null): boolean {
   return (
     lane.roomSince !== null && lane.roomSince < since && listenerUpSince !== null && listenerUpSince < since
   )
+}
+
+async function tidy({ database, segmentMessages, logger }: SweepOptions, signal: AbortSignal): Promise<void> {
+  const segments = await makeSegments(database, segmentMessages)
+  if (segments > 0) logger.info({ segments }, 'segments of the log made')
+  await placeStrays(database)
+  while (!signal.aborted && (await foldPiece(database)));
+  for (let piece = 0; piece < agedPiecesMax && !signal.aborted && (await agePiece(database)); piece++);
+  await forgetPlans(database)
 }

@@ -3,7 +3,7 @@ import type { Pool } from 'pg'
 import { throttleDestination } from '../log/write/throttle-destination.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
-import { Pace } from './pace.ts'
+import { RecentRate } from './recent-rate.ts'
 
 // After a decision that others were in the way of.
 const retryMs = 500
@@ -22,7 +22,7 @@ export type ThrottlingOptions = {
 export class Throttling {
   readonly #options: ThrottlingOptions
   /** How often this instance sends. */
-  readonly #pace = new Pace()
+  readonly #recentRate = new RecentRate()
   /** On performance.now()'s clock: the processor asked to be left alone until then. */
   #notBefore = 0
   /** What is to be told. `sentAt` is on performance.now()'s clock. */
@@ -50,7 +50,7 @@ export class Throttling {
 
   /** An attempt is sent. */
   noteSent(): void {
-    this.#pace.note()
+    this.#recentRate.note()
   }
 
   /** Nothing is to be sent for so long, by an answer to this instance or by the log. */
@@ -83,7 +83,7 @@ export class Throttling {
         await throttleDestination(database, name, actor, {
           waitMs: Math.max(0, this.#notBefore - now),
           sentMsAgo: now - sentAt,
-          rate: this.#pace.within(1_000),
+          rate: this.#recentRate.within(1_000),
           reason,
         })
       } catch (error) {

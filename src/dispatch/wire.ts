@@ -1,9 +1,9 @@
-import type { Claim } from '../log/write/claim.ts'
-import { sleptMs } from '../runtime/slept.ts'
+import type { Claim } from '../log/write/to-claim.ts'
+import { sleptMs } from '../runtime/slept-ms.ts'
 import type { Destination } from './destination.ts'
-import { Pace } from './pace.ts'
+import { RecentRate } from './recent-rate.ts'
 
-// At its present pace a lane claims ahead what it will send within this time: about twice what the transaction takes that claims. With
+// At its present rate a lane claims ahead what it will send within this time: about twice what the transaction takes that claims. With
 // 50 ms it fell behind on a machine with other work (77 in place of 67 µs of PostgreSQL a message, medians).
 const aheadMs = 100
 const aheadMax = 2_000
@@ -18,7 +18,7 @@ const waitMsMin = 1_000
 const leaseMarginMs = 1_000
 const expireEveryMs = 100
 
-/** The most attempts that a lane claims ahead of its requests, whatever its pace. */
+/** The most attempts that a lane claims ahead of its requests, however fast it sends. */
 export function mostAhead(limit: number): number {
   return Math.min(aheadTimesMax * limit, aheadMax)
 }
@@ -64,7 +64,7 @@ type Waiting = {
 export class Wire {
   readonly #options: WireOptions
   readonly #waiting: Waiting[] = []
-  readonly #pace = new Pace()
+  readonly #recentRate = new RecentRate()
   #waitingBytes = 0
   #sending = 0
   #stopped: string | null = null
@@ -101,7 +101,7 @@ export class Wire {
       this.#waitingBytes >= aheadBytesMax
     )
       return 0
-    const ahead = Math.min(mostAhead(limit), Math.floor(this.#pace.within(aheadMs)))
+    const ahead = Math.min(mostAhead(limit), Math.floor(this.#recentRate.within(aheadMs)))
     return ahead < limit / 10 ? 0 : ahead
   }
 
@@ -199,7 +199,7 @@ export class Wire {
 
   readonly #end = (): void => {
     this.#sending -= 1
-    this.#pace.note()
+    this.#recentRate.note()
     this.#sendNext()
     this.#options.onChange()
   }

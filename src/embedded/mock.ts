@@ -1,6 +1,6 @@
 import { exitCodes, runCommand } from '../commands/run-command.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
-import { serveLean } from './mock/lean.ts'
+import { serveLean } from './mock/serve-lean.ts'
 import { flags, readOptions, usage, type Options } from './mock/options.ts'
 import { serve, type Serving } from './mock/serve.ts'
 

@@ -4,9 +4,9 @@ import { makeTopic } from '../kafka/test-topic/make-topic.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Lifeline } from './end-with-us.ts'
 import { isHealthy } from './is-healthy.ts'
-import { ownerPathOf, takeOwnership } from './ownership.ts'
-import { startPart } from './part.ts'
-import { startPostgres } from './postgres.ts'
+import { ownerPathOf, takeOwnership } from './take-ownership.ts'
+import { startPart } from './start-part.ts'
+import { startPostgres } from './start-postgres.ts'
 
 export interface EmbeddedOptions {
   postgres: boolean

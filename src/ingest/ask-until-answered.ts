@@ -1,4 +1,4 @@
-import { retryDelayMs } from '../runtime/retry-delay.ts'
+import { retryDelayMs } from '../runtime/retry-delay-ms.ts'
 import { wait } from '../runtime/wait.ts'
 
 /** At most a second, so that the database's return is noticed within one. */

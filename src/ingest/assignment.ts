@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import type { Beginning, Begun } from '../kafka/begun.ts'
+import type { Beginning, Begun } from '../kafka/read-begun.ts'
 import { corruptMessage, nameError, offsetOutOfRange } from '../kafka/name-error.ts'
 import type { KafkaSession } from '../kafka/session.ts'
 import { readNextOffsets, type PartitionPlace, type TopicPlaces } from '../log/write/next-offsets.ts'
@@ -7,12 +7,12 @@ import { stopPartition } from '../log/write/stop-partition.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
-import { retryDelayMs } from '../runtime/retry-delay.ts'
+import { retryDelayMs } from '../runtime/retry-delay-ms.ts'
 import { Seldom } from '../runtime/seldom.ts'
 import { wait } from '../runtime/wait.ts'
 import { within } from '../runtime/within.ts'
 import { askAgain, askUntilAnswered } from './ask-until-answered.ts'
-import { explainCorrupt, explainForgotten, type Fault } from './explain-stop.ts'
+import { explainCorrupt, explainForgotten, type StopFault } from './stop-fault.ts'
 import type { Health } from './health.ts'
 import { judgeRange } from './judge-position.ts'
 import { newPlace, type Place } from './place.ts'
@@ -178,7 +178,7 @@ export class Assignment {
   }
 
   /** Stops the partition at the offset `next`, for every instance, until an operator decides. */
-  stop(place: Place, next: bigint, fault: Fault): void {
+  stop(place: Place, next: bigint, fault: StopFault): void {
     if (!this.has(place)) return
     this.halt(place, fault.reason)
     this.follow(this.#recordStop(place, next, fault))
@@ -229,11 +229,11 @@ export class Assignment {
    * and kafkajs does not (KIP-320). So the last stored record is checked again, as at a join, once there is an
    * answer.
    */
-  doubt(partitions: readonly number[]): void {
+  requireProof(partitions: readonly number[]): void {
     for (const partition of partitions) {
       const place = this.#places.get(partition)
       // Without a next offset nothing is stored, and with a proof it is checked already.
-      if (place !== undefined && place.next !== null && place.proof === null) place.isDoubted = true
+      if (place !== undefined && place.next !== null && place.proof === null) place.isProofDue = true
     }
   }
 
@@ -246,7 +246,7 @@ export class Assignment {
     place.refusal = null
     place.silentMs = 0
     place.heldBackMs = null
-    if (place.isDoubted && place.state === 'reading') {
+    if (place.isProofDue && place.state === 'reading') {
       this.reposition([place])
       return
     }
@@ -378,7 +378,7 @@ export class Assignment {
     place.next = next
     place.proof = lastRecord !== null && lastRecord.offset >= low ? lastRecord : null
     place.sought = null
-    place.isDoubted = false
+    place.isProofDue = false
     const stopped = stored?.stopped ?? null
     if (stopped !== null) this.halt(place, stopped)
     else if (forgotten !== null) {
@@ -410,7 +410,7 @@ export class Assignment {
     health.lastError = null
   }
 
-  async #recordStop(place: Place, next: bigint, fault: Fault): Promise<void> {
+  async #recordStop(place: Place, next: bigint, fault: StopFault): Promise<void> {
     const { database, topic, actor } = this.#options
     const { partition, incarnation } = place
     const isStopped = await this.#ask(

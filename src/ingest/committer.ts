@@ -1,4 +1,4 @@
-import type { Beginning } from '../kafka/begun.ts'
+import type { Beginning } from '../kafka/read-begun.ts'
 import type { Commit, Position } from '../kafka/fetched-batch.ts'
 import type { Failpoint } from '../runtime/failpoint.ts'
 import type { Logger } from '../runtime/logger.ts'

@@ -1,4 +1,4 @@
-import type { Claim } from '../log/write/claim.ts'
+import type { Claim } from '../log/write/to-claim.ts'
 
 /**
  * The port through which ingest hands first attempts to the fresh lane. Ingest does not import the lane;
@@ -27,5 +27,5 @@ type Reservation = {
    * The answer to the commit was lost: the log may have open attempts that no lane runs. The lane must look
    * for them.
    */
-  doubt(): void
+  loseAnswer(): void
 }

@@ -11,13 +11,13 @@ export function halve(slice: Slice): [Slice, Slice] {
       ...slice,
       next: boundary,
       records: slice.records.slice(0, middle),
-      holes: slice.holes.filter((hole) => hole.from < boundary),
+      holes: slice.holes.filter((hole) => hole.first < boundary),
     },
     {
       ...slice,
-      from: boundary,
+      first: boundary,
       records: slice.records.slice(middle),
-      holes: slice.holes.filter((hole) => hole.from >= boundary),
+      holes: slice.holes.filter((hole) => hole.first >= boundary),
     },
   ]
 }

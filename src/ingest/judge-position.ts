@@ -1,5 +1,5 @@
 import type { BrokerRange } from '../kafka/read-range.ts'
-import { explainDeleted, explainShortened, type Fault, type Partition } from './explain-stop.ts'
+import { explainDeleted, explainShortened, type StopFault, type Partition } from './stop-fault.ts'
 
 /** The offsets of a fetched batch: kafkajs fetched from `fetched`, and the records are in [first, next). */
 export type Fetched = { fetched: bigint; first: bigint; next: bigint; highWatermark: bigint }
@@ -37,7 +37,7 @@ export function judgePosition(stored: bigint | null, sought: bigint | null, batc
  *
  * @returns why the partition must stop; null if it need not
  */
-export function judgeRange(of: Partition, stored: bigint, range: BrokerRange): Fault | null {
+export function judgeRange(of: Partition, stored: bigint, range: BrokerRange): StopFault | null {
   if (stored < range.low) return explainDeleted(of, stored, range)
   return stored > range.high ? explainShortened(of, stored, range) : null
 }

@@ -1,7 +1,7 @@
 import type { FetchedRecord } from '../kafka/answer/read-records.ts'
 import type { LastRecord } from '../log/write/next-offsets.ts'
 import { hashValue } from './decode.ts'
-import { explainReplaced, type Fault, type Partition } from './explain-stop.ts'
+import { explainReplaced, type StopFault, type Partition } from './stop-fault.ts'
 
 export type Proof =
   /** The record is the stored one: as far as a record can show, the topic is still the same. */
@@ -10,7 +10,7 @@ export type Proof =
   | { kind: 'absent' }
   /** The batch ends before the record's offset. */
   | { kind: 'below' }
-  | { kind: 'replaced'; fault: Fault }
+  | { kind: 'replaced'; fault: StopFault }
 
 /**
  * Compares the broker's record at the offset of the last stored record with the log. Offsets alone are not

@@ -1,4 +1,4 @@
-import type { Beginning } from '../kafka/begun.ts'
+import type { Beginning } from '../kafka/read-begun.ts'
 import type { LastRecord } from '../log/write/next-offsets.ts'
 
 /** Where a partition that this member holds stands. Only Assignment writes it, by its methods. */
@@ -20,8 +20,8 @@ export type Place = {
    * then null.
    */
   readonly proof: LastRecord | null
-  /** Whether its leader may be another than the one that handed over what is stored: `proof` is due again. */
-  readonly isDoubted: boolean
+  /** Whether its leader may be another than the one that handed over what is stored: then `proof` is read again. */
+  readonly isProofDue: boolean
   /**
    * The offset that kafkajs was sent back to when it was above `next`; null once kafkajs fetched from there.
    */
@@ -47,7 +47,7 @@ export function newPlace(partition: number, begins: Beginning | null = null): Pl
     next: null,
     begins,
     proof: null,
-    isDoubted: false,
+    isProofDue: false,
     sought: null,
     failures: 0,
     refusals: 0,

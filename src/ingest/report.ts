@@ -1,20 +1,20 @@
 import type { RecordResult, Slice } from '../log/write/ingest.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Logger } from '../runtime/logger.ts'
-import type { Partition } from './explain-stop.ts'
+import type { Partition } from './stop-fault.ts'
 
 type Counts = Record<RecordResult | 'hole', number>
 
-/** The result of one batch, for its log line: PostgreSQL accounts for [from, next). */
+/** The result of one batch, for its log line: PostgreSQL accounts for [first, next). */
 export type Tally = {
   readonly startedAt: number
-  readonly from: bigint
+  readonly first: bigint
   next: bigint
   readonly counts: Counts
 }
 
-export function startTally(from: bigint): Tally {
-  return { startedAt: performance.now(), from, next: from, counts: noCounts() }
+export function startTally(first: bigint): Tally {
+  return { startedAt: performance.now(), first, next: first, counts: noCounts() }
 }
 
 /**
@@ -35,7 +35,7 @@ export function count(
   const { topic, partition } = slice
   const counts = noCounts()
   for (const result of results) counts[result]++
-  for (const hole of slice.holes) counts.hole += Number(hole.next - hole.from)
+  for (const hole of slice.holes) counts.hole += Number(hole.next - hole.first)
   for (const result of Object.keys(counts) as (keyof Counts)[]) {
     tally.counts[result] += counts[result]
     if (counts[result] > 0) metrics.records.inc({ topic, partition, result }, counts[result])
@@ -57,8 +57,8 @@ export function count(
  * @param ms how long it took to store the batch
  */
 export function report(logger: Logger, of: Partition, tally: Tally, committed: boolean, ms: number): void {
-  const { from, next, counts } = tally
-  logger.info({ ...of, from: Number(from), next: Number(next), ...counts, committed, ms }, 'batch ingested')
+  const { first, next, counts } = tally
+  logger.info({ ...of, from: Number(first), next: Number(next), ...counts, committed, ms }, 'batch ingested')
 }
 
 function noCounts(): Counts {

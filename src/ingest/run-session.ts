@@ -11,7 +11,7 @@ import { within } from '../runtime/within.ts'
 import type { Tracing } from '../trace/tracing.ts'
 import { Assignment } from './assignment.ts'
 import { Committer } from './committer.ts'
-import { explainUndecodable } from './explain-stop.ts'
+import { explainUndecodable } from './stop-fault.ts'
 import type { FreshLane } from './fresh-lane.ts'
 import { handleBatch } from './handle-batch.ts'
 import type { Health } from './health.ts'
@@ -120,7 +120,7 @@ function listen(
     },
     coordinatorLost: (error) => noteLostCoordinator(options, health, error),
     leadersKnown: (leaders) => waiting.leadersKnown(leaders),
-    cut: (partitions) => assignment.doubt(partitions),
+    cut: (partitions) => assignment.requireProof(partitions),
     heldBack: (partitions) => assignment.noteHeldBack(partitions),
     answered: (partition, highWatermark, from) => {
       health.fetchedAt = new Date()

@@ -25,7 +25,7 @@ export type SliceOptions = StoreOptions & {
 const slowMs = 5_000
 
 /**
- * Stores a batch from `tally.from` on, one database transaction a slice, and tells the session after each
+ * Stores a batch from `tally.first` on, one database transaction a slice, and tells the session after each
  * one. Ends early if the database fails or answers that the batch does not fit, or if the session no longer
  * wants the batch; the rest is then fetched again.
  *
@@ -39,7 +39,7 @@ export async function storeSlices(
 ): Promise<void> {
   options.assignment.noteFound(place)
   const bytesOf = (record: FetchedRecord): number => weigh(record, options.maxRecordBytes)
-  for (const cut of cutSlices(batch.records, tally.from, batch.next, bytesOf)) {
+  for (const cut of cutSlices(batch.records, tally.first, batch.next, bytesOf)) {
     const startedAt = Date.now()
     const slice = decodeCut(cut, batch, place, options.maxRecordBytes)
     const answer = await storeInTime(options, place, slice, startedAt)
@@ -62,7 +62,7 @@ function decodeCut(
     topic,
     partition,
     incarnation,
-    from: cut.from,
+    first: cut.first,
     next: cut.next,
     records,
     holes: cut.holes,
@@ -84,7 +84,7 @@ async function storeInTime(
     if (answer !== late) return answer
     const counted = storing.then((stored) => {
       if (stored.kind !== 'stored') return
-      count(options, slice, stored.results, startTally(slice.from))
+      count(options, slice, stored.results, startTally(slice.first))
       options.tracing?.noteSlice(slice, stored.results, startedAt)
     })
     // `hold` may not take it: the place was replaced, or the session has crashed.

@@ -139,18 +139,16 @@ async function storeOnce(options: StoreOptions, slice: Slice): Promise<StoreAnsw
   let answer: IngestAnswer
   try {
     options.failpoint('ingest.before_commit')
-    answer = await ingest(
-      options.database,
-      slice,
-      `${options.instance}/ingest`,
-      `${options.instance}/fresh`,
-      reservation.room,
-      options.leaseMs,
-    )
+    answer = await ingest(options.database, slice, {
+      actor: `${options.instance}/ingest`,
+      lane: `${options.instance}/fresh`,
+      room: reservation.room,
+      leaseMs: options.leaseMs,
+    })
     options.failpoint('ingest.after_commit')
   } catch (error) {
     // If PostgreSQL refused, nothing was committed. If the connection was lost, nobody knows.
-    if (classifyFault(error) === 'lost' && reservation.room > 0) reservation.doubt()
+    if (classifyFault(error) === 'lost' && reservation.room > 0) reservation.loseAnswer()
     else reservation.release()
     throw error
   }

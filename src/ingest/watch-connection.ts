@@ -1,4 +1,4 @@
-import { explainMissing } from './explain-stop.ts'
+import { explainMissing } from './stop-fault.ts'
 import type { Health } from './health.ts'
 
 /** Whether Kafka hands over what it has, as far as this process knows. */

@@ -19,7 +19,7 @@ export type WaitingOptions = {
 export type WaitingWatch = {
   /**
    * To be called with the leaders that Kafka names for the topic's partitions; null if Kafka has no such
-   * topic. A partition that another broker leads now is doubted.
+   * topic. A partition that another broker leads now has to be proven anew.
    */
   leadersKnown(found: Leaders | null): void
   end(): void
@@ -66,7 +66,7 @@ export function watchWaiting({
         const known = before.get(partition)
         return known !== undefined && known?.nodeId !== leaders.get(partition)?.nodeId
       }
-      assignment.doubt([...leaders.keys()].filter(hasMoved))
+      assignment.requireProof([...leaders.keys()].filter(hasMoved))
     },
     end: () => clearInterval(timer),
   }

@@ -1,7 +1,7 @@
 import type { Batch, EachBatchPayload } from 'kafkajs'
 import { splitEndMarker } from './answer/end-marker.ts'
 import type { FetchedRecord } from './answer/read-records.ts'
-import { writeBegins, type Beginning } from './begun.ts'
+import { writeBegins, type Beginning } from './read-begun.ts'
 
 /** What is committed to Kafka of a partition: its next offset, and where its log began, if that is known. */
 export type Position = { readonly next: bigint; readonly begins: Beginning | null }

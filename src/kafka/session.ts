@@ -1,15 +1,15 @@
 import { once } from 'node:events'
 import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs'
 import type { Logger } from '../runtime/logger.ts'
-import { onUndecodable, type Undecodable } from './answer/replace-decoder.ts'
+import { replaceDecoder, type Undecodable } from './answer/replace-decoder.ts'
 import { fetcherOf, fetchersMax, sharesOf } from './cluster/fetch-apart.ts'
-import { onHeldBack } from './cluster/heed-quotas.ts'
-import { onLostCoordinator } from './cluster/keep-membership.ts'
+import { heedQuotas } from './cluster/heed-quotas.ts'
+import { keepMembership } from './cluster/keep-membership.ts'
 import { noteStaleLeaders } from './cluster/spare-others.ts'
 import { watchAnswers } from './cluster/watch-answers.ts'
-import { onCut } from './cluster/watch-cuts.ts'
-import { onLeaders, type Leaders } from './cluster/watch-leaders.ts'
-import { readBegun, type Begun } from './begun.ts'
+import { watchCuts } from './cluster/watch-cuts.ts'
+import { watchLeaders, type Leaders } from './cluster/watch-leaders.ts'
+import { readBegun, type Begun } from './read-begun.ts'
 import { createConsumer, createKafka, type KafkaOptions } from './connect.ts'
 import { toFetchedBatch, type FetchedBatch } from './fetched-batch.ts'
 import { findUnread, type Unread } from './find-unread.ts'
@@ -192,7 +192,7 @@ export class KafkaSession {
     this.#consumer.on(REBALANCING, () => listener.rebalancing())
     this.#consumer.on(HEARTBEAT, hearCoordinator)
     this.#forgets.push(
-      onLostCoordinator((groupId, error) => {
+      keepMembership((groupId, error) => {
         if (groupId === this.#groupId) listener.coordinatorLost(error)
       }),
     )
@@ -205,16 +205,16 @@ export class KafkaSession {
     this.#consumer.on(FETCH_START, ({ payload }) => void this.#fetching.add(nodeOf(payload)))
     this.#consumer.on(FETCH, ({ payload }) => void this.#fetching.delete(nodeOf(payload)))
     this.#forgets.push(
-      onUndecodable((found) => {
+      replaceDecoder((found) => {
         if (found.topic === this.#topic) listener.undecodable(found)
       }),
-      onCut((groupId, topic, partitions) => {
+      watchCuts((groupId, topic, partitions) => {
         if (groupId === this.#groupId && topic === this.#topic) listener.cut(partitions)
       }),
-      onHeldBack((topic, partitions) => {
+      heedQuotas((topic, partitions) => {
         if (topic === this.#topic) listener.heldBack(partitions)
       }),
-      onLeaders((topic, leaders) => {
+      watchLeaders((topic, leaders) => {
         if (topic === this.#topic) listener.leadersKnown(leaders)
       }),
       watchAnswers({

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { exitCodes, outliveReaders } from '../commands/run-command.ts'
 import { accesses } from './accesses.ts'
-import { completionOf } from './completion.ts'
+import { completionOf } from './completion-of.ts'
 import { decide } from './decide.ts'
 import { destination } from './destination.ts'
 import { handOver } from './hand-over.ts'

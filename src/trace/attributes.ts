@@ -8,7 +8,7 @@ import {
   ATTR_SERVER_PORT,
   ATTR_URL_FULL,
 } from '@opentelemetry/semantic-conventions'
-import type { Claim } from '../log/write/claim.ts'
+import type { Claim } from '../log/write/to-claim.ts'
 import type { DecodedRecord, RecordResult, Slice } from '../log/write/ingest.ts'
 import type { Inquiry } from '../log/write/inquiry.ts'
 import type { InquiryResult } from '../message/inquiry.ts'

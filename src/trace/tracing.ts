@@ -1,4 +1,4 @@
-import type { Claim } from '../log/write/claim.ts'
+import type { Claim } from '../log/write/to-claim.ts'
 import type { RecordResult, Slice } from '../log/write/ingest.ts'
 import type { Inquiry } from '../log/write/inquiry.ts'
 import type { InquiryResult } from '../message/inquiry.ts'

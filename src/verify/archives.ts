@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type pg from 'pg'
 import type { Invariants } from './invariants.ts'
-import { FileFault } from './json-lines.ts'
+import { FileFault } from './read-json-lines.ts'
 
 /** A segment of the log that is not in the database any more, according to the log. */
 export type ArchivedSegment = {

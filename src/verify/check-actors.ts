@@ -1,18 +1,9 @@
 import type pg from 'pg'
-import type { EventType, LogEvent } from './event.ts'
+import type { LogEvent } from './event.ts'
+import { isDecisionType } from './event-type.ts'
 import type { Invariants } from './invariants.ts'
 import { nameOf, type Message } from './message.ts'
 import type { FindActor } from './settings.ts'
-
-const operatorTypes: ReadonlySet<EventType> = new Set([
-  'replayed',
-  'expunged',
-  'held',
-  'released',
-  'cancelled',
-  'resolved',
-  'reopened',
-])
 
 /**
  * S14: checks who wrote the event. An operator must also say why, and so must an instance that expunges by its RETAIN_PAYLOAD. Every
@@ -29,7 +20,7 @@ export function checkActors(
     S14.differ(nameOf(message), event.version, `${event.type} has no actor`)
     return
   }
-  if (operatorTypes.has(event.type)) {
+  if (isDecisionType(event.type)) {
     if (isBlank(event.reason)) S14.differ(nameOf(message), event.version, `${event.type} without a reason`)
   } else if (findActor(event.actor).settings === null) {
     S14.differ(nameOf(message), event.version, `${event.actor} is of no registered instance`)

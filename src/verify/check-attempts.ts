@@ -1,4 +1,5 @@
 import type { LogEvent } from './event.ts'
+import { isAttemptType } from './event-type.ts'
 import { saysForgotten, saysUnknown } from './fold.ts'
 import type { Invariants } from './invariants.ts'
 import type { LostWindows } from './lost-windows.ts'
@@ -19,7 +20,9 @@ export function checkAttempts(
   invariants: Invariants,
 ): void {
   if (message.unretried !== null) checkWhatFollows(message, event, invariants)
-  switch (event.type) {
+  const { type } = event
+  if (!isAttemptType(type)) return
+  switch (type) {
     case 'attempt_started':
       checkStart(message, event, invariants)
       return
@@ -36,20 +39,6 @@ export function checkAttempts(
       checkOutcome(message, event, invariants)
       if (event.attempt === null) checkStray(message, event, windows, invariants)
       else checkLate(message, event.attempt, event, invariants)
-      return
-    case 'received':
-    case 'rejected':
-    case 'replayed':
-    case 'duplicate_received':
-    case 'conflict_received':
-    case 'expunged':
-    case 'held':
-    case 'released':
-    case 'cancelled':
-    case 'resolved':
-    case 'reopened':
-    case 'inquiry_started':
-    case 'inquired':
       return
   }
 }

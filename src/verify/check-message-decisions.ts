@@ -1,4 +1,5 @@
 import type { LogEvent } from './event.ts'
+import { isDecisionType } from './event-type.ts'
 import type { Invariants } from './invariants.ts'
 import { nameOf, type Message } from './message.ts'
 
@@ -17,39 +18,30 @@ export function checkMessageDecisions(message: Message, event: LogEvent, { S26 }
 
 /** Undefined for an event that is not checked. */
 function findFault({ heldAt, cancelledAt, resolvedAt }: Message, event: LogEvent): string | null | undefined {
-  const held = `it is on hold since version ${heldAt}`
+  const { type, attempt, resolution } = event
+  if (type === 'attempt_started') {
+    if (heldAt !== null) return `attempt ${attempt} starts, but it is on hold since version ${heldAt}`
+    return cancelledAt === null
+      ? null
+      : `attempt ${attempt} starts, but it was cancelled at version ${cancelledAt}`
+  }
+  if (!isDecisionType(type)) return undefined
   const resolved = `it is resolved since version ${resolvedAt}`
-  switch (event.type) {
-    case 'attempt_started':
-      if (heldAt !== null) return `attempt ${event.attempt} starts, but ${held}`
-      return cancelledAt === null
-        ? null
-        : `attempt ${event.attempt} starts, but it was cancelled at version ${cancelledAt}`
+  switch (type) {
     case 'replayed':
       return resolvedAt === null ? null : `replayed, but ${resolved}`
     case 'held':
-      return heldAt === null ? null : `held, but ${held}`
+      return heldAt === null ? null : `held, but it is on hold since version ${heldAt}`
     case 'released':
       return heldAt === null ? 'released, but it is not on hold' : null
     case 'cancelled':
       return null
     case 'resolved':
-      if (!resolutions.includes(event.resolution)) return `resolved as ${event.resolution}`
+      if (!resolutions.includes(resolution)) return `resolved as ${resolution}`
       return resolvedAt === null ? null : `resolved, but ${resolved}`
     case 'reopened':
       return resolvedAt === null ? 'reopened, but it is not resolved' : null
-    case 'received':
-    case 'succeeded':
-    case 'attempt_failed':
-    case 'attempt_abandoned':
-    case 'dead_lettered':
-    case 'duplicate_received':
-    case 'conflict_received':
-    case 'rejected':
-    case 'late_result_observed':
     case 'expunged':
-    case 'inquiry_started':
-    case 'inquired':
       return undefined
   }
 }

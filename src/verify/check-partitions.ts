@@ -1,11 +1,11 @@
 import type pg from 'pg'
 import type { Archives } from './archives.ts'
-import { offsetKinds } from './check-records.ts'
+import { offsetKinds } from './records.ts'
 import { copyRows } from './copy-rows.ts'
 import type { Invariants } from './invariants.ts'
 import { namePartition } from './name-partition.ts'
 import { OffsetMap } from './offset-map.ts'
-import { readIncarnations, type Gap, type Incarnation } from './read-partitions.ts'
+import { readIncarnations, type Gap, type Incarnation } from './read-incarnations.ts'
 import { Spans } from './spans.ts'
 
 type Advance = {

@@ -1,6 +1,7 @@
 import { isSupersededBy } from './check-attempts.ts'
 import type { Destinations } from './destinations.ts'
 import type { LogEvent } from './event.ts'
+import { isAttemptType } from './event-type.ts'
 import { isUnsent, saysUnknown } from './fold.ts'
 import type { Invariants } from './invariants.ts'
 import { nameOf, type Message, type OpenAttempt } from './message.ts'
@@ -10,55 +11,48 @@ import type { FindActor, Settings } from './settings.ts'
 const toleranceMs = 1
 const jitterShare = 0.2
 
+/** What an event is measured by, and where a difference goes. */
+type ScheduleOptions = {
+  readonly findActor: FindActor
+  readonly destinations: Destinations
+  readonly invariants: Invariants
+}
+
 /**
  * S9: compares starts, leases, delays and retries with the settings of the instance that wrote the event. A failure that is spared,
  * because its destination did not flow, has no limit of retries. Call it before the event is folded into its message.
  */
-export function checkSchedule(
-  message: Message,
-  event: LogEvent,
-  findActor: FindActor,
-  destinations: Destinations,
-  invariants: Invariants,
-): void {
+export function checkSchedule(message: Message, event: LogEvent, options: ScheduleOptions): void {
   const { unretried } = message
   if (unretried?.event.type === 'attempt_abandoned' && !isSupersededBy(unretried.event, event))
-    checkAbandonment(message, unretried.event, unretried.attempt, findActor, destinations, invariants)
+    checkAbandonment(message, unretried.event, unretried.attempt, options)
   if (unretried?.event.outcome === 'unknown' && event.type === 'dead_lettered')
-    checkGivenUp(message, unretried.event, event, findActor, destinations, invariants)
-  switch (event.type) {
+    checkGivenUp(message, unretried.event, event, options)
+  const { type } = event
+  if (!isAttemptType(type)) return
+  switch (type) {
     case 'attempt_started':
-      checkStart(message, event, findActor, invariants)
+      checkStart(message, event, options)
       return
     case 'attempt_failed':
-      checkFailure(message, event, findActor, destinations, invariants)
+      checkFailure(message, event, options)
       return
     case 'attempt_abandoned':
       // Without a due time the next event shows whether the attempt was superseded.
-      if (event.dueAt !== null)
-        checkAbandonment(message, event, message.open, findActor, destinations, invariants)
+      if (event.dueAt !== null) checkAbandonment(message, event, message.open, options)
       return
-    case 'received':
-    case 'rejected':
     case 'succeeded':
     case 'dead_lettered':
-    case 'replayed':
-    case 'duplicate_received':
-    case 'conflict_received':
     case 'late_result_observed':
-    case 'expunged':
-    case 'held':
-    case 'released':
-    case 'cancelled':
-    case 'resolved':
-    case 'reopened':
-    case 'inquiry_started':
-    case 'inquired':
       return
   }
 }
 
-function checkStart(message: Message, event: LogEvent, findActor: FindActor, { S9 }: Invariants): void {
+function checkStart(
+  message: Message,
+  event: LogEvent,
+  { findActor, invariants: { S9 } }: ScheduleOptions,
+): void {
   const name = nameOf(message)
   const { dueAt } = message
   S9.checked++
@@ -75,9 +69,7 @@ function checkStart(message: Message, event: LogEvent, findActor: FindActor, { S
 function checkFailure(
   message: Message,
   event: LogEvent,
-  findActor: FindActor,
-  destinations: Destinations,
-  invariants: Invariants,
+  { findActor, destinations, invariants }: ScheduleOptions,
 ): void {
   const { settings } = findActor(event.actor)
   const name = nameOf(message)
@@ -106,9 +98,7 @@ function checkGivenUp(
   message: Message,
   end: LogEvent,
   event: LogEvent,
-  findActor: FindActor,
-  destinations: Destinations,
-  invariants: Invariants,
+  { findActor, destinations, invariants }: ScheduleOptions,
 ): void {
   const { settings } = findActor(end.actor)
   if (end.type !== 'attempt_failed' || settings === null || saysUnknown(event)) return
@@ -119,9 +109,7 @@ function checkAbandonment(
   message: Message,
   event: LogEvent,
   attempt: OpenAttempt | null,
-  findActor: FindActor,
-  destinations: Destinations,
-  invariants: Invariants,
+  { findActor, destinations, invariants }: ScheduleOptions,
 ): void {
   const { settings } = findActor(event.actor)
   const name = nameOf(message)

@@ -1,4 +1,5 @@
-import type { EventType, LogEvent } from './event.ts'
+import type { LogEvent } from './event.ts'
+import type { EventType } from './event-type.ts'
 import type { Invariants } from './invariants.ts'
 import { nameOf, type Message } from './message.ts'
 

@@ -1,25 +1,6 @@
-export type Status = 'pending' | 'processing' | 'success' | 'failed' | 'dead_letter'
+import { isRecordType, type EventType } from './event-type.ts'
 
-export type EventType =
-  | 'received'
-  | 'attempt_started'
-  | 'succeeded'
-  | 'attempt_failed'
-  | 'attempt_abandoned'
-  | 'dead_lettered'
-  | 'replayed'
-  | 'duplicate_received'
-  | 'conflict_received'
-  | 'rejected'
-  | 'late_result_observed'
-  | 'expunged'
-  | 'held'
-  | 'released'
-  | 'cancelled'
-  | 'resolved'
-  | 'reopened'
-  | 'inquiry_started'
-  | 'inquired'
+export type Status = 'pending' | 'processing' | 'success' | 'failed' | 'dead_letter'
 
 /**
  * One row of the log, as the checker reads it. Times are microseconds since 1970. A number holds them exactly, and also ids,
@@ -100,29 +81,6 @@ export type StoredState = {
  * Returns whether the event accounts for a Kafka record. The original's side of a conflict does not: the record has a message
  * of its own.
  */
-export function isRecordEvent(event: LogEvent): boolean {
-  switch (event.type) {
-    case 'received':
-    case 'rejected':
-    case 'duplicate_received':
-      return true
-    case 'conflict_received':
-      return event.version === 1
-    case 'attempt_started':
-    case 'succeeded':
-    case 'attempt_failed':
-    case 'attempt_abandoned':
-    case 'dead_lettered':
-    case 'replayed':
-    case 'late_result_observed':
-    case 'expunged':
-    case 'held':
-    case 'released':
-    case 'cancelled':
-    case 'resolved':
-    case 'reopened':
-    case 'inquiry_started':
-    case 'inquired':
-      return false
-  }
+export function isRecordEvent({ type, version }: LogEvent): boolean {
+  return isRecordType(type) && (type !== 'conflict_received' || version === 1)
 }

@@ -1,4 +1,13 @@
 import type { LogEvent } from './event.ts'
+import {
+  isAttemptType,
+  isDecisionType,
+  isRecordType,
+  type AttemptType,
+  type DecisionType,
+  type InquiryType,
+  type RecordType,
+} from './event-type.ts'
 import type { Message } from './message.ts'
 
 // An attempt that took longer to fail was slow.
@@ -74,7 +83,15 @@ function begin(message: Message, event: LogEvent): void {
 }
 
 function apply(message: Message, event: LogEvent, isSpared: boolean): void {
-  switch (event.type) {
+  const { type } = event
+  if (isAttemptType(type)) applyAttempt(message, type, event, isSpared)
+  else if (isRecordType(type)) applyRecord(message, type, event)
+  else if (isDecisionType(type)) applyDecision(message, type, event)
+  else applyInquiry(message, type, event)
+}
+
+function applyRecord(message: Message, type: RecordType, event: LogEvent): void {
+  switch (type) {
     case 'received':
       message.status = 'pending'
       message.dueAt = event.recordedAt
@@ -88,6 +105,11 @@ function apply(message: Message, event: LogEvent, isSpared: boolean): void {
       return
     case 'duplicate_received':
       return
+  }
+}
+
+function applyAttempt(message: Message, type: AttemptType, event: LogEvent, isSpared: boolean): void {
+  switch (type) {
     case 'attempt_started':
       start(message, event)
       return
@@ -108,6 +130,15 @@ function apply(message: Message, event: LogEvent, isSpared: boolean): void {
       message.letterCause = causeOfEnd(event.reason)
       message.dueAt = null
       return
+    case 'late_result_observed':
+      message.effectMayDiffer = true
+      if (event.outcome === 'accepted') accept(message)
+      return
+  }
+}
+
+function applyDecision(message: Message, type: DecisionType, event: LogEvent): void {
+  switch (type) {
     case 'replayed':
       message.status = 'pending'
       message.retryCount = 0
@@ -116,10 +147,6 @@ function apply(message: Message, event: LogEvent, isSpared: boolean): void {
       message.abandonedBefore = false
       message.cancelledAt = null
       endDecisions(message)
-      return
-    case 'late_result_observed':
-      message.doubtful = true
-      if (event.outcome === 'accepted') accept(message)
       return
     case 'expunged':
       message.expungedAt = event.version
@@ -147,10 +174,14 @@ function apply(message: Message, event: LogEvent, isSpared: boolean): void {
     case 'reopened':
       endDecisions(message)
       return
+  }
+}
+
+function applyInquiry(message: Message, type: InquiryType, event: LogEvent): void {
+  switch (type) {
     case 'inquiry_started':
     case 'inquired':
       message.dueAt = event.dueAt
-      return
   }
 }
 
@@ -207,7 +238,7 @@ function accept(message: Message): void {
 function fail(message: Message, event: LogEvent, isSpared: boolean): void {
   if (event.dueAt === null) message.unretried = { event, attempt: message.open }
   else if (!isSpared && !isUnsent(event)) message.retryCount += 1
-  if (event.outcome === 'unknown' || event.type === 'attempt_abandoned') message.doubtful = true
+  if (event.outcome === 'unknown' || event.type === 'attempt_abandoned') message.effectMayDiffer = true
   end(message)
   message.status = 'failed'
   message.dueAt = event.dueAt

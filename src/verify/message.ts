@@ -1,4 +1,5 @@
-import type { EventType, LogEvent, Status } from './event.ts'
+import type { LogEvent, Status } from './event.ts'
+import type { EventType } from './event-type.ts'
 
 /** One message while its events are read: its state so far, and what later events are compared with. */
 export type Message = {
@@ -67,7 +68,7 @@ export type Message = {
   /** What the processor said last. */
   inquiry: { readonly answer: string; readonly at: number } | null
   /** An attempt ended unknown, was abandoned, or got its answer late: the processor's effect may differ from the status. */
-  doubtful: boolean
+  effectMayDiffer: boolean
 }
 
 export type OpenAttempt = {
@@ -124,7 +125,7 @@ export function newMessage(first: LogEvent): Message {
     notFoundAt: null,
     notFoundBy: null,
     inquiry: null,
-    doubtful: false,
+    effectMayDiffer: false,
   }
 }
 

@@ -3,7 +3,8 @@ import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
-import type { EventType, LogEvent, Status, StoredRecord } from './event.ts'
+import type { LogEvent, Status, StoredRecord } from './event.ts'
+import type { EventType } from './event-type.ts'
 
 const newline = 0x0a
 

@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import { copyRows } from './copy-rows.ts'
-import type { EventType, LogEvent, Status, StoredRecord, StoredState } from './event.ts'
+import type { LogEvent, Status, StoredRecord, StoredState } from './event.ts'
+import type { EventType } from './event-type.ts'
 import type { RowReader } from './row-reader.ts'
 
 // One pass over four primary keys in the same order. PostgreSQL computes the hashes of the payloads, so they need not be sent.

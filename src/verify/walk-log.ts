@@ -1,21 +1,21 @@
 import type pg from 'pg'
 import type { Archives } from './archives.ts'
-import type { Acknowledgements } from './check-acknowledgements.ts'
+import type { Acknowledgements } from './acknowledgements.ts'
 import { checkActors } from './check-actors.ts'
 import { ArchivedInbox } from './check-archived.ts'
 import { checkAttempts, checkLastAttempt } from './check-attempts.ts'
-import type { Concurrency } from './check-concurrency.ts'
-import type { Identities } from './check-identities.ts'
+import type { Concurrency } from './concurrency.ts'
+import type { Identities } from './identities.ts'
 import { checkDoubt } from './check-doubt.ts'
-import type { Ledger } from './check-ledger.ts'
-import type { Holds } from './check-holds.ts'
+import type { Ledger } from './ledger.ts'
+import type { Holds } from './holds.ts'
 import { checkMessageDecisions } from './check-message-decisions.ts'
-import type { Jobs } from './check-jobs.ts'
-import type { Rates } from './check-rate.ts'
+import type { Jobs } from './jobs.ts'
+import type { Rates } from './rates.ts'
 import { checkExpunged, checkPayload } from './check-payloads.ts'
 import { checkColumns, checkState } from './check-projection.ts'
-import type { Records } from './check-records.ts'
-import type { Rollups } from './check-rollups.ts'
+import type { Records } from './records.ts'
+import type { Rollups } from './rollups.ts'
 import { checkSchedule } from './check-schedule.ts'
 import { checkSequence } from './check-sequence.ts'
 import type { Destinations } from './destinations.ts'
@@ -27,7 +27,7 @@ import { nameOf, newMessage, type Message } from './message.ts'
 import { readArchived } from './read-archived.ts'
 import { readLog } from './read-log.ts'
 import type { FindActor } from './settings.ts'
-import { inKeyOrder } from './snapshot.ts'
+import { inKeyOrder } from './in-snapshot.ts'
 
 /** What each event or message is handed to, besides the checks of the walk itself. */
 export type Checks = {
@@ -113,7 +113,7 @@ function checkEvent(message: Message, event: LogEvent, record: StoredRecord | nu
   checkSequence(message, event, checks.legal, invariants)
   checkActors(message, event, findActor, invariants)
   checkAttempts(message, event, checks.windows, invariants)
-  checkSchedule(message, event, findActor, destinations, invariants)
+  checkSchedule(message, event, checks)
   checkMessageDecisions(message, event, invariants)
   checkDoubt(message, event, findActor, invariants)
   checks.holds.check(message, event)

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks'
 import type pg from 'pg'
 import type { Logger } from '../runtime/logger.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
-import { retryDelayMs } from '../runtime/retry-delay.ts'
+import { retryDelayMs } from '../runtime/retry-delay-ms.ts'
 import { wait } from '../runtime/wait.ts'
 import { Session } from './session.ts'
 

@@ -49,12 +49,12 @@ async function setUp(t: Test): Promise<Service> {
     topic: 'other',
     partition: 0,
     incarnation: 1,
-    from: 0n,
+    first: 0n,
     next: 1n,
     records: [conflict],
     holes: [],
   }
-  await ingest(pool, slice, 'instance-1', 'instance-1/fresh', 0, 60_000)
+  await ingest(pool, slice, { actor: 'instance-1', lane: 'instance-1/fresh', room: 0, leaseMs: 60_000 })
   return startService(t, pool, undefined, access)
 }
 

@@ -5,10 +5,10 @@ import pg, { type Pool } from 'pg'
 import { pino } from 'pino'
 import type { Test } from 'tap'
 import type { Access } from '../../src/api/access.ts'
-import type { ApiDependencies } from '../../src/api/dependencies.ts'
+import type { ApiDependencies } from '../../src/api/api-dependencies.ts'
 import type { Health } from '../../src/api/health.ts'
 import { serve, type Serving } from '../../src/api/serve.ts'
-import type { Claim } from '../../src/log/write/claim.ts'
+import type { Claim } from '../../src/log/write/to-claim.ts'
 import { ingest, type DecodedRecord } from '../../src/log/write/ingest.ts'
 import { settle, type Settlement } from '../../src/log/write/settle.ts'
 import { createMetrics, type Metrics } from '../../src/metrics.ts'
@@ -188,12 +188,17 @@ export async function store(
     topic: 'transactions.incoming',
     partition: 0,
     incarnation: 1,
-    from,
+    first: from,
     next,
     records,
     holes: [],
   }
-  const answer = await ingest(pool, slice, 'instance-1', 'instance-1/fresh', room, 60_000)
+  const answer = await ingest(pool, slice, {
+    actor: 'instance-1',
+    lane: 'instance-1/fresh',
+    room,
+    leaseMs: 60_000,
+  })
   if (answer.kind !== 'stored') throw new Error(answer.kind)
   offsets.set(pool, next)
   return answer.claims

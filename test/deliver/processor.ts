@@ -1,7 +1,11 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import type { Test } from 'tap'
-import { createDeliverer, type Deliverer, type DelivererSettings } from '../../src/deliver/deliver.ts'
+import {
+  createDeliverer,
+  type Deliverer,
+  type DelivererSettings,
+} from '../../src/deliver/create-deliverer.ts'
 import type { Outcome } from '../../src/message/outcome.ts'
 import { Tls, type Pems } from '../../src/runtime/tls.ts'
 

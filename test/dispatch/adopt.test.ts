@@ -4,7 +4,7 @@ import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { adopt } from '../../src/dispatch/adopt.ts'
 import type { Lane } from '../../src/dispatch/lane.ts'
-import type { Claim } from '../../src/log/write/claim.ts'
+import type { Claim } from '../../src/log/write/to-claim.ts'
 import { fresh, newName, record, store } from '../log/support.ts'
 import { database } from '../support/database.ts'
 import { hangingLane } from './support.ts'
@@ -39,7 +39,7 @@ function interleave(pool: pg.Pool, act: () => void): pg.Pool {
 }
 
 async function adoptUntilCertain(each: Lane, pool: pg.Pool): Promise<void> {
-  while (each.doubtful) {
+  while (each.hasUnanswered) {
     await adopt(each, pool, logger, never)
     await sleep(20)
   }
@@ -51,7 +51,7 @@ async function setUp(t: Test) {
 
 t.test('attempts in the log that nobody holds are started, with the deadline of their claim', async (t) => {
   const { pool, lane, begun, deadlines } = await setUp(t)
-  lane.reserve(2).doubt()
+  lane.reserve(2).loseAnswer()
   const claims = await openInLog(pool, 2)
   const claimedAt = performance.now()
   await sleep(100)
@@ -69,7 +69,7 @@ t.test('an attempt that is settled while the log is read is not started again', 
   const { pool, lane, begun } = await setUp(t)
   const claims = await openInLog(pool, 3)
   lane.start(claims, performance.now())
-  lane.reserve(1).doubt()
+  lane.reserve(1).loseAnswer()
   await adopt(
     lane,
     interleave(pool, () => lane.close(claims)),
@@ -82,7 +82,7 @@ t.test('an attempt that is settled while the log is read is not started again', 
 t.test('an attempt whose transaction is under way is left to who waits for its answer', async (t) => {
   const { pool, lane, begun } = await setUp(t)
   const underWay = lane.reserve(3)
-  lane.reserve(1).doubt()
+  lane.reserve(1).loseAnswer()
   const claims = await openInLog(pool, 3)
   const adopting = adopt(lane, pool, logger, never)
   await sleep(0)
@@ -97,7 +97,7 @@ t.test(
     const { pool, lane, begun } = await setUp(t)
     const [claim] = await openInLog(pool, 1)
     lane.start([{ ...claim!, attempt: 0 }], performance.now())
-    lane.reserve(1).doubt()
+    lane.reserve(1).loseAnswer()
     await adopt(lane, pool, logger, never)
     t.equal(begun.length, 2)
     lane.close([{ ...claim!, attempt: 0 }])
@@ -105,23 +105,23 @@ t.test(
   },
 )
 
-t.test('a lane that waits for room hears of the doubt that takes all of it', async (t) => {
+t.test('a lane that waits for room hears of the lost answer that takes all of it', async (t) => {
   const { pool, lane, begun } = await setUp(t)
   const underWay = lane.reserve(10)
   const waiting = lane.waitForRoom(never)
   const claims = await openInLog(pool, 10)
-  underWay.doubt()
+  underWay.loseAnswer()
   t.equal(await waiting, 0)
   await adopt(lane, pool, logger, never)
   t.equal(begun.length, claims.length)
 })
 
-t.test('the room of a doubt comes back when no transaction can be its own any more', async (t) => {
+t.test('the room of a lost answer comes back when no transaction can be its own any more', async (t) => {
   const { pool, lane } = await setUp(t)
   const running = await pool.connect()
   await running.query('begin')
   await running.query('select 1')
-  lane.reserve(10).doubt()
+  lane.reserve(10).loseAnswer()
   t.equal(lane.room, 0)
   // Longer than a statement may take to reach the server.
   await sleep(1_200)

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Lane } from '../../src/dispatch/lane.ts'
-import type { Claim } from '../../src/log/write/claim.ts'
+import type { Claim } from '../../src/log/write/to-claim.ts'
 import type { MessageId, TransactionId } from '../../src/message/message.ts'
 import { until } from '../support/until.ts'
 import { flowing } from '../support/flowing.ts'

@@ -1,12 +1,13 @@
 import t from 'tap'
-import { makeAttempt } from '../../src/dispatch/make-attempt.ts'
-import type { Claim } from '../../src/log/write/claim.ts'
+import { makeAttempt, type Deliver } from '../../src/dispatch/make-attempt.ts'
+import type { Claim } from '../../src/log/write/to-claim.ts'
 import type { MessageId, TransactionId } from '../../src/message/message.ts'
 import type { Outcome } from '../../src/message/outcome.ts'
 import { holdsNothing } from '../support/flowing.ts'
 
 const policy = { retriesMax: 5, baseDelayMs: 100, maxDelayMs: 1_000, holdStatuses: holdsNothing }
 const timeoutMs = 10_000
+const startSpan = () => null
 const timedOut: Outcome = { kind: 'unknown', statusCode: null, reason: 'timeout after 10 s, sent, no answer' }
 const claim: Claim = {
   messageId: '1' as MessageId,
@@ -26,7 +27,7 @@ async function verdictOf(leftMs: number, outcome: Outcome, atDeadline: boolean):
     if (atDeadline) while (performance.now() < deadlineAt);
     return Promise.resolve(outcome)
   }
-  return (await makeAttempt(claim, deadlineAt, 0, deliver, policy, timeoutMs, null)).verdict
+  return (await makeAttempt(claim, deadlineAt, 0, { deliver, policy, timeoutMs, startSpan })).verdict
 }
 
 t.test(
@@ -43,17 +44,11 @@ t.test('what such a request hears is heard, and so is a connection that is refus
 })
 
 t.test('a timeout of a request that had most of its time is a failure of the destination', async (t) => {
-  const { verdict } = await makeAttempt(
-    claim,
-    performance.now() + 30,
-    0,
-    (_, deadlineAt) => {
-      while (performance.now() < deadlineAt);
-      return Promise.resolve(timedOut)
-    },
-    policy,
-    40,
-    null,
-  )
+  const deliver: Deliver = (_, deadlineAt) => {
+    while (performance.now() < deadlineAt);
+    return Promise.resolve(timedOut)
+  }
+  const options = { deliver, policy, timeoutMs: 40, startSpan }
+  const { verdict } = await makeAttempt(claim, performance.now() + 30, 0, options)
   t.equal(verdict, 'failure')
 })

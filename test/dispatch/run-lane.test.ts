@@ -62,7 +62,7 @@ for (const code of ['40001', '40P01']) {
     await until('the abandoned attempt to be taken over and tried again', () => begun.length > 0)
     t.same(begun, [abandoned])
     t.equal(outage.lease().reconnectedAt, '-infinity', 'the database was never away')
-    t.equal(lane.room, 9, 'nor is any room in doubt')
+    t.equal(lane.room, 9, 'nor is any room kept for a lost answer')
     stop.abort()
     await running
   })

@@ -1,5 +1,5 @@
 import { Lane } from '../../src/dispatch/lane.ts'
-import type { Claim } from '../../src/log/write/claim.ts'
+import type { Claim } from '../../src/log/write/to-claim.ts'
 import type { LaneName } from '../../src/message/message.ts'
 import { flowing } from '../support/flowing.ts'
 

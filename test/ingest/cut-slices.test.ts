@@ -10,9 +10,9 @@ const run = (from: number, count: number, bytes = 1): Item[] =>
   Array.from({ length: count }, (_, at) => ({ offset: String(from + at), bytes }))
 
 t.test('a batch of up to 250 small records is one slice', async (t) => {
-  t.match(cut(run(7, sliceItemsMax), 7n, 257n), [{ from: 7n, next: 257n, holes: [] }])
+  t.match(cut(run(7, sliceItemsMax), 7n, 257n), [{ first: 7n, next: 257n, holes: [] }])
   t.match(
-    cut(run(7, sliceItemsMax + 1), 7n, 258n).map((each) => [each.from, each.next, each.items.length]),
+    cut(run(7, sliceItemsMax + 1), 7n, 258n).map((each) => [each.first, each.next, each.items.length]),
     [
       [7n, 257n, 250],
       [257n, 258n, 1],
@@ -37,12 +37,12 @@ t.test('offsets before, between and behind the records are holes', async (t) => 
   const items = [...run(10, 2), ...run(15, 1)]
   t.match(cut(items, 5n, 20n), [
     {
-      from: 5n,
+      first: 5n,
       next: 20n,
       holes: [
-        { from: 5n, next: 10n },
-        { from: 12n, next: 15n },
-        { from: 16n, next: 20n },
+        { first: 5n, next: 10n },
+        { first: 12n, next: 15n },
+        { first: 16n, next: 20n },
       ],
     },
   ])
@@ -64,11 +64,11 @@ t.test(
         let at = 100n
         const covered: bigint[] = []
         for (const slice of slices) {
-          if (slice.from !== at || slice.items.length === 0) return false
+          if (slice.first !== at || slice.items.length === 0) return false
           at = slice.next
           for (const item of slice.items) covered.push(BigInt(item.offset))
           for (const hole of slice.holes)
-            for (let each = hole.from; each < hole.next; each++) covered.push(each)
+            for (let each = hole.first; each < hole.next; each++) covered.push(each)
           const bytes = slice.items.reduce((sum, item) => sum + item.bytes, 0)
           if (slice.items.length > 1 && bytes > sliceBytesMax) return false
         }
@@ -86,6 +86,6 @@ t.test(
 t.test('a part without a record is one hole', async (t) => {
   t.strictSame(
     [...cutSlices([], 5n, 9n, () => 1)],
-    [{ from: 5n, next: 9n, items: [], holes: [{ from: 5n, next: 9n }] }],
+    [{ first: 5n, next: 9n, items: [], holes: [{ first: 5n, next: 9n }] }],
   )
 })

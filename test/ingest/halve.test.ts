@@ -6,20 +6,20 @@ const sliceOf = (offsets: number[], from: bigint, next: bigint, holes: Slice['ho
   topic: 'topic',
   partition: 0,
   incarnation: 1,
-  from,
+  first: from,
   next,
   records: offsets.map((offset) => ({ offset: BigInt(offset) }) as DecodedRecord),
   holes,
 })
 
 t.test('both halves together cover what the slice did, holes included', async (t) => {
-  const before = { from: 5n, next: 10n }
-  const between = { from: 12n, next: 20n }
-  const behind = { from: 21n, next: 30n }
+  const before = { first: 5n, next: 10n }
+  const between = { first: 12n, next: 20n }
+  const behind = { first: 21n, next: 30n }
   const [first, second] = halve(sliceOf([10, 11, 20], 5n, 30n, [before, between, behind]))
-  t.match(first, { from: 5n, next: 11n, records: [{ offset: 10n }], holes: [before] })
+  t.match(first, { first: 5n, next: 11n, records: [{ offset: 10n }], holes: [before] })
   t.match(second, {
-    from: 11n,
+    first: 11n,
     next: 30n,
     records: [{ offset: 11n }, { offset: 20n }],
     holes: [between, behind],
@@ -27,10 +27,10 @@ t.test('both halves together cover what the slice did, holes included', async (t
 })
 
 t.test('a hole in front of the boundary stays with the first half', async (t) => {
-  const hole = { from: 1n, next: 9n }
+  const hole = { first: 1n, next: 9n }
   const [first, second] = halve(sliceOf([0, 9], 0n, 10n, [hole]))
-  t.match(first, { from: 0n, next: 9n, holes: [hole] })
-  t.match(second, { from: 9n, next: 10n, holes: [] })
+  t.match(first, { first: 0n, next: 9n, holes: [hole] })
+  t.match(second, { first: 9n, next: 10n, holes: [] })
 })
 
 t.test('a slice of one record has no halves', async (t) => {

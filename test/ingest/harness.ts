@@ -6,7 +6,7 @@ import type { Pool } from 'pg'
 import type { Test } from 'tap'
 import { consume, type ConsumeOptions, type Consumer } from '../../src/ingest/consume.ts'
 import type { FreshLane } from '../../src/ingest/fresh-lane.ts'
-import type { Claim } from '../../src/log/write/claim.ts'
+import type { Claim } from '../../src/log/write/to-claim.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { Hint } from '../../src/runtime/hint.ts'
 
@@ -67,7 +67,7 @@ export class RecordingLane implements FreshLane {
   readonly claims: Claim[] = []
   started = 0
   released = 0
-  doubted = 0
+  answersLost = 0
 
   reserve(max: number) {
     return {
@@ -79,14 +79,14 @@ export class RecordingLane implements FreshLane {
       release: () => {
         this.released++
       },
-      doubt: () => {
-        this.doubted++
+      loseAnswer: () => {
+        this.answersLost++
       },
     }
   }
 
   get ended(): number {
-    return this.started + this.released + this.doubted
+    return this.started + this.released + this.answersLost
   }
 }
 

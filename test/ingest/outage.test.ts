@@ -53,7 +53,7 @@ t.test('a consumer that starts while PostgreSQL is away begins when it is back',
   await until(() => consumer.health().up)
 })
 
-t.test('a commit whose answer was lost is in doubt, and its records are stored once', async (t) => {
+t.test('a commit whose answer was lost is known as such, and its records are stored once', async (t) => {
   const { pool, proxy, proxied } = await databaseBehindProxy(t)
   const topic = await createTopic(t, brokers, 1)
   const consumer = startConsumer(t, topic, proxied)
@@ -65,7 +65,7 @@ t.test('a commit whose answer was lost is in doubt, and its records are stored o
   t.equal(consumer.lane.ended, 0)
   proxy.cut()
   proxy.thaw()
-  await until(() => consumer.lane.doubted === 1)
+  await until(() => consumer.lane.answersLost === 1)
   await produce(topic, 0, ['b'])
   await until(async () => (await countRecords(pool, topic.topic)) === 21)
 
@@ -73,7 +73,7 @@ t.test('a commit whose answer was lost is in doubt, and its records are stored o
   t.strictSame(
     consumer.lane.claims.map((claim) => claim.transactionId),
     ['b'],
-    'what was started in doubt is not handed over',
+    'what was started without an answer is not handed over',
   )
   t.strictSame(await findUnaccounted(pool, topic.topic), [])
   const { rows } = await pool.query(

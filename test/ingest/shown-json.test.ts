@@ -39,11 +39,8 @@ t.test('PostgreSQL shows every value that is called JSON, character for characte
   const next = BigInt(records.length)
   await ingest(
     pool,
-    { topic: 'topic', partition: 0, incarnation: 1, from: 0n, next, records, holes: [] },
-    'me',
-    'me',
-    0,
-    1_000,
+    { topic: 'topic', partition: 0, incarnation: 1, first: 0n, next, records, holes: [] },
+    { actor: 'me', lane: 'me', room: 0, leaseMs: 1_000 },
   )
   const { rows } = await pool.query<{ payload: string }>(
     'select payload::text from messages order by message_id',

@@ -65,7 +65,7 @@ t.test(
     const { rows } = await pool.query<{ payload: Buffer }>(`select payload from records where not is_json`)
     t.match(rows, [{ payload: Buffer.from('{"transaction_id":"poison"}') }])
     t.match(options.lines, [{ event: 'record refused by PostgreSQL', offset: 3 }])
-    t.equal(options.lane.doubted, 0)
+    t.equal(options.lane.answersLost, 0)
   },
 )
 
@@ -89,7 +89,7 @@ t.test('what PostgreSQL refuses in every form is an error, and no record is lost
   const options = optionsFor(pool)
   await t.rejects(store(options, sliceOf(['a', 'b'])), { code: '22021' })
   t.strictSame(await readRecords(pool, 'topic'), [])
-  t.equal(options.lane.doubted, 0)
+  t.equal(options.lane.answersLost, 0)
 })
 
 t.test('a value that PostgreSQL itself cannot take is refused as one', async (t) => {
@@ -125,7 +125,7 @@ t.test(
         errcode,
       )
       t.strictSame(options.lines, [], 'nothing is said to be refused')
-      t.equal(options.lane.doubted, 0)
+      t.equal(options.lane.answersLost, 0)
       await pool.query('drop trigger refuse on inbox; drop function refuse()')
       t.match(await store(options, slice), { kind: 'stored', nextOffset: 5n }, 'mended, it goes on')
     }
@@ -186,21 +186,24 @@ t.test('a sequence is never moved back, and whoever takes an id meanwhile is wai
   t.equal(rows[0]!.id, '52')
 })
 
-t.test('a lost connection leaves the reservation in doubt if it had room, and is an error', async (t) => {
-  const { url, pool } = await database(t)
-  await killOnInsert(pool)
-  // The session is ended in the middle of the statement, as by a crash.
-  const doomed = new pg.Pool({ connectionString: url })
-  doomed.on('error', () => undefined)
-  t.teardown(() => doomed.end())
-  const options = optionsFor(doomed)
-  options.lane.room = 5
-  await t.rejects(store(options, sliceOf(['a'])))
-  t.match(options.lane, { doubted: 1, ended: 1 })
-  options.lane.room = 0
-  await t.rejects(store(options, sliceOf(['a'])))
-  t.match(options.lane, { doubted: 1, released: 1, ended: 2 }, 'without room no attempt can be open')
-})
+t.test(
+  'a lost connection leaves the reservation without an answer if it had room, and is an error',
+  async (t) => {
+    const { url, pool } = await database(t)
+    await killOnInsert(pool)
+    // The session is ended in the middle of the statement, as by a crash.
+    const doomed = new pg.Pool({ connectionString: url })
+    doomed.on('error', () => undefined)
+    t.teardown(() => doomed.end())
+    const options = optionsFor(doomed)
+    options.lane.room = 5
+    await t.rejects(store(options, sliceOf(['a'])))
+    t.match(options.lane, { answersLost: 1, ended: 1 })
+    options.lane.room = 0
+    await t.rejects(store(options, sliceOf(['a'])))
+    t.match(options.lane, { answersLost: 1, released: 1, ended: 2 }, 'without room no attempt can be open')
+  },
+)
 
 function optionsFor(pool: Pool) {
   const { logger, lines } = recordLines()
@@ -225,7 +228,7 @@ function sliceOf(ids: string[], from = 0): Slice {
     topic: 'topic',
     partition: 0,
     incarnation: 1,
-    from: BigInt(from),
+    first: BigInt(from),
     next: BigInt(from + ids.length),
     records,
     holes: [],

@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import t from 'tap'
 import type { FetchedRecord } from '../../src/kafka/answer/read-records.ts'
-import { onUndecodable, type Undecodable } from '../../src/kafka/answer/replace-decoder.ts'
+import { replaceDecoder, type Undecodable } from '../../src/kafka/answer/replace-decoder.ts'
 import { registerCodecs } from '../../src/kafka/unpack/register-codecs.ts'
 import {
   controlBatch,
@@ -26,7 +26,7 @@ const kafkajsOwn = decoderOf(11).decode
 const unpackedMax = 1024 * 1024
 registerCodecs(unpackedMax)
 const found: Undecodable[] = []
-const forget = onUndecodable((each) => found.push(each))
+const forget = replaceDecoder((each) => found.push(each))
 t.teardown(forget)
 t.beforeEach(() => void (found.length = 0))
 

@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import t from 'tap'
 import { readBatchHeader } from '../../src/kafka/answer/batch-header.ts'
-import { readBatchRecords } from '../../src/kafka/answer/read-batch.ts'
+import { readBatch } from '../../src/kafka/answer/read-batch.ts'
 import { splitRecords } from '../../src/kafka/answer/split-answer.ts'
 import { pairHeaders } from '../../src/kafka/read-headers.ts'
 import { registerCodecs } from '../../src/kafka/unpack/register-codecs.ts'
@@ -33,7 +33,7 @@ t.test('every codec and level of the Java client is read, byte for byte', async 
   for (const file of files) {
     const batch = packedBatch(file)
     t.equal(splitRecords(batch).length, 1, file)
-    const { records } = await readBatchRecords(batch, readBatchHeader(batch))
+    const { records } = await readBatch(batch, readBatchHeader(batch))
     const read = records.map(({ offset, timestamp, key, value, headers }) => ({
       offset,
       timestamp,

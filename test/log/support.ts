@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import pg from 'pg'
 import type { Test } from 'tap'
 import type { ServerWatch } from '../../src/log/server/server-watch.ts'
-import type { AttemptName, Claim } from '../../src/log/write/claim.ts'
+import type { AttemptName, Claim } from '../../src/log/write/to-claim.ts'
 import { ingest, type DecodedRecord, type IngestAnswer } from '../../src/log/write/ingest.ts'
 import type { Lease } from '../../src/log/write/lease.ts'
 import { look, type Look, type LookFrom } from '../../src/log/write/look.ts'
@@ -92,12 +92,12 @@ export async function store(
     topic,
     partition,
     incarnation: 1,
-    from,
+    first: from,
     next: from + BigInt(records.length),
     records,
     holes: [],
   }
-  const answer = await ingest(database, slice, actor, lane, room, leaseMs)
+  const answer = await ingest(database, slice, { actor, lane, room, leaseMs })
   if (answer.kind !== 'stored') throw new Error(`ingest answered ${answer.kind}`)
   return answer
 }
@@ -156,9 +156,17 @@ export async function lookOnce(
     inquires?: boolean
   } = {},
 ): Promise<Look> {
-  return look(database, lane, as, { all: room, slow: room }, lease, lookFrom, lane === 'retry', {
-    keyWindowMs,
-    inquires,
+  return look(database, {
+    lane,
+    actor: as,
+    room: { all: room, slow: room },
+    lease,
+    lookFrom,
+    withLeases: lane === 'retry',
+    doubt: {
+      keyWindowMs,
+      inquires,
+    },
   })
 }
 

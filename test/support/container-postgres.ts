@@ -1,7 +1,7 @@
 import { chmod, mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { PostgresOptions, RunningPostgres } from '../../src/embedded/postgres.ts'
+import type { PostgresOptions, RunningPostgres } from '../../src/embedded/start-postgres.ts'
 import { ask, isNotReady } from '../../src/embedded/postgres/ask.ts'
 import { signal, waitForEnd } from '../../src/embedded/postgres/process.ts'
 import { findServer, ServerContainer } from './containers.ts'

@@ -2,7 +2,11 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import { startPostgres, type PostgresOptions, type RunningPostgres } from '../../src/embedded/postgres.ts'
+import {
+  startPostgres,
+  type PostgresOptions,
+  type RunningPostgres,
+} from '../../src/embedded/start-postgres.ts'
 import type { Binaries } from '../../src/embedded/postgres/find-binaries.ts'
 import { isErrno } from '../../src/embedded/postgres/process.ts'
 import { startContainerPostgres } from './container-postgres.ts'

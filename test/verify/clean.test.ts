@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import t from 'tap'
-import type { Claim } from '../../src/log/write/claim.ts'
+import type { Claim } from '../../src/log/write/to-claim.ts'
 import { look } from '../../src/log/write/look.ts'
 import { planReplay } from '../../src/log/write/plan-replay.ts'
 import { registerInstance } from '../../src/log/write/register-instance.ts'
@@ -89,7 +89,17 @@ t.test('an instance with a longer gap may ask when the gap of the one before it 
     const room = { all: 1, slow: 1 }
     const doubt = { keyWindowMs: null, inquires: true }
     return (
-      (await look(pool, 'retry', 'patient too/retry', room, lease, {}, false, doubt)).inquiries.length > 0
+      (
+        await look(pool, {
+          lane: 'retry',
+          actor: 'patient too/retry',
+          room,
+          lease,
+          lookFrom: {},
+          withLeases: false,
+          doubt,
+        })
+      ).inquiries.length > 0
     )
   })
   t.same(differing(await verify({ databaseUrl: url, ledgerPath: null, acksPath: null })), {})

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Pool } from 'pg'
 import { abandon, findExpired } from '../../src/log/write/abandon.ts'
-import type { Claim } from '../../src/log/write/claim.ts'
+import type { Claim } from '../../src/log/write/to-claim.ts'
 import {
   advanceDestination,
   type DestinationState,
@@ -119,15 +119,12 @@ export class History {
         topic,
         partition,
         incarnation,
-        from,
+        first: from,
         next,
         records: decoded,
-        holes: hole === 0n ? [] : [{ from, next: first }],
+        holes: hole === 0n ? [] : [{ first: from, next: first }],
       },
-      `${instance}/ingest`,
-      `${instance}/fresh`,
-      room,
-      leases[instance],
+      { actor: `${instance}/ingest`, lane: `${instance}/fresh`, room, leaseMs: leases[instance] },
     )
     if (answer.kind !== 'stored') throw new Error(`the slice was not stored: ${answer.kind}`)
     for (const each of decoded) this.acknowledge(each.transactionId, partition, each.offset, each.sha256)
@@ -181,7 +178,7 @@ export class History {
         verdict: 'none' as const,
         reference: answer === 'carried_out' ? { text: 'asked' } : null,
       }
-      await recordInquiry(this.#pool, `asking/${lane}`, inquiry, result, gapMs, 1)
+      await recordInquiry(this.#pool, `asking/${lane}`, inquiry, { ...result, gapMs, delayMs: 1 })
       return
     }
   }
@@ -189,9 +186,17 @@ export class History {
   #look(lane: LaneName, instance: Instance): Promise<Look> {
     const room = { all: 1, slow: 1 }
     const actor = `${instance}/${lane}`
-    return look(this.#pool, lane, actor, room, lease(instance), {}, false, {
-      keyWindowMs: keyWindowOf(instance),
-      inquires: instance === 'asking',
+    return look(this.#pool, {
+      lane,
+      actor,
+      room,
+      lease: lease(instance),
+      lookFrom: {},
+      withLeases: false,
+      doubt: {
+        keyWindowMs: keyWindowOf(instance),
+        inquires: instance === 'asking',
+      },
     })
   }
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { ApiDependencies } from '../dependencies.ts'
+import type { ApiDependencies } from '../api-dependencies.ts'
 import { hashSource, packPage, type Page } from '../page/page.ts'
 import { servePage } from '../page/serve-page.ts'
 import { refusal, type Answer } from '../route.ts'

@@ -1,7 +1,7 @@
 import SchemaBuilder from '@pothos/core'
 import DataloaderPlugin from '@pothos/plugin-dataloader'
 import ErrorsPlugin from '@pothos/plugin-errors'
-import type { GraphContext } from './context.ts'
+import type { GraphContext } from './create-context.ts'
 
 /**
  * The one builder that every capability adds its types to. A field is non-null unless it says otherwise: what needs a second

@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { ApiDependencies } from '../dependencies.ts'
+import type { ApiDependencies } from '../api-dependencies.ts'
 import type { Gate } from '../gate.ts'
 import { wantsPage } from '../page/serve-page.ts'
 import { servePlayground } from '../playground/serve-playground.ts'
 import { challenge } from '../respond.ts'
 import { json, type Answer } from '../route.ts'
 import { write } from '../write.ts'
-import { clientOf } from '../stream/client.ts'
-import type { ServerContext } from './context.ts'
+import { clientOf } from '../stream/client-of.ts'
+import type { ServerContext } from './create-context.ts'
 import type { ErrorCode } from './errors.ts'
 
 type Yoga = (request: IncomingMessage, response: ServerResponse, context: ServerContext) => unknown

@@ -1,4 +1,4 @@
-import type { Page } from './connection.ts'
+import type { Page } from './connection-of.ts'
 import { describePage, readPageRequest, type PageArguments } from './page-request.ts'
 
 type List<Value, Cursor> = {

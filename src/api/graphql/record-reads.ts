@@ -2,7 +2,7 @@ import { getOperationAST, OperationTypeNode, type ExecutionArgs, type ExecutionR
 import type { Plugin } from 'graphql-yoga'
 import type { Asking } from '../accesses/asking.ts'
 import { DatabaseUnavailable } from '../ask.ts'
-import type { GraphContext } from './context.ts'
+import type { GraphContext } from './create-context.ts'
 import { refuse } from './errors.ts'
 
 /**

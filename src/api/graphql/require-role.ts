@@ -1,6 +1,6 @@
 import { isLine, reasonBytesMax } from '../../message/is-line.ts'
 import { may } from '../access.ts'
-import type { GraphContext } from './context.ts'
+import type { GraphContext } from './create-context.ts'
 import { refuse, refuseText } from './errors.ts'
 
 /**

@@ -22,7 +22,7 @@ const betweenReadsMs = 10
 const retryMs = 500
 const checkStallsMs = 1_000
 // The tail goes on once nobody has taken anything for so long.
-const paceMsMax = 200
+const untakenMsMax = 200
 // The last events that were handed out. A subscriber that has read up to one of them can join without a gap.
 const keptMax = 1_000
 
@@ -181,18 +181,18 @@ export class Tail {
     // The last event and not the head: a head may name positions that a crash of the server takes back.
     this.#cursor = last.cursor
     this.#keep(deliveries)
-    await this.#pace(signal)
+    await this.#waitUntilWanted(signal)
   }
 
   /**
    * Waits until one of the subscribers that got events asks for more, but no longer than any of them takes something. With a fixed time
    * limit, a process too busy to hand out a page in that time would cut off every subscriber.
    */
-  async #pace(signal: AbortSignal): Promise<void> {
+  async #waitUntilWanted(signal: AbortSignal): Promise<void> {
     let since: number
     do {
       since = performance.now()
-      if (this.#served.size > 0) await this.#wanted.opened(signal, paceMsMax)
+      if (this.#served.size > 0) await this.#wanted.opened(signal, untakenMsMax)
     } while (
       !this.#wanted.isOpen &&
       !signal.aborted &&

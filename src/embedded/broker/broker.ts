@@ -1,5 +1,5 @@
 import { CommittedOffsets } from './committed-offsets.ts'
-import { holdDataFolder } from './data-folder.ts'
+import { holdDataFolder } from './hold-data-folder.ts'
 import { Group } from './group.ts'
 import { Topics } from './topics.ts'
 

@@ -1,9 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { createEndMarker } from './end-marker.ts'
 import { headerBytes, readBatchHeader } from './batch-header.ts'
-import { readBatchRecords } from './read-batch.ts'
+import { readBatch } from './read-batch.ts'
 import type { FetchedRecord } from './read-records.ts'
-import { AbortedTransactions } from './skip-aborted.ts'
+import { AbortedTransactions } from './aborted-transactions.ts'
 import { splitRecords, type BatchSpan, type FetchedPartition } from './split-answer.ts'
 
 /**
@@ -81,5 +81,5 @@ async function decodeBatch(
   }
   const header = readBatchHeader(batch)
   if (aborted.skips(header, batch.subarray(headerBytes))) return { records: [], last: header.last, bytes: 0 }
-  return { ...(await readBatchRecords(batch, header)), last: header.last }
+  return { ...(await readBatch(batch, header)), last: header.last }
 }

@@ -9,7 +9,7 @@ const codecMask = 0x07
  *
  * @throws an Error that says why the batch cannot be decoded
  */
-export async function readBatchRecords(
+export async function readBatch(
   batch: Buffer,
   header: BatchHeader,
 ): Promise<{ records: FetchedRecord[]; bytes: number }> {

@@ -32,7 +32,7 @@ let answers = 0
 
 /**
  * Replaces kafkajs' decoder for the records in fetch answers. kafkajs checks no checksum, hands over records
- * of aborted transactions (see `skip-aborted.ts`), blocks for a minute over a record with many headers, and,
+ * of aborted transactions (see `aborted-transactions.ts`), blocks for a minute over a record with many headers, and,
  * for one batch that it cannot decode, rejects the whole answer with all its other partitions. It has no
  * setting for any of this. kafkajs' own code still reads the frame of the answers. Depends on its exact pin,
  * and applies to the whole process.
@@ -41,7 +41,7 @@ let answers = 0
  *   answer; it must pause the partition, or kafkajs fetches that batch again at once
  * @returns a function that stops the calls
  */
-export function onUndecodable(listener: (found: Undecodable) => void): () => void {
+export function replaceDecoder(listener: (found: Undecodable) => void): () => void {
   if (!replaced) wrapDecoder<Answer>((decode, version) => (raw) => decodeAnswer(decode, raw, version))
   replaced = true
   listeners.add(listener)

@@ -27,14 +27,14 @@ let isInstalled = false
  * @param listener is called each time that these partitions are not asked for because of a quota
  * @returns a function that stops the calls
  */
-export function onHeldBack(listener: Listener): () => void {
-  if (!isInstalled) heedQuotas()
+export function heedQuotas(listener: Listener): () => void {
+  if (!isInstalled) install()
   isInstalled = true
   listeners.add(listener)
   return () => listeners.delete(listener)
 }
 
-function heedQuotas(): void {
+function install(): void {
   const load = createRequire(import.meta.url)
   const { prototype: broker } = load('kafkajs/src/broker/index.js') as { prototype: Broker }
   const { fetch } = broker

@@ -38,14 +38,14 @@ let isInstalled = false
  * @param listener is called for each heartbeat that the coordinator did not answer
  * @returns a function that stops the calls
  */
-export function onLostCoordinator(listener: Listener): () => void {
-  if (!isInstalled) keepMembership()
+export function keepMembership(listener: Listener): () => void {
+  if (!isInstalled) replaceHeartbeat()
   isInstalled = true
   listeners.add(listener)
   return () => listeners.delete(listener)
 }
 
-function keepMembership(): void {
+function replaceHeartbeat(): void {
   const load = createRequire(import.meta.url)
   const { prototype } = load('kafkajs/src/consumer/consumerGroup.js') as { prototype: ConsumerGroup }
   const { heartbeat } = prototype

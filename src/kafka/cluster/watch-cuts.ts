@@ -20,7 +20,7 @@ const groups = new WeakMap<object, WatchedGroup>()
  *
  * @returns a function that stops the calls
  */
-export function onCut(listener: Listener): () => void {
+export function watchCuts(listener: Listener): () => void {
   listeners.add(listener)
   return () => listeners.delete(listener)
 }

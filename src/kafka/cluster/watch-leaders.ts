@@ -36,7 +36,7 @@ let isWatched = false
  * @param listener gets null for a topic that does not exist
  * @returns a function that stops the calls
  */
-export function onLeaders(listener: Listener): () => void {
+export function watchLeaders(listener: Listener): () => void {
   if (!isWatched) watchMetadata()
   isWatched = true
   listeners.add(listener)

@@ -1,8 +1,8 @@
 import type { Pool } from 'pg'
 import { jobOf } from '../../message/replay-job.ts'
 import type { MessageId } from '../../message/message.ts'
-import { tracestateHeadersMax } from '../../message/tracestate-headers.ts'
-import type { Origin } from '../write/claim.ts'
+import { tracestateHeadersMax } from '../../message/keep-tracestate.ts'
+import type { Origin } from '../write/to-claim.ts'
 
 const statement = {
   name: 'find_origins',

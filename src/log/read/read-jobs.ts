@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import type { Resolution } from '../../message/message.ts'
 import type { JobKind, JobState, StopWhen } from '../../message/replay-job.ts'
-import type { Counted, SkipReason } from './read-plans.ts'
+import type { Counted, SkipReason } from './read-plan.ts'
 import { rfc3339 } from './rfc3339.ts'
 
 /** A job as it stands. Counts are decimal digits, times RFC 3339. */

@@ -1,4 +1,4 @@
-import { statementTimeoutMs } from '../../runtime/pool.ts'
+import { statementTimeoutMs } from '../../runtime/create-pool.ts'
 
 /**
  * For at most this long after the start of one of our statements, its transaction may still commit and its rows become visible. The

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import { toClaim, type Claim, type ClaimRow } from './claim.ts'
+import { toClaim, type Claim, type ClaimRow } from './to-claim.ts'
 
 /**
  * Lists the attempts that a lane holds according to the log.

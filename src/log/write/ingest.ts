@@ -1,8 +1,8 @@
 import type { Pool } from 'pg'
 import type { MessageId, TransactionId } from '../../message/message.ts'
-import { keepTracestate } from '../../message/tracestate-headers.ts'
+import { keepTracestate } from '../../message/keep-tracestate.ts'
 import { booleanArray, byteaArray, int4Array, int8Array, textArray } from './binary-array.ts'
-import type { Claim } from './claim.ts'
+import type { Claim } from './to-claim.ts'
 import { namedCall } from './named-call.ts'
 
 /** One Kafka record, decoded as far as possible. */
@@ -29,15 +29,15 @@ export type DecodedRecord = {
   rejection: string | null
 }
 
-/** A part of a partition, from `from` to before `next`. Every offset in it is a record or lies in a hole. */
+/** A part of a partition, from `first` to before `next`. Every offset in it is a record or lies in a hole. */
 export type Slice = {
   topic: string
   partition: number
   incarnation: number
-  from: bigint
+  first: bigint
   next: bigint
   records: readonly DecodedRecord[]
-  holes: readonly { from: bigint; next: bigint }[]
+  holes: readonly { first: bigint; next: bigint }[]
   /** Where the partition's first slice began; null, as without it, if that is not known. A log that has lost the partition takes no later slice. */
   begins?: bigint | null
 }
@@ -62,33 +62,38 @@ const resultsByLetter: Record<string, RecordResult> = {
   s: 'skipped',
 }
 
+export type IngestOptions = {
+  /** The name in the events of the records. */
+  actor: string
+  /** The name in the events of the attempts that are started. */
+  lane: string
+  /** How many attempts may be started. */
+  room: number
+  leaseMs: number
+}
+
 /**
  * Stores one slice in one transaction and one round trip, and starts the first attempt of up to `room` of its messages.
  *
- * @param actor the name in the events of the records
- * @param lane the name in the events of the attempts that are started
  * @throws what pg throws; if the connection was lost, the transaction may have been committed all the same
  */
 export async function ingest(
   database: Pool,
   slice: Slice,
-  actor: string,
-  lane: string,
-  room: number,
-  leaseMs: number,
+  { actor, lane, room, leaseMs }: IngestOptions,
 ): Promise<IngestAnswer> {
   const call = namedCall('ingest', {
     in_topic: slice.topic,
     in_partition: slice.partition,
     in_incarnation: slice.incarnation,
-    in_first: slice.from,
+    in_first: slice.first,
     in_next: slice.next,
     in_actor: actor,
     in_room: room,
     in_lane: lane,
     in_lease_ms: leaseMs,
     ...encodeRecords(slice.records),
-    in_hole_firsts: int8Array(slice.holes.map((hole) => hole.from)),
+    in_hole_firsts: int8Array(slice.holes.map((hole) => hole.first)),
     in_hole_nexts: int8Array(slice.holes.map((hole) => hole.next)),
     in_begins: slice.begins ?? null,
   })

@@ -2,7 +2,7 @@ import type { Pool } from 'pg'
 import type { InquiryResult } from '../../message/inquiry.ts'
 import type { Verdict } from '../../message/verdict.ts'
 import { timestamptzArray } from './binary-array.ts'
-import type { AttemptName, Origin } from './claim.ts'
+import type { AttemptName, Origin } from './to-claim.ts'
 import { cleanText } from './clean-text.ts'
 import { referenceOf } from './settle.ts'
 
@@ -12,20 +12,26 @@ import { referenceOf } from './settle.ts'
  */
 export type Inquiry = AttemptName & Partial<Origin> & { retries: number; isSlow: boolean }
 
+/** What the processor said of a payment, and when to go on. */
+type AnsweredInquiry = InquiryResult & {
+  durationMs: number
+  verdict: Verdict
+  /** How long to wait after the first answer that there is no such payment. */
+  gapMs: number
+  /** How long to wait after an answer that settles nothing. */
+  delayMs: number
+}
+
 /**
  * Records what the processor said of a payment, and what follows.
  *
- * @param gapMs how long to wait after the first answer that there is no such payment
- * @param delayMs how long to wait after an answer that settles nothing
  * @returns `stale` if the message has changed since, and nothing was recorded
  */
 export async function recordInquiry(
   database: Pool,
   actor: string,
   { messageId, transactionId, leaseEndsAt }: Inquiry,
-  result: InquiryResult & { durationMs: number; verdict: Verdict },
-  gapMs: number,
-  delayMs: number,
+  result: AnsweredInquiry,
 ): Promise<'recorded' | 'stale'> {
   const { rows } = await database.query<{ answer: 'recorded' | 'stale' }>(
     `select record_inquiry(in_actor => $1, in_message_id => $2, in_transaction_id => $3, in_lease_ends_at => ($4::timestamptz[])[1],
@@ -40,8 +46,8 @@ export async function recordInquiry(
       result.statusCode,
       Math.round(result.durationMs),
       cleanText(result.reason),
-      gapMs,
-      delayMs,
+      result.gapMs,
+      result.delayMs,
       result.verdict,
       referenceOf(result),
     ],

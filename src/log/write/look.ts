@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 import type { LaneName, MessageId, Status, TransactionId } from '../../message/message.ts'
-import { toClaim, type Claim, type ClaimRow } from './claim.ts'
+import { toClaim, type Claim, type ClaimRow } from './to-claim.ts'
 import type { DestinationState } from './advance-destination.ts'
 import type { Inquiry } from './inquiry.ts'
 import type { Lease } from './lease.ts'
@@ -31,14 +31,17 @@ export type Look = {
   slotInMs: number | null
 }
 
-/** `inquires`: whether the processor can be asked about a message in doubt before it is sent again. */
+/**
+ * `keyWindowMs`: for how long after its first attempt a message in doubt may be sent again; null for ever. `inquires`: whether the
+ * processor can be asked about it before.
+ */
 export type DoubtPolicy = { readonly keyWindowMs: number | null; readonly inquires: boolean }
 
 /** A message in doubt, whose key the processor may have forgotten. `attempt` was its last one. */
 export type Forgotten = { transactionId: TransactionId; attempt: number }
 
 /** How many attempts a lane may start. Of them, `slow` may be retries of messages whose last attempt was slow. */
-export type Room = { readonly all: number; readonly slow: number }
+type Room = { readonly all: number; readonly slow: number }
 
 /** A lower bound of due_at for each status a lane waits on: nothing waits below it. It spares re-reading dead index entries. */
 export type LookFrom = Readonly<Partial<Record<Status, string>>>
@@ -55,71 +58,93 @@ const statement = {
       in_key_window_ms => $11, in_inquires => $12)`,
 }
 
+export type LookOptions = {
+  lane: LaneName
+  actor: string
+  room: Room
+  lease: Lease
+  lookFrom: LookFrom
+  /** Whether to read the earliest lease too, of all lanes and instances. */
+  withLeases: boolean
+  /** Left out, a message in doubt may be sent again for ever, and is not asked about. */
+  doubt?: DoubtPolicy
+}
+
 /**
  * Starts an attempt for each due message of a lane, oldest first, at most `room`, and reads when to look next. What it
  * claims is committed when it returns; nothing has been sent yet.
- *
- * @param withLeases whether to read the earliest lease too, of all lanes and instances
- * @param doubt.keyWindowMs for how long after its first attempt a message in doubt may be sent again; null for ever
  */
-export async function look(
-  database: Pool,
-  lane: LaneName,
-  actor: string,
-  room: Room,
-  lease: Lease,
-  lookFrom: LookFrom,
-  withLeases: boolean,
-  doubt: DoubtPolicy = { keyWindowMs: null, inquires: false },
-): Promise<Look> {
+export async function look(database: Pool, options: LookOptions): Promise<Look> {
+  const { rows } = await database.query<LookRow>({ ...statement, values: encode(options) })
+  return readRows(rows, options.lookFrom)
+}
+
+function encode({ lane, actor, room, lease, lookFrom, withLeases, doubt }: LookOptions): unknown[] {
   const claimed = lane === 'fresh' ? 'pending' : 'failed'
   const statuses: Status[] = withLeases ? [claimed, 'processing'] : [claimed]
-  const { rows } = await database.query<LookRow>({
-    ...statement,
-    values: [
-      claimed,
-      actor,
-      room.all,
-      room.slow,
-      bytesMax,
-      lease.leaseMs,
-      statuses,
-      statuses.map((status) => lookFrom[status] ?? '-infinity'),
-      lease.reconnectedAt,
-      lease.graceMs,
-      doubt.keyWindowMs,
-      doubt.inquires,
-    ],
-  })
-  const timers = rows.filter((row) => row.kind === 'timer')
+  return [
+    claimed,
+    actor,
+    room.all,
+    room.slow,
+    bytesMax,
+    lease.leaseMs,
+    statuses,
+    statuses.map((status) => lookFrom[status] ?? '-infinity'),
+    lease.reconnectedAt,
+    lease.graceMs,
+    doubt?.keyWindowMs ?? null,
+    doubt?.inquires ?? false,
+  ]
+}
+
+function readRows(rows: readonly LookRow[], lookFrom: LookFrom): Look {
   const destination = rows.find((row) => row.kind === 'destination')
   if (destination === undefined) throw new Error('look_lane() did not tell of the destination')
-  const due = timers.flatMap((row) => row.due_in_ms ?? [])
-  const leaseEndsInMs = timers.find((row) => row.status === 'processing')?.due_in_ms ?? null
+  const isProbe = destination.status === 'held'
   return {
     claims: rows
       .filter((row) => row.kind === 'claim')
-      .map((row) => ({ ...toClaim(row), isProbe: destination.status === 'held', isSlow: row.is_slow })),
-    inquiries: rows
-      .filter((row) => row.kind === 'inquiry')
-      .map((row) => ({
-        messageId: row.message_id as MessageId,
-        transactionId: row.transaction_id as TransactionId,
-        attempt: row.attempt,
-        leaseEndsAt: BigInt(row.lease_ends_at),
-        retries: row.retry_count,
-        isSlow: row.is_slow,
-      })),
-    forgotten: rows
-      .filter((row) => row.kind === 'forgotten')
-      .map((row) => ({ transactionId: row.transaction_id as TransactionId, attempt: row.attempt })),
+      .map((row) => ({ ...toClaim(row), isProbe, isSlow: row.is_slow })),
+    inquiries: rows.filter((row) => row.kind === 'inquiry').map(readInquiry),
+    forgotten: rows.filter((row) => row.kind === 'forgotten').map(readForgotten),
+    ...readTimers(
+      rows.filter((row) => row.kind === 'timer'),
+      lookFrom,
+    ),
+    destination: { state: destination.status, decision: destination.attempt },
+    slotInMs: destination.due_in_ms,
+  }
+}
+
+function readInquiry(row: InquiryRow): Inquiry {
+  return {
+    messageId: row.message_id as MessageId,
+    transactionId: row.transaction_id as TransactionId,
+    attempt: row.attempt,
+    leaseEndsAt: BigInt(row.lease_ends_at),
+    retries: row.retry_count,
+    isSlow: row.is_slow,
+  }
+}
+
+function readForgotten(row: ForgottenRow): Forgotten {
+  return { transactionId: row.transaction_id as TransactionId, attempt: row.attempt }
+}
+
+/** When to look next, and from where. */
+function readTimers(
+  timers: readonly TimerRow[],
+  lookFrom: LookFrom,
+): Pick<Look, 'dueInMs' | 'leaseEndsInMs' | 'expired' | 'lookFrom' | 'lastPosition'> {
+  const due = timers.flatMap((row) => row.due_in_ms ?? [])
+  const leaseEndsInMs = timers.find((row) => row.status === 'processing')?.due_in_ms ?? null
+  return {
     dueInMs: due.length === 0 ? null : Math.min(...due),
     leaseEndsInMs,
     expired: leaseEndsInMs !== null && leaseEndsInMs <= 0,
     lookFrom: { ...lookFrom, ...Object.fromEntries(timers.map((row) => [row.status, row.next_look_from])) },
     lastPosition: BigInt(timers.at(-1)?.last_position ?? 0),
-    destination: { state: destination.status, decision: destination.attempt },
-    slotInMs: destination.due_in_ms,
   }
 }
 

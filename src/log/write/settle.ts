@@ -3,7 +3,7 @@ import type { Decision } from '../../message/decide.ts'
 import type { Outcome } from '../../message/outcome.ts'
 import type { Verdict } from '../../message/verdict.ts'
 import { int4Array, int8Array, textArray, timestamptzArray } from './binary-array.ts'
-import type { AttemptName } from './claim.ts'
+import type { AttemptName } from './to-claim.ts'
 import { cleanText } from './clean-text.ts'
 import { namedCall } from './named-call.ts'
 

@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
-import { readDescriptorLimit } from '../../../src/runtime/descriptor-limit.ts'
+import { readDescriptorLimit } from '../../../src/runtime/read-descriptor-limit.ts'
 import { database } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
 import { startService, well } from '../service.ts'

@@ -37,12 +37,16 @@ t.before(async () => {
     topic,
     partition: 1,
     incarnation: 1,
-    from: 2n,
+    first: 2n,
     next: 3n,
     records: [record(2, newName())],
-    holes: [{ from: 2n, next: 3n }],
+    holes: [{ first: 2n, next: 3n }],
   }
-  await ingest(pool, { ...hole, from: 2n, next: 4n, records: [record(3, newName())] }, actor, actor, 0, 1)
+  await ingest(
+    pool,
+    { ...hole, first: 2n, next: 4n, records: [record(3, newName())] },
+    { actor, lane: actor, room: 0, leaseMs: 1 },
+  )
   await pool.query(`select stop_partition($1, 1, 1, 4, null, 'because', 'ingest-1')`, [topic])
   await pool.query(`select pause_destination('default', 'alice', 'because')`)
   await pool.query(`insert into segment_archives (segment, first_message_id, next_message_id, name, manifest_sha256, messages, events,

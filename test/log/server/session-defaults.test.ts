@@ -9,12 +9,12 @@ import { readPulse } from '../../../src/log/read/read-pulse.ts'
 import { inspectGround } from '../../../src/log/server/inspect-ground.ts'
 import { readClock } from '../../../src/log/server/read-clock.ts'
 import { refuseStandby } from '../../../src/log/server/refuse-standby.ts'
-import type { Claim } from '../../../src/log/write/claim.ts'
+import type { Claim } from '../../../src/log/write/to-claim.ts'
 import type { Lease } from '../../../src/log/write/lease.ts'
 import { look, type Look, type LookFrom } from '../../../src/log/write/look.ts'
 import { recordAccesses } from '../../../src/log/write/record-accesses.ts'
 import { migrate } from '../../../src/runtime/migrate.ts'
-import { createPool } from '../../../src/runtime/pool.ts'
+import { createPool } from '../../../src/runtime/create-pool.ts'
 import { verify } from '../../../src/verify/verify.ts'
 import { database, type TestDatabase } from '../../support/database.ts'
 import { startPgbouncer, withoutPgbouncer } from '../../support/pgbouncer.ts'
@@ -141,15 +141,14 @@ async function work(t: Test, pool: Pool, url: string, history: History): Promise
 const lease = { leaseMs: 600_000, graceMs: 0, reconnectedAt: '-infinity' }
 
 function lookAs(pool: Pool, room: number, given: { lookFrom?: LookFrom; lease?: Lease } = {}): Promise<Look> {
-  return look(
-    pool,
-    'retry',
-    'steady/retry',
-    { all: room, slow: room },
-    given.lease ?? lease,
-    given.lookFrom ?? {},
-    true,
-  )
+  return look(pool, {
+    lane: 'retry',
+    actor: 'steady/retry',
+    room: { all: room, slow: room },
+    lease: given.lease ?? lease,
+    lookFrom: given.lookFrom ?? {},
+    withLeases: true,
+  })
 }
 
 t.test('with any one of these for a default work goes on as without', async (t) => {

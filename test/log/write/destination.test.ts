@@ -6,7 +6,7 @@ import {
   type GuardPolicy,
 } from '../../../src/log/write/advance-destination.ts'
 import { abandon, findExpired } from '../../../src/log/write/abandon.ts'
-import type { Claim } from '../../../src/log/write/claim.ts'
+import type { Claim } from '../../../src/log/write/to-claim.ts'
 import { settle, type Settlement } from '../../../src/log/write/settle.ts'
 import { pauseDestination } from '../../../src/log/write/steer-destination.ts'
 import type { Decision } from '../../../src/message/decide.ts'

@@ -25,7 +25,7 @@ function slice(partition: number, from: number, next: number, changes: Partial<S
     topic,
     partition,
     incarnation: 1,
-    from: BigInt(from),
+    first: BigInt(from),
     next: BigInt(next),
     records: [],
     holes: [],
@@ -34,7 +34,7 @@ function slice(partition: number, from: number, next: number, changes: Partial<S
 }
 
 function send(slice: Slice): ReturnType<typeof ingest> {
-  return ingest(pool, slice, actor, fresh, 0, 60_000)
+  return ingest(pool, slice, { actor, lane: fresh, room: 0, leaseMs: 60_000 })
 }
 
 t.test('a new record is a pending message that is due now, with its bytes, key and headers', async (t) => {
@@ -261,7 +261,10 @@ t.test('a slice whose COMMIT answer was lost may be sent again: its records are 
 t.test('a slice that begins below the stored offset is stored from there on', async (t) => {
   const [a, b, c] = [newName(), newName(), newName()]
   await send(slice(707, 0, 2, { records: [record(0, a), record(1, b)] }))
-  const overlap = slice(707, 1, 5, { records: [record(1, b), record(3, c)], holes: [{ from: 2n, next: 3n }] })
+  const overlap = slice(707, 1, 5, {
+    records: [record(1, b), record(3, c)],
+    holes: [{ first: 2n, next: 3n }],
+  })
   t.match(await send({ ...overlap, next: 4n }), {
     kind: 'stored',
     results: ['skipped', 'received'],
@@ -301,7 +304,7 @@ t.test(
 
 t.test('a slice that is one hole advances the offset', async (t) => {
   await send(slice(709, 0, 1, { records: [record(0, newName())] }))
-  const hole = slice(709, 1, 4, { holes: [{ from: 1n, next: 4n }] })
+  const hole = slice(709, 1, 4, { holes: [{ first: 1n, next: 4n }] })
   t.strictSame(await send(hole), { kind: 'stored', nextOffset: 4n, results: [], claims: [] })
   t.strictSame(await send(hole), { kind: 'stored', nextOffset: 4n, results: [], claims: [] })
   const { rows } = await pool.query(
@@ -311,8 +314,8 @@ t.test('a slice that is one hole advances the offset', async (t) => {
 })
 
 t.test('a hole that was partly stored is recorded from the stored offset on', async (t) => {
-  await send(slice(710, 0, 2, { records: [record(0, newName())], holes: [{ from: 1n, next: 2n }] }))
-  await send(slice(710, 1, 5, { records: [record(4, newName())], holes: [{ from: 1n, next: 4n }] }))
+  await send(slice(710, 0, 2, { records: [record(0, newName())], holes: [{ first: 1n, next: 2n }] }))
+  await send(slice(710, 1, 5, { records: [record(4, newName())], holes: [{ first: 1n, next: 4n }] }))
   const { rows } = await pool.query(
     `select first_offset, next_offset from partition_holes
      join partitions using (partition_id) where partition = 710 order by 1`,

@@ -43,7 +43,7 @@ async function answer(pool: Pool, answer: InquiryAnswer, doubt = asks, gapMs = 0
 
 async function record(pool: Pool, inquiry: Inquiry, answer: InquiryAnswer, gapMs = 0) {
   const result = { answer, statusCode: 200, reason: 'HTTP 200 OK', durationMs: 3, verdict: 'none' as const }
-  return recordInquiry(pool, retry, inquiry, result, gapMs, 0)
+  return recordInquiry(pool, retry, inquiry, { ...result, gapMs, delayMs: 0 })
 }
 
 t.test('a message in doubt is asked about in place of an attempt, by one at a time', async (t) => {
@@ -64,9 +64,17 @@ t.test(
     for (let count = 0; count < 4; count++) await inDoubt(pool)
     await pool.query('update message_states set is_slow = true')
     const lookWith = (slow: number) =>
-      look(pool, 'retry', retry, { all: 100, slow }, noGrace, {}, false, {
-        keyWindowMs: null,
-        inquires: true,
+      look(pool, {
+        lane: 'retry',
+        actor: retry,
+        room: { all: 100, slow },
+        lease: noGrace,
+        lookFrom: {},
+        withLeases: false,
+        doubt: {
+          keyWindowMs: null,
+          inquires: true,
+        },
       })
     t.match((await lookWith(0)).inquiries, { length: 0 })
     const { inquiries, dueInMs } = await lookWith(3)
@@ -233,7 +241,7 @@ t.test('failed inquiries alone hold nothing, and an answered one ends no row of 
     durationMs: 3,
     verdict: 'failure',
   } as const
-  t.equal(await recordInquiry(pool, retry, inquiries[0]!, silent, 0, 0), 'recorded')
+  t.equal(await recordInquiry(pool, retry, inquiries[0]!, { ...silent, gapMs: 0, delayMs: 0 }), 'recorded')
   t.equal(await failures(), before)
   await answer(pool, 'not_found')
   t.equal(await failures(), before)
@@ -278,7 +286,7 @@ t.test(
     const probes = async () =>
       (await pool.query<{ probes: number }>('select probes from destinations')).rows[0]?.probes
     await pool.query('update destinations set probes = 1')
-    t.equal(await recordInquiry(pool, retry, silent[0]!, failed, 0, 0), 'recorded')
+    t.equal(await recordInquiry(pool, retry, silent[0]!, { ...failed, gapMs: 0, delayMs: 0 }), 'recorded')
     t.equal(await probes(), 0, 'a probe that failed shows no life')
     await pool.query(`update destinations set next_probe_at = now() - interval '1 second'`)
     for (let probes = 0; probes < 3; probes++) {

@@ -209,10 +209,29 @@ t.test('a rejected or conflicting record is never claimed', async (t) => {
   const { pool } = await database(t)
   const name = newName()
   await store(pool, [record(0, name), record(1, name, { bytes: 'other' })])
-  const { claims } = await look(pool, 'fresh', fresh, { all: 100, slow: 100 }, noGrace, {}, false)
+  const { claims } = await look(pool, {
+    lane: 'fresh',
+    actor: fresh,
+    room: { all: 100, slow: 100 },
+    lease: noGrace,
+    lookFrom: {},
+    withLeases: false,
+  })
   t.strictSame(
     claims.map((claim) => claim.messageId),
     [await idOf(pool, name)],
   )
-  t.equal((await look(pool, 'retry', retry, { all: 100, slow: 100 }, noGrace, {}, true)).claims.length, 0)
+  t.equal(
+    (
+      await look(pool, {
+        lane: 'retry',
+        actor: retry,
+        room: { all: 100, slow: 100 },
+        lease: noGrace,
+        lookFrom: {},
+        withLeases: true,
+      })
+    ).claims.length,
+    0,
+  )
 })

@@ -190,7 +190,19 @@ t.test('with one slot at a time neither lane waits for the other, nor does a pro
   await limit(pool, 10, 1)
   for (let looks = 0; looks < 3; looks++) {
     // The other lane has due messages, and no room for them.
-    t.equal((await look(pool, 'retry', retry, { all: 5, slow: 0 }, noGrace, {}, false)).claims.length, 0)
+    t.equal(
+      (
+        await look(pool, {
+          lane: 'retry',
+          actor: retry,
+          room: { all: 5, slow: 0 },
+          lease: noGrace,
+          lookFrom: {},
+          withLeases: false,
+        })
+      ).claims.length,
+      0,
+    )
     t.equal((await lookOnce(pool, 'fresh')).claims.length, 1)
     await age(pool, 60)
   }
@@ -381,7 +393,15 @@ t.test('messages that were slow get their part of the room, and hide no others',
   const { pool } = await database(t)
   await fail(pool, 40, 30_000)
   await fail(pool, 5)
-  const retries = (all: number, slow: number) => look(pool, 'retry', retry, { all, slow }, noGrace, {}, false)
+  const retries = (all: number, slow: number) =>
+    look(pool, {
+      lane: 'retry',
+      actor: retry,
+      room: { all, slow },
+      lease: noGrace,
+      lookFrom: {},
+      withLeases: false,
+    })
   const none = await retries(5, 0)
   t.match(
     [none.claims.length, none.dueInMs],

@@ -117,14 +117,13 @@ t.test('the answer to an inquiry brings one, in the event `inquired`', async (t)
   await settleOne(pool, fresh, messageId, 1, unknown)
   const { inquiries } = await lookOnce(pool, 'retry', { inquires: true })
   const result = { answer: 'carried_out' as const, statusCode: 200, reason: 'HTTP 200 OK', durationMs: 3 }
-  await recordInquiry(
-    pool,
-    retry,
-    inquiries[0]!,
-    { ...result, verdict: 'none', reference: { text: 'asked' } },
-    0,
-    0,
-  )
+  await recordInquiry(pool, retry, inquiries[0]!, {
+    ...result,
+    verdict: 'none',
+    reference: { text: 'asked' },
+    gapMs: 0,
+    delayMs: 0,
+  })
   t.match(await stateOf(pool, messageId), { status: 'success', reference: 'asked' })
   t.strictSame(await historyOf(pool, messageId), [['inquired', 'asked']])
 })

@@ -2,7 +2,7 @@ import type { Pool } from 'pg'
 import t from 'tap'
 import type { MessageFilter } from '../../../src/log/read/messages/filter.ts'
 import { listJobEvents, readJob, type ReplayJob } from '../../../src/log/read/read-jobs.ts'
-import { countReplayable, readPlan } from '../../../src/log/read/read-plans.ts'
+import { countReplayable, readPlan } from '../../../src/log/read/read-plan.ts'
 import { advanceDestination } from '../../../src/log/write/advance-destination.ts'
 import { abandon, findExpired } from '../../../src/log/write/abandon.ts'
 import { decideMessage } from '../../../src/log/write/decide-message.ts'
@@ -302,10 +302,20 @@ t.test('a payment in doubt that waits for its next inquiry takes none of the roo
   t.match(await step(pool, id, { room: 50 }), { worked: 0, dueInMs: 50 }, 'the processor is being asked')
   const answer = { answer: 'not_found', statusCode: 404, reason: 'HTTP 404', durationMs: 3 } as const
   for (const each of inquiries)
-    await recordInquiry(pool, 'instance-1/fresh', each, { ...answer, verdict: 'none' }, 60_000, 60_000)
+    await recordInquiry(pool, 'instance-1/fresh', each, {
+      ...answer,
+      verdict: 'none',
+      gapMs: 60_000,
+      delayMs: 60_000,
+    })
   t.match(await step(pool, id, { room: 50 }), { worked: 3 })
   for (const each of (await lookOnce(pool, 'fresh', { inquires: true })).inquiries)
-    await recordInquiry(pool, 'instance-1/fresh', each, { ...answer, verdict: 'none' }, 60_000, 60_000)
+    await recordInquiry(pool, 'instance-1/fresh', each, {
+      ...answer,
+      verdict: 'none',
+      gapMs: 60_000,
+      delayMs: 60_000,
+    })
   t.match(await step(pool, id, { room: 50 }), { state: 'running', worked: 0, dueInMs: 1_000 })
 })
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Claim } from '../../../src/log/write/claim.ts'
+import type { Claim } from '../../../src/log/write/to-claim.ts'
 import { settle } from '../../../src/log/write/settle.ts'
 import { database } from '../../support/database.ts'
 import { deadLetter, openClaims, record, refused, session, stateOf, store, waitsFor } from '../support.ts'

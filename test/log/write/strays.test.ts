@@ -1,6 +1,6 @@
 import t from 'tap'
 import type pg from 'pg'
-import type { Claim } from '../../../src/log/write/claim.ts'
+import type { Claim } from '../../../src/log/write/to-claim.ts'
 import { keepStray } from '../../../src/log/write/keep-stray.ts'
 import { placeStrays } from '../../../src/log/write/place-strays.ts'
 import type { Settlement } from '../../../src/log/write/settle.ts'

@@ -2,7 +2,7 @@ import t from 'tap'
 import type { Pool } from 'pg'
 import { abandon, findExpired } from '../../../src/log/write/abandon.ts'
 import { advanceDestination } from '../../../src/log/write/advance-destination.ts'
-import type { Claim } from '../../../src/log/write/claim.ts'
+import type { Claim } from '../../../src/log/write/to-claim.ts'
 import { decideMessage, type MessageDecision } from '../../../src/log/write/decide-message.ts'
 import { expunge } from '../../../src/log/write/expunge.ts'
 import { ingest } from '../../../src/log/write/ingest.ts'
@@ -103,15 +103,12 @@ class World {
     const { name, leaseMs } = instance
     const id = chance(0.2) ? (one(this.names) ?? newName()) : newName()
     this.names.push(id)
-    const slice = { topic, partition: this.names.length, incarnation: 1, from: 0n, next: 1n, holes: [] }
+    const slice = { topic, partition: this.names.length, incarnation: 1, first: 0n, next: 1n, holes: [] }
     const askedAt = performance.now()
     const answer = await ingest(
       this.#pool,
       { ...slice, records: [record(0, id)] },
-      `${name}/ingest`,
-      `${name}/fresh`,
-      chance(0.5) ? 1 : 0,
-      leaseMs,
+      { actor: `${name}/ingest`, lane: `${name}/fresh`, room: chance(0.5) ? 1 : 0, leaseMs },
     )
     if (answer.kind === 'stored') this.#start(instance, 'fresh', answer.claims, askedAt)
   }
@@ -123,7 +120,15 @@ class World {
     const room = { all: 1 + Math.floor(6 * Math.random()), slow: 2 }
     const actor = `${instance.name}/${lane}`
     const askedAt = performance.now()
-    const found = await look(this.#pool, lane, actor, room, lease, {}, lane === 'retry', doubt)
+    const found = await look(this.#pool, {
+      lane,
+      actor,
+      room,
+      lease,
+      lookFrom: {},
+      withLeases: lane === 'retry',
+      doubt,
+    })
     this.#start(instance, lane, found.claims, askedAt)
     this.asked.push(...found.inquiries.map((inquiry) => ({ instance, inquiry })))
   }
@@ -193,7 +198,7 @@ class World {
     }
     const gapMs = instance.gapMs ?? 0
     const delayMs = Math.max(gapMs, backoff(instance.policy, inquiry.retries, null))
-    await recordInquiry(this.#pool, `${instance.name}/retry`, inquiry, given, gapMs, delayMs)
+    await recordInquiry(this.#pool, `${instance.name}/retry`, inquiry, { ...given, gapMs, delayMs })
   }
 
   async #decide(): Promise<void> {

@@ -2,7 +2,7 @@ import { listDecisions, type DestinationDecision } from '../../../log/read/list-
 import type { DestinationStanding } from '../../../log/read/read-destinations.ts'
 import { ask } from '../../ask.ts'
 import { builder } from '../builder.ts'
-import { connectionOf } from '../connection.ts'
+import { connectionOf } from '../connection-of.ts'
 import { decodeDecisionCursor, encodeDecisionCursor } from '../cursor.ts'
 import { DestinationCause, DestinationState } from '../enums.ts'
 import { listPage } from '../list-page.ts'

@@ -1,6 +1,6 @@
 import { readDestination, type DestinationStanding } from '../../../log/read/read-destinations.ts'
 import { ask } from '../../ask.ts'
-import type { ApiDependencies } from '../../dependencies.ts'
+import type { ApiDependencies } from '../../api-dependencies.ts'
 import { builder } from '../builder.ts'
 import { Destination } from './destination.ts'
 

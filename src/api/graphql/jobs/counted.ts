@@ -1,4 +1,4 @@
-import type { Counted, SkipReason as SkipValue } from '../../../log/read/read-plans.ts'
+import type { Counted, SkipReason as SkipValue } from '../../../log/read/read-plan.ts'
 import type { DeadLetterCause as CauseValue } from '../../../message/message.ts'
 import { builder } from '../builder.ts'
 import { DeadLetterCause, SkipReason } from '../enums.ts'

@@ -1,7 +1,7 @@
 import { listJobs, readJob } from '../../../log/read/read-jobs.ts'
 import { ask } from '../../ask.ts'
 import { builder } from '../builder.ts'
-import { connectionOf } from '../connection.ts'
+import { connectionOf } from '../connection-of.ts'
 import { decodeNumberCursor, encodeNumberCursor, isBigint } from '../cursor.ts'
 import { listPage } from '../list-page.ts'
 import { ReplayJob } from './job.ts'

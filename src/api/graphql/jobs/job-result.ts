@@ -2,7 +2,7 @@ import { readJob, type ReplayJob as Job } from '../../../log/read/read-jobs.ts'
 import type { JobState } from '../../../message/replay-job.ts'
 import { ask } from '../../ask.ts'
 import { builder } from '../builder.ts'
-import type { GraphContext } from '../context.ts'
+import type { GraphContext } from '../create-context.ts'
 import { JobRefusal } from '../enums.ts'
 import { ReplayJob } from './job.ts'
 

@@ -1,7 +1,7 @@
 import { listJobEvents, type JobEvent, type ReplayJob as Job } from '../../../log/read/read-jobs.ts'
 import { ask } from '../../ask.ts'
 import { builder } from '../builder.ts'
-import { connectionOf } from '../connection.ts'
+import { connectionOf } from '../connection-of.ts'
 import { decodeNumberCursor, encodeNumberCursor } from '../cursor.ts'
 import { JobEventType, JobKind, JobState, Resolution } from '../enums.ts'
 import { listPage } from '../list-page.ts'

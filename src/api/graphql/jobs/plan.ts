@@ -1,15 +1,15 @@
-import { countReplayable, readPlan, type ReplayPlan as Plan } from '../../../log/read/read-plans.ts'
+import { countReplayable, readPlan, type ReplayPlan as Plan } from '../../../log/read/read-plan.ts'
 import { planReplay, type PlanAnswer } from '../../../log/write/plan-replay.ts'
 import { isPace, paceMax, paceMin } from '../../../message/replay-job.ts'
 import { ask } from '../../ask.ts'
 import { builder } from '../builder.ts'
-import type { GraphContext } from '../context.ts'
+import type { GraphContext } from '../create-context.ts'
 import { PlanRefusal } from '../enums.ts'
 import { refuse } from '../errors.ts'
 import { MessageFilter, readMessageFilter, type MessageFilterInput } from '../messages/message-filter.ts'
 import { FailureReason } from '../metrics/failures.ts'
 import { requireOperator } from '../require-role.ts'
-import { whileUnsure } from './act.ts'
+import { whileUnsure } from './while-unsure.ts'
 import { CauseCount, SkipCount } from './counted.ts'
 
 // To read a million dead letters takes seconds. It is less than an operation may take.

@@ -8,7 +8,7 @@ import {
 import { normalizeDateTime } from '../../../runtime/date-time.ts'
 import { ask } from '../../ask.ts'
 import { builder } from '../builder.ts'
-import { connectionOf } from '../connection.ts'
+import { connectionOf } from '../connection-of.ts'
 import { decodePageCursor, encodePageCursor } from '../cursor.ts'
 import { JournalKind } from '../enums.ts'
 import { listPage } from '../list-page.ts'

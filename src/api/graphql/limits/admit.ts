@@ -9,7 +9,7 @@ import {
 } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
 import { may } from '../../access.ts'
-import type { GraphContext } from '../context.ts'
+import type { GraphContext } from '../create-context.ts'
 import { refuse } from '../errors.ts'
 import { schema } from '../schema.ts'
 import { costOf } from './cost-of.ts'

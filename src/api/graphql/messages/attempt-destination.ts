@@ -2,7 +2,7 @@ import type { LogEvent } from '../../../log/read/log-event.ts'
 import type { EventType } from '../../../message/message.ts'
 import { builder } from '../builder.ts'
 import { Event } from './event.ts'
-import { loadersOf } from './loaders.ts'
+import { loadersOf } from './loaders-of.ts'
 
 type Value = { readonly name: string; readonly url: string | null }
 

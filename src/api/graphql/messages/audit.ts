@@ -3,7 +3,7 @@ import { builder } from '../builder.ts'
 import { MessageStatus, Resolution } from '../enums.ts'
 import { readBounded } from '../read-bounded.ts'
 import { Event } from './event.ts'
-import { loadersOf } from './loaders.ts'
+import { loadersOf } from './loaders-of.ts'
 import { Message } from './message.ts'
 
 const MessageState = builder.objectRef<StateAsOf & { readonly at: string }>('MessageState').implement({

@@ -7,12 +7,12 @@ import {
 import { evidenceBytesMax, isLine } from '../../../message/is-line.ts'
 import { ask, DatabaseUnavailable } from '../../ask.ts'
 import { builder } from '../builder.ts'
-import type { GraphContext } from '../context.ts'
+import type { GraphContext } from '../create-context.ts'
 import { Resolution } from '../enums.ts'
 import { refuse, refuseText } from '../errors.ts'
 import { requireOperator } from '../require-role.ts'
 import { DecisionResult } from './decision-result.ts'
-import { loadersOf } from './loaders.ts'
+import { loadersOf } from './loaders-of.ts'
 
 const why = 'Why; it stands in the log for ever. 1 to 2,048 bytes.'
 

@@ -3,7 +3,7 @@ import { builder } from '../builder.ts'
 import { InquiryAnswer, EventType, Lane, MessageStatus, OutcomeKind, Resolution } from '../enums.ts'
 import { KafkaRecord } from './kafka-record.ts'
 import { findInLogById } from './find-message.ts'
-import { loadersOf } from './loaders.ts'
+import { loadersOf } from './loaders-of.ts'
 import { Message } from './message.ts'
 import { Node } from './node.ts'
 

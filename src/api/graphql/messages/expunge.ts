@@ -1,11 +1,11 @@
 import { expunge, type ExpungeAnswer, type ExpungeRequest } from '../../../log/write/expunge.ts'
 import { ask, DatabaseUnavailable } from '../../ask.ts'
 import { builder } from '../builder.ts'
-import type { GraphContext } from '../context.ts'
+import type { GraphContext } from '../create-context.ts'
 import { refuse } from '../errors.ts'
 import { requireOperator } from '../require-role.ts'
 import { ExpungeResult } from './expunge-result.ts'
-import { loadersOf } from './loaders.ts'
+import { loadersOf } from './loaders-of.ts'
 
 builder.mutationField('expunge', (t) =>
   t.field({

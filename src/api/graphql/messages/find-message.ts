@@ -1,8 +1,8 @@
 import type { MessageRow } from '../../../log/read/message-row.ts'
 import type { MessageId } from '../../../message/message.ts'
-import type { GraphContext } from '../context.ts'
+import type { GraphContext } from '../create-context.ts'
 import { refuseArchived } from '../refuse-archived.ts'
-import { loadersOf } from './loaders.ts'
+import { loadersOf } from './loaders-of.ts'
 
 /** The message that a mutation's answer names, as it stands now; null if there is none, or if it is archived. */
 export function findMessage(transactionId: string, context: GraphContext): Promise<MessageRow | null> {

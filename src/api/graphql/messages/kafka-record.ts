@@ -1,9 +1,9 @@
 import type { RecordEnvelope, RecordKey } from '../../../log/read/read-records.ts'
 import { builder } from '../builder.ts'
-import type { GraphContext } from '../context.ts'
+import type { GraphContext } from '../create-context.ts'
 import { readBounded } from '../read-bounded.ts'
 import { decodeText } from './decode-text.ts'
-import { loadersOf } from './loaders.ts'
+import { loadersOf } from './loaders-of.ts'
 import { seeBytes } from './see-bytes.ts'
 
 /** Coordinates, and where what came with the value is kept. */

@@ -3,7 +3,7 @@ import { idempotencyKey } from '../../../message/idempotency-key.ts'
 import { builder } from '../builder.ts'
 import { DeadLetterCause, MessageStatus, OutcomeKind, Resolution } from '../enums.ts'
 import { readBounded } from '../read-bounded.ts'
-import { loadersOf } from './loaders.ts'
+import { loadersOf } from './loaders-of.ts'
 import { Node } from './node.ts'
 
 /** The state of a message; what it does not hold is loaded, one statement for all messages of an answer. */

@@ -1,7 +1,7 @@
 import type { DeadLetterCause, Status } from '../../../message/message.ts'
-import type { GraphContext } from '../context.ts'
+import type { GraphContext } from '../create-context.ts'
 import { findMessage } from './find-message.ts'
-import { loadersOf } from './loaders.ts'
+import { loadersOf } from './loaders-of.ts'
 import { Message } from './message.ts'
 
 type Named = { readonly transactionId: string }

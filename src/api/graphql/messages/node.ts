@@ -3,7 +3,7 @@ import type { MessageRow } from '../../../log/read/message-row.ts'
 import type { MessageId } from '../../../message/message.ts'
 import { builder } from '../builder.ts'
 import { findInLogById } from './find-message.ts'
-import { loadersOf } from './loaders.ts'
+import { loadersOf } from './loaders-of.ts'
 
 /**
  * GraphQL Global Object Identification (https://relay.dev/graphql/objectidentification.htm): an object can be asked for again by its id

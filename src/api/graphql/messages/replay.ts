@@ -3,10 +3,10 @@ import { isLine, requestKeyBytesMax } from '../../../message/is-line.ts'
 import { jobKeyPrefix } from '../../../message/replay-job.ts'
 import { ask, DatabaseUnavailable } from '../../ask.ts'
 import { builder } from '../builder.ts'
-import type { GraphContext } from '../context.ts'
+import type { GraphContext } from '../create-context.ts'
 import { refuse, refuseText } from '../errors.ts'
 import { requireOperator } from '../require-role.ts'
-import { loadersOf } from './loaders.ts'
+import { loadersOf } from './loaders-of.ts'
 import { ReplayResult } from './replay-result.ts'
 
 const idsMax = 1_000

@@ -1,5 +1,5 @@
 import type { BytesKind } from '../../accesses/bytes-read.ts'
-import type { GraphContext } from '../context.ts'
+import type { GraphContext } from '../create-context.ts'
 import { requireInvestigator } from '../require-role.ts'
 
 const names: Readonly<Record<BytesKind, string>> = {

@@ -1,6 +1,6 @@
 import { readPartitions, type PartitionState as PartitionRow } from '../../../log/read/read-partitions.ts'
 import { builder } from '../builder.ts'
-import type { MetricsSnapshot } from './snapshot.ts'
+import type { MetricsSnapshot } from './take-snapshot.ts'
 import { readLags } from './read-lags.ts'
 
 /** `lag` as of the last answer that this instance got; null where it reads none of the partition, or cannot. */

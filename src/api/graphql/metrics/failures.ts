@@ -3,10 +3,10 @@ import {
   type FailureReason as FailureReasonRow,
 } from '../../../log/read/rollups/read-failures.ts'
 import { builder } from '../builder.ts'
-import { loadersOf } from '../messages/loaders.ts'
+import { loadersOf } from '../messages/loaders-of.ts'
 import { Message } from '../messages/message.ts'
 import { readBounded } from '../read-bounded.ts'
-import type { MetricsSnapshot } from './snapshot.ts'
+import type { MetricsSnapshot } from './take-snapshot.ts'
 import { readWindow, type Window } from './window.ts'
 
 const reasonsMax = 100

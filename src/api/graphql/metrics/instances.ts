@@ -1,7 +1,7 @@
 import { listInstances, type KnownInstance } from '../../../log/read/list-instances.ts'
 import { printTime } from '../../../runtime/date-time.ts'
 import { ask } from '../../ask.ts'
-import type { ApiDependencies } from '../../dependencies.ts'
+import type { ApiDependencies } from '../../api-dependencies.ts'
 import type { Health } from '../../health.ts'
 import { builder } from '../builder.ts'
 import { InstanceState } from '../enums.ts'

@@ -1,5 +1,5 @@
 import { printTime } from '../../../runtime/date-time.ts'
-import type { ApiDependencies } from '../../dependencies.ts'
+import type { ApiDependencies } from '../../api-dependencies.ts'
 import type { Health } from '../../health.ts'
 import { mask } from '../../mask.ts'
 import { builder } from '../builder.ts'

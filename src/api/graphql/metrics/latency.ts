@@ -4,7 +4,7 @@ import {
   type Percentiles as PercentilesRow,
 } from '../../../log/read/rollups/read-latency.ts'
 import { builder } from '../builder.ts'
-import type { MetricsSnapshot } from './snapshot.ts'
+import type { MetricsSnapshot } from './take-snapshot.ts'
 import { readWindow, type Window } from './window.ts'
 
 const Percentiles = builder.objectRef<PercentilesRow>('Percentiles').implement({

@@ -13,7 +13,7 @@ import { LaneLoad, listLanes, readWakeups, Wakeups } from './instance.ts'
 import { Instance, resolveInstances } from './instances.ts'
 import { KafkaState } from './kafka.ts'
 import { Latency, resolveLatency } from './latency.ts'
-import { takeSnapshot, type MetricsSnapshot } from './snapshot.ts'
+import { takeSnapshot, type MetricsSnapshot } from './take-snapshot.ts'
 import { resolveThroughput, ThroughputBucket } from './throughput.ts'
 
 const description =

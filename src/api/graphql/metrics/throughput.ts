@@ -3,7 +3,7 @@ import { readThroughput, type Bucket } from '../../../log/read/rollups/read-thro
 import { builder } from '../builder.ts'
 import { refuse } from '../errors.ts'
 import { readBounded } from '../read-bounded.ts'
-import type { MetricsSnapshot } from './snapshot.ts'
+import type { MetricsSnapshot } from './take-snapshot.ts'
 import { readWindow, type Window } from './window.ts'
 
 const bucketsMax = 1_500

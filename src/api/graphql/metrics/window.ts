@@ -3,7 +3,7 @@ import { readMinutes } from '../../../log/read/rollups/read-minutes.ts'
 import { refuse } from '../errors.ts'
 import { readBounded } from '../read-bounded.ts'
 import type { TimeRangeInput } from '../time-range.ts'
-import type { MetricsSnapshot } from './snapshot.ts'
+import type { MetricsSnapshot } from './take-snapshot.ts'
 
 // A month of minutes holds some three million rollups, which take half a second to sum.
 const daysMax = 31

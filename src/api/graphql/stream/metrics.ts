@@ -1,8 +1,8 @@
-import type { ApiDependencies } from '../../dependencies.ts'
+import type { ApiDependencies } from '../../api-dependencies.ts'
 import type { Tick } from '../../stream/tick.ts'
 import { builder } from '../builder.ts'
 import { Metrics } from '../metrics/metrics.ts'
-import { takeSnapshot, type MetricsSnapshot } from '../metrics/snapshot.ts'
+import { takeSnapshot, type MetricsSnapshot } from '../metrics/take-snapshot.ts'
 import { readBounded } from '../read-bounded.ts'
 
 const everyMsBounds = [250, 60_000] as const

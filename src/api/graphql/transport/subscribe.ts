@@ -7,7 +7,7 @@ import {
   type GraphQLError,
 } from 'graphql'
 import { BytesRead } from '../../accesses/bytes-read.ts'
-import type { GraphContext } from '../context.ts'
+import type { GraphContext } from '../create-context.ts'
 import { describeAsking, tellRefused } from '../record-reads.ts'
 import { shareKey } from './share-key.ts'
 
