@@ -1,9 +1,11 @@
 import pg from 'pg'
 import { databaseForTools } from '../config.ts'
+import { reasonOf } from '../runtime/reason-of.ts'
+import { DatabaseUnreached } from '../runtime/tool-sessions.ts'
 import { FileFault } from '../verify/json-lines.ts'
 import { isClean, printJson, printText } from '../verify/print.ts'
+import { ConnectionFault } from '../verify/snapshot.ts'
 import { verify } from '../verify/verify.ts'
-import { explainDatabase } from './explain-database.ts'
 import { recorded } from './record-command.ts'
 import { exitCodes, runCommand } from './run-command.ts'
 
@@ -48,13 +50,14 @@ async function run(flags: Flags): Promise<number> {
 /** Why the checker could not run, in one sentence. */
 function explain(fault: unknown): string {
   if (fault instanceof FileFault) return fault.message
+  if (fault instanceof ConnectionFault) return new DatabaseUnreached(fault.cause).message
   if (fault instanceof pg.DatabaseError && noSchema.has(fault.code ?? ''))
     return `The database does not hold the log of this release (${fault.message}): start the service once.`
   if (fault instanceof pg.DatabaseError) return `PostgreSQL refused: ${fault.message}.`
   // Only an error of the file system has a path.
   if (fault instanceof Error && 'code' in fault && 'path' in fault)
     return `A file cannot be read: ${fault.message}.`
-  return explainDatabase(fault)
+  return reasonOf(fault)
 }
 
 process.exitCode = await runCommand(
