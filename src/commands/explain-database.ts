@@ -1,7 +1,22 @@
+import pg from 'pg'
 import { reasonOf } from '../runtime/reason-of.ts'
 import { explainSession } from '../runtime/tool-sessions.ts'
 
-/** Why a command that asks PostgreSQL alone could not run, in one sentence. */
-export function explainDatabase(fault: unknown): string {
-  return explainSession(fault) ?? reasonOf(fault)
+// SQLSTATE: undefined table, undefined column, undefined schema, undefined function.
+const noSchema = new Set(['42P01', '42703', '3F000', '42883'])
+
+/** Whether the database does not hold what this release asks of it. */
+export function lacksLog(fault: unknown): fault is pg.DatabaseError {
+  return fault instanceof pg.DatabaseError && noSchema.has(fault.code ?? '')
+}
+
+/**
+ * Why a command that asks PostgreSQL alone could not run, in one sentence.
+ *
+ * @param otherwise what it says where neither the connection nor a missing log is the fault
+ */
+export function explainDatabase(fault: unknown, otherwise: string = reasonOf(fault)): string {
+  if (lacksLog(fault))
+    return `The database does not hold the log of this release (${reasonOf(fault)}): start the service once.`
+  return explainSession(fault) ?? otherwise
 }

@@ -6,6 +6,7 @@ import { FileFault } from '../verify/json-lines.ts'
 import { isClean, printJson, printText } from '../verify/print.ts'
 import { ConnectionFault } from '../verify/snapshot.ts'
 import { verify } from '../verify/verify.ts'
+import { explainDatabase } from './explain-database.ts'
 import { recorded } from './record-command.ts'
 import { exitCodes, runCommand } from './run-command.ts'
 
@@ -23,9 +24,6 @@ running.
 
 Ends with 0 if nothing differs, 1 if something differs, 2 if it could not run.
 `
-
-// SQLSTATE: undefined table, undefined column, undefined schema.
-const noSchema = new Set(['42P01', '42703', '3F000'])
 
 interface Flags {
   ledger?: string | undefined
@@ -51,9 +49,8 @@ async function run(flags: Flags): Promise<number> {
 function explain(fault: unknown): string {
   if (fault instanceof FileFault) return fault.message
   if (fault instanceof ConnectionFault) return new DatabaseUnreached(fault.cause).message
-  if (fault instanceof pg.DatabaseError && noSchema.has(fault.code ?? ''))
-    return `The database does not hold the log of this release (${fault.message}): start the service once.`
-  if (fault instanceof pg.DatabaseError) return `PostgreSQL refused: ${fault.message}.`
+  if (fault instanceof pg.DatabaseError)
+    return explainDatabase(fault, `PostgreSQL refused: ${reasonOf(fault)}.`)
   // Only an error of the file system has a path.
   if (fault instanceof Error && 'code' in fault && 'path' in fault)
     return `A file cannot be read: ${fault.message}.`

@@ -58,6 +58,18 @@ t.test(
   },
 )
 
+t.test('every command says that a database does not hold the log', async (t) => {
+  const { url } = await database(t, { empty: true })
+  for (const command of commands) {
+    const ended = await run(url, command)
+    t.match(ended, { code: 2, output: '' }, command.join(' '))
+    t.match(
+      ended.errors,
+      /^The database does not hold the log( of this release \(.+\))?: start the service once\.\n$/,
+    )
+  }
+})
+
 /** The same database through a proxy. */
 async function behindProxy(t: Test) {
   const own = await database(t)
