@@ -22,12 +22,12 @@ export function listKept({ conflictCount, conflicts }: Conflicts): string | null
   const expunged = (conflicts ?? []).filter(isExpunged).length
   const kept = conflictCount - expunged
   if (kept === 0) return null
-  const count = kept === 1 ? '1 conflicting record keeps' : `${kept} conflicting records keep`
-  const ids = nameThem(
-    (conflicts ?? []).filter((each) => !isExpunged(each)),
-    kept,
-  )
-  return `${count} the bytes, and must be expunged by an id of its own${ids}`
+  const known = (conflicts ?? []).filter((each) => !isExpunged(each))
+  const count =
+    kept === 1
+      ? '1 conflicting record keeps its bytes until its own id is expunged'
+      : `${kept} conflicting records keep their bytes until their own ids are expunged`
+  return `${count}${nameThem(known, kept)}`
 }
 
 function isExpunged({ payload }: Conflict): boolean {

@@ -51,6 +51,40 @@ t.test('expunge takes the bytes away for good, and says first what it would take
   t.strictSame(rows, [{ actor: 'alice', reason: 'the retention is over' }])
 })
 
+t.test('expunge names the conflicting records that keep their bytes', async (t) => {
+  const { pool } = await database(t)
+  const service = await startService(t, pool, undefined, access)
+  const alice: Endpoint = { url: `http://127.0.0.1:${service.port}`, token: 'alice-secret' }
+  await storeSuccesses(pool, ['paid-1'])
+  await store(pool, ['paid-1'])
+  for (const amount of ['10.11', '10.12']) await store(pool, ['paid-1'], { amount })
+  const [first, second] = ['record:transactions.incoming:0:2', 'record:transactions.incoming:0:3'] as const
+  const say = async (id: string, ...more: string[]) =>
+    (await tqp(alice, 'expunge', id, '--reason', 'erasure request', ...more)).output.split('\n')[0]
+  const left = async () => {
+    const { rows } = await pool.query<{ payload: string }>(
+      `select convert_from(payload, 'UTF8')::json->>'amount' as payload from records where payload is not null order by message_id`,
+    )
+    return rows.map(({ payload }) => payload)
+  }
+  const both = `2 conflicting records keep their bytes until their own ids are expunged: ${first}, ${second}`
+  t.equal(
+    await say('paid-1', '--dry-run'),
+    `paid-1: success, would lose 44 bytes, the key and the headers; ${both}`,
+  )
+  t.strictSame(await left(), ['10.10', '10.11', '10.12'])
+  t.equal(await say('paid-1'), `paid-1: done, version 7, now success; ${both}`)
+  t.strictSame(await left(), ['10.11', '10.12'], 'the duplicate has no bytes of its own')
+  t.equal(await say(first), `${first}: done, version 2, now dead_letter`)
+  t.equal(
+    await say('paid-1', '--dry-run'),
+    `paid-1: success, was expunged before; 1 conflicting record keeps its bytes until its own id is expunged: ${second}`,
+  )
+  t.equal(await say(second), `${second}: done, version 2, now dead_letter`)
+  t.strictSame(await left(), [])
+  t.equal(await say('paid-1', '--dry-run'), 'paid-1: success, was expunged before')
+})
+
 t.test('a dry run tells of each by itself, also where one is archived', async (t) => {
   const { pool, url } = await database(t)
   await makeSmallSegments(pool, 10)

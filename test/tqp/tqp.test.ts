@@ -164,6 +164,20 @@ t.test('show prints the life of one transaction', async (t) => {
       history: [{ version: 1 }, { version: 2 }, { version: 3 }, { version: 4 }],
     },
   })
+  t.notMatch(output, /^conflicts/m)
+  const conflicting = (offset: number) => `record:transactions.incoming:0:${offset}`
+  await store(pool, ['refused-1'], { amount: '10.11' })
+  t.match((await tqp(at, 'show', 'refused-1')).output.split('\n'), {
+    6: `conflicts    1 record with this id and other bytes: ${conflicting(1)}`,
+  })
+  t.match(
+    (await tqp(at, 'show', conflicting(1))).output,
+    /^conflicts {4}with refused-1, which had the id first$/m,
+  )
+  await store(pool, ['refused-1'], { amount: '10.12' })
+  t.match((await tqp(at, 'show', 'refused-1')).output.split('\n'), {
+    6: `conflicts    2 records with this id and other bytes: ${conflicting(1)}, ${conflicting(2)}`,
+  })
   t.match(await tqp(at, 'show', 'nobody'), { code: 1, errors: 'There is no transaction "nobody".\n' })
   t.match(await tqp(at, 'show'), { code: 2, errors: /^Name one transaction id/ })
 })
