@@ -171,7 +171,10 @@ async function run(decision: Decision, flags: Flags, ids: readonly string[]): Pr
     // What was done before a fault is told all the same.
     if (json !== false) printJson({ results, ...(isDry === true && { command }) })
   }
-  if (isDry === true && json === false) printCommand(command)
+  if (isDry === true && json === false) {
+    if (results.some(({ ok }) => ok)) printCommand(command)
+    else printLines(['Nothing was changed, and it would be refused.'])
+  }
   return results.every(({ ok }) => ok) ? exitCodes.done : exitCodes.differs
 }
 
@@ -203,7 +206,7 @@ async function decideAbout(
     `mutation ($id: ID!, $reason: String!${parameters}) {
       result: ${name}(transactionId: $id, reason: $reason${given}) {
         __typename
-        ... on ${done} { version message { status held resolution outcomeUnknown ${name === 'expunge' ? conflictFields : ''} } }
+        ... on ${done} { version ${done === 'Decided' ? '' : 'repeated'} message { status held resolution outcomeUnknown ${name === 'expunge' ? conflictFields : ''} } }
         ... on ${refusal} { text }
       }
     }`,
@@ -214,13 +217,16 @@ async function decideAbout(
   if (result.__typename !== done) return { transactionId: id, ok: false, text: explain(result) }
   const kept = name === 'expunge' && result.message ? andKept(result.message) : ''
   const standing = result.message ? `, now ${describeStatus(result.message)}${kept}` : ''
-  return { transactionId: id, ok: true, text: `done, version ${result.version}${standing}` }
+  const what = result.repeated === true ? 'was done before' : 'done'
+  return { transactionId: id, ok: true, text: `${what}, version ${result.version}${standing}` }
 }
 
 type Answer = {
   readonly __typename: string
   readonly text?: string
   readonly version?: number
+  /** Whether an earlier request did it, perhaps somebody else's. */
+  readonly repeated?: boolean
   /** The conflicts are asked for by an expunge alone. */
   readonly message?: (Standing & Conflicts) | null
 }

@@ -184,8 +184,8 @@ t.test('show prints the life of one transaction', async (t) => {
 
 t.test('decisions are recorded with who and why, and refusals are told', async (t) => {
   const { pool, service } = await setUp(t, withTokens)
-  await store(pool, ['waits-1', 'waits-2'])
-  await storeDeadLetters(pool, ['refused-1', 'refused-2'])
+  await store(pool, ['waits-1', 'waits-2', '=1', '-1'])
+  await storeDeadLetters(pool, ['refused-1', 'refused-2', 'refused-3'])
   const alice = { url: urlOf(service), token: 'alice-secret' }
   const why = ['--reason', "it's asked for"]
 
@@ -239,7 +239,7 @@ t.test('decisions are recorded with who and why, and refusals are told', async (
     'zsh takes =1 for the path of a command',
   )
   t.match(await tqp(alice, 'hold', '--reason=-x', '--dry-run', '--', '-1'), {
-    code: 1,
+    code: 0,
     output: /\n {2}npx tqp hold --reason=-x -- -1\n$/,
   })
   t.match(await tqp(alice, 'hold', 'waits-1', 'waits-2', ...why), {
@@ -262,13 +262,18 @@ t.test('decisions are recorded with who and why, and refusals are told', async (
     code: 1,
     output: /"ok": false[^]*"ok": true/,
   })
+  for (const done of ['done', 'was done before'])
+    t.match(await tqp(alice, 'replay', 'refused-3', '--key', 'k', ...why), {
+      code: 0,
+      output: `refused-3: ${done}, version 5, now pending\n`,
+    })
   t.match(await tqp(alice, 'reopen', 'refused-1', ...why), { code: 0 })
   const { rows } = await pool.query(
     `select type, reason, evidence from message_events where actor = 'alice' order by position, message_id`,
   )
   t.strictSame(
     rows.map(({ type }: { type: string }) => type),
-    ['held', 'held', 'released', 'cancelled', 'resolved', 'replayed', 'reopened'],
+    ['held', 'held', 'released', 'cancelled', 'resolved', 'replayed', 'replayed', 'reopened'],
   )
   t.match(rows[4], { reason: "it's asked for", evidence: 'statement 7' })
 
