@@ -48,7 +48,7 @@ async function run(flags: Flags): Promise<number> {
 /** Why the checker could not run, in one sentence. */
 function explain(fault: unknown): string {
   if (fault instanceof FileFault) return fault.message
-  if (fault instanceof ConnectionFault) return new DatabaseUnreached(fault.cause).message
+  if (fault instanceof ConnectionFault) return explainDatabase(new DatabaseUnreached(fault.cause))
   if (fault instanceof pg.DatabaseError)
     return explainDatabase(fault, `PostgreSQL refused: ${reasonOf(fault)}.`)
   // Only an error of the file system has a path.

@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process'
 import t, { type Test } from 'tap'
+import { explainDatabase } from '../../src/commands/explain-database.ts'
+import { DatabaseUnreached } from '../../src/runtime/tool-sessions.ts'
 import { createRole } from '../support/roles.ts'
 import { database } from '../support/database.ts'
 import { findFreePort } from '../support/free-port.ts'
@@ -68,6 +70,26 @@ t.test('every command says that a database does not hold the log', async (t) => 
       /^The database does not hold the log( of this release \(.+\))?: start the service once\.\n$/,
     )
   }
+})
+
+t.test('whoever names no database is told that the embedded one was asked', (t) => {
+  // A .env of whoever works here names a database.
+  const folder = process.cwd()
+  process.chdir(t.testdir())
+  t.teardown(() => process.chdir(folder))
+  const fault = new DatabaseUnreached(new Error('connect ECONNREFUSED'))
+  const said = (settings: Record<string, string>): string => {
+    t.intercept(process, 'env', { value: settings })
+    return explainDatabase(fault)
+  }
+  const alone = 'The database cannot be reached: connect ECONNREFUSED.'
+  t.equal(
+    said({}),
+    `${alone} No setting names a database, so the embedded one was asked, which runs with the service.`,
+  )
+  t.equal(said({ DATABASE_URL: 'postgresql://db/x' }), alone)
+  t.equal(said({ POSTGRES_HOST: 'db' }), alone)
+  t.end()
 })
 
 /** The same database through a proxy. */
