@@ -509,7 +509,7 @@ t.test('watch follows one transaction, also before it is received', async (t) =>
     service.events.give()
     return output.includes('dead_letter')
   })
-  t.match(output, /version 4: dead_letter after 1 attempts \(HTTP 422\)\n$/)
+  t.match(output, /version 4: dead_letter after 1 attempt \(HTTP 422\)\n$/)
 })
 
 t.test('what comes from outside is printed on one line, and no terminal obeys it', async (t) => {
