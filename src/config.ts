@@ -209,6 +209,11 @@ export function databaseForTools(as: 'service' | 'owner' = 'service'): {
   })
 }
 
+/** Whether a setting names the database; without one the tools ask the embedded one. */
+export function namesDatabase(): boolean {
+  return readDatabaseUrl(new Settings(readEnvironment())) !== null
+}
+
 /**
  * TQP_URL and TQP_TOKEN: where `tqp` asks, and as whom; null where they are not given. They are no settings of the service, so `.env` does not
  * have them.

@@ -901,13 +901,14 @@ export type StateAtResult = {
       readonly nextDueAt: string | null
       readonly held: boolean
       readonly resolution: 'CARRIED_OUT' | 'NOT_CARRIED_OUT' | 'DUPLICATE' | 'IGNORED' | null
+      readonly outcomeUnknown: boolean
     } | null
   } | null
 }
 export type StateAtVariables = { readonly transactionId: string; readonly time: string }
 export const stateAtOperation: Operation<StateAtResult, StateAtVariables> = {
   name: 'StateAt',
-  text: 'query StateAt($transactionId: ID!, $time: DateTime!) {\n  message(transactionId: $transactionId) {\n    asOf(time: $time) {\n      status\n      retryCount\n      attempts\n      version\n      errorMessage\n      nextDueAt\n      held\n      resolution\n    }\n  }\n}',
+  text: 'query StateAt($transactionId: ID!, $time: DateTime!) {\n  message(transactionId: $transactionId) {\n    asOf(time: $time) {\n      status\n      retryCount\n      attempts\n      version\n      errorMessage\n      nextDueAt\n      held\n      resolution\n      outcomeUnknown\n    }\n  }\n}',
 }
 
 export type TransactionEventsResult = {

@@ -15,6 +15,7 @@ import { isPooled } from '../runtime/pooler.ts'
 import { prepareSession } from '../runtime/prepare-session.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import { createToolClient } from '../runtime/tool-sessions.ts'
+import { explainDatabase } from './explain-database.ts'
 import { recorded } from './record-command.ts'
 import { exitCodes, FlagFault, readCount, runCommand } from './run-command.ts'
 
@@ -168,7 +169,7 @@ async function readAge(client: pg.Client, age: string): Promise<Date> {
 
 function explain(fault: unknown): string {
   if (fault instanceof FlagFault || fault instanceof ArchiveFault) return fault.message
-  return `Could not archive: ${reasonOf(fault)}`
+  return explainDatabase(fault, `Could not archive: ${reasonOf(fault)}`)
 }
 
 process.exitCode = await runCommand(recorded('archive', { usage, options, run, explain }))

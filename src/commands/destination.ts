@@ -73,7 +73,7 @@ async function run(flags: Flags): Promise<number> {
   try {
     if (act === null) return await show(database, flags.name)
     const answer = await act(database)
-    process.stdout.write(`${explain(flags.name, answer)}\n`)
+    process.stdout.write(`${explain(flags, answer)}\n`)
     return isRecorded(answer) ? exitCodes.done : exitCodes.differs
   } finally {
     await database.end()
@@ -124,7 +124,7 @@ function readEnd(text: string): PauseEnd {
   )
 }
 
-function explain(name: string, answer: SteerAnswer): string {
+function explain({ name, rate }: Flags, answer: SteerAnswer): string {
   switch (answer.kind) {
     case 'paused': {
       const end = answer.until === null ? 'until an operator resumes it' : `until ${answer.until}`
@@ -133,7 +133,7 @@ function explain(name: string, answer: SteerAnswer): string {
     case 'resumed':
       return `Destination ${name} is ramping. ${tellRecorded(answer)}`
     case 'rate_set':
-      return `The limit of destination ${name} is set. ${tellRecorded(answer)}`
+      return `The limit of destination ${name} is ${Number(rate) === 0 ? 'taken away' : 'set'}. ${tellRecorded(answer)}`
     case 'already_paused': {
       const end = answer.until === null ? '' : `, until ${answer.until}`
       return `Destination ${name} is paused since ${answer.since}${end}, by ${answer.actor}: ${answer.reason}`

@@ -3,9 +3,10 @@ import { databaseForTools } from '../config.ts'
 import { readAuthor } from '../config/read-author.ts'
 import { beginEpoch } from '../log/write/begin-epoch.ts'
 import { connectPatiently } from '../runtime/connect-patiently.ts'
-import { explainConnection } from '../runtime/explain-connection.ts'
 import { prepareSession } from '../runtime/prepare-session.ts'
+import { reasonOf } from '../runtime/reason-of.ts'
 import { createToolClient } from '../runtime/tool-sessions.ts'
+import { explainDatabase } from './explain-database.ts'
 import { recorded } from './record-command.ts'
 import { exitCodes, runCommand } from './run-command.ts'
 
@@ -54,7 +55,7 @@ async function begin(operator: string, reason: string): Promise<number | null> {
 function explain(fault: unknown): string {
   if (fault instanceof pg.DatabaseError && fault.code === lockNotAvailable)
     return 'Another session has been reading the log for a long time, perhaps a dump: try again when it has finished.'
-  return `The new epoch could not begin: ${explainConnection(fault)}.`
+  return explainDatabase(fault, `The new epoch could not begin: ${reasonOf(fault)}.`)
 }
 
 process.exitCode = await runCommand(

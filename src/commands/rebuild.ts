@@ -4,6 +4,7 @@ import { connectPatiently } from '../runtime/connect-patiently.ts'
 import { printable } from '../runtime/printable.ts'
 import { reasonOf } from '../runtime/reason-of.ts'
 import { createToolPool } from '../runtime/tool-sessions.ts'
+import { explainDatabase } from './explain-database.ts'
 import { recorded } from './record-command.ts'
 import { exitCodes, FlagFault, runCommand } from './run-command.ts'
 
@@ -90,7 +91,7 @@ function nameOfMessage(difference: Extract<Difference, { messageId: string }>): 
 /** Why it could not run, as one sentence. */
 function explain(fault: unknown): string {
   if (fault instanceof FlagFault) return fault.message
-  return `Could not rebuild: ${reasonOf(fault)}`
+  return explainDatabase(fault, `Could not rebuild: ${reasonOf(fault)}`)
 }
 
 process.exitCode = await runCommand(recorded('rebuild', { usage, options: {}, run, explain }))

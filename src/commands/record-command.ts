@@ -1,12 +1,12 @@
 import { hostname } from 'node:os'
-import pg from 'pg'
 import { databaseForTools } from '../config.ts'
 import { authorOf } from '../config/read-author.ts'
 import { recordAccesses, type AccessRecord } from '../log/write/record-accesses.ts'
-import { explainConnection } from '../runtime/explain-connection.ts'
 import { prepareSession } from '../runtime/prepare-session.ts'
-import { createToolClient } from '../runtime/tool-sessions.ts'
+import { reasonOf } from '../runtime/reason-of.ts'
+import { createToolClient, DatabaseUnreached } from '../runtime/tool-sessions.ts'
 import { late, within } from '../runtime/within.ts'
+import { lacksLog } from './explain-database.ts'
 import { exitCodes, type Command, type Flags } from './run-command.ts'
 
 // A command that needs no database waits no longer for one; the others fail by themselves where it is away.
@@ -104,13 +104,9 @@ async function write(access: AccessRecord): Promise<string> {
   }
 }
 
-// SQLSTATE: undefined function, undefined table.
-const noSchema = new Set(['42883', '42P01'])
-
 function explain(error: unknown): string {
-  if (error instanceof pg.DatabaseError && noSchema.has(error.code ?? ''))
-    return 'the database does not hold the log of this release'
-  return explainConnection(error)
+  if (lacksLog(error)) return 'the database does not hold the log of this release'
+  return error instanceof DatabaseUnreached ? error.reason : reasonOf(error)
 }
 
 function tell(reason: string): void {

@@ -77,7 +77,8 @@ type Flags = LetterFlags & {
   operator?: string | undefined
 }
 
-const dryReason = 'a dry run of npm run replay'
+// Of the plan; whoever starts it may give none either, and then it stands beside each replay.
+const noReason = 'planned by npm run replay, no reason given'
 
 async function run(flags: Flags): Promise<number> {
   const pace = readPace(flags)
@@ -95,7 +96,7 @@ async function run(flags: Flags): Promise<number> {
     throw new Error('--plan must be the number of a plan.')
   const { operator: actor, reason } = readAuthor({
     ...flags,
-    reason: flags.reason ?? (isDry ? dryReason : undefined),
+    reason: flags.reason ?? (isDry ? noReason : undefined),
   })
   connectPatiently()
   const database = createToolPool('replay', databaseForTools())
@@ -212,7 +213,7 @@ function startCommand({ id }: ReplayPlan, flags: Flags): string {
 function explain(id: string, answer: StartAnswer): string {
   switch (answer) {
     case 'started':
-      return `Job ${id} is started. The query replayJob(id: "${id}") shows how it stands.`
+      return `Job ${id} is started. \`npx tqp jobs ${id}\` shows how it stands.`
     case 'repeated':
     case 'already_started':
     case 'key_reused':

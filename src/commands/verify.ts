@@ -1,7 +1,10 @@
 import pg from 'pg'
 import { databaseForTools } from '../config.ts'
+import { reasonOf } from '../runtime/reason-of.ts'
+import { DatabaseUnreached } from '../runtime/tool-sessions.ts'
 import { FileFault } from '../verify/read-json-lines.ts'
 import { isClean, printJson, printText } from '../verify/print.ts'
+import { ConnectionFault } from '../verify/in-snapshot.ts'
 import { verify } from '../verify/verify.ts'
 import { explainDatabase } from './explain-database.ts'
 import { recorded } from './record-command.ts'
@@ -21,9 +24,6 @@ running.
 
 Ends with 0 if nothing differs, 1 if something differs, 2 if it could not run.
 `
-
-// SQLSTATE: undefined table, undefined column, undefined schema.
-const noSchema = new Set(['42P01', '42703', '3F000'])
 
 interface Flags {
   ledger?: string | undefined
@@ -48,13 +48,13 @@ async function run(flags: Flags): Promise<number> {
 /** Why the checker could not run, in one sentence. */
 function explain(fault: unknown): string {
   if (fault instanceof FileFault) return fault.message
-  if (fault instanceof pg.DatabaseError && noSchema.has(fault.code ?? ''))
-    return `The database does not hold the log of this release (${fault.message}): start the service once.`
-  if (fault instanceof pg.DatabaseError) return `PostgreSQL refused: ${fault.message}.`
+  if (fault instanceof ConnectionFault) return explainDatabase(new DatabaseUnreached(fault.cause))
+  if (fault instanceof pg.DatabaseError)
+    return explainDatabase(fault, `PostgreSQL refused: ${reasonOf(fault)}.`)
   // Only an error of the file system has a path.
   if (fault instanceof Error && 'code' in fault && 'path' in fault)
     return `A file cannot be read: ${fault.message}.`
-  return explainDatabase(fault)
+  return reasonOf(fault)
 }
 
 process.exitCode = await runCommand(

@@ -1,3 +1,5 @@
+import { reasonOf } from './reason-of.ts'
+
 // Node's codes of a certificate that no trusted authority vouches for.
 const untrusted =
   /^(SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_(GET_ISSUER_CERT(_LOCALLY)?|VERIFY_LEAF_SIGNATURE))$/
@@ -11,5 +13,5 @@ export function explainConnection(error: unknown): string {
   if (untrusted.test(code)) {
     return `the server's certificate is not trusted (${error.message}): name its authority in DATABASE_CA`
   }
-  return error.message || code || error.name
+  return reasonOf(error)
 }

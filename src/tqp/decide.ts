@@ -2,6 +2,7 @@ import { exitCodes, FlagFault } from '../commands/run-command.ts'
 import { evidenceBytesMax, requestKeyBytesMax, requireLine } from '../config/read-author.ts'
 import { commandLine } from '../runtime/shell-words.ts'
 import { ask, change, Refused } from './ask.ts'
+import { conflictFields, listKept, type Conflicts } from './conflicts.ts'
 import { describeStatus, type Standing } from './describe-status.ts'
 import { enumName } from './filter.ts'
 import { printCommand, printJson, printLines } from './print.ts'
@@ -102,6 +103,7 @@ const decisions: readonly Decision[] = [
     summary: 'take the bytes of transactions away for good',
     text:
       'Takes payload, key and headers of transactions that are a success or a dead letter out of the database for good; hash, size and history stay. ' +
+      'A record with the same id and other bytes is expunged by an id of its own. ' +
       'It cannot be undone, and they can never be replayed. Name no person in the reason.',
     done: 'Expunged',
     refusal: 'ExpungeRefusal',
@@ -169,7 +171,10 @@ async function run(decision: Decision, flags: Flags, ids: readonly string[]): Pr
     // What was done before a fault is told all the same.
     if (json !== false) printJson({ results, ...(isDry === true && { command }) })
   }
-  if (isDry === true && json === false) printCommand(command)
+  if (isDry === true && json === false) {
+    if (results.some(({ ok }) => ok)) printCommand(command)
+    else printLines(['Nothing was changed, and it would be refused.'])
+  }
   return results.every(({ ok }) => ok) ? exitCodes.done : exitCodes.differs
 }
 
@@ -201,7 +206,7 @@ async function decideAbout(
     `mutation ($id: ID!, $reason: String!${parameters}) {
       result: ${name}(transactionId: $id, reason: $reason${given}) {
         __typename
-        ... on ${done} { version message { status held resolution outcomeUnknown } }
+        ... on ${done} { version ${done === 'Decided' ? '' : 'repeated'} message { status held resolution outcomeUnknown ${name === 'expunge' ? conflictFields : ''} } }
         ... on ${refusal} { text }
       }
     }`,
@@ -210,15 +215,20 @@ async function decideAbout(
     'npx tqp show',
   )
   if (result.__typename !== done) return { transactionId: id, ok: false, text: explain(result) }
-  const standing = result.message ? `, now ${describeStatus(result.message)}` : ''
-  return { transactionId: id, ok: true, text: `done, version ${result.version}${standing}` }
+  const kept = name === 'expunge' && result.message ? andKept(result.message) : ''
+  const standing = result.message ? `, now ${describeStatus(result.message)}${kept}` : ''
+  const what = result.repeated === true ? 'was done before' : 'done'
+  return { transactionId: id, ok: true, text: `${what}, version ${result.version}${standing}` }
 }
 
 type Answer = {
   readonly __typename: string
   readonly text?: string
   readonly version?: number
-  readonly message?: Standing | null
+  /** Whether an earlier request did it, perhaps somebody else's. */
+  readonly repeated?: boolean
+  /** The conflicts are asked for by an expunge alone. */
+  readonly message?: (Standing & Conflicts) | null
 }
 
 /** The sentence of the service names arguments of GraphQL; here the flag is named too. */
@@ -227,7 +237,7 @@ function explain({ __typename, text = __typename }: Answer): string {
 }
 
 const lookQuery = `query ($id: ID!) {
-  message(transactionId: $id) { status held resolution outcomeUnknown replayable payload { state bytes } }
+  message(transactionId: $id) { status held resolution outcomeUnknown replayable payload { state bytes } ${conflictFields} }
 }`
 
 async function look({ name }: Decision, id: string): Promise<Result> {
@@ -272,15 +282,25 @@ function refusalOf(
   }
 }
 
-type Looked = Standing & {
-  readonly replayable: boolean
-  readonly payload: { readonly state: string; readonly bytes: number | null } | null
-}
+type Looked = Standing &
+  Conflicts & {
+    readonly replayable: boolean
+    readonly payload: { readonly state: string; readonly bytes: number | null } | null
+  }
 
-/** What an expunge would take away. */
+/** What an expunge would take away, and what it would not. */
 function lookAtBytes({ payload, ...message }: Looked, status: string): Omit<Result, 'transactionId'> {
-  if (payload?.state === 'EXPUNGED') return { ok: true, text: `${status}, was expunged before` }
+  const kept = andKept(message)
+  if (payload?.state === 'EXPUNGED') return { ok: true, text: `${status}, was expunged before${kept}` }
   if (message.status !== 'SUCCESS' && message.status !== 'DEAD_LETTER')
     return { ok: false, text: `${status}, may still be sent: it cannot be expunged` }
-  return { ok: true, text: `${status}, would lose ${payload?.bytes ?? 0} bytes, the key and the headers` }
+  return {
+    ok: true,
+    text: `${status}, would lose ${payload?.bytes ?? 0} bytes, the key and the headers${kept}`,
+  }
+}
+
+function andKept(message: Conflicts): string {
+  const kept = listKept(message)
+  return kept === null ? '' : `; ${kept}`
 }

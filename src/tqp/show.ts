@@ -1,5 +1,6 @@
 import { exitCodes } from '../commands/run-command.ts'
 import { ask, Refused } from './ask.ts'
+import { conflictFields, listConflicts, type Conflicts } from './conflicts.ts'
 import { describeStatus, type Standing } from './describe-status.ts'
 import { printJson, printLines, printTable, shortTime } from './print.ts'
 import { ending, readOne, subcommand } from './subcommand.ts'
@@ -19,7 +20,7 @@ const query = `query ($id: ID!, $afterVersion: Int!) {
     source { topic partition offset timestamp }
     payload { state bytes sha256 }
     conflictsWith { transactionId }
-    conflictCount
+    ${conflictFields}
     history(afterVersion: $afterVersion, first: ${pageMax}) {
       version type recordedAt actor attempt outcome statusCode durationMs reason resolution evidence inquiry confirmedNotCarriedOut
       reference destination { name url } nextDueAt status
@@ -27,24 +28,24 @@ const query = `query ($id: ID!, $afterVersion: Int!) {
   }
 }`
 
-type Shown = Standing & {
-  readonly transactionId: string
-  readonly deadLetterCause: string | null
-  readonly nextDueAt: string | null
-  readonly reference: string | null
-  readonly errorMessage: string | null
-  readonly idempotencyKey: string
-  readonly replayable: boolean
-  readonly source: { readonly topic: string; readonly partition: number; readonly offset: string } | null
-  readonly payload: {
-    readonly state: string
-    readonly bytes: number | null
-    readonly sha256: string | null
-  } | null
-  readonly conflictsWith: { readonly transactionId: string } | null
-  readonly conflictCount: number
-  readonly history: readonly Event[] | null
-}
+type Shown = Standing &
+  Conflicts & {
+    readonly transactionId: string
+    readonly deadLetterCause: string | null
+    readonly nextDueAt: string | null
+    readonly reference: string | null
+    readonly errorMessage: string | null
+    readonly idempotencyKey: string
+    readonly replayable: boolean
+    readonly source: { readonly topic: string; readonly partition: number; readonly offset: string } | null
+    readonly payload: {
+      readonly state: string
+      readonly bytes: number | null
+      readonly sha256: string | null
+    } | null
+    readonly conflictsWith: { readonly transactionId: string } | null
+    readonly history: readonly Event[] | null
+  }
 
 type Event = {
   readonly version: number
@@ -112,10 +113,8 @@ function print(message: Shown): void {
   if (message.reference !== null) lines.push(`reference    ${message.reference}, as the processor calls it`)
   if (conflictsWith !== null)
     lines.push(`conflicts    with ${conflictsWith.transactionId}, which had the id first`)
-  if (message.conflictCount > 0)
-    lines.push(
-      `conflicts    ${message.conflictCount} ${message.conflictCount === 1 ? 'record' : 'records'} with this id and other bytes`,
-    )
+  const came = listConflicts(message)
+  if (came !== null) lines.push(`conflicts    ${came}`)
   printLines([...lines, ''])
   printTable<Event>(
     {

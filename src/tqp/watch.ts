@@ -148,5 +148,5 @@ function describeEvent({
 
 function describeChange(message: Changed): string {
   const error = message.errorMessage === null ? '' : ` (${message.errorMessage})`
-  return `${shortTime(message.updatedAt)} version ${message.version}: ${describeStatus(message)} after ${message.attempts} attempts${error}`
+  return `${shortTime(message.updatedAt)} version ${message.version}: ${describeStatus(message)} after ${message.attempts} ${message.attempts === 1 ? 'attempt' : 'attempts'}${error}`
 }

@@ -19,6 +19,9 @@ const settings = {
   work_mem: '64MB',
 }
 
+/** The database gave no connection, or the connection broke; `cause` says why. */
+export class ConnectionFault extends Error {}
+
 /**
  * Opens one snapshot of the database, reads in it, and changes nothing. The transaction is declared read-only, so that no
  * mistake here can change what is checked.
@@ -35,9 +38,12 @@ export async function inSnapshot<Result>(
     connectionTimeoutMillis: connectMaxMs,
     keepAlive: true,
   })
-  // An idle client that loses its connection emits an error. The query that runs rejects with it anyway.
-  client.on('error', () => undefined)
-  await client.connect()
+  // A client that loses its connection emits an error, idle or not. The query that runs rejects with the same one.
+  let broke: Error | null = null
+  client.on('error', (error) => (broke = error))
+  await client.connect().catch((cause: unknown) => {
+    throw new ConnectionFault('there is no connection', { cause })
+  })
   try {
     await client.query('begin isolation level repeatable read, read only')
     // A statement of its own, before the others: with a low threshold PostgreSQL would already compile the next statement.
@@ -58,6 +64,9 @@ export async function inSnapshot<Result>(
     const result = await act(client)
     await client.query('commit')
     return result
+  } catch (cause) {
+    if (cause === broke) throw new ConnectionFault('the connection broke', { cause })
+    throw cause
   } finally {
     await client.end()
   }

@@ -179,11 +179,16 @@ export async function store(
     rejection = null as string | null,
     headers = null as DecodedRecord['headers'],
     key = null as Buffer | null,
+    amount = '10.10',
   } = {},
 ): Promise<Claim[]> {
   const from = offsets.get(pool) ?? 0n
   const next = from + BigInt(ids.length)
-  const records = ids.map((id, at) => ({ ...toRecord(id, from + BigInt(at), rejection), headers, key }))
+  const records = ids.map((id, at) => ({
+    ...toRecord(id, from + BigInt(at), rejection, amount),
+    headers,
+    key,
+  }))
   const slice = {
     topic: 'transactions.incoming',
     partition: 0,
@@ -253,8 +258,8 @@ async function storeAttempted(
   if (!answers.every((each) => each === 'appended')) throw new Error(answers.join())
 }
 
-function toRecord(id: string, offset: bigint, rejection: string | null): DecodedRecord {
-  const payload = Buffer.from(JSON.stringify({ transaction_id: id, amount: '10.10' }))
+function toRecord(id: string, offset: bigint, rejection: string | null, amount: string): DecodedRecord {
+  const payload = Buffer.from(JSON.stringify({ transaction_id: id, amount }))
   return {
     offset,
     timestampMs: 1_700_000_000_000n,

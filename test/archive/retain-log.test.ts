@@ -106,6 +106,14 @@ t.test('a run that is killed at any step is followed by one that goes on', besid
   }
 })
 
+t.test('a database that gives the owner no connection is told in the words of the command', async (t) => {
+  const { lines, standing } = retain(t, 'postgresql://owner:secret@127.0.0.1:1/x', t.testdir())
+  await until('it to be told', () => standing().waitsFor !== null)
+  const reason = 'The database cannot be reached: connect ECONNREFUSED 127.0.0.1:1.'
+  t.equal(standing().waitsFor, reason)
+  t.match(lines, [{ event: 'archive waits', reason }])
+})
+
 t.test(
   'a folder that is not there is told once, is not made, and is used when it comes back',
   besides,

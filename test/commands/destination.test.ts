@@ -80,7 +80,10 @@ t.test('a limit is set, told and taken away', async (t) => {
     code: 1,
     output: /^Destination default has this limit already since .+Z, by alice: a slow night\n$/,
   })
-  t.match(await run(url, '--rate', '0', '--reason', 'done', '--operator', 'bob'), { code: 0 })
+  t.match(await run(url, '--rate', '0', '--reason', 'done', '--operator', 'bob'), {
+    code: 0,
+    output: 'The limit of destination default is taken away. Recorded as decided by bob: done\n',
+  })
   t.match(await run(url), { output: /Z {2}no limit, by bob: done\n/ })
 })
 

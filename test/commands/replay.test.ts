@@ -31,9 +31,12 @@ t.test('a dry run prints the plan and the command that starts it', async (t) => 
     /^Plan 1: 3 open dead letters, frozen\. It can be started until \S+Z\.\n {2}by cause: refused 2, rejected_record 1\n {9}2 {2}HTTP 422\n {9}1 {2}The value is not JSON\.\n0 of them may have been paid: .+\nA replay skips what can never be sent, or was cancelled: rejected_record 1\.\n2 would be replayed, in 1 s at 2 a second\.\nStart it with: npm run replay -- --plan 1 --per-second 2 --operator bob --reason why\n$/,
   )
   t.equal(await readJob(pool, '1'), null)
+  t.strictSame((await pool.query('select reason from replay_plans')).rows, [
+    { reason: 'planned by npm run replay, no reason given' },
+  ])
   t.match(await run(url, '--plan', '1', '--per-second', '2', '--operator', 'bob', '--reason', 'it is back'), {
     code: 0,
-    output: /^Job 1 is started\. /,
+    output: 'Job 1 is started. `npx tqp jobs 1` shows how it stands.\n',
   })
   t.match(await readJob(pool, '1'), { actor: 'bob', reason: 'it is back', perSecond: 2, planned: '3' })
   t.match(await run(url, '--plan', '1', '--reason', 'again'), {

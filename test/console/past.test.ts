@@ -1,5 +1,5 @@
 import t from 'tap'
-import { startService, storeDeadLetters } from '../api/service.ts'
+import { startService, storeDeadLetters, storeInDoubt } from '../api/service.ts'
 import { record, store } from '../log/support.ts'
 import { database } from '../support/database.ts'
 import { until } from '../support/until.ts'
@@ -11,6 +11,7 @@ t.test('the state at the moment of any event is shown, as the service folds it',
   const { pool } = await database(t)
   const { port } = await startService(t, pool)
   await storeDeadLetters(pool, ['pay-1'])
+  await storeInDoubt(pool, 'pay-2')
   await graphql(
     port,
     'mutation { resolve(transactionId: "pay-1", as: CARRIED_OUT, reason: "r") { __typename } }',
@@ -41,6 +42,16 @@ t.test('the state at the moment of any event is shown, as the service folds it',
     /event 5 Then resolved.* It was dead letter resolved: carried out.* Last error HTTP 422/,
   )
   t.match(await slider.getAttribute('aria-valuetext'), /^event 5, resolved/)
+
+  await go('transaction/pay-2')
+  await slider.focus()
+  await page.keyboard.press('Home')
+  await reads('the first instant of one in doubt', /event 2 Then attempt started.* It was processing with/)
+  await page.keyboard.press('ArrowRight')
+  await reads(
+    'that it is in doubt',
+    /event 4 Then dead lettered.* It was dead letter may have been paid with/,
+  )
   t.strictSame(await findBarriers(page), [])
   t.strictSame(faults, [])
 })

@@ -164,14 +164,28 @@ t.test('show prints the life of one transaction', async (t) => {
       history: [{ version: 1 }, { version: 2 }, { version: 3 }, { version: 4 }],
     },
   })
+  t.notMatch(output, /^conflicts/m)
+  const conflicting = (offset: number) => `record:transactions.incoming:0:${offset}`
+  await store(pool, ['refused-1'], { amount: '10.11' })
+  t.match((await tqp(at, 'show', 'refused-1')).output.split('\n'), {
+    6: `conflicts    1 record with this id and other bytes: ${conflicting(1)}`,
+  })
+  t.match(
+    (await tqp(at, 'show', conflicting(1))).output,
+    /^conflicts {4}with refused-1, which had the id first$/m,
+  )
+  await store(pool, ['refused-1'], { amount: '10.12' })
+  t.match((await tqp(at, 'show', 'refused-1')).output.split('\n'), {
+    6: `conflicts    2 records with this id and other bytes: ${conflicting(1)}, ${conflicting(2)}`,
+  })
   t.match(await tqp(at, 'show', 'nobody'), { code: 1, errors: 'There is no transaction "nobody".\n' })
   t.match(await tqp(at, 'show'), { code: 2, errors: /^Name one transaction id/ })
 })
 
 t.test('decisions are recorded with who and why, and refusals are told', async (t) => {
   const { pool, service } = await setUp(t, withTokens)
-  await store(pool, ['waits-1', 'waits-2'])
-  await storeDeadLetters(pool, ['refused-1', 'refused-2'])
+  await store(pool, ['waits-1', 'waits-2', '=1', '-1'])
+  await storeDeadLetters(pool, ['refused-1', 'refused-2', 'refused-3'])
   const alice = { url: urlOf(service), token: 'alice-secret' }
   const why = ['--reason', "it's asked for"]
 
@@ -225,7 +239,7 @@ t.test('decisions are recorded with who and why, and refusals are told', async (
     'zsh takes =1 for the path of a command',
   )
   t.match(await tqp(alice, 'hold', '--reason=-x', '--dry-run', '--', '-1'), {
-    code: 1,
+    code: 0,
     output: /\n {2}npx tqp hold --reason=-x -- -1\n$/,
   })
   t.match(await tqp(alice, 'hold', 'waits-1', 'waits-2', ...why), {
@@ -248,13 +262,18 @@ t.test('decisions are recorded with who and why, and refusals are told', async (
     code: 1,
     output: /"ok": false[^]*"ok": true/,
   })
+  for (const done of ['done', 'was done before'])
+    t.match(await tqp(alice, 'replay', 'refused-3', '--key', 'k', ...why), {
+      code: 0,
+      output: `refused-3: ${done}, version 5, now pending\n`,
+    })
   t.match(await tqp(alice, 'reopen', 'refused-1', ...why), { code: 0 })
   const { rows } = await pool.query(
     `select type, reason, evidence from message_events where actor = 'alice' order by position, message_id`,
   )
   t.strictSame(
     rows.map(({ type }: { type: string }) => type),
-    ['held', 'held', 'released', 'cancelled', 'resolved', 'replayed', 'reopened'],
+    ['held', 'held', 'released', 'cancelled', 'resolved', 'replayed', 'replayed', 'reopened'],
   )
   t.match(rows[4], { reason: "it's asked for", evidence: 'statement 7' })
 
@@ -490,7 +509,7 @@ t.test('watch follows one transaction, also before it is received', async (t) =>
     service.events.give()
     return output.includes('dead_letter')
   })
-  t.match(output, /version 4: dead_letter after 1 attempts \(HTTP 422\)\n$/)
+  t.match(output, /version 4: dead_letter after 1 attempt \(HTTP 422\)\n$/)
 })
 
 t.test('what comes from outside is printed on one line, and no terminal obeys it', async (t) => {

@@ -70,12 +70,13 @@ export function StateAt({ transactionId, events: all }: Props) {
 }
 
 function Facts({ state }: { state: State }) {
-  const { status, held, resolution, attempts, retryCount, errorMessage, nextDueAt, version } = state
+  const { status, held, resolution, outcomeUnknown, attempts, retryCount, errorMessage, nextDueAt, version } =
+    state
   return (
     <>
       <dt>It was</dt>
       <dd>
-        <Status status={status} held={held} resolution={resolution} />{' '}
+        <Status {...{ status, held, resolution, outcomeUnknown }} />{' '}
         <span class="quiet">with {version} events by then</span>
       </dd>
       <dt>Attempts</dt>

@@ -173,7 +173,7 @@ query AsOf($transactionId: ID!, $time: DateTime!) {
     status
     asOf(time: $time) {
       at status version retryCount attempts
-      errorMessage nextDueAt
+      errorMessage nextDueAt outcomeUnknown
     }
   }
 }

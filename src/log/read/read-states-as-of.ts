@@ -13,6 +13,7 @@ export type StateAsOf = {
   readonly errorMessage: string | null
   readonly held: boolean
   readonly resolution: Resolution | null
+  readonly outcomeUnknown: boolean
   readonly nextDueAt: string | null
 }
 
@@ -20,7 +21,7 @@ export type StateAsOf = {
 // is the rule of the SQL function project; which decision stands is that of decisions_of.
 const statement = {
   name: 'read_states_as_of',
-  text: `select i.message_id, l.version, l.status, l.retry_count, f.attempts, f.error_message,
+  text: `select i.message_id, l.version, l.status, l.retry_count, f.attempts, f.error_message, f.outcome_unknown,
       ${isHeld('l')} as held, case when l.status = 'dead_letter' then f.resolution end as resolution,
       case when l.status in ('pending', 'failed') then ${rfc3339('l.due_at')} end as next_due_at
     from unnest($1::bigint[]) as i (message_id)
@@ -29,7 +30,7 @@ const statement = {
       where e.message_id = i.message_id and e.recorded_at <= $2::timestamptz order by e.version desc limit 1
     ) l
     cross join lateral (
-      select coalesce(max(e.attempt), 0) as attempts,
+      select coalesce(max(e.attempt), 0) as attempts, coalesce(bool_or(e.outcome = 'unknown'), false) as outcome_unknown,
         (array_agg(case when e.status in ('failed', 'dead_letter') then e.reason end order by e.version desc) filter (
           where e.type in ('received', 'succeeded', 'attempt_failed', 'attempt_abandoned', 'replayed', 'rejected')
             or (e.type = 'conflict_received' and e.version = 1)
@@ -59,6 +60,7 @@ export async function readStatesAsOf(
     error_message: string | null
     held: boolean
     resolution: Resolution | null
+    outcome_unknown: boolean
     next_due_at: string | null
   }>({ ...statement, values: [messageIds, at] })
   return rows.map((row) => ({
@@ -70,6 +72,7 @@ export async function readStatesAsOf(
     errorMessage: row.error_message,
     held: row.held,
     resolution: row.resolution,
+    outcomeUnknown: row.outcome_unknown,
     nextDueAt: row.next_due_at,
   }))
 }

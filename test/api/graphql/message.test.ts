@@ -280,7 +280,7 @@ t.test('asOf is the message as it was at that instant, that instant included', a
   const service = await startService(t, pool)
   await store(pool, [record(0, 'tx-a')], { partition: 1, room: 1 })
   const messageId = await idOf(pool, 'tx-a')
-  const fields = 'status retryCount attempts version errorMessage nextDueAt held resolution'
+  const fields = 'status retryCount attempts version errorMessage nextDueAt held resolution outcomeUnknown'
   const now: Fields[] = [(await ask(service, 'tx-a', fields))!]
   const step = async (act: Promise<unknown>) => {
     await act
@@ -291,6 +291,10 @@ t.test('asOf is the message as it was at that instant, that instant included', a
   await step(settleOne(pool, retry, messageId, 2, unknown, deadLetter))
   await step(settleOne(pool, fresh, messageId, 1, accepted))
   const { history } = (await ask(service, 'tx-a'))!
+  t.strictSame(
+    now.map(({ outcomeUnknown }) => outcomeUnknown),
+    [false, false, false, true, true],
+  )
   for (const state of now) {
     const at = history.find((event) => event.version === state.version)!.recordedAt
     t.match(await ask(service, 'tx-a', `asOf(time: "${at}") { ${fields} at }`), { asOf: { ...state, at } })

@@ -467,5 +467,5 @@ t.test('the command changes nothing if it is asked for help or does not know a w
 t.test('the command exits 2 with one sentence if there is no database', async (t) => {
   const { code, output, errors } = await run('postgresql://postgres@127.0.0.1:1/nowhere')
   t.strictSame([code, output], [2, ''])
-  t.match(errors, /^Could not rebuild: .+\n$/)
+  t.match(errors, /^The database cannot be reached: .+\.\n$/)
 })

@@ -31,6 +31,10 @@ const MessageState = builder.objectRef<StateAsOf & { readonly at: string }>('Mes
       nullable: true,
       description: 'What it was resolved as by then; null if it was open, or no dead letter.',
     }),
+    outcomeUnknown: t.exposeBoolean('outcomeUnknown', {
+      description:
+        'Whether any attempt had ended with no answer or was abandoned by then: it may have been carried out. Stays true after SUCCESS.',
+    }),
     at: t.expose('at', { type: 'DateTime', description: 'The instant that was asked for.' }),
   }),
 })

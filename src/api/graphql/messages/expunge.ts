@@ -11,7 +11,7 @@ builder.mutationField('expunge', (t) =>
   t.field({
     type: ExpungeResult,
     description:
-      'Takes the bytes, the key and the headers of a success or a dead letter out of the database for good; hash, size and history stay. It cannot be undone, and the message can never be replayed. Asked again, it does nothing more. reason: 1 to 2,048 bytes.',
+      'Takes the bytes, the key and the headers of a success or a dead letter out of the database for good; hash, size and history stay. Its conflicts keep theirs: each is expunged by its own id. It cannot be undone, and the message can never be replayed. Asked again, it does nothing more. reason: 1 to 2,048 bytes.',
     args: {
       transactionId: t.arg.id({ required: true, description: 'The message to expunge.' }),
       reason: t.arg.string({
