@@ -139,9 +139,9 @@ async function startCollector() {
 }
 
 /**
- * A topic is filled, then the service is started on it. The clock runs from the first record read (its slice's time in
- * the log) to the last `success` committed, by the database's clock. The service's CPU includes its start, which is over a second: the fewer messages
- * there are, the more of it falls on each. So the CPU is also counted from when the first messages are delivered.
+ * A topic is filled, then the service is started on it. The clock runs from the first record read (its slice's time in the log) to the last
+ * `success` committed, by the database's clock. The service's CPU includes its start, which is over a second: the fewer messages there are,
+ * the more of it falls on each. So the CPU is also counted from when the first messages are delivered.
  */
 async function measureThroughput(
   parts: Parts,

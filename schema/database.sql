@@ -3681,7 +3681,8 @@ begin
         -- A row changes once or twice soon after it was made. So a vacuum is due when a small share of the rows is dead.
         execute format('alter table %I set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05)', part);
       else
-        -- Rows never change, but for records that are expunged. A vacuum after each 500,000 freezes them for good, so that none must read them again years later.
+        -- Rows never change, but for records that are expunged. A vacuum after each 500,000 freezes them for good, so that none must read
+        -- them again years later.
         execute format('alter table %I set (autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scale_factor = 0,
           autovacuum_vacuum_insert_threshold = 500000)', part);
         -- What is expunged is on disk until a vacuum, so one is due when a small share of the rows is dead.
@@ -6012,8 +6013,8 @@ AS $function$
 #variable_conflict use_variable
 declare
   batch_max constant int := 500;
-  -- A step is never sooner than that, unless nothing holds it back. It costs 1 to 3 ms, and 10 µs for each message that jobs have open. From 1,000
-  -- on the steps are rarer, so that they take a fifth of the time at most.
+  -- A step is never sooner than that, unless nothing holds it back. It costs 1 to 3 ms, and 10 µs for each message that jobs have open.
+  -- From 1,000 on the steps are rarer, so that they take a fifth of the time at most.
   step_ms int := 50;
   -- After a stall a job makes up for so much of its pace.
   made_up constant interval := '250 milliseconds';

@@ -264,7 +264,8 @@ t.test('process.env is read only by config.ts', async (t) => {
 const sql =
   /^\s*(select\s|insert\s+into\s|update\s+\S+\s+set\s|delete\s+from\s|with\s+\S+\s+as\s|truncate\s|begin$|commit$|rollback$)/i
 
-// migrate keeps the history of migrations; pooler asks a connection who serves it; the embedded server is asked whether it answers and where its data is.
+// migrate keeps the history of migrations; pooler asks a connection who serves it; the embedded server is asked whether it answers and
+// where its data is.
 const besideTheLog =
   /^(log|verify)\/|^runtime\/(migrate|apply-functions|replace-function|in-transaction|explain-held-lock|lock-tables|pooler|prepare-session|proven-pool)\.ts$|^embedded\/(start-postgres\.ts$|postgres\/)/
 

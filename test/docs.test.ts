@@ -228,6 +228,21 @@ t.test('every document that code names is there', async (t) => {
   )
 })
 
+t.test('no line of prose is longer than a reader of the source can take in', (t) => {
+  const long: string[] = []
+  for (const [path, text] of repository.files) {
+    if (!isDocument(path)) continue
+    const prose = text.replaceAll(/^ *(```|~~~)[^]*?^ *\1/gm, (block) =>
+      '\n'.repeat(block.split('\n').length - 1),
+    )
+    prose.split('\n').forEach((line, at) => {
+      if (line.length > 150 && !/^ *\|/.test(line)) long.push(`${path}:${at + 1}`)
+    })
+  }
+  t.strictSame(long, [])
+  t.end()
+})
+
 t.test('every decision has its parts, and its place in the index', async (t) => {
   const decisions = decisionsOf(repository)
   t.ok(decisions.length > 50, `${decisions.length} decisions`)

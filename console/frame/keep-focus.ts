@@ -3,7 +3,8 @@ const settleMs = 50
 
 /**
  * Keeps the focus at a sensible place when what had it goes away, such as the button of a decision that was made: a browser would let it
- * fall to the top of the page, and whoever works by the keyboard would begin anew (WCAG 2.4.3). It goes to the heading of the section that is left.
+ * fall to the top of the page, and whoever works by the keyboard would begin anew (WCAG 2.4.3). It goes to the heading of the section that
+ * is left.
  */
 export function keepFocus(): void {
   /** From what had the focus last, outwards; empty where the reader has left it. */

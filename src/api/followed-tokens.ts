@@ -27,9 +27,9 @@ type Parts = {
 const lookEveryMs = 400
 
 /**
- * Looks at the file of tokens again and again, and puts those in it in place of those that are valid. While it cannot be read or has a fault, the
- * old tokens stay. It is read as a whole each time: it is small, and no time or size of a file tells of every change, as where a secret
- * that is mounted is replaced by changing a link.
+ * Looks at the file of tokens again and again, and puts those in it in place of those that are valid. While it cannot be read or has a
+ * fault, the old tokens stay. It is read as a whole each time: it is small, and no time or size of a file tells of every change, as where a
+ * secret that is mounted is replaced by changing a link.
  */
 export class FollowedTokens {
   readonly #file: TokenFile

@@ -22,8 +22,8 @@ type Options = {
 }
 
 /**
- * Makes the steps of the jobs that have something to do. A job is run by one instance at a time; the others only wait until its lease ends. While
- * there is no job, nothing is asked: a notification, or a new LISTEN session, wakes it.
+ * Makes the steps of the jobs that have something to do. A job is run by one instance at a time; the others only wait until its lease ends.
+ * While there is no job, nothing is asked: a notification, or a new LISTEN session, wakes it.
  */
 export class Jobs {
   readonly #options: Options

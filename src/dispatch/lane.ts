@@ -5,7 +5,8 @@ import { Latch } from '../runtime/latch.ts'
 import { sleptMs } from '../runtime/slept-ms.ts'
 import { asleep, mostAhead, Wire, type OtherRequest, type WireOptions } from './wire.ts'
 
-// The room of a transaction without an answer is kept at least this long: a statement may reach the server that much later than its connection seemed to break.
+// The room of a transaction without an answer is kept at least this long: a statement may reach the server that much later than its
+// connection seemed to break.
 const unansweredMinMs = 1_000
 
 /** Room that was set aside for attempts about to be started in a transaction. Ends by exactly one of its three calls. */

@@ -8,9 +8,10 @@ const reserveWaitMs = 500
 const patienceMs = 5_000
 
 /**
- * Gives no room while messages are due: new records must not overtake a backlog, which the lane's own looks work off. If the lane keeps
- * up, this waits for room, because an attempt that starts in the transaction that stores its message saves a claim. If the lane has not
- * kept up for a while, this does not wait until it does: storing records comes first. While the destination does not flow, or has a pace, there is no room.
+ * Gives no room while messages are due: new records must not overtake a backlog, which the lane's own looks work off. If the lane keeps up,
+ * this waits for room, because an attempt that starts in the transaction that stores its message saves a claim. If the lane has not kept up
+ * for a while, this does not wait until it does: storing records comes first. While the destination does not flow, or has a pace, there is
+ * no room.
  */
 export async function reserveFresh(
   parts: LaneParts,

@@ -37,11 +37,11 @@ type SweepOptions = {
 }
 
 /**
- * The smoke alarm. Every minute it counts what has been due for over ten seconds although the lane had room and the LISTEN
- * session was up all that time: a wake-up that was missed. It stays 0 as long as the rest is right; if it does not, the lane
- * is woken all the same. It is woken, too, where there may be a reason, because nobody can tell then. It also checks that the log has what it rests on, makes the log's segments ahead of need, places stray outcomes,
- * folds the counts by status and the rollups, makes old rollups coarser, and removes plans that have expired. An idle service does nothing
- * else with its tables.
+ * The smoke alarm. Every minute it counts what has been due for over ten seconds although the lane had room and the LISTEN session was up
+ * all that time: a wake-up that was missed. It stays 0 as long as the rest is right; if it does not, the lane is woken all the same. It is
+ * woken, too, where there may be a reason, because nobody can tell then. It also checks that the log has what it rests on, makes the log's
+ * segments ahead of need, places stray outcomes, folds the counts by status and the rollups, makes old rollups coarser, and removes plans
+ * that have expired. An idle service does nothing else with its tables.
  */
 export async function sweep(options: SweepOptions, signal: AbortSignal): Promise<void> {
   const { lanes, ground, metrics, logger } = options

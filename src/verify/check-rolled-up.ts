@@ -3,8 +3,9 @@ import { namedMax, type Invariants } from './invariants.ts'
 import { agedTime } from './rollup-bounds.ts'
 
 /**
- * S4: compares the failures by minute (or hour, or day) and pattern with the log, and with what the log remembers of archived segments. The patterns themselves are not checked: they come from the
- * service's own SQL function failure_pattern. Checked is how often each pattern came, when last, and for which messages.
+ * S4: compares the failures by minute (or hour, or day) and pattern with the log, and with what the log remembers of archived segments. The
+ * patterns themselves are not checked: they come from the service's own SQL function failure_pattern. Checked is how often each pattern
+ * came, when last, and for which messages.
  */
 export async function checkFailures(client: pg.Client, { S4 }: Invariants): Promise<void> {
   const { rows } = await client.query<Row>(`

@@ -96,10 +96,10 @@ export class Session {
   }
 
   /**
-   * Notifies itself, and every other instance, and waits to hear it. `select 1` would show that the backend answers; this shows that notifications
-   * arrive, which is all that the session is for. If a pooler gave the LISTEN to another session, none arrive. It touches no table.
-   * Like every NOTIFY it waits for the lock that orders notifying commits; whenever that takes longer than `timeoutMs`, all
-   * other notifications are as late.
+   * Notifies itself, and every other instance, and waits to hear it. `select 1` would show that the backend answers; this shows that
+   * notifications arrive, which is all that the session is for. If a pooler gave the LISTEN to another session, none arrive. It touches no
+   * table. Like every NOTIFY it waits for the lock that orders notifying commits; whenever that takes longer than `timeoutMs`, all other
+   * notifications are as late.
    */
   async beat(): Promise<void> {
     const heard = new Promise<void>((resolve) => {

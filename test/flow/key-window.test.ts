@@ -8,8 +8,8 @@ const payments = 200
 const forgetAfter = 6
 
 /**
- * Payments at a processor that loses half of its answers after the effect, and soon forgets keys. Retries come after about 1, 3 and 7 s: the third
- * one is too late.
+ * Payments at a processor that loses half of its answers after the effect, and soon forgets keys. Retries come after about 1, 3 and 7 s:
+ * the third one is too late.
  */
 async function payAll(t: Parameters<typeof setUpLine>[0], keyWindow: number, asks = false): Promise<Line> {
   const line = await setUpLine(t, [

@@ -33,7 +33,8 @@ export type FoldedState = {
 }
 
 /**
- * What a message is after its events, written down a second time and one event at a time, so that it shares nothing with the SQL it is held against.
+ * What a message is after its events, written down a second time and one event at a time, so that it shares nothing with the SQL it is held
+ * against.
  */
 export function fold(events: readonly LoggedEvent[]): FoldedState {
   const [first] = events

@@ -1,5 +1,6 @@
 -- Finds in the log which of these messages have a decision that stands: they are on hold, or resolved dead letters. A message is on hold
--- until it is released, cancelled, attempted or accepted late; a dead letter is resolved until it is reopened or accepted late. (Nothing resolved is replayed; if it were, it would not be resolved.)
+-- until it is released, cancelled, attempted or accepted late; a dead letter is resolved until it is reopened or accepted late. (Nothing
+-- resolved is replayed; if it were, it would not be resolved.)
 --
 -- Called by: project_decisions, rebuild_decisions.
 -- Returns: what `decided_messages` must have of them.

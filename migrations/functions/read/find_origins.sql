@@ -1,5 +1,5 @@
--- Reads of claimed messages what only traces say: their records' traceparent, and their headers where `tracestate` is among them and they are at most
--- `in_headers_max` characters, and by which request a message was last replayed.
+-- Reads of claimed messages what only traces say: their records' traceparent, and their headers where `tracestate` is among them and they
+-- are at most `in_headers_max` characters, and by which request a message was last replayed.
 --
 -- A lane waits for it. The plan is kept, and may be of a time when the log was small: so no table is scanned.
 --

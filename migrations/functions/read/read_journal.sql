@@ -1,9 +1,10 @@
 -- Reads the decisions of operators and of the service, newest first, over all the tables that they are recorded in. Those of one instant
--- come in the order of (source, key1, key2), the highest first. Each source gives its newest ones after the cursor, from an index, so a page reads a bounded
--- number of rows however many decisions about payments there are, by whomever; the other sources are small. What a job or RETAIN_PAYLOAD did to messages is left out: the job has its own decisions.
+-- come in the order of (source, key1, key2), the highest first. Each source gives its newest ones after the cursor, from an index, so a
+-- page reads a bounded number of rows however many decisions about payments there are, by whomever; the other sources are small. What a job
+-- or RETAIN_PAYLOAD did to messages is left out: the job has its own decisions.
 --
--- `in_kinds` are names of sources; `in_actor` is exact, null for any; the times are from inclusive, to exclusive. The cursor is the last row of the
--- page before; null for the first page.
+-- `in_kinds` are names of sources; `in_actor` is exact, null for any; the times are from inclusive, to exclusive. The cursor is the last
+-- row of the page before; null for the first page.
 --
 -- Called by: src/log/read/read-journal.ts.
 -- Returns: at most `in_rows_max` rows. `decided_by` is `operator` or `service`.

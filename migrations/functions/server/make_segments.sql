@@ -43,7 +43,8 @@ begin
         -- A row changes once or twice soon after it was made. So a vacuum is due when a small share of the rows is dead.
         execute format('alter table %I set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05)', part);
       else
-        -- Rows never change, but for records that are expunged. A vacuum after each 500,000 freezes them for good, so that none must read them again years later.
+        -- Rows never change, but for records that are expunged. A vacuum after each 500,000 freezes them for good, so that none must read
+        -- them again years later.
         execute format('alter table %I set (autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scale_factor = 0,
           autovacuum_vacuum_insert_threshold = 500000)', part);
         -- What is expunged is on disk until a vacuum, so one is due when a small share of the rows is dead.

@@ -7,11 +7,10 @@
 -- A processor that asked for less, and then for a while did not, gets all again.
 -- Two instances may call it at the same time: the second one finds the decision made.
 --
--- Called by: src/log/write/advance-destination.ts.
--- Returns: one row. `decision` is the last decision, 0 before the first one; then `actor` and `reason` are null. `decision_cause` is
--- its cause. `cause` and `since` are of the decision that began the state. Times are in milliseconds by the
--- database's clock: how long ago the state began, in how long a pause ends and the next probe may start, how long the processor wants to be left alone,
--- and when it gets all again.
+-- Called by: src/log/write/advance-destination.ts. Returns: one row. `decision` is the last decision, 0 before the first one; then `actor`
+-- and `reason` are null. `decision_cause` is its cause. `cause` and `since` are of the decision that began the state. Times are in
+-- milliseconds by the database's clock: how long ago the state began, in how long a pause ends and the next probe may start, how long the
+-- processor wants to be left alone, and when it gets all again.
 create or replace function advance_destination(
   in_destination text,
   in_actor text,

@@ -1,5 +1,5 @@
--- Records that the processor is about to be asked about messages in doubt. They are due again when the lease ends, so nobody else asks meanwhile; an
--- instance that is gone by then leaves nothing behind.
+-- Records that the processor is about to be asked about messages in doubt. They are due again when the lease ends, so nobody else asks
+-- meanwhile; an instance that is gone by then leaves nothing behind.
 --
 -- Called by: claim. The caller holds the locks on their rows.
 -- Returns: one row for each, as claim does.

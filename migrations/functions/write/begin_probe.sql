@@ -1,10 +1,11 @@
 -- Says whether a lane may start a probe of a destination that is held. A probe is the attempt of the message that has been due longest, in
--- either lane; one that another session has locked is passed over, as in claim. There is one at a time, over all instances. The caller keeps the row of the destination locked.
+-- either lane; one that another session has locked is passed over, as in claim. There is one at a time, over all instances. The caller
+-- keeps the row of the destination locked.
 --
 -- While the destination has asked to be left alone for a time, none starts.
 --
--- Called by: look_lane. `in_status` is the status that the lane claims. `in_inquires`: of a message in doubt the probe is an inquiry. It is the probe
--- with an attempt of null until its lease ends or its answer is recorded.
+-- Called by: look_lane. `in_status` is the status that the lane claims. `in_inquires`: of a message in doubt the probe is an inquiry. It is
+-- the probe with an attempt of null until its lease ends or its answer is recorded.
 create or replace function begin_probe(in_destination text, in_status text, in_inquires boolean default false) returns boolean
 language plpgsql volatile
 set search_path = public, pg_temp

@@ -4,9 +4,9 @@
 -- What is done about a message in doubt in place of an attempt, says next_step: the processor is asked about it (`inquiry`), or it becomes a
 -- dead letter (`forgotten`).
 --
--- Called by: look_lane.
--- Returns: one row for each attempt that was started (`kind` is `claim`). `age_ms` counts from when the message was received, `lease_ends_at` is in
--- microseconds since 1970. Before them come those of the other two kinds, with the last attempt and without payload.
+-- Called by: look_lane. Returns: one row for each attempt that was started (`kind` is `claim`). `age_ms` counts from when the message was
+-- received, `lease_ends_at` is in microseconds since 1970. Before them come those of the other two kinds, with the last attempt and without
+-- payload.
 create or replace function claim(
   in_queue text,
   in_is_slow boolean,

@@ -1,7 +1,7 @@
 -- Counts those messages of a job whose first attempt after the replay has ended. A message that an operator has put on hold or cancelled
--- meanwhile, or that was archived, is counted as neither. An attempt that was not sent because it waited in its lane is none: its message stays open.
--- An attempt whose instance died has failed again, but it says nothing of the processor: it is not among the last ones by which a job stops.
--- Neither is a message whose key may be forgotten before its turn came.
+-- meanwhile, or that was archived, is counted as neither. An attempt that was not sent because it waited in its lane is none: its message
+-- stays open. An attempt whose instance died has failed again, but it says nothing of the processor: it is not among the last ones by which
+-- a job stops. Neither is a message whose key may be forgotten before its turn came.
 --
 -- Called by: step_job, which keeps the row of the job's state locked and stores what is returned.
 -- Returns: the state with the new counts.

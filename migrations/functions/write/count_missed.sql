@@ -1,8 +1,9 @@
--- Counts the messages of a status that have been due for over ten seconds, up to a thousand. It is an alarm: nothing should be
--- due for so long, unless its destination is held, paused or ramping, or has a pace. Of attempts whose lease has ended (`processing`), only those of instances that are gone count.
+-- Counts the messages of a status that have been due for over ten seconds, up to a thousand. It is an alarm: nothing should be due for so
+-- long, unless its destination is held, paused or ramping, or has a pace. Of attempts whose lease has ended (`processing`), only those of
+-- instances that are gone count.
 --
--- Called by: src/log/write/count-missed.ts (the sweep).
--- Returns: the number; null if it would be 0 and some are due all the same: the destination is a reason for that, or an instance that is not gone.
+-- Called by: src/log/write/count-missed.ts (the sweep). Returns: the number; null if it would be 0 and some are due all the same: the
+-- destination is a reason for that, or an instance that is not gone.
 create or replace function count_missed(in_status text, in_reconnected_at timestamptz, in_grace_ms bigint) returns int
 language plpgsql volatile security definer
 set search_path = public, pg_temp

@@ -3,7 +3,8 @@
 --
 -- `in_decision` is one of
 --   hold     a message that is pending or failed is not attempted until it is released
---   release  it is due again when it was due before the hold, as when its backoff or the gap between two inquiries is over; at once if that has passed
+-- release it is due again when it was due before the hold, as when its backoff or the gap between two inquiries is over; at once if that
+-- has passed
 --   cancel   a message that is pending or failed becomes a dead letter without another attempt, also while it is on hold
 --   resolve  a dead letter of any cause is closed as `in_resolution`, with `in_evidence` if there is any. Its status stays.
 --   reopen   a resolved dead letter is open again. Only then can it be replayed.

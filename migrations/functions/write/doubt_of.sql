@@ -4,10 +4,10 @@
 -- confirmed that it was not carried out, an attempt ended unknown or was abandoned. What else came meanwhile, such as a 503, says nothing of
 -- that attempt. A late failure says nothing either; but one of an attempt that is not in this log tells of an attempt.
 --
--- Called by: key_window_ends_at, next_step, record_inquiry, replay_messages.
--- Returns: no row if it is not in doubt. `first_at`: when its first attempt started that may have
--- been sent: what surely was not has taught the processor no key. `not_founds`: how many inquiries in a row were answered that
--- there is no such payment, the last one among them, since it is in doubt; `inquiry` and `inquired_at` are of the last one. A replay begins both anew.
+-- Called by: key_window_ends_at, next_step, record_inquiry, replay_messages. Returns: no row if it is not in doubt. `first_at`: when its
+-- first attempt started that may have been sent: what surely was not has taught the processor no key. `not_founds`: how many inquiries in a
+-- row were answered that there is no such payment, the last one among them, since it is in doubt; `inquiry` and `inquired_at` are of the
+-- last one. A replay begins both anew.
 create or replace function doubt_of(in_message_id bigint)
 returns table (first_at timestamptz, not_founds int, inquiry text, inquired_at timestamptz)
 language plpgsql stable

@@ -1,5 +1,5 @@
--- Ends, in place of a probe, what is due and would not be sent: messages in doubt whose keys the processor may have forgotten. They need no probe, and with
--- one ended for each probe a night of them would keep the probes from the payments behind them.
+-- Ends, in place of a probe, what is due and would not be sent: messages in doubt whose keys the processor may have forgotten. They need no
+-- probe, and with one ended for each probe a night of them would keep the probes from the payments behind them.
 --
 -- It looks at the first `among` of the queue, so that one look stays short.
 --

@@ -6,12 +6,11 @@
 -- Locks are taken in one order here and everywhere: the destination, the partition, new ids in byte order, existing messages by id, counters
 -- last.
 --
--- Called by: src/log/write/ingest.ts. The slice is the offsets from `in_first` to before `in_next`. The arrays from
--- `in_offsets` to `in_timestamps_ms` lie side by side, one element for each record; `in_hole_firsts` and `in_hole_nexts` have
--- one for each hole. `in_begins` is where the partition's first slice began, by all that the caller knows; null if it knows nothing. It counts
--- only if nothing of the partition is stored: then a failover or a restore has taken it out of the log, and a slice from further on would leave out
--- what lies before it.
--- Returns: one row. `answer` is one of
+-- Called by: src/log/write/ingest.ts. The slice is the offsets from `in_first` to before `in_next`. The arrays from `in_offsets` to
+-- `in_timestamps_ms` lie side by side, one element for each record; `in_hole_firsts` and `in_hole_nexts` have one for each hole.
+-- `in_begins` is where the partition's first slice began, by all that the caller knows; null if it knows nothing. It counts only if nothing
+-- of the partition is stored: then a failover or a restore has taken it out of the log, and a slice from further on would leave out what
+-- lies before it. Returns: one row. `answer` is one of
 --   stored   `results` has a letter for each record: r received, x rejected, d duplicate, c conflict, s skipped (below the stored
 --            offset). The first `claimed` received messages have an attempt, whose lease ends at `lease_ends_at` (microseconds since
 --            1970).

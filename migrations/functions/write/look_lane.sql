@@ -6,8 +6,8 @@
 -- lease of all instances. The 35 s are `commitMsMax` of the code. The bound is text in one fixed form, because the caller hands it
 -- back as it is, and sessions differ in how they print a time.
 --
--- Called by: src/log/write/look.ts. Of the attempts and inquiries that it starts, at most `in_slow_room` are of messages whose last attempt was slow.
--- Returns: rows of five kinds, the first three of them first. What a kind does not use is null.
+-- Called by: src/log/write/look.ts. Of the attempts and inquiries that it starts, at most `in_slow_room` are of messages whose last attempt
+-- was slow. Returns: rows of five kinds, the first three of them first. What a kind does not use is null.
 --   claim        an attempt that was started: the columns up to is_slow (see the function claim)
 --   inquiry      a message in doubt that the processor is to be asked about, in place of an attempt
 --   forgotten    a message in doubt that became a dead letter, in place of an attempt

@@ -1,8 +1,9 @@
 -- Says what is done next about a message that is due, and of which an attempt was once unknown.
 --
--- Where the processor can be asked (`in_inquires`), it is asked about a message in doubt before that is sent again, until it says twice that it does not
--- know the payment. Past the window of the key (an attempt would end later than `in_key_window_ms` after the first one that may have been sent) that proves nothing any
--- more: it is asked once more then, and as long as it says that the payment is in progress.
+-- Where the processor can be asked (`in_inquires`), it is asked about a message in doubt before that is sent again, until it says twice
+-- that it does not know the payment. Past the window of the key (an attempt would end later than `in_key_window_ms` after the first one
+-- that may have been sent) that proves nothing any more: it is asked once more then, and as long as it says that the payment is in
+-- progress.
 --
 -- Called by: claim, end_forgotten.
 -- Returns: `attempt`, `inquire`, or `forget`: it is not sent again by itself.

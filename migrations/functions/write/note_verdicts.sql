@@ -5,8 +5,8 @@
 --   failure  speaks of the destination: no answer, a fault of its own, or one that refuses us
 --   none     nothing was sent, or too late to tell
 --
--- Called by: settle_attempts, as its last statement, because every batch locks the same row. The arrays lie side by side, in the order in which the
--- attempts ended; a null in_verdicts says that all succeeded.
+-- Called by: settle_attempts, as its last statement, because every batch locks the same row. The arrays lie side by side, in the order in
+-- which the attempts ended; a null in_verdicts says that all succeeded.
 create or replace function note_verdicts(
   in_destination text,
   in_message_ids bigint[],

@@ -6,9 +6,9 @@
 --
 -- `in_reference` is what the answer calls the payment, if it does.
 --
--- Called by: src/log/write/inquiry.ts. The inquiry is named by the payment and the end of its lease. `in_verdict` is as in note_verdicts, and counts only if
--- the inquiry was the probe of a held destination.
--- Returns: `recorded`, or `stale` if the message has changed since, as by a hold: then nothing is recorded.
+-- Called by: src/log/write/inquiry.ts. The inquiry is named by the payment and the end of its lease. `in_verdict` is as in note_verdicts,
+-- and counts only if the inquiry was the probe of a held destination. Returns: `recorded`, or `stale` if the message has changed since, as
+-- by a hold: then nothing is recorded.
 create or replace function record_inquiry(
   in_actor text,
   in_message_id bigint,

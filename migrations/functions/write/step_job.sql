@@ -23,8 +23,8 @@ as $$
 #variable_conflict use_variable
 declare
   batch_max constant int := 500;
-  -- A step is never sooner than that, unless nothing holds it back. It costs 1 to 3 ms, and 10 µs for each message that jobs have open. From 1,000
-  -- on the steps are rarer, so that they take a fifth of the time at most.
+  -- A step is never sooner than that, unless nothing holds it back. It costs 1 to 3 ms, and 10 µs for each message that jobs have open.
+  -- From 1,000 on the steps are rarer, so that they take a fifth of the time at most.
   step_ms int := 50;
   -- After a stall a job makes up for so much of its pace.
   made_up constant interval := '250 milliseconds';

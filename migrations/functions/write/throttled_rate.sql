@@ -1,7 +1,7 @@
--- Says how many attempts a second a processor gets that asked for less, at a time after it did so. When it asks for the first time it
--- gets half of what it got, and then twice as much each second, until it asks again. Then it gets half of that, and the rate follows the cubic curve of
--- RFC 9438; from the third time on from a tenth less than what was too much, back to that within half a minute, there for a while, and then faster and faster.
--- (Halving each time would leave a processor of 20 a second three quarters of its rate on average.)
+-- Says how many attempts a second a processor gets that asked for less, at a time after it did so. When it asks for the first time it gets
+-- half of what it got, and then twice as much each second, until it asks again. Then it gets half of that, and the rate follows the cubic
+-- curve of RFC 9438; from the third time on from a tenth less than what was too much, back to that within half a minute, there for a while,
+-- and then faster and faster. (Halving each time would leave a processor of 20 a second three quarters of its rate on average.)
 --
 -- Called by: pace_of.
 -- Returns: null if the processor did not ask for less.

@@ -133,8 +133,8 @@ const findLost = `
   order by 1`
 
 /**
- * Looks at what the log needs: its trigger, the guards of the tables that are never changed, the primary keys, the functions,
- * the segments, the role's rights, also to each row, and a server that forgets nothing. After a restore that failed half-way some of it is missing.
+ * Looks at what the log needs: its trigger, the guards of the tables that are never changed, the primary keys, the functions, the segments,
+ * the role's rights, also to each row, and a server that forgets nothing. After a restore that failed half-way some of it is missing.
  *
  * @returns one sentence for an operator for each fault; none if nothing is missing
  */

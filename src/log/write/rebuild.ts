@@ -26,8 +26,8 @@ export type Difference =
 const messagesMax = 1_000
 
 /**
- * Computes the projection again from the log and repairs it while the service runs: states, inbox and operators' decisions about
- * messages in chunks, then how each destination stands, the counts by status and the rollups. Yields each difference after its repair is committed.
+ * Computes the projection again from the log and repairs it while the service runs: states, inbox and operators' decisions about messages
+ * in chunks, then how each destination stands, the counts by status and the rollups. Yields each difference after its repair is committed.
  */
 export async function* rebuild(database: Pick<Pool, 'query'>): AsyncGenerator<Difference> {
   yield* rebuildStates(database)

@@ -17,9 +17,9 @@ export type Settlement = AttemptName & {
 }
 
 /**
- * What became of a settlement. `spared`: it was appended while the destination did not flow, so a failure used up no retry. `already`: the log had the same outcome, as after a COMMIT whose answer was lost. `late`: the
- * attempt had ended otherwise, and the outcome was recorded as observed. `stray`: the log does not know the attempt, and
- * nothing was recorded.
+ * What became of a settlement. `spared`: it was appended while the destination did not flow, so a failure used up no retry. `already`: the
+ * log had the same outcome, as after a COMMIT whose answer was lost. `late`: the attempt had ended otherwise, and the outcome was recorded
+ * as observed. `stray`: the log does not know the attempt, and nothing was recorded.
  */
 export type SettleAnswer = 'appended' | 'spared' | 'already' | 'late' | 'stray'
 
