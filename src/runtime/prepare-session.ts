@@ -40,13 +40,14 @@ const statementBefore = `select pg_backend_pid() is distinct from $1::int as is_
     case when pg_backend_pid() = $1::int then set_config('jit', 'off', false) end,
     case when pg_backend_pid() = $1::int then set_config('statement_timeout', $2, false) end`
 
+// In Turkish the lower case of IntervalStyle begins with another letter.
 const statement = `with wanted (name, value) as (
       select key, value from jsonb_each_text($1::jsonb)
       union all
       select name, boot_val from pg_settings where starts_with(name, 'enable_')
     ),
     applied as materialized (
-      select set_config(s.name, w.value, false) from wanted w join pg_settings s on lower(s.name) = w.name where not $2::boolean
+      select set_config(s.name, w.value, false) from wanted w join pg_settings s on lower(s.name collate "C") = w.name where not $2::boolean
     )
   select (select count(*) from applied) as applied,
     current_setting('default_transaction_read_only')::boolean as is_read_only,

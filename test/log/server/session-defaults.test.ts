@@ -1,4 +1,4 @@
-import type { Pool } from 'pg'
+import pg, { type Pool } from 'pg'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { listAccesses } from '../../../src/log/read/list-accesses.ts'
@@ -14,6 +14,7 @@ import type { Lease } from '../../../src/log/write/lease.ts'
 import { look, type Look, type LookFrom } from '../../../src/log/write/look.ts'
 import { recordAccesses } from '../../../src/log/write/record-accesses.ts'
 import { migrate } from '../../../src/runtime/migrate.ts'
+import { prepareSession } from '../../../src/runtime/prepare-session.ts'
 import { createPool } from '../../../src/runtime/create-pool.ts'
 import { verify } from '../../../src/verify/verify.ts'
 import { database, type TestDatabase } from '../../support/database.ts'
@@ -197,6 +198,30 @@ t.test('a gin_fuzzy_search_limit hides nobody who has read a payment', async (t)
   await pool.query('vacuum analyze accesses')
   const filter = { kinds: null, actor: null, transactionId: 'read' }
   t.equal((await listAccesses(own, filter, null, 1_000)).length, 200)
+})
+
+t.test('a database in Turkish, where I has another lower case, overrides no setting of ours', async (t) => {
+  const { pool, url } = await database(t, { empty: true })
+  const name = `${new URL(url).pathname.slice(1)}_tr`
+  await pool.query(
+    `create database ${name} template template0 encoding 'UTF8' locale_provider icu icu_locale 'tr-TR' lc_collate 'C' lc_ctype 'C'`,
+  )
+  await pool.query(`alter database ${name} set intervalstyle = 'sql_standard'`)
+  const connection = new URL(url)
+  connection.pathname = name
+  const client = new pg.Client({ connectionString: connection.href })
+  await client.connect()
+  t.teardown(async () => {
+    await client.end()
+    await pool.query(`drop database ${name}`)
+  })
+  const { rows: letters } = await client.query(
+    "select lower('I') as lower, current_setting('intervalstyle') as style",
+  )
+  t.strictSame(letters, [{ lower: 'ı', style: 'sql_standard' }])
+  await prepareSession(client, null)
+  const { rows } = await client.query("select current_setting('intervalstyle') as style")
+  t.strictSame(rows, [{ style: 'postgres' }])
 })
 
 t.test('a database that is read-only by default is waited for, and told', async (t) => {
