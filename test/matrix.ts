@@ -43,9 +43,9 @@ const serverSuites = [
   'test/schema.test.ts',
 ]
 
-/** What depends on Node: sockets, streams, HTTP, processes, and all that is built on them. */
+/** What depends on Node: sockets, streams, HTTP, processes, and all that is built on them. What runs in a browser does so on each Node alike. */
 const nodeSuites = [
-  'test/{api,console,deliver,message,tqp}/**/*.test.ts',
+  'test/{api,deliver,message,tqp}/**/!(playground).test.ts',
   'test/{commands,dispatch,embedded,ingest,wake}/*.test.ts',
   'test/flow/{deliver-all,drain,replay,server,start-up,subscribers}.test.ts',
   'test/{config,schema}.test.ts',
