@@ -184,8 +184,13 @@ async function readSegment(
   path: string,
   { before, directory, actor, reason, failpoint }: ArchiveRequest,
 ): Promise<Read | Unread> {
-  const fence = await readFence(client)
-  const hasStayed = async (): Promise<boolean> => (await moveFence(client, segment, fence)) !== 'changed'
+  let fence = await readFence(client)
+  const hasStayed = async (): Promise<boolean> => {
+    const moved = await moveFence(client, segment, fence)
+    if (moved === 'changed') return false
+    fence = moved
+    return true
+  }
   const counts = await countSegment(client, segment)
   const kept = explainContradiction(counts, before)
   if (kept !== null) return { kind: 'kept', ...kept }
@@ -193,22 +198,14 @@ async function readSegment(
   const sums = await sumSegment(client, segment)
   const isThere = await exists(path)
   if (!isThere) {
-    const content = {
-      log,
-      segment,
-      counts,
-      sums,
-      lines: readLines(client, segment),
-      hasStayed,
-      actor,
-      reason,
+    const lines = readUnchanged(client, segment, hasStayed)
+    try {
+      await writeArchive(directory, { log, segment, counts, sums, lines, actor, reason }, failpoint)
+    } catch (error) {
+      if (!(error instanceof Changed)) throw error
+      const why = 'an event was appended to it while its archive was written.'
+      return { kind: 'kept', because: 'young', why }
     }
-    if (!(await writeArchive(directory, content, failpoint)))
-      return {
-        kind: 'kept',
-        because: 'young',
-        why: 'an event was appended to it while its archive was written.',
-      }
   }
   try {
     if (isThere) await syncArchive(path)
@@ -218,6 +215,22 @@ async function readSegment(
     if (!(error instanceof ArchiveFault)) throw error
     return { kind: 'refused', why: (await hasStayed()) ? error.message : `An ${appended}` }
   }
+}
+
+class Changed extends Error {}
+
+/**
+ * The lines of a segment, as of the moment in which it was counted.
+ *
+ * @throws Changed after the last one, if it has not stayed so
+ */
+async function* readUnchanged(
+  client: pg.Client,
+  segment: Segment,
+  hasStayed: () => Promise<boolean>,
+): AsyncGenerator<string[]> {
+  yield* readLines(client, segment)
+  if (!(await hasStayed())) throw new Changed()
 }
 
 /**

@@ -29,8 +29,6 @@ export type Content = {
   readonly sums: SegmentSums
   /** The events as lines, in order, in pieces. */
   readonly lines: AsyncIterable<string[]>
-  /** Whether the segment has stayed as it was when it was counted: else the lines may be of several moments. */
-  readonly hasStayed: () => Promise<boolean>
   readonly actor: string
   readonly reason: string
 }
@@ -39,14 +37,9 @@ export type Content = {
  * Writes an archive. All of it is written to a folder beside, and is on disk before the folder gets its name. So a folder with that
  * name is complete, whenever the process is killed. Only the user who runs this can read it: it has the payloads.
  *
- * @returns false if the segment has changed meanwhile; no part of the archive is left then
  * @throws ArchiveFault if it cannot be written, for example because the disk is full; what the lines throw. No part of it is left then.
  */
-export async function writeArchive(
-  directory: string,
-  content: Content,
-  failpoint: Failpoint,
-): Promise<boolean> {
+export async function writeArchive(directory: string, content: Content, failpoint: Failpoint): Promise<void> {
   const path = join(directory, nameArchive(content.segment))
   const beside = join(directory, `.${nameArchive(content.segment)}.part`)
   const source = watch(content.lines)
@@ -56,10 +49,6 @@ export async function writeArchive(
     await mkdir(beside, { mode: 0o700 })
     await writeFiles(beside, { ...content, lines: source.lines }, failpoint)
     failpoint('archive.written')
-    if (!(await content.hasStayed())) {
-      await rm(beside, { recursive: true, force: true })
-      return false
-    }
     await rename(beside, path)
     await syncPath(directory)
   } catch (cause) {
@@ -71,7 +60,6 @@ export async function writeArchive(
     )
   }
   failpoint('archive.named')
-  return true
 }
 
 /** The same lines, and whether reading them failed. */

@@ -7,15 +7,7 @@ import { writeArchive, type Content } from '../../src/archive/write-archive.ts'
 const segment = { segment: 1, firstMessageId: 1, nextMessageId: 31 }
 
 async function write(directory: string, lines: AsyncIterable<string[]>): Promise<void> {
-  const content = {
-    segment,
-    counts: {},
-    sums: {},
-    lines,
-    hasStayed: async () => true,
-    actor: 'alice',
-    reason: 'old',
-  }
+  const content = { segment, counts: {}, sums: {}, lines, actor: 'alice', reason: 'old' }
   await writeArchive(directory, content as unknown as Content, () => undefined)
 }
 
